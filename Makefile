@@ -1,0 +1,62 @@
+# Every target makes what it needs: `make train` on a bare checkout is enough.
+#
+# PYTHON   the interpreter that makes .venv (3.11 to 3.13)
+# EXTRAS   extras to install beside tfdl; chosen by the hardware when not given
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+GPU := $(shell nvidia-smi -L 2>/dev/null | grep -c '^GPU ')
+EXTRAS ?= dev$(if $(filter-out 0,$(GPU)),$(comma)cuda)
+comma := ,
+RUNS ?= runs/first
+EXPORTED ?= exported/first
+SOURCES := setup.cfg pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test test-fast test-distributed lint clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */|/' | column -t -s '|'
+
+setup: $(VENV)/horovod.stamp ## make .venv with tfdl and a Horovod built for it
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
+	  sys.exit(None if (3, 11) <= v <= (3, 13) else "Python %d.%d found, expected 3.11 to 3.13: make PYTHON=python3.11" % v)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed-$(subst $(comma),-,$(EXTRAS)).stamp: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --config-settings editable_mode=compat --editable '.[$(EXTRAS)]'
+	@touch $@
+
+$(VENV)/horovod.stamp: $(VENV)/installed-$(subst $(comma),-,$(EXTRAS)).stamp
+	$(BIN)/tfdl install-horovod
+	@touch $@
+
+# The commands as a person would type them in an activated environment.
+train: setup ## train a CNN alone and on two ranks, evaluate it, export it
+	@export PATH="$(CURDIR)/$(BIN):$$PATH"; set -e; \
+	run() { printf '\n$$ %s\n' "$$*"; "$$@"; }; \
+	run tfdl train --model cnn --output $(RUNS)-1 --overwrite; \
+	run horovodrun -np 2 tfdl train --model cnn --output $(RUNS)-2 --overwrite; \
+	run tfdl evaluate $(RUNS)-2; \
+	run tfdl export $(RUNS)-2 $(EXPORTED)
+
+test: setup lint ## the whole test suite, quick tests first
+	$(BIN)/python -m pytest
+
+test-fast: setup ## the tests that take seconds
+	$(BIN)/python -m pytest -m 'not slow and not distributed'
+
+test-distributed: setup ## the tests that start several ranks
+	$(BIN)/python -m pytest -m distributed
+
+lint: setup ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean: ## remove .venv and caches; runs/ and exported/ stay
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

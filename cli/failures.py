@@ -1,0 +1,78 @@
+"""How an error leaves the command line: one line on standard error, and the exit code of the contract."""
+
+import errno
+import os
+import traceback
+
+import click
+
+from tfdl.errors import RunError, StoppedError, UserError
+
+FAILURE, BAD_INPUT = 1, 2
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def exit_code_of(error: BaseException) -> int:
+    """2 for the user's input, 75 for a stop with a checkpoint, 1 for everything else."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else FAILURE
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, UserError | RunError):
+        return error.exit_code
+    if isinstance(error, click.UsageError):
+        return BAD_INPUT
+    return FAILURE
+
+
+def report_failure(error: BaseException, debug: bool) -> None:
+    """Prints the line: on the chief what all ranks meet alike, and on each rank what it met alone."""
+    if isinstance(error, SystemExit | click.exceptions.Exit) or not (speaks() or _is_alone(error)):
+        return
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return
+    rank = "" if speaks() else f"rank {launched_rank()}: "
+    click.echo(f"tfdl: {rank}{_line(error)}", err=True)
+
+
+def _is_alone(error: BaseException) -> bool:
+    """Whether this rank failed by itself. Bad input is the same on all; a broken collective is another's doing."""
+    shared = isinstance(error, UserError | StoppedError | click.ClickException | click.Abort | KeyboardInterrupt)
+    return not shared and not getattr(error, "agreed", False) and type(error).__name__ != "HorovodInternalError"
+
+
+def _line(error: BaseException) -> str:
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, click.ClickException):
+        message = error.format_message().rstrip(".")
+        message = message if message.endswith("?") else f"{message}."
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        return f"error: {message} See {context.command_path} --help." if context else f"error: {message}"
+    if isinstance(error, UserError | RunError):
+        return f"error: {error}"
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f" {str(error.filename)!r}" if error.filename else ""
+        advice = "; make room, or choose another --output" if error.errno in _FULL else ""
+        return f"error: cannot use{where}: {error.strerror}{advice}"
+    if type(error).__name__ == "ResourceExhaustedError":
+        return "error: out of memory; lower --batch-size or --image-size"
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"internal error: {type(error).__name__}: {first}; run again with --debug for the traceback"
+
+
+def launched_rank() -> int | None:
+    """This process's rank in the launcher's environment, before anything heavy is imported; ``None`` without one."""
+    for name in ("HOROVOD_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"):
+        if name in os.environ:
+            return int(os.environ[name]) if os.environ[name].isdigit() else 0
+    return None
+
+
+def speaks() -> bool:
+    """Ranks above 0 keep silent."""
+    return launched_rank() in (None, 0)

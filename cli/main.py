@@ -1,0 +1,77 @@
+"""The ``tfdl`` command group: finds each command's file when it is asked for, and turns errors into exit codes."""
+
+import sys
+from contextlib import nullcontext
+from importlib import import_module
+from typing import Any
+
+import click
+
+from tfdl import __version__
+from tfdl.cli.failures import exit_code_of, launched_rank, report_failure
+from tfdl.cli.signals import time_to_speak
+from tfdl.errors import nearest
+
+# Name -> the line that `tfdl --help` prints. A command's module is imported only when the command is used.
+COMMANDS = {
+    "train": "Train a model and leave a run directory.",
+    "evaluate": "Measure a trained run on one of its splits.",
+    "export": "Write a run as a SavedModel and prove that it answers alike.",
+    "doctor": "Say what is installed, what is wrong and what mends it.",
+    "install-horovod": "Build Horovod against the installed TensorFlow.",
+    "completion": "Print the script that completes tfdl commands in your shell.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose help needs no command's module, so that ``tfdl --help`` is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"tfdl.cli.{name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"unknown command {args[0]!r}, expected one of {', '.join(COMMANDS)}.{nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+EPILOG = """\b
+Examples:
+  tfdl train --model cnn
+  horovodrun -np 4 tfdl train
+  tfdl evaluate runs/cnn
+  tfdl export runs/cnn exported/cnn
+"""
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tfdl")
+def group() -> None:
+    """Train Keras 3 models on TensorFlow, alone or data-parallel under Horovod."""
+
+
+def main(args: list[str] | None = None, prog_name: str | None = "tfdl") -> None:
+    """Runs one command; every error ends as one line and an exit code (see docs/architecture.md)."""
+    arguments = sys.argv[1:] if args is None else args
+    waiting = time_to_speak() if launched_rank() is not None else nullcontext()
+    code: Any
+    try:
+        with waiting:
+            code = group.main(arguments, prog_name=prog_name, standalone_mode=False)
+    except BaseException as error:  # the last stop: nothing may leave as a traceback without --debug
+        report_failure(error, debug="--debug" in arguments)
+        code = exit_code_of(error)
+    sys.exit(code if isinstance(code, int) else 0)

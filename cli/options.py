@@ -1,0 +1,34 @@
+"""Options and arguments that several commands share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+
+
+def debug_option(command: Command) -> Command:
+    """``--debug``: the group looks for it itself, so no command receives it."""
+    return click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")(command)
+
+
+def run_argument(command: Command) -> Command:
+    """``RUN``: a run directory."""
+    return click.argument("run", type=click.Path(), metavar="RUN")(command)
+
+
+def checkpoint_option(command: Command) -> Command:
+    """``--checkpoint``: which weights of the run."""
+    return click.option(
+        "--checkpoint",
+        default="last",
+        show_default=True,
+        metavar="NAME",
+        help="Weights to use: last, best, or a folder's name such as step-00000460.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """``--json``: numbers for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the numbers as one JSON object.")(command)

@@ -1,0 +1,34 @@
+"""Signals before training has begun to watch for them."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+# Well below the time that launchers give between SIGTERM and SIGKILL.
+_GRACE_SECONDS = 2.0
+
+
+@contextmanager
+def time_to_speak() -> Iterator[None]:
+    """Gives a launched rank two more seconds after SIGTERM while a run starts.
+
+    When one rank ends over bad input, the launcher sends SIGTERM to the others at once; rank 0 must still get to print
+    its one line. Training itself, which lasts, has a handler of its own (``tfdl.training.signals``).
+    """
+
+    def end(*_: Any) -> None:
+        raise click.Abort
+
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS)),
+        signal.SIGALRM: signal.signal(signal.SIGALRM, end),
+    }
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)

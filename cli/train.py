@@ -1,0 +1,136 @@
+"""``tfdl train``."""
+
+import re
+from typing import Any
+
+import click
+
+from tfdl.cli.failures import speaks
+from tfdl.cli.options import debug_option
+
+EPILOG = """\b
+Examples:
+  tfdl train                                                # the CNN on handwritten digits, no network needed
+  tfdl train --model cnn --optimizer sgd --epochs 30
+  horovodrun -np 4 tfdl train                               # one model on four ranks
+  tfdl train --dataset cifar10 --image-size 24 --output runs/cifar
+  tfdl train --output runs/cifar --resume --epochs 60       # go on with it
+  tfdl train --set model.filters=[64,128] --set model.dropout=0.3
+  tfdl train --config runs/cifar/config.yaml                # repeat a run
+  tfdl train --epochs 5 --print-config > my.yaml
+"""
+
+# Option -> the configuration key that it sets.
+_KEYS = {
+    "model": "model",
+    "task": "task",
+    "dataset": "dataset",
+    "data_dir": "dataset.data_dir",
+    "image_size": "dataset.image_size",
+    "batch_size": "batch_size",
+    "learning_rate": "optimizer.learning_rate",
+    "optimizer": "optimizer",
+    "seed": "seed",
+}
+
+
+def _names(kind: str) -> Any:
+    """Completes a name in the shell from the configuration's own tables."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+        from tfdl.config import MODEL_CONFIGS, OPTIMIZER_CONFIGS
+
+        datasets = ("digits", "mnist", "fashion_mnist", "cifar10")
+        known = {"model": list(MODEL_CONFIGS), "optimizer": list(OPTIMIZER_CONFIGS), "dataset": datasets}
+        return [name for name in known[kind] if name.startswith(incomplete)]
+
+    return complete
+
+
+class ImageSize(click.ParamType):
+    """``24`` or ``24x32``: height and width."""
+
+    name = "N|HxW"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        if isinstance(value, list):
+            return value
+        found = re.fullmatch(r"(\d+)(?:[x×](\d+))?", value)
+        if not found:
+            self.fail(f"{value!r}, expected pixels such as 24 or 24x32", param, ctx)
+        height = int(found[1])
+        return [height, int(found[2] or height)]
+
+
+@click.command(epilog=EPILOG)
+@click.option("--model", metavar="NAME", shell_complete=_names("model"), help="Model family.  [default: cnn]")
+@click.option("--task", metavar="NAME", help="What the numbers mean.  [default: the model's own]")
+@click.option("--dataset", metavar="NAME", shell_complete=_names("dataset"), help="Data set.  [default: digits]")
+@click.option("--data-dir", metavar="DIR", help="Prepared data.  [default: $TFDS_DATA_DIR or ~/tensorflow_datasets]")
+@click.option("--image-size", type=ImageSize(), help="Resize images, in pixels.  [default: digits 24, else as is]")
+@click.option("--config", "config_file", type=click.Path(), metavar="FILE", help="YAML configuration.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set any configuration key; repeatable.")
+@click.option("--epochs", type=int, help="Passes over the training data.  [default: 20]")
+@click.option("--steps", type=int, help="Optimizer steps, instead of epochs.")
+@click.option("--batch-size", type=int, help="Samples in a step on each rank.  [default: 64]")
+@click.option("--learning-rate", type=float, help="Step size.  [default: adam 0.001, sgd 0.01]")
+@click.option("--optimizer", metavar="NAME", shell_complete=_names("optimizer"), help="adam or sgd.  [default: adam]")
+@click.option("--seed", type=int, help="Decides weights, order and dropout.  [default: 0]")
+@click.option("--output", type=click.Path(), metavar="DIR", help="Run directory.  [default: runs/MODEL-DATASET-TIME]")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --output.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in --output.")
+@click.option("--print-config", is_flag=True, help="Print the resolved configuration and do nothing else.")
+@debug_option
+def command(
+    config_file: str | None,
+    assignments: tuple[str, ...],
+    output: str | None,
+    resume: bool,
+    overwrite: bool,
+    print_config: bool,
+    **options: Any,
+) -> None:
+    """Train a model and leave a run directory.
+
+    Alone it trains on one GPU or on the CPU. Started by horovodrun it trains one model on all ranks.
+
+    Configuration: --config, then --set, then the options, each over the one before.
+    """
+    from tfdl.config import compose, to_yaml
+
+    config = compose(*_layers(config_file, assignments, output if resume else None, options))
+    if print_config:
+        if speaks():
+            click.echo(to_yaml(config), nl=False)
+        return
+
+    from tfdl.cli.quiet import quiet_start
+
+    quiet_start()
+    from tfdl.cli.progress import Progress
+    from tfdl.training import train
+
+    train(config, output, resume=resume, overwrite=overwrite, callbacks=[Progress()] if speaks() else [])
+
+
+def _layers(
+    config_file: str | None, assignments: tuple[str, ...], resumed: str | None, options: dict[str, Any]
+) -> list[dict[str, Any]]:
+    from tfdl.config import assignment, load_yaml
+    from tfdl.runs.run_directory import RunDirectory
+
+    layers = []
+    if resumed is not None and RunDirectory(resumed).has_run():
+        layers.append(load_yaml(RunDirectory(resumed).config_path))
+    if config_file is not None:
+        layers.append(load_yaml(config_file))
+    chosen = [assignment(text) for text in assignments]
+    chosen += [(key, options[name]) for name, key in _KEYS.items() if options[name] is not None]
+    # Names first: a new name drops the old one's fields, and what is set beside it is meant for the new one.
+    chosen.sort(key=lambda item: "." in item[0] and not item[0].endswith(".name"))
+    layers.extend({key: value} for key, value in chosen)
+    # One of the two lengths takes the place of the other, which a file may have set; both at once is an error.
+    lengths = {name: options[name] for name in ("epochs", "steps") if options[name] is not None}
+    if len(lengths) == 1:
+        lengths = {"epochs": None, "steps": None, **lengths}
+    return [*layers, lengths]

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# One model on this machine: a rank for each GPU, or the number of ranks given first.
+#
+#   horovod_launch/local.sh                              # every GPU here, 2 ranks without one
+#   horovod_launch/local.sh 4 --model cnn --epochs 30    # 4 ranks, the rest goes to `tfdl train`
+set -euo pipefail
+
+if [[ "${1:-}" =~ ^[0-9]+$ ]]; then
+  ranks=$1
+  shift
+else
+  ranks=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU ' || true)
+  [[ "$ranks" -gt 0 ]] || ranks=2
+fi
+
+exec horovodrun -np "$ranks" tfdl train "$@"

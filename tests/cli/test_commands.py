@@ -1,0 +1,283 @@
+"""The commands: help without TensorFlow, configuration in and out, results as the files say, exit codes."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import click
+import pytest
+import yaml
+
+from tfdl.cli.failures import exit_code_of
+from tfdl.cli.main import COMMANDS, main
+from tfdl.errors import RunError, StoppedError, UserError
+
+TINY = ["--set", "model.filters=[4]", "--set", "model.units=8", "--image-size", "8", "--batch-size", "128"]
+
+
+@pytest.fixture
+def run(capfd):
+    """Exit code, standard output and standard error of a command in this process."""
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        return (ended.value.code, *capfd.readouterr())
+
+    return call
+
+
+HELP = """\
+import sys
+from tfdl.cli.main import main
+try:
+    main(sys.argv[1:])
+except SystemExit as ended:
+    heavy = {"tensorflow", "keras", "numpy", "horovod", "tensorflow_datasets", "sklearn"} & set(sys.modules)
+    sys.exit(f"imported {heavy}" if heavy else ended.code)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], [], *([name, "--help"] for name in COMMANDS)], ids=str
+)
+def test_help_imports_nothing_heavy(arguments):
+    done = subprocess.run([sys.executable, "-c", HELP, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == (0 if arguments else 2), done.stderr
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=str)
+def test_help_has_examples(run, command):
+    code, out, err = run(*command, "--help")
+    assert (code, err) == (0, "")
+    examples = out.split("Examples:\n")[1].splitlines()
+    assert any(line.strip().startswith(("tfdl ", "eval ")) for line in examples)
+
+
+def test_help_lists_every_command(run):
+    _, out, _ = run("--help")
+    for name, line in COMMANDS.items():
+        assert f"{name} " in out
+        assert line.split()[0] in out
+
+
+def test_the_version(run):
+    import tfdl
+
+    assert run("--version") == (0, f"tfdl, version {tfdl.__version__}\n", "")
+
+
+def test_python_m_tfdl_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "tfdl", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("tfdl, version ")
+
+
+# Configuration
+
+
+def test_print_config_feeds_back(run, tmp_path):
+    changes = ["--optimizer", "sgd", "--learning-rate", "0.5", "--image-size", "9x7", "--steps", "3"]
+    code, first, err = run("train", *changes, "--set", "model.filters=[3]", "--print-config")
+    assert (code, err) == (0, "")
+    (tmp_path / "my.yaml").write_text(first)
+    assert run("train", "--config", tmp_path / "my.yaml", "--print-config") == (0, first, "")
+    values = yaml.safe_load(first)
+    assert (values["steps"], values["epochs"]) == (3, None)
+    assert values["optimizer"]["learning_rate"] == 0.5
+    assert values["dataset"]["image_size"] == [9, 7]
+    assert values["model"]["filters"] == [3]
+
+
+def test_options_win_over_set_and_set_over_the_file(run, tmp_path):
+    (tmp_path / "c.yaml").write_text("{epochs: 1, seed: 1, batch_size: 1, optimizer: {name: sgd, momentum: 0.5}}")
+    _, out, _ = run(
+        "train", "--config", tmp_path / "c.yaml", "--set", "seed=2", "--set", "batch_size=2", "--batch-size", 3,
+        "--learning-rate", 0.25, "--print-config",
+    )  # fmt: skip
+    values = yaml.safe_load(out)
+    assert (values["epochs"], values["seed"], values["batch_size"]) == (1, 2, 3)
+    assert (values["optimizer"]["momentum"], values["optimizer"]["learning_rate"]) == (0.5, 0.25)
+
+
+def test_another_optimizer_drops_the_old_one_s_fields(run, tmp_path):
+    (tmp_path / "c.yaml").write_text("optimizer: {name: adam, learning_rate: 0.7}")
+    _, out, _ = run("train", "--config", tmp_path / "c.yaml", "--optimizer", "sgd", "--print-config")
+    assert yaml.safe_load(out)["optimizer"]["learning_rate"] == 0.01
+
+
+def test_one_length_takes_the_place_of_the_other(run, tmp_path):
+    (tmp_path / "c.yaml").write_text("epochs: 5")
+    _, out, _ = run("train", "--config", tmp_path / "c.yaml", "--steps", 7, "--print-config")
+    values = yaml.safe_load(out)
+    assert (values["epochs"], values["steps"]) == (None, 7)
+
+
+# Results
+
+
+def test_train_says_what_it_did(run, tmp_path):
+    code, out, err = run("train", *TINY, "--epochs", 1, "--output", tmp_path / "run")
+    assert (code, err) == (0, "")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert "1 rank, batch 128 a rank (128 over all), 12 steps an epoch" in out
+    assert f"{summary['parameters']:,} parameters" in out
+    assert "epoch 1/1  loss " in out
+    assert f"weights {summary['weights_sha256'][:12]}" in out
+    assert f"tfdl evaluate {tmp_path / 'run'}" in out
+    assert "\x1b" not in out
+    assert json.loads((tmp_path / "run" / "status.json").read_text()) == {"code": 0, "reason": "done"}
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_evaluate_gives_the_summary_s_numbers(run, trained_run, split):
+    code, out, err = run("evaluate", trained_run.path, "--split", split, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == trained_run.read_summary()[split]
+
+
+def test_evaluate_for_people(run, trained_run):
+    _, out, _ = run("evaluate", trained_run.path)
+    lines = out.splitlines()
+    assert lines[0] == f"{trained_run.path}, test split, checkpoint last"
+    assert lines[2].split() == ["accuracy", f"{trained_run.read_summary()['test']['accuracy']:.6g}"]
+
+
+def test_export_says_what_it_wrote(run, trained_run, tmp_path):
+    code, out, err = run("export", trained_run.path, tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[:2] == [
+        f"SavedModel {tmp_path / 'out' / '1'}",
+        "  takes    image: uint8 (any, any, any, 1)",
+    ]
+    assert "over 64 samples, loaded without tfdl and Horovod" in out
+    assert (tmp_path / "out" / "1" / "saved_model.pb").is_file()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(run, shell):
+    code, out, err = run("completion", shell)
+    assert (code, err) == (0, "")
+    assert "_TFDL_COMPLETE" in out
+
+
+def test_the_shell_completes_names():
+    def complete(words):
+        env = {**os.environ, "_TFDL_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "3"}
+        program = "from tfdl.cli.main import main; main()"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env, check=False)
+        return [line.split(",")[1] for line in done.stdout.splitlines()]
+
+    assert complete("tfdl train --optimizer s") == ["sgd"]
+    assert complete("tfdl train --dataset ") == ["digits", "mnist", "fashion_mnist", "cifar10"]
+
+
+# Exit codes
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UserError("x"), 2),
+        (click.UsageError("x"), 2),
+        (click.BadParameter("x"), 2),
+        (RunError("x"), 1),
+        (OSError(28, "No space left on device"), 1),
+        (ValueError("x"), 1),
+        (KeyboardInterrupt(), 1),
+        (StoppedError("x"), 75),
+        (SystemExit(7), 7),
+        (SystemExit("text"), 1),
+        (click.exceptions.Exit(0), 0),
+    ],
+    ids=repr,
+)
+def test_exit_code(error, code):
+    assert exit_code_of(error) == code
+
+
+def test_a_damaged_checkpoint_is_exit_1(run, trained_run, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True)
+    (copy / "checkpoints" / "last" / "model.safetensors").write_bytes(b"")
+    code, out, err = run("evaluate", copy)
+    assert (code, out) == (1, "")
+    assert err.startswith("tfdl: error: checkpoint ")
+    assert "is damaged: model.safetensors differs from its manifest" in err
+    assert err.count("\n") == 1
+
+
+def test_a_full_disk_is_exit_1_and_says_so(tfdl_command, tmp_path):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    done = tfdl_command("train", "--epochs", 1, "--output", tmp_path / "run", preexec_fn=limit)
+    assert done.returncode == 1
+    assert done.stderr.startswith("tfdl: error: ")
+    assert done.stderr.endswith("File too large; make room, or choose another --output\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_run_from_disk_ends_without_noise(tfdl_command, tmp_path):
+    done = tfdl_command(
+        "train", *TINY, "--steps", 2, "--set", "dataset.memory_limit_mb=0", "--output", tmp_path / "run"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# doctor
+
+
+def test_doctor_finds_this_machine_fit(run, monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    code, out, err = run("doctor")
+    assert (code, err) == (0, "")
+    for subject in ("Python", "tensorflow", "keras", "GPUs", "data directory", "working directory"):
+        assert any(line[6:].startswith(subject) for line in out.splitlines()), subject
+
+
+def test_doctor_refuses_another_backend(tfdl_command):
+    done = tfdl_command("doctor", env={"KERAS_BACKEND": "torch"})
+    assert done.returncode == 1
+    assert "unset KERAS_BACKEND" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_doctor_tells_a_host_that_does_not_resolve(run, tmp_path):
+    (tmp_path / "hosts").write_text("no-such-host.invalid slots=2  # mine\n\n")
+    code, out, _ = run("doctor", "--hostfile", tmp_path / "hosts")
+    assert code == 1
+    assert any(
+        "FAIL" in line and "no-such-host.invalid" in line and "does not resolve" in line for line in out.split("\n")
+    )
+
+
+def test_doctor_tells_a_launcher_s_environment_that_makes_no_sense(run, monkeypatch):
+    monkeypatch.setenv("HOROVOD_RANK", "0")
+    monkeypatch.setenv("HOROVOD_SIZE", "none")
+    code, out, _ = run("doctor")
+    assert code == 1
+    assert "HOROVOD_SIZE='none'" in out
+
+
+def test_a_value_set_beside_a_new_name_is_kept(run, tmp_path):
+    (tmp_path / "my.yaml").write_text("optimizer: {name: adam, learning_rate: 0.002}\n")
+    for config in ([], ["--config", tmp_path / "my.yaml"]):
+        code, text, _ = run(
+            "train", *config, "--set", "optimizer.learning_rate=0.5", "--optimizer", "sgd", "--print-config"
+        )
+        assert code == 0
+        assert (
+            yaml.safe_load(text)["optimizer"] | {"name": "sgd", "learning_rate": 0.5}
+            == yaml.safe_load(text)["optimizer"]
+        )
+
+
+@pytest.mark.parametrize("value", ["2020-99-99", "[" * 5000])
+def test_a_value_that_yaml_stumbles_over(run, value):
+    code, _, err = run("train", "--set", f"seed={value}")
+    assert code == 2
+    assert err.startswith("tfdl: error: --set seed is not valid YAML")
+    assert err.count("\n") == 1

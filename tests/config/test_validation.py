@@ -1,0 +1,63 @@
+"""Every value that cannot be used is answered with its key, what was received and what was expected."""
+
+import math
+
+import pytest
+
+from tfdl.config import TrainConfig, compose
+from tfdl.errors import UserError
+
+AT_LEAST_1, AT_LEAST_0 = "a number of at least 1", "a number of at least 0"
+FRACTION, POSITIVE = "a number from 0 to below 1", "a positive number"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epochs": 0}, f"epochs=0, expected {AT_LEAST_1}"),
+        ({"steps": -1}, f"steps=-1, expected {AT_LEAST_1}"),
+        ({"epochs": 2, "steps": 3}, "epochs=2 and steps=3, expected one of the two; leave one out"),
+        ({"batch_size": 0}, f"batch_size=0, expected {AT_LEAST_1}"),
+        ({"steps_per_execution": 0}, f"steps_per_execution=0, expected {AT_LEAST_1}"),
+        ({"keep_checkpoints": 0}, f"keep_checkpoints=0, expected {AT_LEAST_1}"),
+        ({"seed": -1}, "seed=-1, expected a whole number from 0 to 4294967295"),
+        ({"seed": 2**32}, "seed=4294967296, expected a whole number from 0 to 4294967295"),
+        (
+            {"task": "image-clasification"},
+            "task='image-clasification', expected one of image-classification. Did you mean 'image-classification'?",
+        ),
+        ({"model": {"filters": []}}, "model.filters=[], expected at least one block, such as [32, 64]"),
+        ({"model": {"filters": [8, 0]}}, "model.filters=[8, 0], expected positive channel counts"),
+        ({"model": {"kernel_size": 0}}, f"model.kernel_size=0, expected {AT_LEAST_1}"),
+        ({"model": {"units": 0}}, f"model.units=0, expected {AT_LEAST_1}"),
+        ({"model": {"dropout": 1}}, f"model.dropout=1.0, expected {FRACTION}"),
+        ({"model": {"dropout": math.nan}}, f"model.dropout=nan, expected {FRACTION}"),
+        ({"model": {"momentum": -0.1}}, f"model.momentum=-0.1, expected {FRACTION}"),
+        ({"model": {"l2": -1}}, f"model.l2=-1.0, expected {AT_LEAST_0}"),
+        ({"optimizer": {"learning_rate": 0}}, f"optimizer.learning_rate=0.0, expected {POSITIVE}"),
+        ({"optimizer": {"clip_norm": 0}}, f"optimizer.clip_norm=0.0, expected {POSITIVE}"),
+        ({"optimizer": {"beta_1": 1}}, f"optimizer.beta_1=1.0, expected {FRACTION}"),
+        ({"optimizer": {"beta_2": 1}}, f"optimizer.beta_2=1.0, expected {FRACTION}"),
+        ({"optimizer": {"epsilon": -1}}, f"optimizer.epsilon=-1.0, expected {AT_LEAST_0}"),
+        ({"optimizer": {"name": "sgd", "momentum": 1}}, f"optimizer.momentum=1.0, expected {FRACTION}"),
+        ({"optimizer": {"name": "sgd", "learning_rate": -1}}, f"optimizer.learning_rate=-1.0, expected {POSITIVE}"),
+        ({"dataset": {"name": " "}}, "dataset.name=' ', expected the name of a data set, such as digits"),
+        ({"dataset": {"image_size": [0, 8]}}, "dataset.image_size=[0, 8], expected a positive height and width"),
+        ({"dataset": {"memory_limit_mb": -1}}, f"dataset.memory_limit_mb=-1, expected {AT_LEAST_0}"),
+        ({"dataset": 3}, "dataset=3, expected a name or a mapping with `name`"),
+        ({"model": 3}, "model=3, expected a name or a mapping with `name`; names: cnn"),
+        ({"model": {"name": 3}}, "model.name=3, expected a text"),
+        ({"model": "cnnn"}, "unknown model 'cnnn', expected one of cnn. Did you mean 'cnn'?"),
+        ({"optimizer": "adm"}, "unknown optimizer 'adm', expected one of adam, sgd. Did you mean 'adam'?"),
+    ],
+)
+def test_message(values, message):
+    with pytest.raises(UserError) as raised:
+        compose(values)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("rate", [math.inf, math.nan])
+def test_a_learning_rate_is_a_finite_number(rate):
+    with pytest.raises(UserError, match=r"optimizer\.learning_rate=(inf|nan), expected a positive number"):
+        TrainConfig(optimizer={"name": "sgd", "learning_rate": rate})

@@ -1,0 +1,157 @@
+"""Fixtures that several test folders share: quiet TensorFlow, prepared data, one small trained run, and ranks."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once, when TensorFlow is first imported
+
+import pytest
+import tensorflow as tf
+
+from tfdl.config import TrainConfig, compose
+from tfdl.distributed import SingleWorld, World
+from tfdl.distributed.world import set_current_world
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first, whole runs after them, several ranks last: a first failure shows early."""
+
+    def place(item: pytest.Item) -> int:
+        return 2 * bool(item.get_closest_marker("distributed")) + bool(item.get_closest_marker("slow"))
+
+    items.sort(key=place)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One folder of prepared data for the whole session, for this process and all that it starts."""
+    folder = tmp_path_factory.mktemp("tfds")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TFDS_DATA_DIR", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def digits(data_dir: Path) -> Any:
+    """The prepared digits as they are, 8x8."""
+    from tfdl.config import DatasetConfig
+    from tfdl.data import open_images
+
+    return open_images(DatasetConfig("digits", str(data_dir)))
+
+
+TINY = {
+    "model.filters": [4],
+    "model.units": 8,
+    "model.dropout": 0.25,
+    "dataset.image_size": [8, 8],
+    "batch_size": 128,  # 12 steps an epoch, the last one short
+    "steps_per_execution": 5,
+    "epochs": 2,
+}
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Callable[..., TrainConfig]:
+    """A configuration that trains in a second or two; keys with dots, ``steps`` takes the place of ``epochs``."""
+
+    def make(changes: dict[str, Any] | None = None, **plain: Any) -> TrainConfig:
+        lengths = {"epochs": None} if "steps" in plain else {}
+        return compose(TINY, changes or {}, lengths, plain)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory, tiny: Any, data_dir: Path) -> Any:  # noqa: ARG001
+    """A finished run of two epochs. To be read only: copy it before changing it."""
+    import tfdl
+
+    return tfdl.train(tiny(), tmp_path_factory.mktemp("trained") / "run")
+
+
+@pytest.fixture
+def tfdl_command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs ``tfdl ARGUMENTS`` in a process of its own, in an empty working directory."""
+    folder = tmp_path / "cwd"
+    folder.mkdir()
+
+    def run(*arguments: Any, env: dict[str, str] | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "tfdl", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=folder,
+            env={**os.environ, **(env or {})},
+            check=False,
+            **options,
+        )
+
+    return run
+
+
+class ThreadWorld(World):
+    """``size`` ranks as threads of this process, in eager mode. Each collective waits for every rank, then computes."""
+
+    local_rank = 0
+
+    def __init__(self, size: int):
+        self.size = self.local_size = size
+        self._barrier = threading.Barrier(size)
+        self._tensors: list[Any] = [None] * size
+        self._mine = threading.local()
+
+    @property
+    def rank(self) -> int:
+        return self._mine.rank
+
+    def all_reduce(self, tensor: Any) -> Any:
+        return tf.add_n(self._exchange(tensor))
+
+    def all_gather(self, tensor: Any) -> Any:
+        return tf.concat(self._exchange(tensor), 0)
+
+    def broadcast(self, tensor: Any, root: int = 0) -> Any:
+        return self._exchange(tensor)[root]
+
+    def run(self, function: Callable[[int], Any]) -> list[Any]:
+        """``function(rank)`` on every rank at once; the first rank's own error, if any."""
+
+        def on_rank(rank: int) -> Any:
+            self._mine.rank = rank
+            try:
+                return function(rank)
+            except threading.BrokenBarrierError:
+                return None  # another rank failed, and says why
+            except BaseException:
+                self._barrier.abort()
+                raise
+
+        with ThreadPoolExecutor(self.size) as pool:
+            return [done.result() for done in [pool.submit(on_rank, rank) for rank in range(self.size)]]
+
+    def _exchange(self, tensor: Any) -> list[Any]:
+        self._tensors[self.rank] = tf.convert_to_tensor(tensor)
+        self._barrier.wait(60)
+        everyone = list(self._tensors)
+        self._barrier.wait(60)  # nobody writes the next tensors before all have read these
+        return everyone
+
+
+@pytest.fixture
+def ranks() -> Iterator[Callable[[int], ThreadWorld]]:
+    """``ranks(2)`` is a World of two ranks, which layers find as the current one until the test ends."""
+
+    def make(size: int) -> ThreadWorld:
+        world = ThreadWorld(size)
+        set_current_world(world)
+        return world
+
+    yield make
+    set_current_world(SingleWorld())

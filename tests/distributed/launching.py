@@ -1,0 +1,70 @@
+"""Starts programs under the real horovodrun."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PROGRAMS = Path(__file__).parent / "programs"
+# Far above what any of these jobs takes; a hang fails the test instead of the whole run.
+TIMEOUT = 240.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A job's exit code, and what all ranks printed."""
+
+    code: int
+    output: str
+
+    def lines_of(self, rank: int, stream: str = "stdout") -> list[str]:
+        """One rank's lines, without horovodrun's mark."""
+        mark = f"[{rank}]<{stream}>:"
+        return [line.removeprefix(mark) for line in self.output.splitlines() if line.startswith(mark)]
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """This process's environment with this interpreter's programs first on PATH."""
+    folder = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", **extra}
+
+
+def launch(ranks: int, *command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Finished:
+    """``horovodrun -np RANKS COMMAND``, to its end."""
+    job = start(ranks, *command, cwd=cwd, env=env)
+    try:
+        output, _ = job.communicate(timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        job.terminate()  # horovodrun passes it on to its ranks
+        output, _ = job.communicate()
+        raise AssertionError(f"{command} on {ranks} ranks did not end within {TIMEOUT:.0f} s:\n{output}") from None
+    return Finished(job.returncode, output)
+
+
+def start(
+    ranks: int, *command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> "subprocess.Popen[str]":
+    """The same job, running."""
+    launcher = Path(sys.executable).with_name("horovodrun")
+    # --gloo spares horovodrun the question whether this Horovod has MPI, which takes it another import of TensorFlow.
+    return subprocess.Popen(
+        [str(launcher), "--gloo", "-np", str(ranks), *command],
+        cwd=cwd,
+        env=environment(**(env or {})),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def program(name: str) -> tuple[str, str]:
+    """A program of ``tests/distributed/programs``, as a command."""
+    return sys.executable, str(PROGRAMS / f"{name}.py")
+
+
+def has_horovod() -> bool:
+    """Whether the launcher is here at all."""
+    return shutil.which("horovodrun", path=str(Path(sys.executable).parent)) is not None

@@ -1,0 +1,126 @@
+"""Exercises a real World and prints, on the chief, what each rank saw, as one JSON object."""
+
+import json
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdl import distributed
+from tfdl.distributed.state import check_equal_digests, fold_rank_into_seeds
+from tfdl.errors import RunError, UserError
+from tfdl.layers import BatchNormalization
+
+
+def whole_batch() -> np.ndarray:
+    return np.random.default_rng(0).normal(100.0, 0.5, (7, 3, 3, 4)).astype("float32")
+
+
+def normalized_shards(world: distributed.World, fused: bool) -> dict[str, object]:
+    """Synchronized BatchNormalization on uneven shards, against the plain layer on the whole batch."""
+    images = whole_batch()
+    mine = slice(0, 5) if world.rank == 0 else slice(5, 7)
+    if world.rank > 1:
+        mine = slice(7, 7)  # a rank without a sample takes part
+    upstream = np.random.default_rng(1).normal(size=images.shape).astype("float32")
+    layer, plain = BatchNormalization(synchronized=True), keras.layers.BatchNormalization()
+    if not fused:
+        layer._fused_applies = lambda _: False  # type: ignore[method-assign]
+    results = []
+    for used, rows in ((layer, mine), (plain, slice(None))):
+        inputs = tf.constant(images[rows])
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = used(inputs, training=True)
+            loss = tf.reduce_sum(outputs * upstream[rows])
+        gradient, gamma, beta = tape.gradient(loss, [inputs, used.gamma.value, used.beta.value])
+        if used is layer:
+            gamma, beta = world.all_reduce(gamma), world.all_reduce(beta)
+        results.append(
+            [
+                outputs if used is layer else outputs[mine],
+                gradient if used is layer else gradient[mine],
+                gamma,
+                beta,
+                np.asarray(used.moving_mean),
+                np.asarray(used.moving_variance),
+            ]
+        )
+    names = ("outputs", "input_gradient", "gamma_gradient", "beta_gradient", "moving_mean", "moving_variance")
+    return {name: _difference(a, b) for name, a, b in zip(names, *results, strict=True)}
+
+
+def _difference(a: object, b: object) -> float:
+    a, b = np.asarray(a), np.asarray(b)
+    return float(np.abs(a - b).max()) if a.size else 0.0
+
+
+def agreed_error(world: distributed.World) -> str:
+    try:
+        with world.agreement():
+            if world.rank == world.size - 1:
+                raise UserError("only the last rank knows")
+    except UserError as error:
+        return str(error)
+    return "none"
+
+
+def drift(world: distributed.World) -> str:
+    try:
+        check_equal_digests("a" if world.rank < world.size - 1 else "b", world)
+    except RunError as error:
+        return str(error)
+    return "none"
+
+
+def clipped_step(world: distributed.World) -> list[float]:
+    """Sums of 10, 0 and 0 over 2, 1 and 1 samples: reduced to 10 / 4, and only then clipped to 1."""
+    variable = keras.Variable([0.0])
+    optimizer = keras.optimizers.SGD(1.0, global_clipnorm=1.0)
+    gradient, weight = (tf.constant([10.0]), 2.0) if world.rank == 0 else (tf.constant([0.0]), 1.0)
+    (reduced,) = distributed.reduce_gradients([gradient], weight, world)
+    optimizer.apply([reduced], [variable])
+    return [float(reduced[0]), float(variable[0])]
+
+
+def seeds(world: distributed.World) -> list[int]:
+    generator = keras.random.SeedGenerator(7)
+    fold_rank_into_seeds([generator], world.rank)
+    return np.asarray(generator.state).tolist()
+
+
+def broadcast(world: distributed.World) -> list[object]:
+    variables = [
+        keras.Variable(np.full((2, 3), world.rank + 1.5), dtype="float32"),
+        keras.Variable(world.rank + 5, dtype="int64", trainable=False),
+        keras.Variable(np.array([world.rank, 2**32 - 1], "uint32"), dtype="uint32", trainable=False),
+        keras.Variable(np.full((3,), world.rank + 0.5), dtype="bfloat16"),
+    ]
+    distributed.broadcast_state(variables, world)
+    return [np.asarray(variable).astype("float64").tolist() for variable in variables]
+
+
+def main() -> None:
+    world = distributed.init()
+    mine = {
+        "rank": world.rank,
+        "local_rank": world.local_rank,
+        "all_reduce": float(world.all_reduce(tf.constant(world.rank + 1.0))),
+        "all_gather": np.asarray(world.all_gather(tf.fill([world.rank + 1], world.rank))).tolist(),
+        "broadcast": int(world.broadcast(tf.constant(world.rank + 3), root=1)),
+        "broadcast_object": world.broadcast_object({"from": world.rank}, root=1),
+        "broadcast_state": broadcast(world),
+        "fused": normalized_shards(world, fused=True),
+        "general": normalized_shards(world, fused=False),
+        "agreement": agreed_error(world),
+        "drift": drift(world),
+        "clipped_step": clipped_step(world),
+        "seeds": seeds(world),
+        "same_world": distributed.init() is world,
+    }
+    everyone = world.all_gather_object(mine)
+    if world.is_chief:
+        print(json.dumps(everyone), flush=True)
+
+
+main()

@@ -1,0 +1,99 @@
+"""Bad input under the launcher: every rank ends, the chief says why in one line, and nothing is left behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.distributed.launching import environment, launch
+
+TFDL = str(Path(sys.executable).with_name("tfdl"))
+
+
+def complaints(output: str) -> list[str]:
+    return [line for line in output.splitlines() if "tfdl: " in line]
+
+
+@pytest.mark.distributed
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--model", "cn"), "unknown model 'cn'"),
+        (("--batch-size", "1000"), "batch_size=1000 on each of 2 ranks, but 'digits' has 1437 training samples"),
+        (("--dataset", "mnst"), "unknown data set 'mnst'"),
+    ],
+)
+def test_one_line_and_nothing_written(tmp_path: Path, options: tuple[str, ...], words: str) -> None:
+    run = tmp_path / "run"
+    job = launch(2, "tfdl", "train", "--output", str(run), *options)
+    assert job.code != 0
+    assert len(complaints(job.output)) == 1, job.output
+    assert words in complaints(job.output)[0]
+    assert "status code 2" in job.output  # horovodrun's own report of a rank's exit code
+    assert not run.exists()
+
+
+@pytest.mark.distributed
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_full_disk_ends_every_rank(tmp_path: Path) -> None:
+    """Only the chief meets it; nobody is left waiting, and no checkpoint is half-written."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(small)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"this machine mounts no tmpfs: {mounted.stderr.strip()}")
+    try:
+        job = launch(2, "tfdl", "train", "--output", str(small / "run"), "--epochs", "3")
+        assert job.code != 0
+        assert len(complaints(job.output)) == 1, job.output
+        assert "No space left on device" in complaints(job.output)[0]
+        left = [path for path in (small / "run" / "checkpoints").iterdir() if not path.is_symlink()]
+        assert all((path / "manifest.json").is_file() for path in left), left
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def run_alone(tmp_path: Path, **extra: str) -> "subprocess.CompletedProcess[str]":
+    """``tfdl train`` with a launcher's variables set by hand."""
+    return subprocess.run(
+        [TFDL, "train", "--output", str(tmp_path / "run")],
+        env=environment(**extra),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.distributed
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_launcher_that_counts_otherwise_is_an_error_on_every_rank(tmp_path: Path, rank: str) -> None:
+    """mpirun with a Horovod built for Gloo alone: each rank would train by itself."""
+    done = run_alone(tmp_path, OMPI_COMM_WORLD_RANK=rank, OMPI_COMM_WORLD_SIZE="2")
+    assert done.returncode == 2
+    assert ("mpirun started 2 ranks but Horovod sees 1" in done.stderr) == (rank == "0")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_several_ranks_without_horovod_are_an_error_on_every_rank(tmp_path: Path, rank: str) -> None:
+    """A package that fails to import stands in front of the installed one, if there is one."""
+    broken = tmp_path / "packages" / "horovod"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('no Horovod here')\n")
+    done = run_alone(tmp_path, HOROVOD_RANK=rank, HOROVOD_SIZE="2", PYTHONPATH=str(broken.parent))
+    assert done.returncode == 2
+    assert ("tfdl install-horovod" in done.stderr) == (rank == "0")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_rank_without_a_size_is_an_error(tmp_path: Path) -> None:
+    done = run_alone(tmp_path, HOROVOD_RANK="0")
+    assert done.returncode == 2
+    assert "HOROVOD_SIZE=''" in done.stderr

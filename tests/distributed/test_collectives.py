@@ -1,0 +1,68 @@
+"""The World of three ranks, under the real launcher."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.distributed.launching import launch, program
+
+pytestmark = [pytest.mark.distributed, pytest.mark.slow]
+RANKS = 3
+
+
+@pytest.fixture(scope="module")
+def seen() -> list[dict[str, Any]]:
+    """What each rank saw, from one job."""
+    job = launch(RANKS, *program("collectives"))
+    assert job.code == 0, job.output
+    return json.loads(job.lines_of(0)[-1])
+
+
+def test_ranks_are_numbered(seen: list[dict[str, Any]]) -> None:
+    assert [rank["rank"] for rank in seen] == [0, 1, 2]
+    assert [rank["local_rank"] for rank in seen] == [0, 1, 2]
+    assert all(rank["same_world"] for rank in seen)
+
+
+def test_collectives_answer_alike_on_every_rank(seen: list[dict[str, Any]]) -> None:
+    for rank in seen:
+        assert rank["all_reduce"] == 6.0
+        assert rank["all_gather"] == [0, 1, 1, 2, 2, 2]
+        assert rank["broadcast"] == 4
+        assert rank["broadcast_object"] == {"from": 1}
+
+
+def test_state_of_every_dtype_is_the_chiefs(seen: list[dict[str, Any]]) -> None:
+    for rank in seen:
+        assert rank["broadcast_state"] == [[[1.5] * 3] * 2, 5.0, [0.0, 2.0**32 - 1], [0.5] * 3]
+
+
+@pytest.mark.parametrize("path", ["fused", "general"])
+def test_synchronized_batch_normalization_is_that_of_the_whole_batch(seen: list[dict[str, Any]], path: str) -> None:
+    """Uneven shards of 5, 2 and 0 images, with a mean of 200 standard deviations."""
+    for rank in seen:
+        for name, difference in rank[path].items():
+            assert difference < 2e-3, (rank["rank"], name, difference)
+
+
+def test_one_ranks_error_is_every_ranks(seen: list[dict[str, Any]]) -> None:
+    assert {rank["agreement"] for rank in seen} == {"only the last rank knows"}
+
+
+def test_a_drifted_rank_is_named(seen: list[dict[str, Any]]) -> None:
+    for rank in seen:
+        assert "rank 2 holds b" in rank["drift"]
+
+
+def test_gradients_are_reduced_before_they_are_clipped(seen: list[dict[str, Any]]) -> None:
+    for rank in seen:
+        reduced, variable = rank["clipped_step"]
+        assert reduced == pytest.approx(10 / 4, rel=1e-6)
+        assert variable == pytest.approx(-1.0, rel=1e-6)
+
+
+def test_ranks_draw_from_streams_of_their_own(seen: list[dict[str, Any]]) -> None:
+    states = [rank["seeds"] for rank in seen]
+    assert states[0] == [7, 0]
+    assert len({state[0] for state in states}) == RANKS

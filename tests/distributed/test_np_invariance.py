@@ -1,0 +1,19 @@
+"""One global batch gives one model on any number of ranks: in float64, where no rounding hides a mistake."""
+
+import json
+
+import pytest
+
+from tests.distributed.launching import launch, program
+
+pytestmark = [pytest.mark.distributed, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_ranks_train_the_model_of_one_process(ranks: int) -> None:
+    """Nine steps of Adam with clipping and batch normalization; the control keeps batch statistics to each rank."""
+    job = launch(ranks, *program("np_invariance"))
+    assert job.code == 0, job.output
+    found = json.loads(job.lines_of(0)[-1])
+    assert found["synchronized"] < 1e-9
+    assert found["local statistics"] > 1e-3

@@ -1,0 +1,119 @@
+"""``horovodrun -np 2 tfdl train``: one model, exact numbers, and runs that go on where they stopped."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.numpy import load_file
+
+from tests.distributed.launching import Finished, launch, program, start
+
+pytestmark = [pytest.mark.distributed, pytest.mark.slow]
+
+SMALL = ("--set", "model.filters=[8,8]", "--set", "model.units=32", "--set", "model.dropout=0.2")
+
+
+def train(output: Path, *options: str, ranks: int = 2) -> Finished:
+    return launch(ranks, "tfdl", "train", "--output", str(output), *SMALL, *options)
+
+
+def summary(run: Path) -> dict[str, Any]:
+    return json.loads((run / "summary.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
+    """Four epochs on two ranks, never stopped."""
+    run = tmp_path_factory.mktemp("straight") / "run"
+    return run, train(run, "--epochs", "4")
+
+
+@pytest.mark.parametrize(("keeper", "verdict"), [("tfdl", "equal"), ("horovod-keras", "different")])
+def test_ranks_end_with_equal_weights(keeper: str, verdict: str) -> None:
+    """The control: the same harness sees that Horovod's own Keras wrapper trains two models."""
+    job = launch(2, *program("train_and_compare"), keeper)
+    assert job.code == 0, job.output
+    assert job.lines_of(0)[-1] == verdict
+
+
+def test_two_ranks_train_one_model(straight: tuple[Path, Finished]) -> None:
+    run, job = straight
+    assert job.code == 0, job.output
+    found = summary(run)
+    assert (found["world_size"], found["batch_size"], found["global_batch_size"]) == (2, 64, 128)
+    assert (found["epochs"], found["steps"]) == (4, 48)
+    assert found["test"]["accuracy"] > 0.6
+    assert json.loads((run / "status.json").read_text())["code"] == 0
+
+
+def test_only_the_chief_speaks(straight: tuple[Path, Finished]) -> None:
+    _, job = straight
+    assert job.lines_of(1) == []
+    assert sum("epoch" in line for line in job.lines_of(0)) >= 4
+
+
+def test_evaluation_is_exact_for_any_number_of_ranks(straight: tuple[Path, Finished]) -> None:
+    run, _ = straight
+    for ranks in (1, 3):
+        job = launch(ranks, "tfdl", "evaluate", str(run), "--json")
+        assert job.code == 0, job.output
+        found = json.loads(job.lines_of(0)[-1])
+        expected = summary(run)["test"]
+        assert found == pytest.approx(expected, rel=1e-6)
+        assert found["accuracy"] == expected["accuracy"]
+
+
+def test_a_resumed_run_ends_as_the_straight_one(straight: tuple[Path, Finished], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert train(run, "--epochs", "2").code == 0
+    job = train(run, "--epochs", "4", "--resume")
+    assert job.code == 0, job.output
+    assert summary(run)["weights_sha256"] == summary(straight[0])["weights_sha256"]
+
+
+def test_a_stopped_job_saves_and_goes_on(straight: tuple[Path, Finished], tmp_path: Path) -> None:
+    """SIGTERM reaches the ranks at different moments; they stop at one step, and the rest is the same run."""
+    run = tmp_path / "run"
+    command = ("tfdl", "train", "--output", str(run), *SMALL, "--set", "steps_per_execution=1", "--epochs", "4")
+    job = start(2, *command)
+    log = run / "metrics.jsonl"
+    assert job.stdout is not None
+    for line in job.stdout:  # the first epoch's line: training is under way
+        if "epoch 1/4" in line:
+            break
+    assert log.exists()
+    job.send_signal(signal.SIGTERM)
+    output, _ = job.communicate(timeout=120)
+    status = json.loads((run / "status.json").read_text())
+    assert status["code"] == 75, output
+    assert "SIGTERM" in status["reason"]
+    assert not (run / "summary.json").exists()
+    job_resumed = launch(2, *command, "--resume")
+    assert job_resumed.code == 0, job_resumed.output
+    assert summary(run)["weights_sha256"] == summary(straight[0])["weights_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("batch", "steps"),
+    [
+        pytest.param(64, 6, id="even"),
+        # 1,437 = 2 x 718 + 1: the second step has one sample, and rank 1 has none.
+        pytest.param(718, 3, id="one rank without a sample"),
+    ],
+)
+def test_a_global_batch_gives_one_model_on_one_rank_and_on_two(tmp_path: Path, batch: int, steps: int) -> None:
+    """The same samples a step, split or not.
+
+    In float32, sums in another order flip a ReLU or a maximum now and then; ``test_np_invariance.py`` is exact.
+    """
+    options = ("--steps", str(steps), "--set", "model.dropout=0", "--optimizer", "sgd")
+    for ranks in (1, 2):
+        job = train(tmp_path / f"np{ranks}", *options, "--batch-size", str(2 * batch // ranks), ranks=ranks)
+        assert job.code == 0, job.output
+    one, two = (load_file(tmp_path / run / "checkpoints/last/model.safetensors") for run in ("np1", "np2"))
+    for path, value in one.items():
+        assert two[path] == pytest.approx(value, rel=1e-2, abs=1e-3), path
+    losses = [summary(tmp_path / run)["validation"]["loss"] for run in ("np1", "np2")]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-2)

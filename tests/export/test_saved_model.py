@@ -1,0 +1,171 @@
+"""What ``tfdl.export_saved_model`` writes answers as the model does, or is not written."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdl
+from tfdl.errors import RunError, UserError
+from tfdl.export import parity, saved_model
+from tfdl.runs import load_run
+from tfdl.tasks import ImageClassification
+
+
+@pytest.fixture(scope="module")
+def exported(trained_run, tmp_path_factory):
+    return tfdl.export_saved_model(trained_run, tmp_path_factory.mktemp("exported") / "digits")
+
+
+@pytest.fixture
+def serve(exported):
+    module = tf.saved_model.load(str(exported.path))
+    return lambda image: module.signatures["serving_default"](image=tf.constant(image))
+
+
+def images(count, height=8, width=8):
+    return np.random.default_rng(5).integers(0, 256, (count, height, width, 1), np.uint8)
+
+
+def test_the_signature(exported):
+    assert exported.inputs == {"image": ("uint8", "(any, any, any, 1)")}
+    assert exported.outputs == {
+        "probabilities": ("float32", "(any, 10)"),
+        "class_id": ("int32", "(any)"),
+        "class_name": ("string", "(any)"),
+    }
+
+
+def test_it_was_compared_with_the_model(exported):
+    assert exported.compared == 64
+    assert 0 <= exported.largest_difference <= 1e-4
+
+
+@pytest.mark.parametrize("count", [1, 3, 70])
+def test_any_number_of_raw_images(serve, trained_run, count):
+    answers = serve(images(count))
+    logits = load_run(trained_run).model(images(count) / np.float32(255))
+    np.testing.assert_allclose(answers["probabilities"], tf.nn.softmax(logits), atol=1e-5)
+    np.testing.assert_array_equal(answers["class_id"], np.argmax(logits, 1))
+    assert answers["class_name"].numpy().tolist() == [str(label).encode() for label in np.argmax(logits, 1)]
+
+
+def test_images_of_another_size_are_resized(serve):
+    assert serve(images(2, 31, 17))["probabilities"].shape == (2, 10)
+
+
+def test_no_images(serve):
+    assert serve(images(0))["probabilities"].shape == (0, 10)
+
+
+def test_no_images_for_the_default_model():
+    """Its convolutions are of a size for which oneDNN answers an empty batch with the wrong shape."""
+    task = ImageClassification((24, 24, 1), tuple("0123456789"), resized=True)
+    model = tfdl.build_model("cnn", **task.model_arguments)
+    serve = tf.function(lambda image: task.serve(model, image), input_signature=[*task.serving_signature().values()])
+    assert serve(np.zeros((0, 8, 8, 1), np.uint8))["probabilities"].shape == (0, 10)
+    assert serve(np.zeros((2, 8, 8, 1), np.uint8))["class_id"].shape == (2,)
+
+
+def test_the_graph_holds_no_foreign_op(exported):
+    graph = (exported.path / "saved_model.pb").read_bytes()
+    for name in (b"Horovod", b"PyFunc", b"EagerPyFunc"):
+        assert name not in graph
+
+
+def test_versions_count_up(trained_run, tmp_path):
+    (tmp_path / "9").mkdir()
+    (tmp_path / "10").mkdir()
+    (tmp_path / "notes").mkdir()
+    assert tfdl.export_saved_model(trained_run, tmp_path, "best").path == tmp_path / "11"
+
+
+def test_a_file_is_no_directory(trained_run, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is a file, expected a directory for the exported versions"):
+        tfdl.export_saved_model(trained_run, tmp_path / "file")
+
+
+# A SavedModel that does not answer as the model does
+
+
+def assert_not_written(trained_run, folder, message):
+    folder.mkdir()
+    with pytest.raises(RunError, match=message):
+        tfdl.export_saved_model(trained_run, folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_too_large_a_difference(trained_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(saved_model, "_TOLERANCE", -1.0)
+    assert_not_written(
+        trained_run, tmp_path / "out", "the SavedModel differs from the model by .*; nothing was written"
+    )
+
+
+@pytest.mark.parametrize(
+    ("output", "change"),
+    [
+        ("probabilities", lambda values: values + np.float32(0.01)),
+        ("probabilities", lambda values: values * np.float32("nan")),
+        ("probabilities", lambda values: values[:-1]),
+        ("class_id", lambda values: (values + 1) % 10),
+        ("class_name", lambda values: values[::-1]),
+    ],
+    ids=["numbers", "nan", "shape", "class_id", "class_name"],
+)
+def test_each_output_is_compared(trained_run, tmp_path, monkeypatch, output, change):
+    def altered(folder, inputs):
+        serving = tf.saved_model.load(str(folder)).signatures["serving_default"]  # in this process, which is quicker
+        answers = {name: value.numpy() for name, value in serving(image=tf.constant(inputs["image"])).items()}
+        return {**answers, output: change(answers[output])}
+
+    monkeypatch.setattr(saved_model, "answers_of_saved_model", altered)
+    assert_not_written(trained_run, tmp_path / "out", "the SavedModel differs from the model")
+
+
+def test_a_saved_model_that_cannot_be_loaded(tmp_path):
+    with pytest.raises(RunError, match="the SavedModel cannot be used in a clean process: "):
+        parity.answers_of_saved_model(tmp_path, {"image": images(1)})
+
+
+# The clean process
+
+
+def run_program(setup):
+    return subprocess.run(
+        [sys.executable, "-I", "-S", "-c", setup + parity._PROGRAM, "-", "-", "-"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_program_refuses_where_tfdl_can_be_imported():
+    checkout = Path(tfdl.__file__).parent.parent
+    done = run_program(f"import sys; sys.path.append({str(checkout)!r})\n")
+    assert done.returncode == 1
+    assert done.stderr.strip() == "tfdl can be imported in the process that must not know it"
+
+
+def test_the_program_refuses_where_horovod_can_be_imported(tmp_path):
+    (tmp_path / "horovod").mkdir()
+    (tmp_path / "horovod" / "__init__.py").touch()
+    done = run_program(f"import sys; sys.path.append({str(tmp_path)!r})\n")
+    assert done.returncode == 1
+    assert done.stderr.strip() == "horovod can be imported in the process that must not know it"
+
+
+def test_the_links_leave_ours_out(tmp_path):
+    names = {path.name for path in parity._packages_without_ours(tmp_path).iterdir()}
+    assert {"tensorflow", "numpy"} <= names
+    assert not [name for name in names if name.startswith(("tfdl", "horovod", "__editable__"))]
+
+
+def test_the_launcher_s_variables_stay_outside(monkeypatch):
+    for name in ("HOROVOD_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "PYTHONPATH"):
+        monkeypatch.setenv(name, "1")
+    assert not {"HOROVOD_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "PYTHONPATH"} & set(parity._plain_environment())

@@ -1,0 +1,338 @@
+"""BatchNormalization against hand-computed values, against Keras's layer, and over two ranks against one batch."""
+
+import inspect
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfdl.layers import BatchNormalization
+
+# Shape of the inputs and the channel axis: every rank, channels last and first.
+SHAPES = [
+    ((8, 5), -1),
+    ((8, 5), 1),
+    ((4, 6, 5), -1),
+    ((4, 5, 6), 1),
+    ((4, 6, 7, 5), -1),
+    ((4, 6, 7, 5), 3),
+    ((4, 5, 6, 7), 1),
+    ((2, 3, 2, 3, 5), -1),
+]
+
+
+def pair(shape, axis=-1, **arguments):
+    """Our layer and Keras's, built for ``shape`` with the same random weights."""
+    layers = BatchNormalization(axis=axis, **arguments), keras.layers.BatchNormalization(axis=axis, **arguments)
+    random = np.random.default_rng(1)
+    weights = None
+    for layer in layers:
+        layer.build(shape)
+        weights = weights or [random.uniform(0.5, 2, weight.shape) for weight in layer.weights]
+        layer.set_weights(weights)
+    return layers
+
+
+def outputs_and_gradients(layer, inputs, upstream, **call):
+    """The outputs, and the gradients of ``sum(outputs * upstream)`` by the inputs and each trainable weight."""
+    inputs = tf.constant(inputs)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = layer(inputs, **call)
+        objective = tf.reduce_sum(tf.cast(outputs, tf.float32) * upstream)
+    wanted = [inputs, *(weight.value for weight in layer.trainable_variables)]
+    return [np.asarray(tf.cast(value, tf.float32)) for value in (outputs, *tape.gradient(objective, wanted))]
+
+
+def assert_same_as_keras(ours, theirs, inputs, *, rtol=1e-4, atol=1e-5, **call):
+    upstream = np.random.default_rng(2).normal(size=inputs.shape).astype("float32")
+    found = outputs_and_gradients(ours, inputs, upstream, **call)
+    expected = outputs_and_gradients(theirs, inputs, upstream, **call)
+    for name, value, reference in zip(("outputs", "inputs", "gamma", "beta"), found, expected, strict=False):
+        np.testing.assert_allclose(value, reference, rtol=rtol, atol=atol, err_msg=name)
+    assert len(found) == len(expected)
+    for mine, other in zip(ours.non_trainable_variables, theirs.non_trainable_variables, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=rtol, atol=atol, err_msg=mine.path)
+
+
+def random_inputs(shape, dtype="float32"):
+    return np.random.default_rng(0).normal(3, 2, shape).astype(dtype)
+
+
+# By hand
+
+
+def test_hand_computed_training():
+    # x = (0, 4): mu = 2, sigma^2 = 4; x = (1, 3): mu = 2, sigma^2 = 1. With epsilon 0 the rows become -1 and 1.
+    layer = BatchNormalization(momentum=0.75, epsilon=0.0, beta_initializer="ones")
+    outputs = layer(np.array([[0.0, 1.0], [4.0, 3.0]], "float32"), training=True)
+    np.testing.assert_allclose(outputs, [[0, 0], [2, 2]], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(layer.moving_mean, [0.5, 0.5])  # 0.75 * 0 + 0.25 * 2
+    np.testing.assert_allclose(layer.moving_variance, [1.75, 1.0])  # 0.75 * 1 + 0.25 * (4, 1)
+
+
+def test_hand_computed_training_of_an_image():
+    # TensorFlow's kernel reports the unbiased variance, 16 / 3 here; the moving statistics take sigma^2 = 4.
+    layer = BatchNormalization(momentum=0.75, epsilon=12.0)
+    outputs = layer(np.array([0.0, 0.0, 4.0, 4.0], "float32").reshape(1, 2, 2, 1), training=True)
+    np.testing.assert_allclose(np.ravel(outputs), [-0.5, -0.5, 0.5, 0.5], rtol=1e-6)  # 2 / sqrt(4 + 12)
+    np.testing.assert_allclose(layer.moving_mean, [0.5])
+    np.testing.assert_allclose(layer.moving_variance, [1.75], rtol=1e-6)
+
+
+def test_hand_computed_inference():
+    layer = BatchNormalization(epsilon=1.0)
+    layer.build((None, 1))
+    layer.set_weights(np.array([[3.0], [10.0], [2.0], [8.0]]))  # gamma, beta, moving mean, moving variance
+    np.testing.assert_allclose(layer(np.array([[5.0]])), [[13.0]], rtol=1e-6)  # 3 * (5 - 2) / sqrt(8 + 1) + 10
+
+
+# Against Keras
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("shape", "axis"), SHAPES)
+def test_as_keras(shape, axis, training):
+    assert_same_as_keras(*pair(shape, axis, momentum=0.7, epsilon=0.01), random_inputs(shape), training=training)
+
+
+@pytest.mark.parametrize("shape", [(8, 5), (4, 6, 7, 5)])
+@pytest.mark.parametrize("switches", [{"center": False}, {"scale": False}, {"center": False, "scale": False}])
+def test_as_keras_without_beta_or_gamma(shape, switches):
+    assert_same_as_keras(*pair(shape, **switches), random_inputs(shape), training=True)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (1, 1, 1, 5), (2, 1, 1, 5)])
+def test_as_keras_with_hardly_a_sample(shape):
+    assert_same_as_keras(*pair(shape), random_inputs(shape), training=True)
+
+
+def test_as_keras_with_a_mask():
+    mask = np.array([[1, 1, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0], [0] * 6, [1] * 6], bool)
+    assert_same_as_keras(*pair((4, 6, 5)), random_inputs((4, 6, 5)), training=True, mask=mask)
+
+
+def test_as_keras_with_a_mask_of_images():
+    mask = np.random.default_rng(3).random((4, 6, 7)) < 0.5
+    assert_same_as_keras(*pair((4, 6, 7, 5)), random_inputs((4, 6, 7, 5)), training=True, mask=mask)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(32, 5), (4, 6, 7, 5)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 5e-3), ("bfloat16", 5e-2)])
+def test_as_keras_in_half_precision(dtype, tolerance, shape, training):
+    layers = pair(shape, dtype=f"mixed_{dtype}")
+    inputs = tf.cast(random_inputs(shape), dtype)
+    upstream = np.random.default_rng(2).normal(size=shape).astype("float32")
+    found, expected = (outputs_and_gradients(layer, inputs, upstream, training=training) for layer in layers)
+    for value, reference in zip(found, expected, strict=True):
+        np.testing.assert_allclose(value, reference, rtol=tolerance, atol=tolerance * np.abs(reference).max())
+    ours, theirs = layers
+    assert {weight.dtype for weight in ours.weights} == {"float32"}
+    for mine, other in zip(ours.non_trainable_variables, theirs.non_trainable_variables, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-4)
+    assert ours(inputs, training=training).dtype == dtype
+
+
+def test_arguments_and_defaults_are_keras_s():
+    def defaults(layer):
+        parameters = inspect.signature(layer).parameters.values()
+        return {parameter.name: parameter.default for parameter in parameters if parameter.name != "kwargs"}
+
+    expected = defaults(keras.layers.BatchNormalization)
+    without_renorm = {name: value for name, value in expected.items() if not name.startswith("renorm")}
+    assert defaults(BatchNormalization) == without_renorm
+
+
+# Numbers that are hard to normalize
+
+
+@pytest.mark.parametrize("shape", [(512, 3), (32, 16, 3)])
+def test_a_small_variance_about_a_large_mean(shape):
+    inputs = np.random.default_rng(0).normal(1e4, 1e-1, shape).astype("float32")
+    layer = BatchNormalization(momentum=0.0, epsilon=1e-6)
+    outputs = np.asarray(layer(inputs, training=True))
+    exact = inputs.astype("float64").reshape(-1, 3)
+    expected = (exact - exact.mean(0)) / np.sqrt(exact.var(0) + 1e-6)
+    # In float32 the squares of 1e4 are known to 8 alone, so E[x^2] - E[x]^2 would say nothing about 1e-2.
+    np.testing.assert_allclose(layer.moving_variance, exact.var(0), rtol=5e-3)
+    np.testing.assert_allclose(outputs.reshape(-1, 3), expected, atol=0.1)
+
+
+def test_a_constant_channel_becomes_beta():
+    layer = BatchNormalization(beta_initializer="ones")
+    np.testing.assert_allclose(layer(np.full((16, 2), 7.0, "float32"), training=True), np.ones((16, 2)), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (0, 4, 3), (0, 4, 4, 3)])
+def test_an_empty_batch_leaves_the_moving_statistics(shape):
+    layer, _ = pair((None, *shape[1:]))
+    before = [np.asarray(weight) for weight in layer.non_trainable_variables]
+    assert layer(np.zeros(shape, "float32"), training=True).shape == shape
+    for weight, value in zip(layer.non_trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+def test_a_mask_without_any_sample_leaves_the_moving_statistics():
+    layer, _ = pair((2, 4, 3))
+    before = [np.asarray(weight) for weight in layer.non_trainable_variables]
+    outputs = layer(random_inputs((2, 4, 3)), training=True, mask=np.zeros((2, 4), bool))
+    assert np.isfinite(outputs).all()
+    for weight, value in zip(layer.non_trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+# Masks
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((6, 5), -1), ((6, 4, 5), -1), ((6, 5, 4), 1), ((6, 3, 3, 5), -1)])
+def test_a_mask_of_samples_counts_the_others_alone(shape, axis):
+    inputs, keep = random_inputs(shape), np.array([True, False, True, True, False, True])
+    masked, plain = (pair(shape, axis)[0] for _ in range(2))
+    outputs = np.asarray(masked(inputs, training=True, mask=keep))
+    np.testing.assert_allclose(outputs[keep], plain(inputs[keep], training=True), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(masked.moving_mean, plain.moving_mean, rtol=1e-6)
+    np.testing.assert_allclose(masked.moving_variance, plain.moving_variance, rtol=1e-5)
+
+
+def test_a_mask_travels_through_the_model():
+    sequence = keras.Sequential([keras.layers.Masking(), BatchNormalization(momentum=0.0)])
+    sequence(np.array([[[1.0], [3.0], [0.0]]], "float32"), training=True)
+    np.testing.assert_allclose(sequence.layers[1].moving_mean, [2.0])
+
+
+# Modes and configuration
+
+
+def test_a_frozen_layer_runs_in_inference_mode():
+    shape = (8, 5)
+    layer, _ = pair(shape)
+    layer.trainable = False
+    before = layer.get_weights()
+    np.testing.assert_array_equal(layer(random_inputs(shape), training=True), layer(random_inputs(shape)))
+    for value, weight in zip(before, layer.weights, strict=True):
+        np.testing.assert_array_equal(value, weight)
+
+
+def test_inference_is_the_default():
+    layer, _ = pair((8, 5))
+    np.testing.assert_array_equal(layer(random_inputs((8, 5))), layer(random_inputs((8, 5)), training=False))
+
+
+def test_it_comes_back_from_its_configuration():
+    layer = BatchNormalization(
+        axis=1,
+        momentum=0.5,
+        epsilon=0.25,
+        center=False,
+        gamma_initializer=keras.initializers.Constant(3.0),
+        moving_mean_initializer="ones",
+        gamma_regularizer=keras.regularizers.L2(0.5),
+        gamma_constraint="non_neg",
+        synchronized=True,
+        name="mine",
+    )
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert isinstance(copy, BatchNormalization)
+    assert copy.get_config() == layer.get_config()
+    for each in (layer, copy):
+        each.build((None, 4, 3))
+    np.testing.assert_array_equal(copy.gamma, np.full(4, 3.0))
+    np.testing.assert_array_equal(copy.moving_mean, np.ones(4))
+    assert copy.beta is None
+    assert float(tf.add_n(copy.losses)) == pytest.approx(0.5 * 4 * 9)
+
+
+def test_a_symbolic_batch_keeps_its_shape():
+    inputs = keras.Input((None, None, 3))
+    for layer in (BatchNormalization(), BatchNormalization(synchronized=True)):
+        assert layer(inputs).shape == (None, None, None, 3)
+
+
+@pytest.mark.parametrize(
+    ("axis", "shape", "message"),
+    [
+        (4, (2, 3), r"axis=4 does not fit inputs of shape \(2, 3\)"),
+        (-3, (2, 3), r"axis=-3 does not fit inputs of shape \(2, 3\)"),
+        (0, (2,), r"axis=0 does not fit inputs of shape \(2,\)"),
+        (-1, (2, None), r"needs a known size on its channel axis -1, got shape \(2, None\)"),
+    ],
+)
+def test_shapes_that_do_not_fit(axis, shape, message):
+    with pytest.raises(ValueError, match=f"BatchNormalization {message}"):
+        BatchNormalization(axis=axis).build(shape)
+
+
+def test_several_axes_are_refused():
+    with pytest.raises(ValueError, match=r"BatchNormalization axis=\[1, 2\], expected one integer"):
+        BatchNormalization(axis=[1, 2])
+
+
+# Over ranks
+
+PARTS = [[0, 5, 8], [0, 1, 8], [0, 8, 8], [0, 0, 8], [0, 2, 6, 8]]  # where each rank's samples begin and end
+
+
+def assert_ranks_equal_whole_batch(ranks, shape, ends, mask=None, rtol=1e-4, atol=1e-5, **arguments):
+    """Each rank's part of a batch through a synchronized layer, against Keras's layer on the whole of it."""
+    theirs = pair(shape, **arguments)[1]
+    inputs = np.random.default_rng(0).normal(3, 2, shape).astype(theirs.compute_dtype)
+    upstream = np.random.default_rng(2).normal(size=shape).astype("float32")
+    expected = outputs_and_gradients(theirs, inputs, upstream, training=True, mask=mask)
+    parts = [slice(*part) for part in itertools.pairwise(ends)]
+    layers = [pair(shape, synchronized=True, **arguments)[0] for _ in parts]
+
+    def run(rank):
+        part = parts[rank]
+        mine = None if mask is None else mask[part]
+        return outputs_and_gradients(layers[rank], inputs[part], upstream[part], training=True, mask=mine)
+
+    outputs, by_inputs, by_gamma, by_beta = zip(*ranks(len(parts)).run(run), strict=True)
+    np.testing.assert_allclose(np.concatenate(outputs), expected[0], rtol=rtol, atol=atol)
+    np.testing.assert_allclose(np.concatenate(by_inputs), expected[1], rtol=rtol, atol=atol)
+    np.testing.assert_allclose(sum(by_gamma), expected[2], rtol=rtol, atol=10 * atol)  # a rank's part of the sum
+    np.testing.assert_allclose(sum(by_beta), expected[3], rtol=rtol, atol=10 * atol)
+    for layer in layers:
+        for mine, other in zip(layer.non_trainable_variables, theirs.non_trainable_variables, strict=True):
+            np.testing.assert_allclose(mine, other, rtol=rtol, atol=atol)
+
+
+@pytest.mark.parametrize("ends", PARTS)
+@pytest.mark.parametrize("shape", [(8, 5), (8, 4, 5), (8, 3, 3, 5)])
+def test_ranks_equal_keras_on_the_whole_batch(ranks, shape, ends):
+    assert_ranks_equal_whole_batch(ranks, shape, ends)
+
+
+@pytest.mark.parametrize("ends", PARTS)
+def test_ranks_equal_the_whole_batch_in_float64(ranks, ends):
+    assert_ranks_equal_whole_batch(ranks, (8, 3, 3, 5), ends, dtype="float64", rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("ends", PARTS)
+def test_ranks_with_masks_equal_the_whole_batch(ranks, ends):
+    mask = np.random.default_rng(3).random((8, 4)) < 0.6
+    assert_ranks_equal_whole_batch(ranks, (8, 4, 5), ends, mask=mask)
+
+
+def test_ranks_equal_the_whole_batch_in_half_precision(ranks):
+    assert_ranks_equal_whole_batch(ranks, (8, 3, 3, 5), [0, 5, 8], dtype="mixed_float16", rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("shape", [(512, 3), (128, 2, 2, 3)])
+def test_ranks_keep_a_small_variance_about_a_large_mean(ranks, shape):
+    inputs = np.random.default_rng(0).normal(1e4, 1e-1, shape).astype("float32")
+    halves = np.split(inputs, 2)
+    layers = [BatchNormalization(momentum=0.0, synchronized=True) for _ in halves]
+    ranks(2).run(lambda rank: layers[rank](halves[rank], training=True))
+    exact = inputs.astype("float64").reshape(-1, 3).var(0)
+    for layer in layers:
+        np.testing.assert_allclose(layer.moving_variance, exact, rtol=5e-3)
+
+
+def test_an_unsynchronized_layer_asks_no_other_rank(ranks):
+    ranks(2)  # a collective would wait for the other rank, and fail
+    layer, reference = pair((8, 5))
+    inputs = random_inputs((8, 5))
+    np.testing.assert_allclose(layer(inputs, training=True), reference(inputs, training=True), rtol=1e-4, atol=1e-5)

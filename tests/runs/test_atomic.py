@@ -1,0 +1,103 @@
+"""Files and folders that are whole or absent."""
+
+import json
+import os
+import resource
+import stat
+
+import pytest
+
+from tfdl.runs.atomic import new_folder, point, write_json, write_text
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_text_is_replaced(tmp_path):
+    for text in ("old and long", "new: é"):
+        write_text(tmp_path / "file", text)
+        assert (tmp_path / "file").read_text(encoding="utf-8") == text
+    assert names(tmp_path) == ["file"]
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o644
+
+
+def test_an_error_leaves_the_old_text_alone(tmp_path):
+    write_text(tmp_path / "file", "old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_text(tmp_path / "file", "x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "file").read_text() == "old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_text_that_cannot_be_encoded_leaves_nothing(tmp_path):
+    with pytest.raises(UnicodeEncodeError):
+        write_text(tmp_path / "file", "\ud800")
+    assert names(tmp_path) == []
+
+
+def test_json_ends_with_a_line_break(tmp_path):
+    write_json(tmp_path / "file.json", {"a": [1]})
+    text = (tmp_path / "file.json").read_text()
+    assert text.endswith("}\n")
+    assert json.loads(text) == {"a": [1]}
+
+
+def test_a_folder_appears_when_it_is_full(tmp_path):
+    with new_folder(tmp_path / "deep" / "target") as aside:
+        (aside / "inner").mkdir()
+        (aside / "inner" / "file").write_text("a")
+        assert not (tmp_path / "deep" / "target").exists()
+    assert (tmp_path / "deep" / "target" / "inner" / "file").read_text() == "a"
+    assert names(tmp_path / "deep") == ["target"]
+    assert stat.S_IMODE((tmp_path / "deep" / "target").stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_folder_that_fails_leaves_the_old_one(tmp_path, error):
+    with new_folder(tmp_path / "target") as aside:
+        (aside / "file").write_text("old")
+
+    def fill():
+        with new_folder(tmp_path / "target") as aside:
+            (aside / "file").write_text("new")
+            raise error
+
+    with pytest.raises(error):
+        fill()
+    assert names(tmp_path) == ["target"]
+    assert (tmp_path / "target" / "file").read_text() == "old"
+
+
+def test_a_folder_takes_the_old_one_s_place(tmp_path):
+    for text in ("old", "new"):
+        with new_folder(tmp_path / "target", replace=True) as aside:
+            (aside / text).touch()
+    assert names(tmp_path / "target") == ["new"]
+    assert names(tmp_path) == ["target"]
+
+
+def test_a_folder_that_somebody_else_made_stays(tmp_path):
+    def race():
+        with new_folder(tmp_path / "target") as aside:
+            (aside / "mine").touch()
+            (tmp_path / "target").mkdir()
+            (tmp_path / "target" / "theirs").touch()
+
+    with pytest.raises(OSError, match="not empty"):
+        race()
+    assert names(tmp_path / "target") == ["theirs"]
+    assert names(tmp_path) == ["target"]
+
+
+def test_a_link_is_moved(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        point(tmp_path / "last", name)
+        assert os.readlink(tmp_path / "last") == name
+    assert names(tmp_path) == ["a", "b", "last"]

@@ -1,0 +1,204 @@
+"""Checkpoints come back bit for bit, are whole or absent, and know their own damage."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import resource
+
+import keras
+import numpy as np
+import pytest
+
+import tfdl
+from tfdl.errors import RunError, UserError
+from tfdl.runs import Progress, load_checkpoint, save_checkpoint, weights_sha256
+from tfdl.runs.checkpoint import prune, verify
+
+PROGRESS = Progress(step=7, epoch=1, sample=64, running=[0.1, 3.0], best_step=5, best_value=0.1 + 0.2, wall_seconds=0.3)
+
+
+def build(seed=0, **fields):
+    """A model with dropout and its optimizer, some steps old, so that no state is an initial one."""
+    keras.utils.set_random_seed(seed)
+    fields = {"filters": (4,), "units": 8, "dropout": 0.5, **fields}
+    model = tfdl.build_model("cnn", input_shape=(8, 8, 1), num_classes=10, **fields)
+    optimizer = tfdl.build_optimizer("adam")
+    optimizer.build(model.trainable_variables)
+    random = np.random.default_rng(seed)
+    for _ in range(2):
+        model(random.random((4, 8, 8, 1), "float32"), training=True)
+        optimizer.apply([random.normal(size=variable.shape) for variable in model.trainable_variables])
+    return model, optimizer
+
+
+def state(model, optimizer):
+    """By place: Keras numbers seed generators through the whole process, so paths differ between models."""
+    variables = [*model.variables, *optimizer.variables]
+    return [(np.asarray(variable).tobytes(), variable.dtype) for variable in variables]
+
+
+def test_everything_comes_back_bit_for_bit(tmp_path):
+    model, optimizer = build()
+    folder = save_checkpoint(tmp_path, model, optimizer, PROGRESS)
+    other = build(seed=1)
+    assert state(*other) != state(model, optimizer)
+    assert load_checkpoint(folder, *other) == PROGRESS
+    assert state(*other) == state(model, optimizer)
+    images = np.random.default_rng(0).random((4, 8, 8, 1), "float32")
+    for _ in range(2):  # the same samples are dropped next
+        np.testing.assert_array_equal(other[0](images, training=True), model(images, training=True))
+
+
+def test_the_folder_holds_dropout_s_state_and_every_slot(tmp_path):
+    folder = save_checkpoint(tmp_path, *build(), PROGRESS)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "manifest.json",
+        "model.safetensors",
+        "optimizer.safetensors",
+        "progress.json",
+        "random.safetensors",
+    ]
+    from safetensors.numpy import load_file
+
+    assert len(load_file(folder / "random.safetensors")) == 1
+    assert {"iteration", "learning_rate"} <= {
+        name.split("/")[-1] for name in load_file(folder / "optimizer.safetensors")
+    }
+
+
+def test_last_points_at_the_newest(tmp_path):
+    model, optimizer = build()
+    for step in (5, 12):
+        save_checkpoint(tmp_path, model, optimizer, Progress(step=step))
+    assert (tmp_path / "last").resolve() == tmp_path / "step-00000012"
+    assert (tmp_path / "last").readlink().as_posix() == "step-00000012"  # relative: the run may be moved
+
+
+def test_weights_alone_can_be_read(tmp_path):
+    model, optimizer = build()
+    folder = save_checkpoint(tmp_path, model, optimizer, PROGRESS)
+    other, _ = build(seed=1)
+    load_checkpoint(folder, other)
+    assert weights_sha256(other) == weights_sha256(model)
+
+
+def test_the_manifest_is_sha256(tmp_path):
+    folder = save_checkpoint(tmp_path, *build(), PROGRESS)
+    manifest = json.loads((folder / "manifest.json").read_text())["sha256"]
+    assert len(manifest) == 4
+    for name, digest in manifest.items():
+        assert digest == hashlib.sha256((folder / name).read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "random.safetensors", "progress.json"])
+@pytest.mark.parametrize("place", [0, -1])
+def test_one_flipped_bit_is_found(tmp_path, name, place):
+    model, optimizer = build()
+    folder = save_checkpoint(tmp_path, model, optimizer, PROGRESS)
+    content = bytearray((folder / name).read_bytes())
+    content[place] ^= 1
+    (folder / name).write_bytes(content)
+    before = state(model, optimizer)
+    with pytest.raises(RunError) as raised:
+        load_checkpoint(folder, model, optimizer)
+    assert str(raised.value).startswith(
+        f"checkpoint {folder} is damaged: {name} differs from its manifest; use another"
+    )
+    assert state(model, optimizer) == before
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "manifest.json", "progress.json"])
+def test_a_missing_file_is_found(tmp_path, name):
+    folder = save_checkpoint(tmp_path, *build(), PROGRESS)
+    (folder / name).unlink()
+    with pytest.raises(RunError, match=rf"checkpoint .*step-00000007 is incomplete .*{name}.*; use another one"):
+        verify(folder)
+
+
+def test_an_unreadable_manifest_is_found(tmp_path):
+    folder = save_checkpoint(tmp_path, *build(), PROGRESS)
+    (folder / "manifest.json").write_text("{}")
+    with pytest.raises(RunError, match="is incomplete"):
+        verify(folder)
+
+
+@contextlib.contextmanager
+def full_disk(size):
+    """No file may grow past ``size`` bytes: the kernel refuses, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("size", [0, 100, 5000])
+def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, size):
+    model, optimizer = build()
+    save_checkpoint(tmp_path, model, optimizer, Progress(step=5))
+    files = sorted(str(path) for path in tmp_path.rglob("*"))
+    with full_disk(size), pytest.raises(Exception, match="File too large"):
+        save_checkpoint(tmp_path, model, optimizer, Progress(step=9))
+    assert sorted(str(path) for path in tmp_path.rglob("*")) == files
+    assert load_checkpoint(tmp_path / "last", model, optimizer).step == 5
+
+
+def test_a_full_disk_is_an_error_of_the_system(tmp_path):
+    """The command line tells a full disk by its number, and says what to do."""
+    with full_disk(100), pytest.raises(OSError, match="File too large") as raised:
+        save_checkpoint(tmp_path, *build(), PROGRESS)
+    assert raised.value.errno == errno.EFBIG
+
+
+def test_a_checkpoint_of_a_step_is_replaced(tmp_path):
+    model, optimizer = build()
+    save_checkpoint(tmp_path, model, optimizer, Progress(step=5, sample=1))
+    model, optimizer = build(seed=1)
+    folder = save_checkpoint(tmp_path, model, optimizer, Progress(step=5, sample=2))
+    other = build()
+    assert load_checkpoint(folder, *other).sample == 2
+    assert state(*other) == state(model, optimizer)
+
+
+def test_another_model_is_told(tmp_path):
+    folder = save_checkpoint(tmp_path, *build(), PROGRESS)
+    with pytest.raises(UserError) as raised:
+        load_checkpoint(folder, *build(filters=(4, 4)))
+    message = str(raised.value)
+    assert message.startswith(f"{folder / 'model.safetensors'} belongs to another model or optimizer: it lacks ")
+    assert "batch_normalization_2/beta" in message
+    assert message.endswith("and has nothing too many")
+
+
+def test_another_width_is_told(tmp_path):
+    folder = save_checkpoint(tmp_path, *build(), PROGRESS)
+    with pytest.raises(UserError, match=r"holds hidden/kernel of shape \(64, 8\), expected \(64, 9\)"):
+        load_checkpoint(folder, *build(units=9))
+
+
+def test_another_optimizer_is_told(tmp_path):
+    model, _ = build()
+    sgd = tfdl.build_optimizer("sgd")
+    sgd.build(model.trainable_variables)
+    folder = save_checkpoint(tmp_path, *build(), PROGRESS)
+    with pytest.raises(
+        UserError, match=r"optimizer\.safetensors belongs to another model or optimizer: it lacks \['SGD"
+    ):
+        load_checkpoint(folder, model, sgd)
+
+
+@pytest.mark.parametrize(
+    ("keep", "best", "kept"),
+    [(1, 0, [5]), (2, 0, [4, 5]), (2, 1, [1, 4, 5]), (1, 5, [5]), (9, 2, [1, 2, 3, 4, 5])],
+)
+def test_the_newest_and_the_best_are_kept(tmp_path, keep, best, kept):
+    for step in range(1, 6):
+        (tmp_path / f"step-{step:08d}").mkdir()
+        (tmp_path / f"step-{step:08d}" / "file").touch()
+    prune(tmp_path, keep, best)
+    assert sorted(path.name for path in tmp_path.glob("step-*")) == [f"step-{step:08d}" for step in kept]
+    assert (tmp_path / "best").is_symlink() == bool(best)
+    if best:
+        assert (tmp_path / "best").resolve().name == f"step-{best:08d}"

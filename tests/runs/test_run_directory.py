@@ -1,0 +1,146 @@
+"""The folder that a run leaves, and reading it again."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tfdl.errors import RunError, UserError
+from tfdl.runs import RunDirectory, load_run, weights_sha256
+
+
+def test_what_a_run_leaves(trained_run):
+    assert sorted(path.name for path in trained_run.path.iterdir()) == [
+        "assets",
+        "checkpoints",
+        "config.yaml",
+        "metrics.jsonl",
+        "status.json",
+        "summary.json",
+        "tensorboard",
+    ]
+    assert sorted(path.name for path in trained_run.checkpoints.iterdir()) == [
+        "best",
+        "last",
+        "step-00000012",
+        "step-00000024",
+    ]
+    assert sorted(path.name for path in trained_run.tensorboard.iterdir()) == ["train", "validation"]
+
+
+def test_the_summary_has_the_agreed_keys(trained_run):
+    summary = trained_run.read_summary()
+    assert list(summary) == [
+        "model", "task", "dataset", "parameters", "epochs", "steps", "world_size", "batch_size", "global_batch_size",
+        "examples_per_second", "wall_seconds", "validation", "test", "weights_sha256", "tfdl_version",
+    ]  # fmt: skip
+    assert (summary["epochs"], summary["steps"], summary["world_size"]) == (2, 24, 1)
+    assert (summary["batch_size"], summary["global_batch_size"]) == (128, 128)
+    for split in ("validation", "test"):
+        assert list(summary[split]) == ["loss", "accuracy", "precision", "recall", "f1"]
+    assert summary["examples_per_second"] > 0
+    assert summary["wall_seconds"] > 0
+
+
+def test_the_status_of_a_finished_run(trained_run):
+    assert json.loads(trained_run.status_path.read_text()) == {"code": 0, "reason": "done"}
+
+
+def test_the_model_comes_back_from_the_folder(trained_run):
+    loaded = load_run(trained_run.path)
+    assert weights_sha256(loaded.model) == trained_run.read_summary()["weights_sha256"]
+    assert loaded.model.count_params() == trained_run.read_summary()["parameters"]
+    assert loaded.task.class_names == tuple("0123456789")
+    assert loaded.config == trained_run.read_config()
+
+
+def test_a_run_may_be_moved(trained_run, tmp_path):
+    moved = shutil.copytree(trained_run.path, tmp_path / "elsewhere", symlinks=True)
+    images = np.zeros((1, 8, 8, 1), "float32")
+    for checkpoint in ("last", "best", "step-00000024"):
+        load_run(moved, checkpoint).model(images)
+
+
+def test_a_damaged_run_is_not_loaded(trained_run, tmp_path):
+    copy = RunDirectory(shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True))
+    file = copy.checkpoint("last") / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 0x80
+    file.write_bytes(content)
+    with pytest.raises(RunError, match=r"is damaged: model\.safetensors differs from its manifest"):
+        load_run(copy)
+
+
+def test_a_run_without_its_assets(trained_run, tmp_path):
+    copy = shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True)
+    shutil.rmtree(copy / "assets")
+    with pytest.raises(UserError, match=r"run '.*copy' is incomplete: .*image_classification\.json"):
+        load_run(copy)
+
+
+def test_a_run_that_has_not_finished(trained_run, tmp_path):
+    copy = RunDirectory(shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True))
+    copy.summary_path.unlink()
+    with pytest.raises(UserError, match=r"has no summary\.json: it has not finished; go on with --resume"):
+        copy.read_summary()
+
+
+def test_a_run_without_checkpoints(trained_run, tmp_path):
+    copy = RunDirectory(shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True))
+    shutil.rmtree(copy.checkpoints)
+    assert copy.newest_checkpoint() is None
+    with pytest.raises(UserError, match="has no checkpoint 'last'; it has none yet"):
+        copy.checkpoint()
+
+
+def test_links_lost_in_copying_are_not_needed(trained_run, tmp_path):
+    copy = RunDirectory(shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True))
+    newest = copy.checkpoint().resolve().name
+    for link in ("last", "best"):
+        (copy.checkpoints / link).unlink()
+    assert copy.checkpoint().name == newest
+
+
+def test_two_runs_of_one_name_get_folders_of_their_own(tmp_path):
+    runs = [RunDirectory(tmp_path / "runs" / "cnn").claim() for _ in range(3)]
+    assert [run.path.name for run in runs] == ["cnn", "cnn-2", "cnn-3"]
+
+
+def test_a_configuration_with_gaps_is_no_run_s(trained_run, tmp_path):
+    copy = RunDirectory(shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True))
+    copy.config_path.write_text("")
+    with pytest.raises(UserError, match="incomplete: it lacks model, task"):
+        copy.read_config()
+
+
+def test_overwriting_removes_a_link_and_not_what_it_points_to(trained_run, tmp_path):
+    copy = RunDirectory(shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True))
+    config = copy.read_config()
+    shutil.move(copy.tensorboard, tmp_path / "scratch")
+    copy.tensorboard.symlink_to(tmp_path / "scratch")
+    copy.create(config)
+    assert not copy.tensorboard.is_symlink()
+    assert any((tmp_path / "scratch").iterdir())
+
+
+@pytest.mark.parametrize("name", ["../assets", "/tmp", "..", ""])
+def test_a_checkpoint_is_a_name_in_the_run(trained_run, name):
+    with pytest.raises(UserError, match="has no checkpoint"):
+        trained_run.checkpoint(name)
+
+
+def test_metrics_hold_a_line_for_each_report(trained_run):
+    lines = [json.loads(line) for line in trained_run.metrics_path.read_text().splitlines()]
+    assert [(line["kind"], line["step"], line["epoch"]) for line in lines] == [
+        ("steps", 5, 0),
+        ("steps", 10, 0),
+        ("steps", 12, 0),
+        ("epoch", 12, 1),
+        ("steps", 17, 1),
+        ("steps", 22, 1),
+        ("steps", 24, 1),
+        ("epoch", 24, 2),
+    ]
+    assert lines[-1]["validation"] == trained_run.read_summary()["validation"]
+    assert set(lines[0]["train"]) == {"loss", "accuracy"}

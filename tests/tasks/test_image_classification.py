@@ -1,0 +1,107 @@
+"""The task: what a model takes, what its outputs cost, and what a served model answers."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfdl.config import DatasetConfig
+from tfdl.data.augmentation import affine
+from tfdl.data.images import resize
+from tfdl.tasks import TASKS, ImageClassification
+
+
+@pytest.fixture
+def task():
+    return ImageClassification((8, 8, 1), ("no", "yes"), resized=False)
+
+
+LABELS = tf.constant([0, 1, 1])
+LOGITS = tf.constant([[2.0, 0.0], [0.0, 0.0], [1.0, 3.0]])
+
+
+def test_images_become_floats_from_0_to_1(task):
+    inputs = task.inputs({"image": np.array([[[[0]], [[51]], [[255]]]], np.uint8)})
+    assert inputs.dtype == tf.float32
+    np.testing.assert_allclose(np.ravel(inputs), [0, 0.2, 1], rtol=1e-6)
+
+
+def test_losses_are_keras_s(task):
+    losses, weights = task.losses({"label": LABELS}, LOGITS)
+    expected = keras.losses.sparse_categorical_crossentropy(LABELS, LOGITS, from_logits=True)
+    np.testing.assert_allclose(losses, expected, rtol=1e-6)
+    np.testing.assert_array_equal(weights, [1, 1, 1])
+
+
+def test_running_sums(task):
+    losses, _ = task.losses({"label": LABELS}, LOGITS)
+    total, right = task.running_sums({"label": LABELS}, LOGITS, losses)
+    assert float(total) == pytest.approx(float(np.sum(losses)))
+    assert int(right) == 2  # the tie goes to class 0
+    assert task.running_metrics == ("loss", "accuracy")
+
+
+def test_rows_and_metrics_agree(task):
+    rows = {name: np.asarray(column) for name, column in task.evaluation_rows({"label": LABELS}, LOGITS).items()}
+    assert rows["prediction"].tolist() == [0, 0, 1]
+    metrics = task.metrics(rows)
+    assert metrics["accuracy"] == pytest.approx(2 / 3)
+    assert metrics["loss"] == pytest.approx(np.mean([np.log1p(np.exp(-2)), np.log(2), np.log1p(np.exp(-2))]), rel=1e-6)
+
+
+def test_augmentation_is_the_configured_one():
+    images, draws = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), np.uint8), np.full((2, 4), 0.9, "float32")
+    batch = {"image": images, "label": LABELS[:2]}
+    plain, changed = (ImageClassification((8, 8, 1), ("a",), False, name) for name in ("none", "affine"))
+    np.testing.assert_array_equal(plain.augment(batch, draws)["image"], images)
+    np.testing.assert_array_equal(changed.augment(batch, draws)["image"], affine(images, draws))
+    assert changed.augment(batch, draws)["label"] is batch["label"]
+
+
+def test_it_opens_with_its_data(data_dir):
+    task, sources = TASKS["image-classification"].open(DatasetConfig("digits", str(data_dir), image_size=(6, 6)))
+    assert (task.image_shape, task.resized) == ((6, 6, 1), True)
+    assert task.model_arguments == {"input_shape": (6, 6, 1), "num_classes": 10}
+    assert set(sources) == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize("resized", [True, False])
+def test_it_is_saved_and_loaded_without_its_data(tmp_path, resized):
+    before = ImageClassification((24, 16, 3), ("Katze", "Hündin"), resized, "affine")
+    before.save(tmp_path)
+    after = ImageClassification.load(tmp_path)
+    assert (after.image_shape, after.class_names, after.resized) == (before.image_shape, before.class_names, resized)
+
+
+def test_serving_resizes_as_training_does():
+    task = ImageClassification((8, 8, 1), ("no", "yes"), resized=True)
+    seen = []
+
+    def model(inputs, training):
+        seen.append((inputs, training))
+        return tf.tile([[1.0, 3.0]], [len(inputs), 1])
+
+    images = np.random.default_rng(0).integers(0, 256, (2, 13, 11, 1), np.uint8)
+    answers = task.serve(model, images)
+    ((inputs, training),) = seen
+    np.testing.assert_allclose(inputs, np.asarray(resize(images, (8, 8))) / 255, rtol=1e-6)
+    assert training is False
+    np.testing.assert_allclose(answers["probabilities"], [[1 / (1 + np.e**2), 1 / (1 + np.e**-2)]] * 2, rtol=1e-5)
+    assert answers["class_id"].numpy().tolist() == [1, 1]
+    assert answers["class_name"].numpy().tolist() == [b"yes", b"yes"]
+
+
+def test_the_sample_fits_the_signature():
+    for resized in (True, False):
+        task = ImageClassification((8, 6, 3), ("a", "b"), resized)
+        sample, signature = task.serving_sample(5), task.serving_signature()
+        assert signature["image"].is_compatible_with(tf.constant(sample["image"]))
+        assert signature["image"].shape[1:3] == ([None, None] if resized else [8, 6])
+        np.testing.assert_array_equal(sample["image"], task.serving_sample(5)["image"])
+
+
+def test_resizing_rounds_and_keeps_bytes():
+    image = np.array([[0, 255], [255, 255]], np.uint8)[np.newaxis, :, :, np.newaxis]
+    assert np.asarray(resize(image, (1, 1))).ravel().tolist() == [191]  # 191.25
+    np.testing.assert_array_equal(resize(image, (2, 2)), image)
+    assert resize(image, (3, 5)).dtype == tf.uint8

@@ -1,0 +1,24 @@
+"""What a run is: frozen dataclasses, read from YAML and options, checked where they are made."""
+
+from tfdl.config.dataset import DatasetConfig
+from tfdl.config.models import MODEL_CONFIGS, CNNConfig, ModelConfig
+from tfdl.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, OptimizerConfig, SGDConfig
+from tfdl.config.sources import assignment, compose, load_yaml, to_mapping, to_yaml
+from tfdl.config.train import TrainConfig
+
+__all__ = [
+    "MODEL_CONFIGS",
+    "OPTIMIZER_CONFIGS",
+    "AdamConfig",
+    "CNNConfig",
+    "DatasetConfig",
+    "ModelConfig",
+    "OptimizerConfig",
+    "SGDConfig",
+    "TrainConfig",
+    "assignment",
+    "compose",
+    "load_yaml",
+    "to_mapping",
+    "to_yaml",
+]

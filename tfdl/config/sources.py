@@ -1,0 +1,112 @@
+"""Where configuration comes from, and its order: YAML (``--config``) < ``--set`` < option."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tfdl.config.models import ModelConfig
+from tfdl.config.optimizers import OptimizerConfig
+from tfdl.config.train import TrainConfig
+from tfdl.errors import UserError
+
+# Fields that may be given by name alone, and become mappings when a key below them is set.
+_SECTIONS = ("model", "dataset", "optimizer")
+
+
+def load_yaml(path: str | Path) -> dict[str, Any]:
+    """Reads one mapping.
+
+    Raises:
+        UserError: no such file, not YAML (with line and column), or not a mapping.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read configuration {str(path)!r} ({_reason(error)}); expected a YAML file") from error
+    values = _parse(text, str(path))
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UserError(f"{path} holds a {type(values).__name__}, expected a mapping of keys such as `epochs: 10`")
+    return values
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """``"model.units=256"`` -> ``("model.units", 256)``; the value is read as YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {text!r}, expected KEY=VALUE such as model.units=256")
+    return key.strip(), _parse(value, f"--set {key}")
+
+
+def compose(*layers: Mapping[str, Any]) -> TrainConfig:
+    """Joins layers of dotted or nested keys, later ones winning, into a checked configuration."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            _assign(merged, str(key).split("."), value)
+    return TrainConfig.from_mapping(_with_default_names(merged))
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """The configuration as plain numbers, texts and lists, ready for YAML."""
+    values: dict[str, Any] = {}
+    if isinstance(config, ModelConfig | OptimizerConfig):
+        values["name"] = config.name
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            value = to_mapping(value)
+        values[field.name] = list(value) if isinstance(value, tuple) else value
+    return values
+
+
+def to_yaml(config: TrainConfig) -> str:
+    """The text of ``config.yaml``."""
+    return yaml.safe_dump(to_mapping(config), sort_keys=False)
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def _assign(target: dict[str, Any], path: list[str], value: Any) -> None:
+    """Sets one nested key. A section given by name becomes that name's mapping; a new name drops the old fields."""
+    head, *rest = path
+    if not rest and isinstance(value, Mapping) and head in _SECTIONS:
+        for key, item in _name_first(value):
+            _assign(target, [head, key], item)
+    elif not rest and head in _SECTIONS and isinstance(value, str):
+        _assign(target, [head, "name"], value)
+    elif not rest:
+        target[head] = value
+    else:
+        section = target.setdefault(head, {})
+        if not isinstance(section, dict):
+            raise UserError(f"unknown key {'.'.join(path)!r}: {head!r} is a single value, not a section")
+        if rest == ["name"] and section.get("name", value) != value:
+            section = target[head] = {key: section[key] for key in ("data_dir",) if key in section}
+        _assign(section, rest, value)
+
+
+def _name_first(section: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(((str(key), value) for key, value in section.items()), key=lambda item: item[0] != "name")
+
+
+def _with_default_names(merged: dict[str, Any]) -> dict[str, Any]:
+    """``--set model.units=256`` alone means the default model's units."""
+    default = to_mapping(TrainConfig())
+    for section in _SECTIONS:
+        if isinstance(merged.get(section), dict):
+            merged[section] = {"name": default[section]["name"], **merged[section]}
+    return merged
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else "not UTF-8 text"

@@ -1,0 +1,96 @@
+"""The whole of a training run."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfdl.config.dataset import RECIPES, DatasetConfig
+from tfdl.config.fields import check_types, convert, from_mapping, require, require_at_least
+from tfdl.config.models import MODEL_CONFIGS, CNNConfig, ModelConfig
+from tfdl.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, OptimizerConfig
+from tfdl.errors import UserError, nearest
+
+TASKS = ("image-classification",)
+DEFAULT_EPOCHS = 20
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides what a run computes; where it is written is not part of it.
+
+    ``model``, ``dataset`` and ``optimizer`` may be given by name: ``TrainConfig(model="cnn", epochs=5)``.
+
+    Raises:
+        UserError: a value that cannot be used, named with what was expected.
+    """
+
+    model: ModelConfig = field(default_factory=CNNConfig)
+    task: str = ""
+    """What the numbers mean; empty takes the model's own task."""
+    dataset: DatasetConfig = field(default_factory=lambda: choose_dataset(DatasetConfig.name))
+    optimizer: OptimizerConfig = field(default_factory=AdamConfig)
+    epochs: int | None = None
+    """Passes over the training split; 20 when neither epochs nor steps is given."""
+    steps: int | None = None
+    """Optimizer steps over the whole run, instead of epochs."""
+    batch_size: int = 64
+    """Samples in a step on each rank; the global batch is this times the number of ranks."""
+    seed: int = 0
+    """Decides initial weights, order of samples and dropout."""
+    steps_per_execution: int = 20
+    """Steps that run in the graph before Python looks at the numbers (progress, logs, signals)."""
+    keep_checkpoints: int = 3
+    """Checkpoints kept beside the best one."""
+
+    def __post_init__(self) -> None:
+        self._set("model", choose("model", MODEL_CONFIGS, self.model))
+        self._set("optimizer", choose("optimizer", OPTIMIZER_CONFIGS, self.optimizer))
+        self._set("dataset", choose_dataset(self.dataset))
+        check_types(self, "")
+        self._set("task", self.task or self.model.default_task)
+        if self.task not in TASKS:
+            raise UserError(f"task={self.task!r}, expected one of {', '.join(TASKS)}.{nearest(self.task, TASKS)}")
+        if self.epochs is not None and self.steps is not None:
+            raise UserError(f"epochs={self.epochs} and steps={self.steps}, expected one of the two; leave one out")
+        if self.epochs is None and self.steps is None:
+            self._set("epochs", DEFAULT_EPOCHS)
+        require_at_least(self, "", 1, "epochs", "steps", "batch_size", "steps_per_execution", "keep_checkpoints")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 4294967295")
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "TrainConfig":
+        """The inverse of ``to_mapping``; unknown keys and wrong types raise ``UserError``."""
+        return from_mapping(cls, values)
+
+    def replace(self, **changes: Any) -> "TrainConfig":
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+
+def choose(kind: str, known: Mapping[str, type], value: Any) -> Any:
+    """A config from a config, a name, or a mapping with ``name`` and fields."""
+    if dataclasses.is_dataclass(value) and type(value) in known.values():
+        return value
+    fields = {"name": value} if isinstance(value, str) else value
+    if not isinstance(fields, Mapping) or "name" not in fields:
+        raise UserError(f"{kind}={value!r}, expected a name or a mapping with `name`; names: {', '.join(known)}")
+    name = convert(fields["name"], str, f"{kind}.name")
+    if name not in known:
+        raise UserError(f"unknown {kind} {name!r}, expected one of {', '.join(known)}.{nearest(name, known)}")
+    rest = {key: item for key, item in fields.items() if key != "name"}
+    return from_mapping(known[name], rest, f"{kind}.")
+
+
+def choose_dataset(value: Any) -> DatasetConfig:
+    """A ``DatasetConfig`` from itself, or from a name or mapping, whose gaps the data set's recipe fills."""
+    if isinstance(value, DatasetConfig):
+        return value
+    fields = {"name": value} if isinstance(value, str) else value
+    if not isinstance(fields, Mapping):
+        raise UserError(f"dataset={value!r}, expected a name or a mapping with `name`")
+    recipe = RECIPES.get(str(fields.get("name", DatasetConfig.name)), {})
+    return from_mapping(DatasetConfig, {**recipe, **fields}, "dataset.")

@@ -1,0 +1,33 @@
+"""Samples in a fixed order: data sets by name, read at random, shuffled and sharded by integers alone."""
+
+from typing import TYPE_CHECKING
+
+from tfdl.lazy import lazy_names
+
+_PUBLIC = {
+    "ArraySource": "tfdl.data.sources",
+    "ImageDataset": "tfdl.data.images",
+    "Position": "tfdl.data.order",
+    "RecordSource": "tfdl.data.sources",
+    "Source": "tfdl.data.sources",
+    "evaluation_batches": "tfdl.data.pipeline",
+    "open_builder": "tfdl.data.catalog",
+    "open_images": "tfdl.data.images",
+    "training_batches": "tfdl.data.pipeline",
+}
+
+__all__ = sorted(_PUBLIC)
+
+if TYPE_CHECKING:
+    from tfdl.data.catalog import open_builder as open_builder
+    from tfdl.data.images import ImageDataset as ImageDataset
+    from tfdl.data.images import open_images as open_images
+    from tfdl.data.order import Position as Position
+    from tfdl.data.pipeline import evaluation_batches as evaluation_batches
+    from tfdl.data.pipeline import training_batches as training_batches
+    from tfdl.data.sources import ArraySource as ArraySource
+    from tfdl.data.sources import RecordSource as RecordSource
+    from tfdl.data.sources import Source as Source
+
+
+__getattr__ = lazy_names(__name__, _PUBLIC)

@@ -1,0 +1,29 @@
+"""Everything that crosses ranks, behind one facade: a ``World`` whose collectives are the identity at size 1."""
+
+from typing import TYPE_CHECKING
+
+from tfdl.lazy import lazy_names
+
+_PUBLIC = {
+    "HorovodWorld": "tfdl.distributed.horovod",
+    "SingleWorld": "tfdl.distributed.world",
+    "World": "tfdl.distributed.world",
+    "broadcast_state": "tfdl.distributed.state",
+    "current_world": "tfdl.distributed.world",
+    "init": "tfdl.distributed.launch",
+    "reduce_gradients": "tfdl.distributed.gradients",
+}
+
+__all__ = sorted(_PUBLIC)
+
+if TYPE_CHECKING:
+    from tfdl.distributed.gradients import reduce_gradients as reduce_gradients
+    from tfdl.distributed.horovod import HorovodWorld as HorovodWorld
+    from tfdl.distributed.launch import init as init
+    from tfdl.distributed.state import broadcast_state as broadcast_state
+    from tfdl.distributed.world import SingleWorld as SingleWorld
+    from tfdl.distributed.world import World as World
+    from tfdl.distributed.world import current_world as current_world
+
+
+__getattr__ = lazy_names(__name__, _PUBLIC)

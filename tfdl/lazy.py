@@ -1,0 +1,21 @@
+"""Public names of a package that load their modules when they are first used."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+    """A package's ``__getattr__`` for names that live in other modules.
+
+    Args:
+        package: the package's name, for the error.
+        modules: public name -> the module that defines it.
+    """
+
+    def find(name: str) -> Any:
+        if name in modules:
+            return getattr(import_module(modules[name]), name)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return find

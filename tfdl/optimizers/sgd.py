@@ -1,0 +1,68 @@
+r"""Stochastic gradient descent."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfdl.optimizers.fused import handle_of
+
+
+@keras.saving.register_keras_serializable(package="tfdl")
+class SGD(keras.optimizers.Optimizer):
+    r"""Gradient descent with momentum (Polyak, 1964; Sutskever et al., 2013).
+
+    With gradient $g$, learning rate $\eta$ and momentum $\mu$:
+
+    $$u \leftarrow \mu u - \eta g \qquad \theta \leftarrow \theta + u$$
+
+    and with ``nesterov`` the step is $\theta \leftarrow \theta + \mu u - \eta g$ with the new $u$. The learning rate is
+    part of $u$, as in Keras: a change of $\eta$ acts on new gradients only. A drop-in for ``keras.optimizers.SGD``.
+
+    Args:
+        learning_rate: $\eta$, a number or a ``keras.optimizers.schedules.LearningRateSchedule``.
+        momentum: $\mu$, in [0, 1]; 0 is plain gradient descent and keeps no state.
+        nesterov: whether to look ahead (Nesterov, 1983).
+        **kwargs: ``weight_decay``, ``clipnorm``, ``global_clipnorm``, ``use_ema``, ``name`` and so on, as in Keras.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        name: str = "SGD",
+        **kwargs: Any,
+    ):
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"momentum={momentum!r}, expected a number from 0 to 1")
+        self.momentum, self.nesterov = momentum, nesterov
+
+    def build(self, variables: Any) -> None:
+        """Creates a zero velocity for every variable, when there is momentum."""
+        if self.built:
+            return
+        super().build(variables)
+        if self.momentum:
+            self._velocities = self.add_optimizer_variables(variables, "momentum")
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """One variable's step; ``gradient`` is already reduced and clipped."""
+        dtype = tf.as_dtype(variable.dtype)
+        rate = tf.cast(learning_rate, dtype)
+        gradient = tf.cast(tf.convert_to_tensor(gradient), dtype)
+        if not self.momentum:
+            tf.raw_ops.ResourceApplyGradientDescent(var=handle_of(variable), alpha=rate, delta=gradient)
+            return
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=handle_of(variable),
+            accum=handle_of(self._velocities[self._get_variable_index(variable)]),
+            lr=rate,
+            grad=gradient,
+            momentum=tf.constant(self.momentum, dtype),
+            use_nesterov=self.nesterov,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}

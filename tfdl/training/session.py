@@ -1,0 +1,231 @@
+"""From a configuration to a run directory."""
+
+import contextlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tfdl import distributed
+from tfdl.config import TrainConfig
+from tfdl.data import Source
+from tfdl.data.order import steps_left
+from tfdl.distributed.state import broadcast_state, check_equal_digests, fold_rank_into_seeds
+from tfdl.errors import UserError
+from tfdl.evaluation import evaluate_source
+from tfdl.evaluation.rows import row_function
+from tfdl.models import build_model
+from tfdl.optimizers import build_optimizer
+from tfdl.runs import Progress, RunDirectory, load_checkpoint, save_checkpoint, weights_sha256
+from tfdl.runs.checkpoint import prune
+from tfdl.tasks import TASKS
+from tfdl.training.callbacks import Callback, Callbacks, MetricsLog, RunPlan, TensorBoardLog
+from tfdl.training.fit import Fit, FitPlan
+from tfdl.training.output import Output, claim_output
+from tfdl.training.summary import summarize
+from tfdl.training.trainer import Trainer
+
+
+def train(
+    config: TrainConfig | None = None,
+    output: str | Path | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> RunDirectory:
+    """Trains as ``tfdl train`` does, alone or as one of the ranks that horovodrun started.
+
+    Args:
+        config: the run; none is the CNN on digits, or with ``resume`` the run's own.
+        output: the run directory; none makes ``runs/<model>-<dataset>-<time>``.
+        resume: go on from the last checkpoint in ``output``; an empty or new directory starts fresh.
+        overwrite: replace a run that ``output`` holds.
+        callbacks: more eyes on the run, beside its own logs.
+
+    Returns:
+        The finished run's directory.
+
+    Raises:
+        UserError: input that cannot be used; nothing is written.
+        RunError: the work failed; the last checkpoint stays.
+        StoppedError: a signal asked to stop; a checkpoint is saved.
+    """
+    begin = time.time()
+    world = distributed.init()
+    place: Output | None = None
+    with world.agreement():
+        if world.is_chief:
+            place = claim_output(output, config, resume=resume, overwrite=overwrite)
+    session = Session(world.broadcast_object(place), world, begin)
+    try:
+        session.prepare()
+        session.run(callbacks)
+    except BaseException as error:
+        session.leave(error)
+        raise
+    return session.run_directory
+
+
+class Session:
+    """One run on one rank: ``prepare`` builds and restores, ``run`` trains, evaluates and writes the results."""
+
+    def __init__(self, place: Output, world: distributed.World, begin: float):
+        self.place, self.config, self.run_directory = place, place.config, place.run
+        self._world, self._begin = world, begin
+        self._written = False  # whether the run directory is ours to write in
+
+    def prepare(self) -> None:
+        """Everything before the first step. A rank that fails here takes the others with it, with its own error."""
+        config, world = self.config, self._world
+        self._task, self._sources = open_data(config, world)
+        with world.agreement():
+            _check_batch_size(config, self._sources["train"], world.size)
+            keras.utils.set_random_seed(config.seed)
+            self._model = build_model(config.model, **self._task.model_arguments)
+            self._trainer = Trainer(self._model, build_optimizer(config.optimizer), self._task, world)
+        self._progress = Progress()
+        with world.agreement():
+            if world.is_chief:
+                self._open_directory()
+        self._progress, self.run_directory = world.broadcast_object((self._progress, self.run_directory))
+        broadcast_state(self._trainer.variables, world)
+        fold_rank_into_seeds(seed_generators(self._model), world.rank)
+
+    def run(self, callbacks: Sequence[Callback] = ()) -> None:
+        """Trains to the planned end, evaluates the final weights and writes ``summary.json``."""
+        self._rows_of = row_function(self._model, self._task)
+        watchers = Callbacks(callbacks)
+        with self._world.agreement():
+            watchers = self._watchers(callbacks)
+        try:
+            watchers.on_start(self._plan())
+            Fit(self._trainer, self._fit_plan(), self._progress, self._validate, self._save, watchers).run()
+            summary = self._finish()
+            watchers.on_end(summary)
+        finally:
+            watchers.close()
+
+    def leave(self, error: BaseException) -> None:
+        """Notes in ``status.json`` why the run ended, where there is a run directory to note it in."""
+        if not self._written or not self._world.is_chief:
+            return
+        code = getattr(error, "exit_code", 1)
+        with contextlib.suppress(OSError):
+            self.run_directory.write_status(code, (str(error).strip().splitlines() or [type(error).__name__])[0])
+
+    def _open_directory(self) -> None:
+        """Creates the run directory, or restores the run that is in it."""
+        checkpoint = self.place.checkpoint
+        if checkpoint is None:
+            if self.place.is_named_by_us:
+                self.run_directory = self.run_directory.claim()
+            self._written = True
+            self.run_directory.create(self.config)
+            self._task.save(self.run_directory.assets)
+        else:
+            self._progress = load_checkpoint(checkpoint, self._model, self._trainer.optimizer)
+            _check_not_past(self.config, self._progress)
+            self._written = True
+            self.run_directory.write_config(self.config)
+        self.run_directory.write_status(None, "running")
+
+    def _watchers(self, callbacks: Sequence[Callback]) -> Callbacks:
+        if not self._world.is_chief:
+            return Callbacks(callbacks)
+        run = self.run_directory
+        return Callbacks(
+            [MetricsLog(run.metrics_path, self._progress.step), TensorBoardLog(run.tensorboard), *callbacks]
+        )
+
+    def _plan(self) -> RunPlan:
+        config, world = self.config, self._world
+        per_epoch = steps_left(self._sources["train"].num_examples, config.batch_size * world.size)
+        return RunPlan(
+            model=config.model.name,
+            dataset=config.dataset.name,
+            task=config.task,
+            parameters=self._model.count_params(),
+            world_size=world.size,
+            batch_size=config.batch_size,
+            steps_per_epoch=per_epoch,
+            total_steps=config.steps if config.steps is not None else per_epoch * (config.epochs or 0),
+            directory=self.run_directory.path,
+            resumed_from=self._progress.step,
+        )
+
+    def _fit_plan(self) -> FitPlan:
+        config = self.config
+        return FitPlan(
+            source=self._sources["train"],
+            batch_size=config.batch_size,
+            seed=config.seed,
+            steps_per_execution=config.steps_per_execution,
+            epochs=config.epochs,
+            steps=config.steps,
+        )
+
+    def _validate(self) -> dict[str, float]:
+        return evaluate_source(self._task, self._rows_of, self._sources["validation"], self._world)
+
+    def _save(self) -> None:
+        """A checkpoint, from the chief; every rank learns whether it could be written."""
+        self._progress.wall_seconds += time.time() - self._begin
+        self._begin = time.time()
+        with self._world.agreement():
+            if self._world.is_chief:
+                save_checkpoint(self.run_directory.checkpoints, self._model, self._trainer.optimizer, self._progress)
+                prune(self.run_directory.checkpoints, self.config.keep_checkpoints, self._progress.best_step)
+
+    def _finish(self) -> dict[str, Any]:
+        digest = weights_sha256(self._model)
+        check_equal_digests(digest, self._world)
+        validation = self._progress.validation or self._validate()
+        test = evaluate_source(self._task, self._rows_of, self._sources["test"], self._world)
+        self._progress.wall_seconds += time.time() - self._begin
+        summary = summarize(self._plan(), self._progress, validation, test, digest)
+        with self._world.agreement():
+            if self._world.is_chief:
+                self.run_directory.write_summary(summary)
+                self.run_directory.write_status(0, "done")
+        return summary
+
+
+def open_data(config: TrainConfig, world: distributed.World) -> tuple[Any, dict[str, Source]]:
+    """The task and its splits. The chief prepares the data first; hosts that do not share its disk then do so too."""
+    task_class = TASKS[config.task]
+    opened = None
+    with world.agreement():
+        if world.is_chief:
+            opened = task_class.open(config.dataset)
+    with world.agreement():
+        opened = opened or task_class.open(config.dataset)
+    assert opened is not None
+    return opened
+
+
+def seed_generators(model: Any) -> list[Any]:
+    """The random streams of the model's layers (dropout and the like), in a fixed order."""
+    layers = model._flatten_layers(include_self=False)
+    found = [value for layer in layers for value in vars(layer).values()]
+    return [value for value in found if isinstance(value, keras.random.SeedGenerator)]
+
+
+def _check_batch_size(config: TrainConfig, source: Source, world_size: int) -> None:
+    samples, batch = source.num_examples, config.batch_size * world_size
+    if batch > samples:
+        ranks = f" on each of {world_size} ranks" if world_size > 1 else ""
+        raise UserError(
+            f"batch_size={config.batch_size}{ranks}, but {config.dataset.name!r} has {samples} training samples;"
+            f" expected at most {samples // world_size}"
+        )
+
+
+def _check_not_past(config: TrainConfig, progress: Progress) -> None:
+    done = progress.step if config.steps is not None else progress.epoch
+    wanted = config.steps if config.steps is not None else config.epochs or 0
+    if done > wanted:
+        unit = "steps" if config.steps is not None else "epochs"
+        raise UserError(f"--resume with {unit}={wanted}, but the run has done {done} already; give more {unit}")

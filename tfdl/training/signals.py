@@ -1,0 +1,36 @@
+"""A polite request to stop: remembered when it comes, acted on between steps."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+class StopRequest:
+    """While entered, SIGTERM, SIGINT and SIGUSR1 are noted instead of ending the process.
+
+    A second SIGINT interrupts at once. Outside the main thread nothing is caught.
+    """
+
+    def __init__(self) -> None:
+        self.name = ""
+        """The signal that came, such as ``SIGTERM``; empty for none."""
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "StopRequest":
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if self.name == "SIGINT" and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.name = signal.Signals(number).name
