@@ -11,6 +11,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once, when TensorFlow is first imported
 
+import keras
 import pytest
 import tensorflow as tf
 
@@ -26,6 +27,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return 2 * bool(item.get_closest_marker("distributed")) + bool(item.get_closest_marker("slow"))
 
     items.sort(key=place)
+
+
+@pytest.fixture(autouse=True)
+def random_seed() -> None:
+    """Every test starts from the same random state, whichever tests ran before it."""
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(scope="session", autouse=True)

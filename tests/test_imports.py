@@ -74,7 +74,7 @@ def test_only_a_few_modules_import_horovod(path):
     assert not [name for name in imports(path) if name.split(".")[0] == "horovod"]
 
 
-@pytest.mark.parametrize("path", (PACKAGE / "config").glob("*.py"), ids=name_of)
+@pytest.mark.parametrize("path", (PACKAGE / "config").rglob("*.py"), ids=name_of)
 def test_config_needs_the_standard_library_and_yaml(path):
     foreign = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names)
     assert foreign <= {"tfdl", "yaml"}

@@ -1,7 +1,7 @@
 """What a run is: frozen dataclasses, read from YAML and options, checked where they are made."""
 
 from tfdl.config.dataset import DatasetConfig
-from tfdl.config.models import MODEL_CONFIGS, CNNConfig, ModelConfig
+from tfdl.config.models import MODEL_CONFIGS, PRESETS, CNNConfig, ModelConfig, Preset, choose_model
 from tfdl.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, OptimizerConfig, SGDConfig
 from tfdl.config.sources import assignment, compose, load_yaml, to_mapping, to_yaml
 from tfdl.config.train import TrainConfig
@@ -9,14 +9,17 @@ from tfdl.config.train import TrainConfig
 __all__ = [
     "MODEL_CONFIGS",
     "OPTIMIZER_CONFIGS",
+    "PRESETS",
     "AdamConfig",
     "CNNConfig",
     "DatasetConfig",
     "ModelConfig",
     "OptimizerConfig",
+    "Preset",
     "SGDConfig",
     "TrainConfig",
     "assignment",
+    "choose_model",
     "compose",
     "load_yaml",
     "to_mapping",

@@ -7,13 +7,15 @@ from typing import Any
 
 import yaml
 
-from tfdl.config.models import ModelConfig
+from tfdl.config.models.base import ModelConfig
 from tfdl.config.optimizers import OptimizerConfig
 from tfdl.config.train import TrainConfig
 from tfdl.errors import UserError
 
 # Fields that may be given by name alone, and become mappings when a key below them is set.
 _SECTIONS = ("model", "dataset", "optimizer")
+# What stays of a section when another name, or another preset, takes the place of the old one.
+_KEPT = {"name": ("data_dir",), "preset": ("name",)}
 
 
 def load_yaml(path: str | Path) -> dict[str, Any]:
@@ -90,20 +92,23 @@ def _assign(target: dict[str, Any], path: list[str], value: Any) -> None:
         section = target.setdefault(head, {})
         if not isinstance(section, dict):
             raise UserError(f"unknown key {'.'.join(path)!r}: {head!r} is a single value, not a section")
-        if rest == ["name"] and section.get("name", value) != value:
-            section = target[head] = {key: section[key] for key in ("data_dir",) if key in section}
+        if rest in (["name"], ["preset"]) and section.get(rest[0], value) != value:
+            section = target[head] = {key: section[key] for key in _KEPT[rest[0]] if key in section}
         _assign(section, rest, value)
 
 
 def _name_first(section: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return sorted(((str(key), value) for key, value in section.items()), key=lambda item: item[0] != "name")
+    """A name drops what was set before it, and a preset too: both come before the fields that are meant for them."""
+    order = ("name", "preset")
+    items = [(str(key), value) for key, value in section.items()]
+    return sorted(items, key=lambda item: order.index(item[0]) if item[0] in order else len(order))
 
 
 def _with_default_names(merged: dict[str, Any]) -> dict[str, Any]:
     """``--set model.units=256`` alone means the default model's units."""
     default = to_mapping(TrainConfig())
     for section in _SECTIONS:
-        if isinstance(merged.get(section), dict):
+        if isinstance(merged.get(section), dict) and "preset" not in merged[section]:
             merged[section] = {"name": default[section]["name"], **merged[section]}
     return merged
 

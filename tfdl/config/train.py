@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tfdl.config.choice import choose
 from tfdl.config.dataset import RECIPES, DatasetConfig
-from tfdl.config.fields import check_types, convert, from_mapping, require, require_at_least
-from tfdl.config.models import MODEL_CONFIGS, CNNConfig, ModelConfig
+from tfdl.config.fields import check_types, from_mapping, require, require_at_least
+from tfdl.config.models import CNNConfig, ModelConfig, choose_model
 from tfdl.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, OptimizerConfig
 from tfdl.errors import UserError, nearest
 
@@ -44,7 +45,7 @@ class TrainConfig:
     """Checkpoints kept beside the best one."""
 
     def __post_init__(self) -> None:
-        self._set("model", choose("model", MODEL_CONFIGS, self.model))
+        self._set("model", choose_model(self.model))
         self._set("optimizer", choose("optimizer", OPTIMIZER_CONFIGS, self.optimizer))
         self._set("dataset", choose_dataset(self.dataset))
         check_types(self, "")
@@ -69,20 +70,6 @@ class TrainConfig:
     def replace(self, **changes: Any) -> "TrainConfig":
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
-
-
-def choose(kind: str, known: Mapping[str, type], value: Any) -> Any:
-    """A config from a config, a name, or a mapping with ``name`` and fields."""
-    if dataclasses.is_dataclass(value) and type(value) in known.values():
-        return value
-    fields = {"name": value} if isinstance(value, str) else value
-    if not isinstance(fields, Mapping) or "name" not in fields:
-        raise UserError(f"{kind}={value!r}, expected a name or a mapping with `name`; names: {', '.join(known)}")
-    name = convert(fields["name"], str, f"{kind}.name")
-    if name not in known:
-        raise UserError(f"unknown {kind} {name!r}, expected one of {', '.join(known)}.{nearest(name, known)}")
-    rest = {key: item for key, item in fields.items() if key != "name"}
-    return from_mapping(known[name], rest, f"{kind}.")
 
 
 def choose_dataset(value: Any) -> DatasetConfig:

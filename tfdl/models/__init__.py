@@ -1,10 +1,12 @@
 """Keras models by name. Each builder returns a plain ``keras.Model`` that knows no data, task or launcher."""
 
+import inspect
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from tfdl.config import MODEL_CONFIGS, ModelConfig
-from tfdl.config.train import choose
+from tfdl.config import PRESETS, ModelConfig, choose_model
+from tfdl.errors import UserError
 
 __all__ = ["build_model"]
 
@@ -12,23 +14,57 @@ __all__ = ["build_model"]
 _BUILDERS = {"cnn": "tfdl.models.cnn"}
 
 
-def build_model(model: str | ModelConfig = "cnn", /, *, input_shape: Any, num_classes: int, **fields: Any) -> Any:
-    """Builds a model from a name and fields, or from a configuration.
+def build_model(model: str | ModelConfig = "cnn", /, **arguments: Any) -> Any:
+    """Builds a model from a family's or preset's name and fields, or from a configuration.
 
     ``build_model("cnn", input_shape=(24, 24, 3), num_classes=10, filters=(32, 64))``
 
     Args:
-        model: a family's name, or its configuration.
-        input_shape: one sample's shape without the batch, such as ``(height, width, channels)``.
-        num_classes: number of logits.
-        **fields: fields of the family's configuration, with a name only.
+        model: a family's name, a preset's name, or a configuration.
+        **arguments: what the data decides, as the family's builder takes it (``input_shape`` and ``num_classes`` of
+            images; ``vocab_size`` of text); with a name also ``preset`` and fields of the family's configuration. What
+            a preset's data is not said to be is its paper's.
 
     Returns:
-        A built ``keras.Model`` from inputs ``(batch, *input_shape)`` to logits ``(batch, num_classes)``.
+        A built ``keras.Model``.
 
     Raises:
-        UserError: unknown name or field, or sizes that do not fit together.
+        UserError: unknown name or field, a missing argument, or sizes that do not fit together.
     """
-    config = choose("model", MODEL_CONFIGS, {"name": model, **fields} if isinstance(model, str) else model)
-    builder = import_module(_BUILDERS[config.name])
-    return builder.build(config, input_shape=tuple(input_shape), num_classes=num_classes)
+    family = choose_model(_only_names(model, arguments)).name
+    builder = import_module(_BUILDERS[family])
+    data_names = _data_names(builder.build)
+    fields = {key: value for key, value in arguments.items() if key not in data_names}
+    config = choose_model({"name": model, **fields} if isinstance(model, str) else _without(fields, model))
+    published = PRESETS[config.preset].data if config.preset in PRESETS else {}
+    data = {key: arguments.get(key, published.get(key)) for key in data_names}
+    given = {key: value for key, value in data.items() if value is not None}
+    missing = [key for key in _required(builder.build) if key not in given]
+    if missing:
+        raise UserError(f"the model {family!r} needs {' and '.join(missing)}, which its data decides")
+    return builder.build(config, **given)
+
+
+def _only_names(model: str | ModelConfig, arguments: Mapping[str, Any]) -> Any:
+    if not isinstance(model, str):
+        return model
+    return {"name": model, "preset": arguments.get("preset")}
+
+
+def _without(fields: Mapping[str, Any], config: ModelConfig) -> ModelConfig:
+    if fields:
+        raise UserError(f"{', '.join(fields)} beside a whole configuration; expected a name with fields, or it alone")
+    return config
+
+
+def _data_names(build: Any) -> list[str]:
+    return [
+        name
+        for name, parameter in inspect.signature(build).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
+
+
+def _required(build: Any) -> list[str]:
+    parameters = inspect.signature(build).parameters
+    return [name for name in _data_names(build) if parameters[name].default is inspect.Parameter.empty]

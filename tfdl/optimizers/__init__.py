@@ -3,7 +3,7 @@
 from typing import Any
 
 from tfdl.config import OPTIMIZER_CONFIGS, AdamConfig, OptimizerConfig, SGDConfig
-from tfdl.config.train import choose
+from tfdl.config.choice import choose
 from tfdl.optimizers.adam import Adam
 from tfdl.optimizers.sgd import SGD
 

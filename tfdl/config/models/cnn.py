@@ -1,17 +1,10 @@
-"""One dataclass for each model family. ``name`` chooses the family; every other field shapes the model."""
+"""The configuration of the convolutional network."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from tfdl.config.fields import check_types, require, require_at_least, require_fraction
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """What every model family has."""
-
-    name: ClassVar[str]
-    default_task: ClassVar[str]
+from tfdl.config.models.base import ModelConfig
 
 
 @dataclass(frozen=True)
@@ -45,6 +38,3 @@ class CNNConfig(ModelConfig):
         require_at_least(self, "model.", 1, "kernel_size", "units")
         require_at_least(self, "model.", 0, "l2")
         require_fraction(self, "model.", "dropout", "momentum")
-
-
-MODEL_CONFIGS: dict[str, type[ModelConfig]] = {"cnn": CNNConfig}

@@ -1,0 +1,31 @@
+"""What the configurations of all model families have in common."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The shape of a model, apart from what its data decides (image size, classes, vocabulary)."""
+
+    name: ClassVar[str]
+    default_task: ClassVar[str]
+
+    preset: str | None = None
+    """The preset that the other fields began as, for people to read; none for a family's defaults."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A model of a paper: a family's configuration under the name that people know it by."""
+
+    name: str
+    config: type[ModelConfig]
+    """The family."""
+    source: str
+    """The paper, and the place in it."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from the family's defaults."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """The paper's own data arguments of ``tfdl.build_model``, used where none are given."""
