@@ -12,6 +12,7 @@ EPILOG = """\b
 Examples:
   tfdl train                                                # the CNN on handwritten digits, no network needed
   tfdl train --model cnn --optimizer sgd --epochs 30
+  tfdl train --model resnet20 --dataset cifar10             # `tfdl models` lists the names
   horovodrun -np 4 tfdl train                               # one model on four ranks
   tfdl train --dataset cifar10 --image-size 24 --output runs/cifar
   tfdl train --output runs/cifar --resume --epochs 60       # go on with it
@@ -23,6 +24,7 @@ Examples:
 # Option -> the configuration key that it sets.
 _KEYS = {
     "model": "model",
+    "preset": "model.preset",
     "task": "task",
     "dataset": "dataset",
     "data_dir": "dataset.data_dir",
@@ -30,6 +32,7 @@ _KEYS = {
     "batch_size": "batch_size",
     "learning_rate": "optimizer.learning_rate",
     "optimizer": "optimizer",
+    "precision": "precision",
     "seed": "seed",
 }
 
@@ -38,10 +41,16 @@ def _names(kind: str) -> Any:
     """Completes a name in the shell from the configuration's own tables."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
-        from tfdl.config import MODEL_CONFIGS, OPTIMIZER_CONFIGS
+        from tfdl.config import MODEL_CONFIGS, OPTIMIZER_CONFIGS, PRESETS
 
         datasets = ("digits", "mnist", "fashion_mnist", "cifar10")
-        known = {"model": list(MODEL_CONFIGS), "optimizer": list(OPTIMIZER_CONFIGS), "dataset": datasets}
+        known = {
+            "model": [*MODEL_CONFIGS, *PRESETS],
+            "preset": list(PRESETS),
+            "optimizer": list(OPTIMIZER_CONFIGS),
+            "dataset": datasets,
+            "precision": ("float32", "mixed_bfloat16", "mixed_float16", "float64"),
+        }
         return [name for name in known[kind] if name.startswith(incomplete)]
 
     return complete
@@ -63,7 +72,8 @@ class ImageSize(click.ParamType):
 
 
 @click.command(epilog=EPILOG)
-@click.option("--model", metavar="NAME", shell_complete=_names("model"), help="Model family.  [default: cnn]")
+@click.option("--model", metavar="NAME", shell_complete=_names("model"), help="Family or preset.  [default: cnn]")
+@click.option("--preset", metavar="NAME", shell_complete=_names("preset"), help="The family's shape by name.")
 @click.option("--task", metavar="NAME", help="What the numbers mean.  [default: the model's own]")
 @click.option("--dataset", metavar="NAME", shell_complete=_names("dataset"), help="Data set.  [default: digits]")
 @click.option("--data-dir", metavar="DIR", help="Prepared data.  [default: $TFDS_DATA_DIR or ~/tensorflow_datasets]")
@@ -75,6 +85,8 @@ class ImageSize(click.ParamType):
 @click.option("--batch-size", type=int, help="Samples in a step on each rank.  [default: 64]")
 @click.option("--learning-rate", type=float, help="Step size.  [default: adam 0.001, sgd 0.01]")
 @click.option("--optimizer", metavar="NAME", shell_complete=_names("optimizer"), help="adam or sgd.  [default: adam]")
+@click.option("--precision", metavar="NAME", shell_complete=_names("precision"),
+              help="float32, mixed_bfloat16, mixed_float16 or float64.  [default: float32]")  # fmt: skip
 @click.option("--seed", type=int, help="Decides weights, order and dropout.  [default: 0]")
 @click.option("--output", type=click.Path(), metavar="DIR", help="Run directory.  [default: runs/MODEL-DATASET-TIME]")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --output.")
@@ -113,6 +125,14 @@ def command(
     train(config, output, resume=resume, overwrite=overwrite, callbacks=[Progress()] if speaks() else [])
 
 
+def _precedence(item: tuple[str, Any]) -> int:
+    """Names first, then presets: a new one drops the old one's fields, and what is set beside it is meant for it."""
+    key = item[0]
+    if "." not in key or key.endswith(".name"):
+        return 0
+    return 1 if key == "model.preset" else 2
+
+
 def _layers(
     config_file: str | None, assignments: tuple[str, ...], resumed: str | None, options: dict[str, Any]
 ) -> list[dict[str, Any]]:
@@ -126,8 +146,7 @@ def _layers(
         layers.append(load_yaml(config_file))
     chosen = [assignment(text) for text in assignments]
     chosen += [(key, options[name]) for name, key in _KEYS.items() if options[name] is not None]
-    # Names first: a new name drops the old one's fields, and what is set beside it is meant for the new one.
-    chosen.sort(key=lambda item: "." in item[0] and not item[0].endswith(".name"))
+    chosen.sort(key=_precedence)
     layers.extend({key: value} for key, value in chosen)
     # One of the two lengths takes the place of the other, which a file may have set; both at once is an error.
     lengths = {name: options[name] for name in ("epochs", "steps") if options[name] is not None}

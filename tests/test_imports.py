@@ -22,6 +22,7 @@ ALLOWED = {
     "optimizers": {"config"},
     "data": {"config", "errors"},
     "tasks": {"data", "config", "errors"},
+    "inspection": {"models", "optimizers", "config", "errors"},
     "runs": {"models", "tasks", "config", "errors"},
     "evaluation": {"models", "tasks", "runs", "data", "distributed", "config", "errors"},
     "export": {"models", "tasks", "runs", "data", "distributed", "config", "errors"},
@@ -108,7 +109,7 @@ def test_commands_import_what_is_heavy_in_bodies_only(path):
 @pytest.mark.parametrize(
     "module",
     ["tfdl", "tfdl.config", "tfdl.errors", "tfdl.data", "tfdl.runs", "tfdl.training", "tfdl.evaluation", "tfdl.export",
-     "tfdl.distributed", "tfdl.models", "tfdl.cli.main"],
+     "tfdl.distributed", "tfdl.inspection", "tfdl.models", "tfdl.cli.main"],
 )  # fmt: skip
 def test_importing_is_light(module):
     heavy = "{'tensorflow', 'keras', 'horovod', 'tensorflow_datasets', 'sklearn'}"
@@ -118,7 +119,7 @@ def test_importing_is_light(module):
 
 
 def test_every_public_name_can_be_imported():
-    for package in (tfdl, *(getattr(tfdl, name) for name in ("config", "data", "distributed", "training", "models"))):
+    for package in (tfdl, *(getattr(tfdl, name) for name in ("config", "data", "distributed", "inspection", "models", "training"))):
         for name in package.__all__:
             assert getattr(package, name) is not None
     with pytest.raises(AttributeError, match="module 'tfdl' has no attribute 'nothing'"):

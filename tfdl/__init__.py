@@ -24,6 +24,7 @@ _MODULES = (
     "data",
     "distributed",
     "evaluation",
+    "inspection",
     "layers",
     "models",
     "optimizers",

@@ -66,7 +66,7 @@ def test_an_unknown_key_is_answered_with_the_nearest():
     with pytest.raises(UserError) as raised:
         from_mapping(CNNConfig, {"unit": 3}, "model.")
     message = str(raised.value)
-    assert message.startswith("unknown key 'model.unit', expected one of filters, kernel_size, units, ")
+    assert message.startswith("unknown key 'model.unit', expected one of preset, filters, kernel_size, units, ")
     assert message.endswith(" Did you mean 'units'?")
 
 

@@ -4,11 +4,12 @@ import math
 
 import pytest
 
-from tfdl.config import TrainConfig, compose
+from tfdl.config import MODEL_CONFIGS, TrainConfig, compose
 from tfdl.errors import UserError
 
 AT_LEAST_1, AT_LEAST_0 = "a number of at least 1", "a number of at least 0"
 FRACTION, POSITIVE = "a number from 0 to below 1", "a positive number"
+FAMILIES = ", ".join(MODEL_CONFIGS)
 
 
 @pytest.mark.parametrize(
@@ -45,9 +46,13 @@ FRACTION, POSITIVE = "a number from 0 to below 1", "a positive number"
         ({"dataset": {"image_size": [0, 8]}}, "dataset.image_size=[0, 8], expected a positive height and width"),
         ({"dataset": {"memory_limit_mb": -1}}, f"dataset.memory_limit_mb=-1, expected {AT_LEAST_0}"),
         ({"dataset": 3}, "dataset=3, expected a name or a mapping with `name`"),
-        ({"model": 3}, "model=3, expected a name or a mapping with `name`; names: cnn"),
+        ({"model": 3}, f"model=3, expected a name or a mapping with `name`; names: {FAMILIES}"),
         ({"model": {"name": 3}}, "model.name=3, expected a text"),
-        ({"model": "cnnn"}, "unknown model 'cnnn', expected one of cnn. Did you mean 'cnn'?"),
+        (
+            {"model": "cnnn"},
+            f"unknown model 'cnnn', expected one of {FAMILIES}, or a preset that `tfdl models` lists."
+            " Did you mean 'cnn'?",
+        ),
         ({"optimizer": "adm"}, "unknown optimizer 'adm', expected one of adam, sgd. Did you mean 'adam'?"),
     ],
 )

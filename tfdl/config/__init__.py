@@ -1,7 +1,7 @@
 """What a run is: frozen dataclasses, read from YAML and options, checked where they are made."""
 
 from tfdl.config.dataset import DatasetConfig
-from tfdl.config.models import MODEL_CONFIGS, PRESETS, CNNConfig, ModelConfig, Preset, choose_model
+from tfdl.config.models import MODEL_CONFIGS, PRESETS, CNNConfig, ModelConfig, Preset, ResNetConfig, choose_model
 from tfdl.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, OptimizerConfig, SGDConfig
 from tfdl.config.sources import assignment, compose, load_yaml, to_mapping, to_yaml
 from tfdl.config.train import TrainConfig
@@ -16,6 +16,7 @@ __all__ = [
     "ModelConfig",
     "OptimizerConfig",
     "Preset",
+    "ResNetConfig",
     "SGDConfig",
     "TrainConfig",
     "assignment",

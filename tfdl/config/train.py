@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tfdl.config.choice import choose
 from tfdl.config.dataset import RECIPES, DatasetConfig
@@ -14,6 +14,7 @@ from tfdl.errors import UserError, nearest
 
 TASKS = ("image-classification",)
 DEFAULT_EPOCHS = 20
+PRECISIONS = Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class TrainConfig:
     """Optimizer steps over the whole run, instead of epochs."""
     batch_size: int = 64
     """Samples in a step on each rank; the global batch is this times the number of ranks."""
+    precision: PRECISIONS = "float32"
+    """What layers compute in; the mixed ones compute in 16 bits and keep weights, statistics and logits in float32."""
     seed: int = 0
     """Decides initial weights, order of samples and dropout."""
     steps_per_execution: int = 20
@@ -50,6 +53,11 @@ class TrainConfig:
         self._set("dataset", choose_dataset(self.dataset))
         check_types(self, "")
         self._set("task", self.task or self.model.default_task)
+        if self.task not in TASKS and self.task == self.model.default_task:
+            raise UserError(
+                f"model={self.model.name!r} is for {self.task}, which `tfdl train` cannot do yet; expected a model for"
+                f" {', '.join(TASKS)}. `tfdl.build_model` builds it for a training loop of your own"
+            )
         if self.task not in TASKS:
             raise UserError(f"task={self.task!r}, expected one of {', '.join(TASKS)}.{nearest(self.task, TASKS)}")
         if self.epochs is not None and self.steps is not None:

@@ -36,7 +36,8 @@ def export_saved_model(run: str | Path | RunDirectory, directory: str | Path, ch
     """Writes ``directory/<next number>`` with the signature ``serving_default``.
 
     The folder appears only when the SavedModel, loaded by a process that has neither tfdl nor Horovod on its path,
-    gives the model's answers.
+    gives the model's answers. A run in mixed precision is written in float32, as its weights are: the answers are the
+    more exact ones, and the same on every machine.
 
     Args:
         run: a run directory.
@@ -47,7 +48,8 @@ def export_saved_model(run: str | Path | RunDirectory, directory: str | Path, ch
         UserError: not a run directory, no such checkpoint, or a directory that cannot be used.
         RunError: the SavedModel does not answer as the model does.
     """
-    loaded = load_run(run, checkpoint)
+    config = RunDirectory.open(run).read_config()
+    loaded = load_run(run, checkpoint, precision="float64" if config.precision == "float64" else "float32")
     target = _next_version(Path(directory))
     module, serve = _servable(loaded.model, loaded.task)
     sample = loaded.task.serving_sample(_COMPARED)

@@ -3,15 +3,21 @@
 import inspect
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfdl.config import PRESETS, ModelConfig, choose_model
 from tfdl.errors import UserError
+from tfdl.lazy import lazy_names
 
-__all__ = ["build_model"]
+__all__ = ["build_model", "compute_precision"]
+
+if TYPE_CHECKING:
+    from tfdl.models.precision import compute_precision as compute_precision
+
+__getattr__ = lazy_names(__name__, {"compute_precision": "tfdl.models.precision"})
 
 # Family -> the module with its `build` function.
-_BUILDERS = {"cnn": "tfdl.models.cnn"}
+_BUILDERS = {"cnn": "tfdl.models.cnn", "resnet": "tfdl.models.resnet"}
 
 
 def build_model(model: str | ModelConfig = "cnn", /, **arguments: Any) -> Any:
@@ -35,7 +41,7 @@ def build_model(model: str | ModelConfig = "cnn", /, **arguments: Any) -> Any:
     builder = import_module(_BUILDERS[family])
     data_names = _data_names(builder.build)
     fields = {key: value for key, value in arguments.items() if key not in data_names}
-    config = choose_model({"name": model, **fields} if isinstance(model, str) else _without(fields, model))
+    config = choose_model({"name": model, **fields} if isinstance(model, str) else _whole(model, fields, data_names))
     published = PRESETS[config.preset].data if config.preset in PRESETS else {}
     data = {key: arguments.get(key, published.get(key)) for key in data_names}
     given = {key: value for key, value in data.items() if value is not None}
@@ -51,9 +57,12 @@ def _only_names(model: str | ModelConfig, arguments: Mapping[str, Any]) -> Any:
     return {"name": model, "preset": arguments.get("preset")}
 
 
-def _without(fields: Mapping[str, Any], config: ModelConfig) -> ModelConfig:
-    if fields:
-        raise UserError(f"{', '.join(fields)} beside a whole configuration; expected a name with fields, or it alone")
+def _whole(config: ModelConfig, unknown: Mapping[str, Any], data_names: list[str]) -> ModelConfig:
+    if unknown:
+        raise UserError(
+            f"a configuration of {config.name!r} with {', '.join(unknown)}, expected of {', '.join(data_names)} only;"
+            " fields are part of the configuration"
+        )
     return config
 
 

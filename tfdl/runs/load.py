@@ -6,7 +6,7 @@ from typing import Any
 
 from tfdl.config import TrainConfig
 from tfdl.errors import UserError
-from tfdl.models import build_model
+from tfdl.models import build_model, compute_precision
 from tfdl.runs.checkpoint import load_checkpoint
 from tfdl.runs.run_directory import RunDirectory
 from tfdl.tasks import TASKS
@@ -22,8 +22,15 @@ class LoadedRun:
     model: Any
 
 
-def load_run(path: str | Path | RunDirectory, checkpoint: str = "last") -> LoadedRun:
+def load_run(
+    path: str | Path | RunDirectory, checkpoint: str = "last", precision: str | None = None
+) -> LoadedRun:
     """Rebuilds the model from ``config.yaml`` and reads its weights.
+
+    Args:
+        path: the run directory.
+        checkpoint: ``last``, ``best``, or a folder's name.
+        precision: what the model computes in; none is the run's own.
 
     Raises:
         UserError: not a run directory, or no such checkpoint.
@@ -36,6 +43,7 @@ def load_run(path: str | Path | RunDirectory, checkpoint: str = "last") -> Loade
         task = TASKS[config.task].load(run.assets)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"run {str(run.path)!r} is incomplete: {error}") from error
-    model = build_model(config.model, **task.model_arguments)
+    with compute_precision(precision or config.precision):
+        model = build_model(config.model, **task.model_arguments)
     load_checkpoint(folder, model)
     return LoadedRun(run, config, task, model)

@@ -16,7 +16,7 @@ from tfdl.distributed.state import broadcast_state, check_equal_digests, fold_ra
 from tfdl.errors import UserError
 from tfdl.evaluation import evaluate_source
 from tfdl.evaluation.rows import row_function
-from tfdl.models import build_model
+from tfdl.models import build_model, compute_precision
 from tfdl.optimizers import build_optimizer
 from tfdl.runs import Progress, RunDirectory, load_checkpoint, save_checkpoint, weights_sha256
 from tfdl.runs.checkpoint import prune
@@ -84,7 +84,8 @@ class Session:
         with world.agreement():
             _check_batch_size(config, self._sources["train"], world.size)
             keras.utils.set_random_seed(config.seed)
-            self._model = build_model(config.model, **self._task.model_arguments)
+            with compute_precision(config.precision):
+                self._model = build_model(config.model, **self._task.model_arguments)
             self._trainer = Trainer(self._model, build_optimizer(config.optimizer), self._task, world)
         self._progress = Progress()
         with world.agreement():

@@ -11,6 +11,8 @@ class ModelConfig:
 
     name: ClassVar[str]
     default_task: ClassVar[str]
+    example_data: ClassVar[Mapping[str, Any]]
+    """Data arguments of ``tfdl.build_model`` to show the family with, where nobody gives any."""
 
     preset: str | None = None
     """The preset that the other fields began as, for people to read; none for a family's defaults."""
@@ -25,6 +27,8 @@ class Preset:
     """The family."""
     source: str
     """The paper, and the place in it."""
+    parameters: int
+    """Parameters with the paper's own data, moving statistics not counted."""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """What differs from the family's defaults."""
     data: Mapping[str, Any] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """The configuration of the convolutional network."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tfdl.config.fields import check_types, require, require_at_least, require_fraction
 from tfdl.config.models.base import ModelConfig
@@ -13,6 +14,7 @@ class CNNConfig(ModelConfig):
 
     name: ClassVar[str] = "cnn"
     default_task: ClassVar[str] = "image-classification"
+    example_data: ClassVar[Mapping[str, Any]] = {"input_shape": (24, 24, 3), "num_classes": 10}
 
     filters: tuple[int, ...] = (32, 64)
     """Output channels of each block; every block halves height and width."""

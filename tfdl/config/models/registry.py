@@ -7,11 +7,12 @@ from tfdl.config.choice import choose
 from tfdl.config.fields import convert
 from tfdl.config.models.base import ModelConfig, Preset
 from tfdl.config.models.cnn import CNNConfig
+from tfdl.config.models.resnet import RESNET_PRESETS, ResNetConfig
 from tfdl.errors import UserError, nearest
 
-MODEL_CONFIGS: dict[str, type[ModelConfig]] = {config.name: config for config in (CNNConfig,)}
+MODEL_CONFIGS: dict[str, type[ModelConfig]] = {config.name: config for config in (CNNConfig, ResNetConfig)}
 # A family's presets stand beside its configuration.
-_FAMILY_PRESETS: tuple[tuple[Preset, ...], ...] = ()
+_FAMILY_PRESETS: tuple[tuple[Preset, ...], ...] = (RESNET_PRESETS,)
 PRESETS: dict[str, Preset] = {preset.name: preset for presets in _FAMILY_PRESETS for preset in presets}
 
 
@@ -39,7 +40,7 @@ def choose_model(value: Any) -> ModelConfig:
     if name not in (None, found.config.name):
         raise UserError(
             f"model.preset={found.name!r} belongs to {found.config.name!r}, but model.name={name!r};"
-            f" expected one of {', '.join(p for p in PRESETS if PRESETS[p].config.name == name) or 'none'}"
+            " leave one of the two out"
         )
     return choose("model", MODEL_CONFIGS, {"name": found.config.name, "preset": found.name, **found.fields, **fields})
 

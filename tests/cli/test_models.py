@@ -1,0 +1,59 @@
+"""``tfdl models``: the list, one model's page, numbers for programs, and names that do not exist."""
+
+import json
+
+import pytest
+
+from tfdl.config import MODEL_CONFIGS, PRESETS
+
+
+def test_the_list_names_every_family_and_preset(tfdl_command):
+    done = tfdl_command("models")
+    assert done.returncode == 0, done.stderr
+    for name in (*MODEL_CONFIGS, *PRESETS):
+        assert any(line.split()[:1] == [name] for line in done.stdout.splitlines()), name
+
+
+def test_the_list_for_programs(tfdl_command):
+    listed = json.loads(tfdl_command("models", "--json").stdout)
+    assert listed["families"]["cnn"]["task"] == "image-classification"
+    assert listed["presets"]["resnet20"] == {
+        "family": "resnet",
+        "parameters": 269_722,
+        "source": PRESETS["resnet20"].source,
+    }
+
+
+def test_a_page(tfdl_command):
+    done = tfdl_command("models", "cnn", "--batch-size", 64)
+    assert done.returncode == 0, done.stderr
+    assert "316,010, of them 315,818 trained" in done.stdout
+    assert "forward and backward  1.26 GFLOP" in done.stdout
+    assert any(line.split() == ["logits", "Dense", "(batch,", "10)", "1,290"] for line in done.stdout.splitlines())
+
+
+def test_a_page_for_programs(tfdl_command):
+    done = tfdl_command("models", "cnn", "--set", "model.units=256", "--set", "num_classes=3", "--json")
+    numbers = json.loads(done.stdout)
+    assert numbers["config"]["units"] == 256
+    assert numbers["data"]["num_classes"] == 3
+    assert numbers["training_flops"] > numbers["forward_flops"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["resnet21"], "unknown model 'resnet21', expected one of "),
+        (["cnn", "--set", "model.unitz=3"], "unknown key 'model.unitz'"),
+        (["cnn", "--set", "vocab_size=3"], "with vocab_size, expected of input_shape, num_classes only"),
+        (["cnn", "--optimizer", "adm"], "unknown optimizer 'adm'"),
+        (["cnn", "--precision", "half"], "precision='half', expected one of float32, "),
+        (["cnn", "--batch-size", "0"], "0 is not in the range x>=1"),
+    ],
+)
+def test_bad_input_is_one_line(tfdl_command, arguments, message):
+    done = tfdl_command("models", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not done.stdout
