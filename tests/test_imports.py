@@ -119,7 +119,8 @@ def test_importing_is_light(module):
 
 
 def test_every_public_name_can_be_imported():
-    for package in (tfdl, *(getattr(tfdl, name) for name in ("config", "data", "distributed", "inspection", "models", "training"))):
+    packages = ("config", "data", "distributed", "inspection", "models", "training")
+    for package in (tfdl, *(getattr(tfdl, name) for name in packages)):
         for name in package.__all__:
             assert getattr(package, name) is not None
     with pytest.raises(AttributeError, match="module 'tfdl' has no attribute 'nothing'"):
