@@ -52,7 +52,7 @@ def claim_output(
 
 def _new_run(config: TrainConfig) -> RunDirectory:
     dataset = config.dataset.name.replace("/", "-").replace(":", "-")
-    name = f"{config.model.name}-{dataset}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = f"{config.model.label}-{dataset}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = RunDirectory(Path("runs") / name)
     _check_place(run)
     return run

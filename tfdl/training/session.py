@@ -145,7 +145,7 @@ class Session:
         config, world = self.config, self._world
         per_epoch = steps_left(self._sources["train"].num_examples, config.batch_size * world.size)
         return RunPlan(
-            model=config.model.name,
+            model=config.model.label,
             dataset=config.dataset.name,
             task=config.task,
             parameters=self._model.count_params(),

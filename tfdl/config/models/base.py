@@ -17,6 +17,11 @@ class ModelConfig:
     preset: str | None = None
     """The preset that the other fields began as, for people to read; none for a family's defaults."""
 
+    @property
+    def label(self) -> str:
+        """What people call the model: the preset's name, or the family's."""
+        return self.preset or self.name
+
 
 @dataclass(frozen=True)
 class Preset:
