@@ -31,8 +31,10 @@ class Progress(Callback):
         self._console.print(f"[bold]tfdl {__version__}[/bold]  {plan.model} on {plan.dataset}, {plan.task}")
         self._console.print(
             f"{plan.parameters:,} parameters, {ranks}, batch {plan.batch_size} a rank"
-            f" ({plan.batch_size * plan.world_size} over all), {plan.steps_per_epoch} steps an epoch"
+            f" ({plan.global_batch_size} a step), {plan.steps_per_epoch} steps an epoch"
         )
+        if plan.rate_note:
+            self._console.print(plan.rate_note)
         self._console.print(f"run directory {plan.directory}")
         if plan.resumed_from:
             self._console.print(f"going on from step {plan.resumed_from}")

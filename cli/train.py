@@ -16,6 +16,7 @@ Examples:
   horovodrun -np 4 tfdl train                               # one model on four ranks
   tfdl train --dataset cifar10 --image-size 24 --output runs/cifar
   tfdl train --output runs/cifar --resume --epochs 60       # go on with it
+  tfdl train --optimizer adamw --schedule cosine --warmup-steps 50 --weight-decay 0.01
   tfdl train --set model.filters=[64,128] --set model.dropout=0.3
   tfdl train --config runs/cifar/config.yaml                # repeat a run
   tfdl train --epochs 5 --print-config > my.yaml
@@ -30,7 +31,11 @@ _KEYS = {
     "data_dir": "dataset.data_dir",
     "image_size": "dataset.image_size",
     "batch_size": "batch_size",
+    "accumulation_steps": "accumulation_steps",
     "learning_rate": "optimizer.learning_rate",
+    "schedule": "optimizer.schedule",
+    "warmup_steps": "optimizer.warmup_steps",
+    "weight_decay": "optimizer.weight_decay",
     "optimizer": "optimizer",
     "precision": "precision",
     "seed": "seed",
@@ -49,6 +54,7 @@ def _names(kind: str) -> Any:
             "preset": list(PRESETS),
             "optimizer": list(OPTIMIZER_CONFIGS),
             "dataset": datasets,
+            "schedule": ("constant", "linear", "cosine", "inverse_sqrt", "step", "one_cycle"),
             "precision": ("float32", "mixed_bfloat16", "mixed_float16", "float64"),
         }
         return [name for name in known[kind] if name.startswith(incomplete)]
@@ -83,8 +89,15 @@ class ImageSize(click.ParamType):
 @click.option("--epochs", type=int, help="Passes over the training data.  [default: 20]")
 @click.option("--steps", type=int, help="Optimizer steps, instead of epochs.")
 @click.option("--batch-size", type=int, help="Samples in a step on each rank.  [default: 64]")
+@click.option("--accumulation-steps", type=int, help="Batches that one optimizer step adds up.  [default: 1]")
 @click.option("--learning-rate", type=float, help="Step size.  [default: adam 0.001, sgd 0.01]")
-@click.option("--optimizer", metavar="NAME", shell_complete=_names("optimizer"), help="adam or sgd.  [default: adam]")
+@click.option(
+    "--optimizer", metavar="NAME", shell_complete=_names("optimizer"), help="adam, adamw or sgd.  [default: adam]"
+)
+@click.option("--schedule", metavar="NAME", shell_complete=_names("schedule"),
+              help="constant, linear, cosine, inverse_sqrt, step or one_cycle.  [default: constant]")  # fmt: skip
+@click.option("--warmup-steps", type=int, help="Steps until the learning rate has its full size.  [default: 0]")
+@click.option("--weight-decay", type=float, help="Decoupled; not of biases and gains.  [default: 0, adamw 0.004]")
 @click.option("--precision", metavar="NAME", shell_complete=_names("precision"),
               help="float32, mixed_bfloat16, mixed_float16 or float64.  [default: float32]")  # fmt: skip
 @click.option("--seed", type=int, help="Decides weights, order and dropout.  [default: 0]")

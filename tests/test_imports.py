@@ -19,7 +19,7 @@ ALLOWED = {
     "distributed": {"errors"},
     "layers": {"distributed.world"},
     "models": {"layers", "config", "errors"},
-    "optimizers": {"config"},
+    "optimizers": {"config", "errors"},
     "data": {"config", "errors"},
     "tasks": {"data", "config", "errors"},
     "inspection": {"models", "optimizers", "config", "errors"},

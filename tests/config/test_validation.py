@@ -53,7 +53,7 @@ FAMILIES = ", ".join(MODEL_CONFIGS)
             f"unknown model 'cnnn', expected one of {FAMILIES}, or a preset that `tfdl models` lists."
             " Did you mean 'cnn'?",
         ),
-        ({"optimizer": "adm"}, "unknown optimizer 'adm', expected one of adam, sgd. Did you mean 'adam'?"),
+        ({"optimizer": "adm"}, "unknown optimizer 'adm', expected one of adam, adamw, sgd. Did you mean 'adam'?"),
     ],
 )
 def test_message(values, message):

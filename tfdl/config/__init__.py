@@ -1,8 +1,17 @@
 """What a run is: frozen dataclasses, read from YAML and options, checked where they are made."""
 
 from tfdl.config.dataset import DatasetConfig
-from tfdl.config.models import MODEL_CONFIGS, PRESETS, CNNConfig, ModelConfig, Preset, ResNetConfig, choose_model
-from tfdl.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, OptimizerConfig, SGDConfig
+from tfdl.config.models import (
+    MODEL_CONFIGS,
+    PRESETS,
+    CNNConfig,
+    ModelConfig,
+    Preset,
+    ResNetConfig,
+    TransformerConfig,
+    choose_model,
+)
+from tfdl.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, AdamWConfig, OptimizerConfig, SGDConfig
 from tfdl.config.sources import assignment, compose, load_yaml, to_mapping, to_yaml
 from tfdl.config.train import TrainConfig
 
@@ -11,6 +20,7 @@ __all__ = [
     "OPTIMIZER_CONFIGS",
     "PRESETS",
     "AdamConfig",
+    "AdamWConfig",
     "CNNConfig",
     "DatasetConfig",
     "ModelConfig",
@@ -19,6 +29,7 @@ __all__ = [
     "ResNetConfig",
     "SGDConfig",
     "TrainConfig",
+    "TransformerConfig",
     "assignment",
     "choose_model",
     "compose",

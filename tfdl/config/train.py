@@ -37,7 +37,9 @@ class TrainConfig:
     steps: int | None = None
     """Optimizer steps over the whole run, instead of epochs."""
     batch_size: int = 64
-    """Samples in a step on each rank; the global batch is this times the number of ranks."""
+    """Samples that a rank computes at a time; the global batch is this times accumulation_steps times the ranks."""
+    accumulation_steps: int = 1
+    """Batches of this size whose gradients one optimizer step adds up; the global batch is larger by as much."""
     precision: PRECISIONS = "float32"
     """What layers compute in; the mixed ones compute in 16 bits and keep weights, statistics and logits in float32."""
     seed: int = 0
@@ -65,6 +67,7 @@ class TrainConfig:
         if self.epochs is None and self.steps is None:
             self._set("epochs", DEFAULT_EPOCHS)
         require_at_least(self, "", 1, "epochs", "steps", "batch_size", "steps_per_execution", "keep_checkpoints")
+        require_at_least(self, "", 1, "accumulation_steps")
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 4294967295")
 
     def _set(self, name: str, value: Any) -> None:

@@ -5,6 +5,11 @@ from typing import TYPE_CHECKING
 from tfdl.lazy import lazy_names
 
 _PUBLIC = {
+    "AverageMetrics": "tfdl.distributed.callbacks",
+    "BroadcastState": "tfdl.distributed.callbacks",
+    "DistributedOptimizer": "tfdl.distributed.optimizer",
+    "SyncCheck": "tfdl.distributed.callbacks",
+    "DynamicLossScale": "tfdl.distributed.loss_scale",
     "HorovodWorld": "tfdl.distributed.horovod",
     "SingleWorld": "tfdl.distributed.world",
     "World": "tfdl.distributed.world",
@@ -17,9 +22,14 @@ _PUBLIC = {
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from tfdl.distributed.callbacks import AverageMetrics as AverageMetrics
+    from tfdl.distributed.callbacks import BroadcastState as BroadcastState
+    from tfdl.distributed.callbacks import SyncCheck as SyncCheck
     from tfdl.distributed.gradients import reduce_gradients as reduce_gradients
     from tfdl.distributed.horovod import HorovodWorld as HorovodWorld
     from tfdl.distributed.launch import init as init
+    from tfdl.distributed.loss_scale import DynamicLossScale as DynamicLossScale
+    from tfdl.distributed.optimizer import DistributedOptimizer as DistributedOptimizer
     from tfdl.distributed.state import broadcast_state as broadcast_state
     from tfdl.distributed.world import SingleWorld as SingleWorld
     from tfdl.distributed.world import World as World

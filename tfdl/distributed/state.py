@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -41,6 +42,13 @@ def fold_rank_into_seeds(seed_generators: Sequence[Any], rank: int) -> None:
     for generator in seed_generators:
         seed, counter = np.asarray(generator.state).tolist()
         generator.state.assign(np.array([(seed + rank * _RANK_STRIDE) % 2**32, counter], generator.state.dtype))
+
+
+def seed_generators(model: Any) -> list[Any]:
+    """The random streams of the model's layers (dropout and the like), in a fixed order."""
+    layers = model._flatten_layers(include_self=False)
+    found = [value for layer in layers for value in vars(layer).values()]
+    return [value for value in found if isinstance(value, keras.random.SeedGenerator)]
 
 
 def check_equal_digests(digest: str, world: World) -> None:

@@ -48,13 +48,15 @@ class Progress:
 def save_checkpoint(folder: Path, model: Any, optimizer: Any, progress: Progress) -> Path:
     """Writes ``folder/step-00001234`` and points ``last`` at it.
 
+    ``optimizer`` is an optimizer, or a list of all variables that updates need beside the model's.
+
     The folder holds a manifest with the SHA-256 of each file; nothing in it runs code when it is read.
     """
     target = folder / checkpoint_name(progress.step)
     with new_folder(target, replace=True) as aside:
         # Through Python's own writing, whose errors (a full disk) are the system's.
         (aside / "model.safetensors").write_bytes(save(_values(_by_path(model.weights))))
-        (aside / "optimizer.safetensors").write_bytes(save(_values(_by_path(optimizer.variables))))
+        (aside / "optimizer.safetensors").write_bytes(save(_values(_by_path(_variables(optimizer)))))
         (aside / "random.safetensors").write_bytes(save(_values(_random_state(model))))
         (aside / "progress.json").write_text(json.dumps(asdict(progress), indent=2) + "\n", encoding="utf-8")
         manifest = {name: _sha256(aside / name) for name in _FILES}
@@ -73,7 +75,7 @@ def load_checkpoint(folder: Path, model: Any, optimizer: Any = None) -> Progress
     verify(folder)
     _assign(_by_path(model.weights), folder / "model.safetensors")
     if optimizer is not None:
-        _assign(_by_path(optimizer.variables), folder / "optimizer.safetensors")
+        _assign(_by_path(_variables(optimizer)), folder / "optimizer.safetensors")
         _assign(_random_state(model), folder / "random.safetensors")
     return Progress(**json.loads((folder / "progress.json").read_text(encoding="utf-8")))
 
@@ -102,6 +104,10 @@ def prune(folder: Path, keep: int, best_step: int) -> None:
 def checkpoint_name(step: int) -> str:
     """``step-00001234``."""
     return f"step-{step:08d}"
+
+
+def _variables(optimizer: Any) -> Sequence[Any]:
+    return optimizer if isinstance(optimizer, list) else optimizer.variables
 
 
 def _random_state(model: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,11 @@ class RunPlan:
     parameters: int
     world_size: int
     batch_size: int
+    """Samples that a rank computes at a time."""
+    global_batch_size: int
+    """Samples of one optimizer step, over all ranks."""
+    rate_note: str
+    """How the learning rate was scaled by the number of ranks; empty where it was not."""
     steps_per_epoch: int
     total_steps: int
     directory: Path
@@ -49,6 +54,8 @@ class EpochReport:
     validation: dict[str, float]
     seconds: float
     examples_per_second: float
+    loss_scale: dict[str, float] = field(default_factory=dict)
+    """``loss_scale`` and ``skipped_steps``, of runs in float16."""
 
 
 class Callback:
@@ -129,6 +136,7 @@ class MetricsLog(Callback):
             examples_per_second=round(report.examples_per_second, 1),
             train=report.metrics,
             validation=report.validation,
+            **report.loss_scale,
         )
 
     def close(self) -> None:

@@ -13,6 +13,9 @@ from tfdl.training.callbacks import Callback, EpochReport, StepReport
 from tfdl.training.signals import StopRequest
 from tfdl.training.trainer import Trainer
 
+# Below it float16 gradients vanish anyway.
+_SMALLEST_SCALE = 2.0**-14
+
 # Seconds that steps may run without coming back to Python, once their speed is known.
 _LONGEST_EXECUTION = 2.0
 
@@ -103,8 +106,9 @@ class Fit:
         progress.validation = validation
         self._note_best(validation)
         self._save()
+        scale = self._loss_scale()
         speed = _rate(progress.timed_examples - examples, progress.train_seconds - seconds)
-        self._callback.on_epoch(EpochReport(progress, metrics, validation, time.perf_counter() - begin, speed))
+        self._callback.on_epoch(EpochReport(progress, metrics, validation, time.perf_counter() - begin, speed, scale))
         if self._world.all_gather_object(bool(stop.name)).count(True) and not self._is_done():
             self._stop(stop, saved=True)
 
@@ -150,6 +154,18 @@ class Fit:
                 f"the {name} is {metrics['loss']} at step {self._progress.step}; train again with a lower"
                 " --learning-rate, or with clipped gradients (--set optimizer.clip_norm=1)"
             )
+
+    def _loss_scale(self) -> dict[str, float]:
+        """How scaling goes in float16; a scale that nothing is finite at ends the run."""
+        if self._trainer.loss_scale is None:
+            return {}
+        scale, skipped = float(self._trainer.loss_scale.scale), int(self._trainer.loss_scale.skipped_steps)
+        if scale < _SMALLEST_SCALE:
+            raise RunError(
+                f"the gradients were not finite at any loss scale down to {scale:g} ({skipped} of"
+                f" {self._progress.step} steps skipped); train with --precision mixed_bfloat16 or float32"
+            )
+        return {"loss_scale": scale, "skipped_steps": skipped}
 
     def _note_best(self, validation: dict[str, float]) -> None:
         value, best = validation[self._task.monitor], self._progress.best_value

@@ -1,6 +1,7 @@
 """From a configuration to a run directory."""
 
 import contextlib
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,17 +13,19 @@ from tfdl import distributed
 from tfdl.config import TrainConfig
 from tfdl.data import Source
 from tfdl.data.order import steps_left
-from tfdl.distributed.state import broadcast_state, check_equal_digests, fold_rank_into_seeds
+from tfdl.distributed import DynamicLossScale
+from tfdl.distributed.state import broadcast_state, check_equal_digests, fold_rank_into_seeds, seed_generators
 from tfdl.errors import UserError
 from tfdl.evaluation import evaluate_source
 from tfdl.evaluation.rows import row_function
 from tfdl.models import build_model, compute_precision
-from tfdl.optimizers import build_optimizer
 from tfdl.runs import Progress, RunDirectory, load_checkpoint, save_checkpoint, weights_sha256
 from tfdl.runs.checkpoint import prune
 from tfdl.tasks import TASKS
+from tfdl.training.averaged_weights import averaged_weights, swap_averages
 from tfdl.training.callbacks import Callback, Callbacks, MetricsLog, RunPlan, TensorBoardLog
 from tfdl.training.fit import Fit, FitPlan
+from tfdl.training.optimization import optimizer_for, rate_note
 from tfdl.training.output import Output, claim_output
 from tfdl.training.summary import summarize
 from tfdl.training.trainer import Trainer
@@ -86,7 +89,7 @@ class Session:
             keras.utils.set_random_seed(config.seed)
             with compute_precision(config.precision):
                 self._model = build_model(config.model, **self._task.model_arguments)
-            self._trainer = Trainer(self._model, build_optimizer(config.optimizer), self._task, world)
+            self._trainer = self._build_trainer()
         self._progress = Progress()
         with world.agreement():
             if world.is_chief:
@@ -94,6 +97,26 @@ class Session:
         self._progress, self.run_directory = world.broadcast_object((self._progress, self.run_directory))
         broadcast_state(self._trainer.variables, world)
         fold_rank_into_seeds(seed_generators(self._model), world.rank)
+
+    def _build_trainer(self) -> Trainer:
+        config = self.config
+        optimizer = optimizer_for(
+            config.optimizer,
+            self._model,
+            total_steps=self._total_steps,
+            steps_per_epoch=self._steps_per_epoch,
+            ranks=self._world.size,
+        )
+        # Losses are summed over a batch, not averaged: the first scale is smaller by as much.
+        scale = 2.0**15 / 2.0 ** math.ceil(math.log2(config.batch_size))
+        return Trainer(
+            self._model,
+            optimizer,
+            self._task,
+            self._world,
+            accumulation_steps=config.accumulation_steps,
+            loss_scale=DynamicLossScale(scale) if config.precision == "mixed_float16" else None,
+        )
 
     def run(self, callbacks: Sequence[Callback] = ()) -> None:
         """Trains to the planned end, evaluates the final weights and writes ``summary.json``."""
@@ -127,7 +150,8 @@ class Session:
             self.run_directory.create(self.config)
             self._task.save(self.run_directory.assets)
         else:
-            self._progress = load_checkpoint(checkpoint, self._model, self._trainer.optimizer)
+            self._progress = load_checkpoint(checkpoint, self._model, self._trainer.update_variables)
+            swap_averages(self._trainer.optimizer)  # a checkpoint's weights are the averages, where there are some
             _check_not_past(self.config, self._progress)
             self._written = True
             self.run_directory.write_config(self.config)
@@ -141,9 +165,22 @@ class Session:
             [MetricsLog(run.metrics_path, self._progress.step), TensorBoardLog(run.tensorboard), *callbacks]
         )
 
+    @property
+    def _rank_batch(self) -> int:
+        """Samples of one step on one rank."""
+        return self.config.batch_size * self.config.accumulation_steps
+
+    @property
+    def _steps_per_epoch(self) -> int:
+        return steps_left(self._sources["train"].num_examples, self._rank_batch * self._world.size)
+
+    @property
+    def _total_steps(self) -> int:
+        steps, epochs = self.config.steps, self.config.epochs
+        return steps if steps is not None else self._steps_per_epoch * (epochs or 0)
+
     def _plan(self) -> RunPlan:
         config, world = self.config, self._world
-        per_epoch = steps_left(self._sources["train"].num_examples, config.batch_size * world.size)
         return RunPlan(
             model=config.model.label,
             dataset=config.dataset.name,
@@ -151,8 +188,10 @@ class Session:
             parameters=self._model.count_params(),
             world_size=world.size,
             batch_size=config.batch_size,
-            steps_per_epoch=per_epoch,
-            total_steps=config.steps if config.steps is not None else per_epoch * (config.epochs or 0),
+            global_batch_size=self._rank_batch * world.size,
+            rate_note=rate_note(config.optimizer, world.size),
+            steps_per_epoch=self._steps_per_epoch,
+            total_steps=self._total_steps,
             directory=self.run_directory.path,
             resumed_from=self._progress.step,
         )
@@ -161,7 +200,7 @@ class Session:
         config = self.config
         return FitPlan(
             source=self._sources["train"],
-            batch_size=config.batch_size,
+            batch_size=self._rank_batch,
             seed=config.seed,
             steps_per_execution=config.steps_per_execution,
             epochs=config.epochs,
@@ -169,7 +208,8 @@ class Session:
         )
 
     def _validate(self) -> dict[str, float]:
-        return evaluate_source(self._task, self._rows_of, self._sources["validation"], self._world)
+        with averaged_weights(self._trainer.optimizer):
+            return evaluate_source(self._task, self._rows_of, self._sources["validation"], self._world)
 
     def _save(self) -> None:
         """A checkpoint, from the chief; every rank learns whether it could be written."""
@@ -177,14 +217,18 @@ class Session:
         self._begin = time.time()
         with self._world.agreement():
             if self._world.is_chief:
-                save_checkpoint(self.run_directory.checkpoints, self._model, self._trainer.optimizer, self._progress)
+                with averaged_weights(self._trainer.optimizer):
+                    save_checkpoint(
+                        self.run_directory.checkpoints, self._model, self._trainer.update_variables, self._progress
+                    )
                 prune(self.run_directory.checkpoints, self.config.keep_checkpoints, self._progress.best_step)
 
     def _finish(self) -> dict[str, Any]:
-        digest = weights_sha256(self._model)
-        check_equal_digests(digest, self._world)
         validation = self._progress.validation or self._validate()
-        test = evaluate_source(self._task, self._rows_of, self._sources["test"], self._world)
+        with averaged_weights(self._trainer.optimizer):
+            digest = weights_sha256(self._model)
+            check_equal_digests(digest, self._world)
+            test = evaluate_source(self._task, self._rows_of, self._sources["test"], self._world)
         self._progress.wall_seconds += time.time() - self._begin
         summary = summarize(self._plan(), self._progress, validation, test, digest)
         with self._world.agreement():
@@ -207,20 +251,15 @@ def open_data(config: TrainConfig, world: distributed.World) -> tuple[Any, dict[
     return opened
 
 
-def seed_generators(model: Any) -> list[Any]:
-    """The random streams of the model's layers (dropout and the like), in a fixed order."""
-    layers = model._flatten_layers(include_self=False)
-    found = [value for layer in layers for value in vars(layer).values()]
-    return [value for value in found if isinstance(value, keras.random.SeedGenerator)]
-
-
 def _check_batch_size(config: TrainConfig, source: Source, world_size: int) -> None:
-    samples, batch = source.num_examples, config.batch_size * world_size
+    per_batch = config.accumulation_steps * world_size
+    samples, batch = source.num_examples, config.batch_size * per_batch
     if batch > samples:
         ranks = f" on each of {world_size} ranks" if world_size > 1 else ""
+        ranks += f", {config.accumulation_steps} times a step" if config.accumulation_steps > 1 else ""
         raise UserError(
             f"batch_size={config.batch_size}{ranks}, but {config.dataset.name!r} has {samples} training samples;"
-            f" expected at most {samples // world_size}"
+            f" expected at most {samples // per_batch}"
         )
 
 

@@ -24,7 +24,7 @@ def summarize(
         "steps": progress.step,
         "world_size": plan.world_size,
         "batch_size": plan.batch_size,
-        "global_batch_size": plan.batch_size * plan.world_size,
+        "global_batch_size": plan.global_batch_size,
         "examples_per_second": round(progress.timed_examples / seconds, 1) if seconds else 0.0,
         "wall_seconds": round(progress.wall_seconds, 3),
         "validation": validation,

@@ -1,13 +1,16 @@
 """One optimizer step: forward, backward, one reduction over the ranks, update."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfdl.data.pipeline import WEIGHT
-from tfdl.distributed import World, reduce_gradients
+from tfdl.distributed import DynamicLossScale, World, reduce_gradients
+from tfdl.distributed.loss_scale import all_finite
 from tfdl.distributed.world import statistics_weight
+from tfdl.training.micro_batches import cut
 
 
 class Trainer:
@@ -21,10 +24,23 @@ class Trainer:
         optimizer: any Keras optimizer.
         task: inputs, losses and running sums of a batch (see ``tfdl.tasks``).
         world: the ranks that train together.
+        accumulation_steps: pieces that a batch is computed in, one after the other, before the one reduction and the
+            one update. Batch statistics are those of a piece; all else is as for the whole batch.
+        loss_scale: for float16; none where gradients need no scaling.
     """
 
-    def __init__(self, model: Any, optimizer: Any, task: Any, world: World):
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Any,
+        task: Any,
+        world: World,
+        *,
+        accumulation_steps: int = 1,
+        loss_scale: DynamicLossScale | None = None,
+    ):
         self.model, self.optimizer, self.task, self.world = model, optimizer, task, world
+        self.accumulation_steps, self.loss_scale = accumulation_steps, loss_scale
         optimizer.build(model.trainable_variables)
         # Sums of the running metrics, and of the weights, since they were last taken.
         self._sums = tf.Variable(tf.zeros([len(task.running_metrics) + 1], tf.float64), trainable=False)
@@ -33,7 +49,12 @@ class Trainer:
     @property
     def variables(self) -> list[Any]:
         """Everything that must be equal on all ranks before the first step."""
-        return [*self.model.variables, *self.optimizer.variables]
+        return [*self.model.variables, *self.update_variables]
+
+    @property
+    def update_variables(self) -> list[Any]:
+        """The optimizer's state, and the loss scale's."""
+        return [*self.optimizer.variables, *(self.loss_scale.variables if self.loss_scale else [])]
 
     def run(self, batches: Any, num_steps: int) -> None:
         """Takes ``num_steps`` batches from the iterator, a step for each, without coming back to Python between."""
@@ -50,18 +71,54 @@ class Trainer:
             self._step(next(batches))
 
     def _step(self, batch: Any) -> None:
-        variables = self.model.trainable_variables
+        if self.accumulation_steps == 1:
+            gradients, sums = self._forward_backward(batch)
+        else:
+            gradients, sums = self._accumulated(batch)
+        self._update(reduce_gradients(gradients, sums[-1], self.world))
+        self._sums.assign_add(sums)
+
+    def _forward_backward(self, batch: Any) -> tuple[list[Any], Any]:
+        """The gradients of the batch's loss *sum*, and the sums of the running metrics and of the weights.
+
+        The sum, not the mean: pieces and ranks add up, and are divided once by all samples' weight.
+        """
         with tf.GradientTape() as tape, statistics_weight(self._present(batch)):
             outputs = self.model(self.task.inputs(batch), training=True)
             losses, weights = self.task.losses(batch, outputs)  # (B,), (B,)
             weight = tf.reduce_sum(weights)
-            # The sum, not the mean: the ranks' sums add up, and are divided once by all samples' weight.
             objective = tf.reduce_sum(losses * weights) + weight * self._penalty()
-        gradients = tape.gradient(objective, variables)
-        gradients = reduce_gradients(gradients, weight, self.world)
-        self.optimizer.apply(gradients, variables)
+            if self.loss_scale is not None:
+                objective = self.loss_scale.scaled(objective)
+        gradients = tape.gradient(objective, self.model.trainable_variables)
         sums = [*self.task.running_sums(batch, outputs, losses), weight]
-        self._sums.assign_add(tf.stack([tf.cast(value, tf.float64) for value in sums]))
+        return gradients, tf.stack([tf.cast(value, tf.float64) for value in sums])
+
+    def _accumulated(self, batch: Any) -> tuple[list[Any], Any]:
+        """The same sums, piece by piece."""
+        batch, cuts = cut(batch, self.accumulation_steps)
+        variables = self.model.trainable_variables
+        totals = [tf.zeros(variable.shape, variable.dtype) for variable in variables]
+        sums = tf.zeros_like(self._sums)
+        untouched: set[int] = set()  # filled while the loop is traced
+        for piece in tf.range(self.accumulation_steps):
+            rows = {name: value[cuts[piece] : cuts[piece + 1]] for name, value in batch.items()}
+            gradients, more = self._forward_backward(rows)
+            untouched.update(place for place, gradient in enumerate(gradients) if gradient is None)
+            totals = _added(totals, gradients)
+            sums += more
+        return [None if place in untouched else total for place, total in enumerate(totals)], sums
+
+    def _update(self, gradients: Sequence[Any]) -> None:
+        variables = self.model.trainable_variables
+        if self.loss_scale is None:
+            self.optimizer.apply(gradients, variables)
+            return
+        gradients = self.loss_scale.unscaled(gradients)
+        finite = all_finite(gradients)
+        if finite:
+            self.optimizer.apply(gradients, variables)
+        self.loss_scale.update(finite)
 
     def _present(self, batch: Any) -> Any:
         """1.0 for a batch of samples, 0.0 for a stand-in on a rank that has no sample of this step."""
@@ -70,3 +127,10 @@ class Trainer:
     def _penalty(self) -> Any:
         """The model's own losses (weight decay in the loss, say); 0 without any."""
         return tf.add_n(self.model.losses) if self.model.losses else 0.0
+
+
+def _added(totals: list[Any], gradients: Sequence[Any]) -> list[Any]:
+    return [
+        total if gradient is None else total + tf.convert_to_tensor(gradient)
+        for total, gradient in zip(totals, gradients, strict=True)
+    ]

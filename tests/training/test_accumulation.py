@@ -1,0 +1,140 @@
+"""Gradients added up over pieces of a batch: the same step as with the whole batch, one reduction, one update."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tfdl
+from tfdl.data.pipeline import WEIGHT
+from tfdl.distributed import SingleWorld
+from tfdl.errors import UserError
+from tfdl.tasks import ImageClassification
+from tfdl.training import Trainer
+from tfdl.training.micro_batches import cut
+
+TASK = ImageClassification((8, 8, 1), ("a", "b", "c"), resized=False)
+
+
+def batch(size):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (size, 8, 8, 1), np.uint8)
+    labels = random.integers(0, 3, size).astype(np.int32)
+    return {"image": images, "label": labels, WEIGHT: np.ones(size, np.float32)}
+
+
+def build():
+    keras.utils.set_random_seed(0)
+    with tfdl.models.compute_precision("float64"):
+        return tfdl.build_model(
+            "cnn", input_shape=(8, 8, 1), num_classes=3, filters=(3,), units=5, batch_normalization=False, l2=0.1
+        )
+
+
+def stepped(data, pieces, world=None, model=None):
+    model = model or build()
+    optimizer = tfdl.build_optimizer("adam", learning_rate=0.1, clip_norm=0.5)
+    trainer = Trainer(model, optimizer, TASK, world or SingleWorld(), accumulation_steps=pieces)
+    trainer.run(iter(tf.data.Dataset.from_tensors(data).repeat(3)), 3)
+    return model, trainer.take_sums()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 40), st.integers(1, 9))
+def test_pieces_hold_every_row_once_and_none_is_empty(rows, pieces):
+    data = {"row": tf.range(rows), WEIGHT: tf.ones([rows])}
+    filled, cuts = cut(data, pieces)
+    parts = [filled["row"][a:b].numpy().tolist() for a, b in itertools.pairwise(cuts.numpy())]
+    weights = [filled[WEIGHT][a:b].numpy().tolist() for a, b in itertools.pairwise(cuts.numpy())]
+    assert len(parts) == pieces
+    assert all(parts)
+    counted = [
+        row for part, weight in zip(parts, weights, strict=True) for row, w in zip(part, weight, strict=True) if w
+    ]
+    assert counted == list(range(rows))
+    assert all(len(set(weight)) == 1 for weight in weights)  # a stand-in is a piece of its own
+    if rows % pieces == 0:
+        assert {len(part) for part in parts} == {rows // pieces}
+
+
+@pytest.mark.parametrize(("size", "pieces"), [(12, 4), (11, 3), (2, 5)])
+def test_pieces_step_as_the_whole_batch(size, pieces):
+    (whole, sums), (cut_up, more) = stepped(batch(size), 1), stepped(batch(size), pieces)
+    np.testing.assert_allclose(more, sums, rtol=1e-12)
+    for mine, other, start in zip(cut_up.weights, whole.weights, build().weights, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-12, err_msg=mine.path)
+        assert not np.array_equal(mine, start), mine.path
+
+
+@pytest.fixture
+def eagerly():
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_over_ranks_there_is_one_reduction_a_step(ranks, monkeypatch):
+    data, world = batch(13), ranks(2)
+    parts = [slice(0, 7), slice(7, 13)]
+    reductions = []
+    plain = world.all_reduce
+    monkeypatch.setattr(world, "all_reduce", lambda tensor: reductions.append(world.rank) or plain(tensor))
+    mine = [{name: value[part] for name, value in data.items()} for part in parts]
+    models = [build(), build()]
+    world.run(lambda rank: stepped(mine[rank], 3, world, models[rank]))
+    assert reductions.count(0) == reductions.count(1) == 3 + 1  # three steps, and the sums taken once
+    alone, _ = stepped(data, 1)
+    for first, second, third in zip(models[0].weights, models[1].weights, alone.weights, strict=True):
+        np.testing.assert_array_equal(first, second)
+        np.testing.assert_allclose(first, third, rtol=1e-9, atol=1e-12, err_msg=first.path)
+
+
+class Idle(keras.layers.Layer):
+    """A layer with a weight that takes no part."""
+
+    def build(self, _):
+        self.idle = self.add_weight(shape=(3, 3), name="idle", initializer="ones")
+
+    def call(self, inputs):
+        return inputs
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_a_variable_without_a_gradient_is_left_alone(pieces):
+    inputs = keras.Input((8, 8, 1))
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(Idle()(inputs))))
+    optimizer = tfdl.optimizers.SGD(0.1, weight_decay=0.5)  # would show, if it were stepped
+    Trainer(model, optimizer, TASK, SingleWorld(), accumulation_steps=pieces).run(
+        iter(tf.data.Dataset.from_tensors(batch(6))), 1
+    )
+    assert np.array_equal(model.layers[1].idle, np.ones((3, 3)))
+
+
+def test_a_run_equals_one_of_larger_batches(tiny, tmp_path):
+    """The order of samples counts global batches, however they are cut."""
+    plain = {"model.batch_normalization": False, "model.dropout": 0}
+    whole = tfdl.train(tiny({**plain, "batch_size": 120}), tmp_path / "whole").read_summary()
+    pieces = tfdl.train(tiny({**plain, "batch_size": 40, "accumulation_steps": 3}), tmp_path / "pieces").read_summary()
+    assert pieces["steps"] == whole["steps"]
+    assert (pieces["batch_size"], pieces["global_batch_size"]) == (40, 120)
+    assert pieces["test"]["loss"] == pytest.approx(whole["test"]["loss"], rel=1e-3)
+    assert pieces["weights_sha256"] != whole["weights_sha256"]  # other sums, rounded otherwise
+
+
+def test_going_on_with_it(tiny, tmp_path):
+    fields = {"batch_size": 40, "accumulation_steps": 3}
+    straight = tfdl.train(tiny(fields), tmp_path / "straight")
+    half = tfdl.train(tiny({**fields, "epochs": 1}), tmp_path / "half")
+    whole = tfdl.train(tiny(fields), half.path, resume=True)
+    assert whole.read_summary()["weights_sha256"] == straight.read_summary()["weights_sha256"]
+
+
+def test_more_than_the_data(tiny, tmp_path):
+    with pytest.raises(UserError, match=r"batch_size=128, 100 times a step, but 'digits' has 1437 .* at most 14"):
+        tfdl.train(tiny(accumulation_steps=100), tmp_path / "run")

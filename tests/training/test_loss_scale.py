@@ -1,0 +1,134 @@
+"""Loss scaling for float16: exact where nothing overflows, and a skipped step is skipped by every rank."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdl
+from tfdl.distributed import DynamicLossScale, SingleWorld
+from tfdl.distributed.loss_scale import all_finite
+from tfdl.errors import RunError
+from tfdl.tasks import ImageClassification
+from tfdl.training import Trainer
+
+TASK = ImageClassification((8, 8, 1), ("a", "b", "c"), resized=False)
+
+
+def batch(size=9):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (size, 8, 8, 1), np.uint8)
+    return {"image": images, "label": random.integers(0, 3, size).astype(np.int32)}
+
+
+def build():
+    """Without synchronized statistics, which would carry one rank's infinity to the others before the reduction."""
+    keras.utils.set_random_seed(0)
+    shape = {"input_shape": (8, 8, 1), "num_classes": 3}
+    return tfdl.build_model("cnn", **shape, filters=(3,), units=5, batch_normalization=False)
+
+
+def trained(scale, steps=1, data=None, world=None, kind=Trainer, model=None, task=TASK):
+    trainer = kind(model or build(), tfdl.build_optimizer(), task, world or SingleWorld(), loss_scale=scale)
+    trainer.run(iter(tf.data.Dataset.from_tensors(data or batch()).repeat()), steps)
+    return trainer
+
+
+def test_finite():
+    good, bad = tf.constant([1.0, -3e38, 3e38]), [tf.constant([1.0, value]) for value in (np.inf, -np.inf, np.nan)]
+    assert all_finite([good, None, good])
+    assert not any(all_finite([good, other]) for other in bad)
+
+
+def test_good_steps_double_the_scale_and_a_bad_one_halves_it():
+    scale = DynamicLossScale(8.0, growth_steps=3)
+    seen = []
+    for finite in (True, True, True, True, False, True, True, True):
+        scale.update(tf.constant(finite))
+        seen.append(float(scale.scale))
+    assert seen == [8, 8, 16, 16, 8, 8, 8, 16]
+    assert int(scale.skipped_steps) == 1
+
+
+def test_a_power_of_two_changes_no_bit():
+    plain, scaled = trained(None, steps=4), trained(DynamicLossScale(1024.0), steps=4)
+    for mine, other in zip(scaled.model.weights, plain.model.weights, strict=True):
+        np.testing.assert_array_equal(mine, other, err_msg=mine.path)
+
+
+def test_an_overflow_is_skipped_and_the_next_step_is_not():
+    scale = DynamicLossScale(3e38)  # times any loss above 1.1 it is infinite
+    trainer = trained(scale, steps=1)
+    for mine, start in zip(trainer.model.trainable_weights, build().trainable_weights, strict=True):
+        np.testing.assert_array_equal(mine, start)
+    assert int(trainer.optimizer.iterations) == 0
+    assert float(scale.scale) == np.float32(1.5e38)
+    scale.scale.assign(1024.0)
+    trainer.run(iter(tf.data.Dataset.from_tensors(batch())), 1)
+    assert int(trainer.optimizer.iterations) == 1
+    assert int(scale.skipped_steps) == 1
+
+
+class Exploding(ImageClassification):
+    """Losses that are finite, and infinite once they are scaled."""
+
+    def losses(self, batch, logits):
+        losses, weights = super().losses(batch, logits)
+        return losses * 1e37, weights
+
+
+EXPLODING = Exploding((8, 8, 1), ("a", "b", "c"), resized=False)
+
+
+class OwnJudgement(Trainer):
+    """The control: each rank looks at its own gradients, as Keras's loss-scaling optimizer does."""
+
+    def _forward_backward(self, data):
+        gradients, sums = super()._forward_backward(data)
+        self.mine = all_finite(gradients)
+        return [tf.where(tf.math.is_finite(gradient), gradient, 0.0) for gradient in gradients], sums
+
+    def _update(self, gradients):
+        if self.mine:
+            self.optimizer.apply(self.loss_scale.unscaled(gradients), self.model.trainable_variables)
+        self.loss_scale.update(self.mine)
+
+
+@pytest.fixture
+def eagerly():
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize(("kind", "verdict"), [(Trainer, "equal"), (OwnJudgement, "different")])
+def test_ranks_skip_a_step_together(ranks, kind, verdict):
+    """Rank 1's loss alone is infinite."""
+    world, models = ranks(2), [build(), build()]
+
+    def run(rank):
+        task = EXPLODING if rank == 1 else TASK
+        return trained(DynamicLossScale(1024.0), world=world, kind=kind, model=models[rank], task=task)
+
+    first, second = world.run(run)
+    pairs = zip(first.model.trainable_weights, second.model.trainable_weights, strict=True)
+    same = all(np.array_equal(mine, other) for mine, other in pairs)
+    assert ("equal" if same else "different") == verdict
+    if kind is Trainer:
+        assert [int(trainer.optimizer.iterations) for trainer in (first, second)] == [0, 0]
+        assert [float(trainer.loss_scale.scale) for trainer in (first, second)] == [512, 512]
+
+
+def test_a_run_in_float16_says_how_scaling_went(tiny, tmp_path):
+    run = tfdl.train(tiny(precision="mixed_float16"), tmp_path / "run")
+    epochs = [row for row in map(json.loads, run.metrics_path.open()) if row["kind"] == "epoch"]
+    assert all(row["loss_scale"] > 0 and row["skipped_steps"] >= 0 for row in epochs)
+
+
+def test_a_scale_that_nothing_is_finite_at_ends_the_run(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(DynamicLossScale, "unscaled", lambda _, gradients: [g * np.nan for g in gradients])
+    with pytest.raises(RunError, match=r"not finite at any loss scale .* train with --precision mixed_bfloat16"):
+        tfdl.train(tiny(precision="mixed_float16", epochs=4), tmp_path / "run")

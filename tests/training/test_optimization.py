@@ -1,0 +1,91 @@
+"""The run's optimizer: durations in steps, the rate over ranks, and what decay leaves alone."""
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+
+import tfdl
+from tfdl.config import AdamConfig, SGDConfig
+from tfdl.errors import UserError
+from tfdl.training.optimization import optimizer_for, rate_note
+
+
+def build(config, **changes):
+    model = tfdl.build_model("cnn", input_shape=(8, 8, 1), num_classes=3, filters=(3,), units=5)
+    lengths = {"total_steps": 100, "steps_per_epoch": 20, "ranks": 1, **changes}
+    return optimizer_for(config, model, **lengths), model
+
+
+def rate_at(optimizer, step):
+    optimizer.iterations.assign(step)
+    return float(optimizer.learning_rate)
+
+
+def test_a_warm_up_in_epochs_is_one_in_steps():
+    in_epochs, _ = build(AdamConfig(warmup_epochs=0.5, schedule="cosine"))
+    in_steps, _ = build(AdamConfig(warmup_steps=10, schedule="cosine"))
+    assert [rate_at(in_epochs, step) for step in range(0, 100, 7)] == [
+        rate_at(in_steps, step) for step in range(0, 100, 7)
+    ]
+    assert rate_at(in_steps, 0) < rate_at(in_steps, 9) == pytest.approx(0.001)
+    assert rate_at(in_steps, 99) < 1e-5
+
+
+def test_a_warm_up_longer_than_the_run():
+    with pytest.raises(UserError, match="a warm-up of 200 steps in a run of 100 steps; expected a shorter one"):
+        build(AdamConfig(warmup_epochs=10))
+
+
+@pytest.mark.parametrize(("scaling", "factor"), [("none", 1), ("linear", 4), ("sqrt", 2)])
+def test_the_rate_over_four_ranks(scaling, factor):
+    optimizer, _ = build(SGDConfig(learning_rate=0.125, scale_learning_rate=scaling), ranks=4)
+    assert float(optimizer.learning_rate) == 0.125 * factor
+
+
+def test_the_scaling_in_words():
+    assert rate_note(AdamConfig(), 4) == ""
+    assert rate_note(AdamConfig(scale_learning_rate="linear"), 4) == "learning rate 0.001 x 4 (4 ranks) = 0.004"
+    assert (
+        rate_note(AdamConfig(scale_learning_rate="sqrt"), 4) == "learning rate 0.001 x 2 (the root of 4 ranks) = 0.002"
+    )
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_decay_leaves_biases_and_gains_alone(name):
+    config = tfdl.TrainConfig(optimizer={"name": name, "weight_decay": 0.5, "learning_rate": 0.1}).optimizer
+    optimizer, model = build(config)
+    before = {variable.path: np.asarray(variable) for variable in model.trainable_variables}
+    optimizer.build(model.trainable_variables)
+    zeros = [np.zeros(variable.shape, "float32") for variable in model.trainable_variables]
+    optimizer.apply(zeros, model.trainable_variables)
+    for variable in model.trainable_variables:
+        share = 0.95 if len(variable.shape) > 1 else 1.0
+        np.testing.assert_allclose(variable, before[variable.path] * share, rtol=1e-6, err_msg=variable.path)
+
+
+def test_a_run_s_rates_follow_its_schedule(tiny, tmp_path):
+    run = tfdl.train(tiny({"optimizer.schedule": "linear", "steps_per_execution": 1}, steps=10), tmp_path / "run")
+    rates = [row["learning_rate"] for row in map(json.loads, run.metrics_path.open()) if row["kind"] == "steps"]
+    assert len(rates) == 10
+    assert all(later < earlier for earlier, later in itertools.pairwise(rates))
+    assert rates[-1] == pytest.approx(0, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"warmup_steps": 3, "warmup_epochs": 1}, r"warmup_steps=3 and optimizer\.warmup_epochs=1\.0, expected one of"),
+        ({"final_fraction": 2}, r"optimizer\.final_fraction=2\.0, expected a number from 0 to 1"),
+        ({"milestones": [0.5, 0.2]}, r"optimizer\.milestones=\[0\.5, 0\.2\], expected rising shares"),
+        ({"schedule": "cosin"}, r"optimizer\.schedule='cosin', expected one of .* Did you mean 'cosine'"),
+        ({"ema_momentum": 1}, r"optimizer\.ema_momentum=1\.0, expected a number from 0 to below 1"),
+        ({"weight_decay": -1}, r"optimizer\.weight_decay=-1\.0, expected a number of at least 0"),
+        ({"weight_decay": math.nan}, r"optimizer\.weight_decay=nan, expected a number of at least 0"),
+    ],
+)
+def test_bad_input(fields, message):
+    with pytest.raises(UserError, match=message):
+        AdamConfig(**fields)

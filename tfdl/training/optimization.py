@@ -1,0 +1,44 @@
+"""The optimizer of a run: its schedule in steps, its rate over ranks, and what weight decay leaves alone."""
+
+import math
+from typing import Any
+
+from tfdl.config import OptimizerConfig
+from tfdl.errors import UserError
+from tfdl.optimizers import build_optimizer
+
+
+def optimizer_for(config: OptimizerConfig, model: Any, *, total_steps: int, steps_per_epoch: int, ranks: int) -> Any:
+    """Builds the optimizer that trains ``model`` for ``total_steps``.
+
+    Durations in epochs become steps here. Weight decay leaves out whatever has fewer than two axes: biases, and the
+    gains and offsets of normalizations.
+
+    Raises:
+        UserError: a warm-up that is longer than the run.
+    """
+    warmup = config.warmup_steps or round(config.warmup_epochs * steps_per_epoch)
+    if warmup > total_steps:
+        raise UserError(
+            f"a warm-up of {warmup} steps in a run of {total_steps} steps; expected a shorter one, or more epochs"
+        )
+    optimizer = build_optimizer(
+        config, total_steps=total_steps, warmup_steps=warmup, rate_scale=rate_scale(config, ranks)
+    )
+    if config.weight_decay:
+        optimizer.exclude_from_weight_decay([v for v in model.trainable_variables if len(v.shape) < 2])
+    return optimizer
+
+
+def rate_scale(config: OptimizerConfig, ranks: int) -> float:
+    """What the learning rate is multiplied by on so many ranks."""
+    return {"none": 1.0, "linear": float(ranks), "sqrt": math.sqrt(ranks)}[config.scale_learning_rate]
+
+
+def rate_note(config: OptimizerConfig, ranks: int) -> str:
+    """The scaling in words, for whoever starts the run."""
+    if config.scale_learning_rate == "none":
+        return ""
+    scale = rate_scale(config, ranks)
+    of = f"{ranks} ranks" if config.scale_learning_rate == "linear" else f"the root of {ranks} ranks"
+    return f"learning rate {config.learning_rate:g} x {scale:g} ({of}) = {config.learning_rate * scale:g}"
