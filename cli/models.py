@@ -104,7 +104,7 @@ def _families() -> dict[str, Any]:
     from tfdl.config import MODEL_CONFIGS
 
     return {
-        name: {"task": config.default_task, "about": (config.__doc__ or "").strip().splitlines()[0]}
+        name: {"task": config().default_task, "about": (config.__doc__ or "").strip().splitlines()[0]}
         for name, config in MODEL_CONFIGS.items()
     }
 

@@ -25,7 +25,7 @@ ALLOWED = {
     "inspection": {"models", "optimizers", "config", "errors"},
     "runs": {"models", "tasks", "config", "errors"},
     "evaluation": {"models", "tasks", "runs", "data", "distributed", "config", "errors"},
-    "export": {"models", "tasks", "runs", "data", "distributed", "config", "errors"},
+    "export": {"models", "layers.cudnn", "tasks", "runs", "data", "distributed", "config", "errors"},
     "training": {"config", "data", "distributed", "errors", "evaluation", "models", "optimizers", "runs", "tasks"},
 }
 # Modules that import Horovod, or start a program that does.

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfdl.layers import BatchNormalization
+from tfdl.distributed.world import statistics_weight
+from tfdl.layers import BatchNormalization, batch_kernels
 
 # Shape of the inputs and the channel axis: every rank, channels last and first.
 SHAPES = [
@@ -21,6 +22,16 @@ SHAPES = [
     ((4, 5, 6, 7), 1),
     ((2, 3, 2, 3, 5), -1),
 ]
+
+
+@pytest.fixture(params=["kernel", "formula"])
+def way(request, monkeypatch):
+    """The test runs twice: inputs of any size through TensorFlow's kernels, then through the formula written out."""
+    monkeypatch.setattr(batch_kernels, "LEAST_SIZE", 0 if request.param == "kernel" else 1 << 60)
+    return request.param
+
+
+both_ways = pytest.mark.usefixtures("way")
 
 
 def pair(shape, axis=-1, **arguments):
@@ -64,6 +75,7 @@ def random_inputs(shape, dtype="float32"):
 # By hand
 
 
+@both_ways
 def test_hand_computed_training():
     # x = (0, 4): mu = 2, sigma^2 = 4; x = (1, 3): mu = 2, sigma^2 = 1. With epsilon 0 the rows become -1 and 1.
     layer = BatchNormalization(momentum=0.75, epsilon=0.0, beta_initializer="ones")
@@ -73,6 +85,7 @@ def test_hand_computed_training():
     np.testing.assert_allclose(layer.moving_variance, [1.75, 1.0])  # 0.75 * 1 + 0.25 * (4, 1)
 
 
+@both_ways
 def test_hand_computed_training_of_an_image():
     # TensorFlow's kernel reports the unbiased variance, 16 / 3 here; the moving statistics take sigma^2 = 4.
     layer = BatchNormalization(momentum=0.75, epsilon=12.0)
@@ -82,6 +95,7 @@ def test_hand_computed_training_of_an_image():
     np.testing.assert_allclose(layer.moving_variance, [1.75], rtol=1e-6)
 
 
+@both_ways
 def test_hand_computed_inference():
     layer = BatchNormalization(epsilon=1.0)
     layer.build((None, 1))
@@ -92,26 +106,34 @@ def test_hand_computed_inference():
 # Against Keras
 
 
+@both_ways
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(("shape", "axis"), SHAPES)
 def test_as_keras(shape, axis, training):
     assert_same_as_keras(*pair(shape, axis, momentum=0.7, epsilon=0.01), random_inputs(shape), training=training)
 
 
+@both_ways
 @pytest.mark.parametrize("shape", [(8, 5), (4, 6, 7, 5)])
 @pytest.mark.parametrize("switches", [{"center": False}, {"scale": False}, {"center": False, "scale": False}])
 def test_as_keras_without_beta_or_gamma(shape, switches):
     assert_same_as_keras(*pair(shape, **switches), random_inputs(shape), training=True)
 
 
+@both_ways
 @pytest.mark.parametrize("shape", [(1, 5), (1, 1, 1, 5), (2, 1, 1, 5)])
 def test_as_keras_with_hardly_a_sample(shape):
     assert_same_as_keras(*pair(shape), random_inputs(shape), training=True)
 
 
-def test_as_keras_with_a_mask():
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [("float32", 1e-5), ("float64", 1e-7), ("mixed_float16", 2e-2), ("mixed_bfloat16", 0.1)],
+)
+def test_as_keras_with_a_mask(dtype, tolerance):
     mask = np.array([[1, 1, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0], [0] * 6, [1] * 6], bool)
-    assert_same_as_keras(*pair((4, 6, 5)), random_inputs((4, 6, 5)), training=True, mask=mask)
+    layers, inputs = pair((4, 6, 5), dtype=dtype), random_inputs((4, 6, 5))
+    assert_same_as_keras(*layers, inputs, training=True, mask=mask, rtol=tolerance, atol=tolerance)
 
 
 def test_as_keras_with_a_mask_of_images():
@@ -119,6 +141,7 @@ def test_as_keras_with_a_mask_of_images():
     assert_same_as_keras(*pair((4, 6, 7, 5)), random_inputs((4, 6, 7, 5)), training=True, mask=mask)
 
 
+@both_ways
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("shape", [(32, 5), (4, 6, 7, 5)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 5e-3), ("bfloat16", 5e-2)])
@@ -136,6 +159,86 @@ def test_as_keras_in_half_precision(dtype, tolerance, shape, training):
     assert ours(inputs, training=training).dtype == dtype
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("shape", "axis"), SHAPES)
+def test_as_keras_in_float64(shape, axis, training):
+    layers = pair(shape, axis, dtype="float64")
+    assert {weight.dtype for weight in layers[0].weights} == {"float64"}
+    assert_same_as_keras(*layers, random_inputs(shape, "float64"), training=training, rtol=1e-6, atol=1e-6)
+
+
+@both_ways
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(32, 5), (4, 6, 7, 5)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 5e-3), ("bfloat16", 5e-2)])
+def test_as_keras_with_weights_of_half_precision(dtype, tolerance, shape, training):
+    ours, theirs = pair(shape, dtype=dtype)
+    inputs = tf.cast(random_inputs(shape), dtype)
+    outputs = ours(inputs, training=training)
+    assert {outputs.dtype, *(tf.as_dtype(weight.dtype) for weight in ours.weights)} == {tf.as_dtype(dtype)}
+    expected = tf.cast(theirs(inputs, training=training), "float32")
+    np.testing.assert_allclose(tf.cast(outputs, "float32"), expected, rtol=tolerance, atol=tolerance)
+    for mine, other in zip(ours.non_trainable_variables, theirs.non_trainable_variables, strict=True):
+        np.testing.assert_allclose(tf.cast(mine, "float32"), tf.cast(other, "float32"), rtol=tolerance)
+
+
+@both_ways
+@pytest.mark.parametrize("shape", [(4096, 2), (64, 8, 8, 2)])
+def test_statistics_of_half_precision_are_float32(shape):
+    """In float16 itself the sum of so many values would be infinite, and a mean of 1000 known to 0.5."""
+    inputs = np.random.default_rng(0).normal(1000, 5, shape).astype("float16")
+    layer = BatchNormalization(momentum=0.0, dtype="mixed_float16")
+    outputs = tf.cast(layer(inputs, training=True), "float64")
+    exact = inputs.astype("float64").reshape(-1, 2)
+    np.testing.assert_allclose(layer.moving_mean, exact.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_variance, exact.var(0), rtol=1e-4)
+    expected = (exact - exact.mean(0)) / np.sqrt(exact.var(0) + 1e-3)
+    np.testing.assert_allclose(tf.reshape(outputs, (-1, 2)), expected, atol=5e-3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_whole_numbers_are_normalized_as_in_keras(training):
+    ours, theirs = pair((8, 5))
+    inputs = np.random.default_rng(0).integers(-9, 9, (8, 5))
+    outputs = ours(inputs, training=training)
+    assert outputs.dtype == "float32"
+    np.testing.assert_allclose(outputs, theirs(inputs, training=training), rtol=1e-5, atol=1e-5)
+
+
+def operations(layer, shape, training):
+    call = tf.function(lambda inputs: layer(inputs, training=training))
+    return {node.type for node in call.get_concrete_function(tf.TensorSpec(shape)).graph.get_operations()}
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_large_samples_take_the_fused_kernel_and_small_ones_the_formula(training):
+    for sample, fused in [((16, 16, 8), True), ((2048,), True), ((None, 4), True), ((4, 4, 8), False), ((64,), False)]:
+        layer = BatchNormalization()
+        layer.build((None, *sample))
+        assert ("FusedBatchNormV3" in operations(layer, (None, *sample), training)) == fused, sample
+
+
+@both_ways
+@pytest.mark.parametrize("training", [True, False])
+def test_compiled_by_xla_it_does_the_same(training):
+    shape = (4, 6, 7, 5)
+    compiled, plain = (pair(shape)[0] for _ in range(2))
+    inputs, upstream = random_inputs(shape), np.random.default_rng(2).normal(size=shape).astype("float32")
+
+    @tf.function(jit_compile=True)
+    def run(inputs):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = compiled(inputs, training=training)
+        return outputs, tape.gradient(outputs, inputs, upstream)
+
+    expected = outputs_and_gradients(plain, inputs, upstream, training=training)
+    for value, reference in zip(run(tf.constant(inputs)), expected, strict=False):
+        np.testing.assert_allclose(value, reference, rtol=1e-4, atol=1e-5)
+    for mine, other in zip(compiled.non_trainable_variables, plain.non_trainable_variables, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-5)
+
+
 def test_arguments_and_defaults_are_keras_s():
     def defaults(layer):
         parameters = inspect.signature(layer).parameters.values()
@@ -149,6 +252,7 @@ def test_arguments_and_defaults_are_keras_s():
 # Numbers that are hard to normalize
 
 
+@both_ways
 @pytest.mark.parametrize("shape", [(512, 3), (32, 16, 3)])
 def test_a_small_variance_about_a_large_mean(shape):
     inputs = np.random.default_rng(0).normal(1e4, 1e-1, shape).astype("float32")
@@ -161,11 +265,13 @@ def test_a_small_variance_about_a_large_mean(shape):
     np.testing.assert_allclose(outputs.reshape(-1, 3), expected, atol=0.1)
 
 
+@both_ways
 def test_a_constant_channel_becomes_beta():
     layer = BatchNormalization(beta_initializer="ones")
     np.testing.assert_allclose(layer(np.full((16, 2), 7.0, "float32"), training=True), np.ones((16, 2)), atol=1e-5)
 
 
+@both_ways
 @pytest.mark.parametrize("shape", [(0, 3), (0, 4, 3), (0, 4, 4, 3)])
 def test_an_empty_batch_leaves_the_moving_statistics(shape):
     layer, _ = pair((None, *shape[1:]))
@@ -206,6 +312,7 @@ def test_a_mask_travels_through_the_model():
 # Modes and configuration
 
 
+@both_ways
 def test_a_frozen_layer_runs_in_inference_mode():
     shape = (8, 5)
     layer, _ = pair(shape)
@@ -216,6 +323,7 @@ def test_a_frozen_layer_runs_in_inference_mode():
         np.testing.assert_array_equal(value, weight)
 
 
+@both_ways
 def test_inference_is_the_default():
     layer, _ = pair((8, 5))
     np.testing.assert_array_equal(layer(random_inputs((8, 5))), layer(random_inputs((8, 5)), training=False))
@@ -299,6 +407,7 @@ def assert_ranks_equal_whole_batch(ranks, shape, ends, mask=None, rtol=1e-4, ato
             np.testing.assert_allclose(mine, other, rtol=rtol, atol=atol)
 
 
+@both_ways
 @pytest.mark.parametrize("ends", PARTS)
 @pytest.mark.parametrize("shape", [(8, 5), (8, 4, 5), (8, 3, 3, 5)])
 def test_ranks_equal_keras_on_the_whole_batch(ranks, shape, ends):
@@ -316,10 +425,12 @@ def test_ranks_with_masks_equal_the_whole_batch(ranks, ends):
     assert_ranks_equal_whole_batch(ranks, (8, 4, 5), ends, mask=mask)
 
 
+@both_ways
 def test_ranks_equal_the_whole_batch_in_half_precision(ranks):
     assert_ranks_equal_whole_batch(ranks, (8, 3, 3, 5), [0, 5, 8], dtype="mixed_float16", rtol=1e-2, atol=1e-2)
 
 
+@both_ways
 @pytest.mark.parametrize("shape", [(512, 3), (128, 2, 2, 3)])
 def test_ranks_keep_a_small_variance_about_a_large_mean(ranks, shape):
     inputs = np.random.default_rng(0).normal(1e4, 1e-1, shape).astype("float32")
@@ -336,3 +447,49 @@ def test_an_unsynchronized_layer_asks_no_other_rank(ranks):
     layer, reference = pair((8, 5))
     inputs = random_inputs((8, 5))
     np.testing.assert_allclose(layer(inputs, training=True), reference(inputs, training=True), rtol=1e-4, atol=1e-5)
+
+
+@both_ways
+@pytest.mark.parametrize("masked", [False, True])
+def test_ranks_meet_once_on_the_way_forward_and_once_on_the_way_back(ranks, monkeypatch, masked):
+    world, meetings = ranks(2), []
+    exchange = world._exchange
+    monkeypatch.setattr(world, "_exchange", lambda tensor: meetings.append(world.rank) or exchange(tensor))
+    layers = [pair((4, 6, 5), synchronized=True)[0] for _ in range(2)]
+    inputs, mask = tf.constant(random_inputs((4, 6, 5))), np.ones((4, 6), bool) if masked else None
+
+    def run(rank):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layers[rank](inputs, training=True, mask=mask)
+        forward = meetings.count(rank)
+        tape.gradient(outputs, [inputs, layers[rank].gamma.value])
+        return forward, meetings.count(rank)
+
+    assert world.run(run) == [(1, 2), (1, 2)]
+
+
+@both_ways
+@pytest.mark.parametrize("shape", [(6, 5), (6, 4, 5), (6, 3, 3, 5)])
+def test_a_rank_with_a_stand_in_batch_counts_nothing(ranks, shape):
+    """A rank without samples passes rows of any kind with weight 0, so that it can join the collectives."""
+    inputs, upstream = random_inputs(shape), np.random.default_rng(2).normal(size=shape).astype("float32")
+    whole = pair(shape)[0]
+    expected = outputs_and_gradients(whole, inputs, upstream, training=True)
+    layers = [pair(shape, synchronized=True)[0] for _ in range(3)]
+    parts = [(inputs[:4], upstream[:4], 1.0), (inputs[4:], upstream[4:], 1.0), (inputs[:1] + 99, 0 * upstream[:1], 0.0)]
+
+    def run(rank):
+        mine, by_outputs, weight = parts[rank]
+        with statistics_weight(weight):
+            return outputs_and_gradients(layers[rank], mine, by_outputs, training=True)
+
+    outputs, by_inputs, by_gamma, by_beta = zip(*ranks(3).run(run), strict=True)
+    np.testing.assert_allclose(np.concatenate(outputs[:2]), expected[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(by_inputs[:2]), expected[1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(by_inputs[2], np.zeros((1, *shape[1:])))
+    np.testing.assert_allclose(sum(by_gamma), expected[2], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(sum(by_beta), expected[3], rtol=1e-4, atol=1e-4)
+    for layer in layers:
+        for mine, other in zip(layer.non_trainable_variables, whole.non_trainable_variables, strict=True):
+            np.testing.assert_allclose(mine, other, rtol=1e-5)

@@ -8,6 +8,7 @@ from tfdl.config.models import (
     ModelConfig,
     Preset,
     ResNetConfig,
+    RNNConfig,
     TransformerConfig,
     choose_model,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "ModelConfig",
     "OptimizerConfig",
     "Preset",
+    "RNNConfig",
     "ResNetConfig",
     "SGDConfig",
     "TrainConfig",

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfdl.errors import RunError, UserError
 from tfdl.export.parity import answers_of_saved_model
+from tfdl.layers.cudnn import portable_kernels
 from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.atomic import new_folder
 
@@ -78,7 +79,8 @@ def _servable(model: Any, task: Any) -> tuple[tf.Module, Any]:
     module.model_variables = [variable.value for variable in model.variables]
     signature = task.serving_signature()
     serve = tf.function(lambda **inputs: task.serve(model, **inputs))
-    return module, serve.get_concrete_function(**signature)
+    with portable_kernels():  # the graph may be loaded where there is no GPU
+        return module, serve.get_concrete_function(**signature)
 
 
 def _next_version(directory: Path) -> Path:

@@ -50,7 +50,7 @@ def step_cost(model: Any, inputs: Sequence[tf.TensorSpec]) -> Cost:
     graph = tf.function(step).get_concrete_function(trainable, others, *inputs).graph
     outputs, gradients = graph.structured_outputs
     needed_forward = _reached(tf.nest.flatten(outputs))
-    needed = _reached([*tf.nest.flatten(outputs), *map(tf.convert_to_tensor, gradients)])
+    needed = _reached(tf.nest.flatten([outputs, gradients], expand_composites=True))
     before = set(forward)
     variables = {tensor.op for tensor in graph.inputs[: len(trainable) + len(others)]}
     return Cost(

@@ -5,8 +5,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfdl.distributed.world import SingleWorld, World, current_statistics_weight, current_world
-from tfdl.layers.batch_statistics import FUSED_DTYPES, fused, fused_over_ranks, normalize_rows
+from tfdl.distributed.world import SingleWorld, current_world
+from tfdl.layers.batch_kernels import inferred_by_kernel, kernels_pay, normalized_by_kernel
+from tfdl.layers.batch_statistics import normalized
 
 
 @keras.saving.register_keras_serializable(package="tfdl")
@@ -23,8 +24,10 @@ class BatchNormalization(keras.layers.Layer):
     mode, as in Keras.
 
     With ``synchronized=True`` the statistics are those of the samples of all ranks: the ranks exchange count, mean and
-    sum of squared distances once in the forward pass, and two sums in the backward pass. A drop-in for
-    ``keras.layers.BatchNormalization``, with the same arguments and defaults.
+    sum of squared distances once in the forward pass, and two sums in the backward pass.
+
+    A drop-in for ``keras.layers.BatchNormalization``, with the same arguments and defaults but for batch
+    renormalization: ``renorm``, ``renorm_clipping`` and ``renorm_momentum`` are not taken.
 
     Args:
         axis: the channel axis; every other axis is normalized over.
@@ -37,14 +40,14 @@ class BatchNormalization(keras.layers.Layer):
         synchronized: whether statistics are taken over all ranks of ``tfdl.distributed.current_world()``.
 
     Call arguments:
-        inputs: any rank of at least 2, such as ``(batch, height, width, channels)``; float16 and bfloat16 inputs have
-            float32 statistics.
+        inputs: any rank of at least 2, such as ``(batch, height, width, channels)``; statistics of float16 and bfloat16
+            inputs, and all that is computed with them, are float32.
         training: whether to use and update with the batch's statistics.
         mask: booleans of the shape of ``inputs`` up to the channel axis, or broadcastable to it; masked positions
             count in no statistic.
 
     Returns:
-        A tensor of the shape and dtype of ``inputs``.
+        A tensor of the shape of ``inputs`` in the layer's compute dtype.
     """
 
     def __init__(
@@ -84,57 +87,32 @@ class BatchNormalization(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         channels = self._check_shape(input_shape)
-        shape = (channels,)
+
+        def weight(name: str, **arguments: Any) -> Any:
+            initializer = getattr(self, f"{name}_initializer")
+            return self.add_weight(shape=(channels,), name=name, initializer=initializer, autocast=False, **arguments)
+
         if self.scale:
-            self.gamma = self.add_weight(
-                shape=shape,
-                name="gamma",
-                initializer=self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-                autocast=False,
-            )
+            self.gamma = weight("gamma", regularizer=self.gamma_regularizer, constraint=self.gamma_constraint)
         if self.center:
-            self.beta = self.add_weight(
-                shape=shape,
-                name="beta",
-                initializer=self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-                autocast=False,
-            )
-        self.moving_mean = self.add_weight(
-            shape=shape,
-            name="moving_mean",
-            initializer=self.moving_mean_initializer,
-            trainable=False,
-            autocast=False,
-        )
-        self.moving_variance = self.add_weight(
-            shape=shape,
-            name="moving_variance",
-            initializer=self.moving_variance_initializer,
-            trainable=False,
-            autocast=False,
-        )
+            self.beta = weight("beta", regularizer=self.beta_regularizer, constraint=self.beta_constraint)
+        self.moving_mean = weight("moving_mean", trainable=False)
+        self.moving_variance = weight("moving_variance", trainable=False)
         self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes={self.axis: channels})
 
     def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
         inputs = tf.convert_to_tensor(inputs)
-        gamma = tf.ones_like(self.moving_mean) if self.gamma is None else tf.convert_to_tensor(self.gamma)
-        beta = tf.zeros_like(self.moving_mean) if self.beta is None else tf.convert_to_tensor(self.beta)
+        dtype = keras.backend.result_type(inputs.dtype, "float32")  # of statistics and weights, whatever the inputs are
+        moving_mean, moving_variance = tf.cast(self.moving_mean, dtype), tf.cast(self.moving_variance, dtype)
+        gamma = tf.ones_like(moving_mean) if self.gamma is None else tf.cast(self.gamma, dtype)
+        beta = tf.zeros_like(moving_mean) if self.beta is None else tf.cast(self.beta, dtype)
         if not (training and self.trainable):
-            return self._affine(inputs, self.moving_mean, self.moving_variance, gamma, beta)
-
-        world = current_world() if self.synchronized else SingleWorld()
-        if mask is None and self._fused_applies(inputs):
-            normalize = fused if world.size == 1 else fused_over_ranks
-            outputs, mean, variance, count = normalize(inputs, gamma, beta, self.epsilon, world)
+            outputs = self._inferred(inputs, moving_mean, moving_variance, gamma, beta)
         else:
-            outputs, mean, variance, count = self._general(inputs, gamma, beta, mask, world)
-        self._move(self.moving_mean, mean, count)
-        self._move(self.moving_variance, variance, count)
-        return outputs
+            outputs, mean, variance, count = self._normalized(inputs, gamma, beta, mask)
+            self._move(self.moving_mean, moving_mean, mean, count)
+            self._move(self.moving_variance, moving_variance, variance, count)
+        return tf.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return tuple(input_shape)
@@ -171,21 +149,18 @@ class BatchNormalization(keras.layers.Layer):
     def _channels_last(self, inputs: Any) -> bool:
         return self.axis in (-1, inputs.shape.rank - 1)
 
-    def _fused_applies(self, inputs: Any) -> bool:
-        """TensorFlow has one kernel for the whole forward pass (and one for the backward) of channels-last images."""
-        return inputs.shape.rank == 4 and self._channels_last(inputs) and inputs.dtype in FUSED_DTYPES
-
-    def _general(self, inputs: Any, gamma: Any, beta: Any, mask: Any, world: World) -> tuple[Any, Any, Any, Any]:
-        """Any rank, axis and mask: rows of channels, with the moments written out."""
+    def _normalized(self, inputs: Any, gamma: Any, beta: Any, mask: Any) -> tuple[Any, Any, Any, Any]:
+        """The outputs by the batch's statistics, those statistics, and the count of values that they are taken over."""
+        world = current_world() if self.synchronized else SingleWorld()
         last = inputs if self._channels_last(inputs) else _swap_axis(inputs, self.axis)
-        rows = tf.cast(tf.reshape(last, [-1, last.shape[-1]]), gamma.dtype)  # (m, channels)
-        weight = tf.ones_like(rows[:, :1]) if mask is None else tf.cast(self._mask_weights(mask, inputs), rows.dtype)
-        weight *= tf.cast(current_statistics_weight(), rows.dtype)
-        normalized, mean, variance, count = normalize_rows(rows, weight, self.epsilon, world)
-        outputs = tf.cast(tf.reshape(normalized * gamma + beta, tf.shape(last)), inputs.dtype)
+        if mask is None and kernels_pay(last):
+            outputs, *statistics = normalized_by_kernel(last, gamma, beta, self.epsilon, world)
+        else:
+            weight = None if mask is None else tf.cast(self._mask_weights(mask, inputs), gamma.dtype)
+            outputs, *statistics = normalized(last, gamma, beta, self.epsilon, world, weight)
         outputs = outputs if last is inputs else _swap_axis(outputs, self.axis)
         outputs.set_shape(inputs.shape)
-        return outputs, mean, variance, count
+        return outputs, *statistics
 
     def _mask_weights(self, mask: Any, inputs: Any) -> Any:
         """The mask as one column, a row for each position that is normalized over."""
@@ -196,19 +171,23 @@ class BatchNormalization(keras.layers.Layer):
         full = tf.broadcast_to(mask, shape)
         return tf.reshape(full if self._channels_last(inputs) else _swap_axis(full, self.axis), [-1, 1])
 
-    def _affine(self, inputs: Any, mean: Any, variance: Any, gamma: Any, beta: Any) -> Any:
+    def _inferred(self, inputs: Any, mean: Any, variance: Any, gamma: Any, beta: Any) -> Any:
         """Inference: y = x * factor + offset, one multiplication and one addition for each value."""
-        factor = gamma * tf.math.rsqrt(variance + self.epsilon)
-        offset = beta - mean * factor
-        shape = [1] * inputs.shape.rank
-        shape[self.axis] = -1
-        outputs = tf.cast(inputs, factor.dtype) * tf.reshape(factor, shape) + tf.reshape(offset, shape)
-        return tf.cast(outputs, inputs.dtype)
+        if self._channels_last(inputs) and kernels_pay(inputs):
+            outputs = inferred_by_kernel(inputs, mean, variance, gamma, beta, self.epsilon)
+        else:
+            factor = gamma * tf.math.rsqrt(variance + self.epsilon)
+            offset = beta - mean * factor
+            shape = [1] * inputs.shape.rank
+            shape[self.axis] = -1
+            outputs = tf.cast(inputs, factor.dtype) * tf.reshape(factor, shape) + tf.reshape(offset, shape)
+        outputs.set_shape(inputs.shape)
+        return outputs
 
-    def _move(self, moving: Any, value: Any, count: Any) -> None:
+    def _move(self, moving: Any, before: Any, value: Any, count: Any) -> None:
         """One step of a moving statistic; a batch without a single value leaves it as it is."""
-        moved = moving * self.momentum + tf.cast(value, moving.dtype) * (1.0 - self.momentum)
-        moving.assign(tf.where(count > 0, moved, moving))
+        moved = before * self.momentum + value * (1.0 - self.momentum)
+        moving.assign(tf.cast(tf.where(count > 0, moved, before), moving.dtype))
 
 
 def _swap_axis(tensor: Any, axis: int) -> Any:

@@ -20,10 +20,11 @@ class TokenEmbedding(keras.layers.Layer):
         initializer: of the table; a normal distribution of deviation 0.02, as in GPT-2, if not given.
 
     Call arguments:
-        tokens: integers of any shape, such as ``(B, T)``.
+        inputs: tokens, integers of any shape, such as ``(B, T)``; with ``reverse`` hidden vectors ``(..., D)``.
+        reverse: whether to score hidden vectors; ``logits(hidden)`` says the same.
 
     Returns:
-        The vectors, ``(B, T, D)``, in the layer's compute dtype.
+        The vectors, ``(B, T, D)``, in the layer's compute dtype; with ``reverse`` the logits, ``(..., V)``.
 
     Raises:
         ValueError: sizes below 1, or tokens that are no integers.
@@ -37,7 +38,7 @@ class TokenEmbedding(keras.layers.Layer):
             )
         self.vocab_size, self.hidden_dim = vocab_size, hidden_dim
         self.initializer = keras.initializers.get(initializer or keras.initializers.RandomNormal(stddev=0.02))
-        self.autocast = False  # tokens are numbers of rows, and must not become float16
+        self.autocast = False  # logits take hidden vectors as they come, and make their own dtype of them
 
     def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:  # noqa: ARG002
         # Rows are cast after they are looked up, not the table before it.
@@ -45,11 +46,14 @@ class TokenEmbedding(keras.layers.Layer):
             shape=(self.vocab_size, self.hidden_dim), name="table", initializer=self.initializer, autocast=False
         )
 
-    def call(self, tokens: Any) -> Any:
-        tokens = tf.convert_to_tensor(tokens)  # (B, T)
+    def call(self, inputs: Any, reverse: bool = False) -> Any:
+        table = tf.convert_to_tensor(self.table)  # (V, D)
+        if reverse:
+            return _scores(tf.cast(inputs, table.dtype), table)
+        tokens = tf.convert_to_tensor(inputs)  # (B, T)
         if not tokens.dtype.is_integer:
             raise ValueError(f"TokenEmbedding got tokens of dtype {tokens.dtype.name}, expected integers")
-        return tf.cast(tf.gather(tf.convert_to_tensor(self.table), tokens), self.compute_dtype)  # (B, T, D)
+        return tf.cast(tf.gather(table, tokens), self.compute_dtype)  # (B, T, D)
 
     def logits(self, hidden: Any) -> Any:
         """Scores of all tokens, by the same table.
@@ -58,19 +62,15 @@ class TokenEmbedding(keras.layers.Layer):
             hidden: ``(..., D)``, such as ``(B, T, D)``.
 
         Returns:
-            ``(..., V)``, computed in the table's own dtype: float32, or float64 under that policy. In 16 bits two
+            ``(..., V)``, computed in the table's own dtype: float32, or float64 under that policy. In bfloat16 two
             tokens' scores near 10 could not be told apart within 0.03.
         """
-        table = tf.convert_to_tensor(self.table)  # (V, D)
-        hidden = tf.cast(hidden, table.dtype)
-        rows = tf.reshape(hidden, [-1, self.hidden_dim])  # (B * T, D): one product, where a broadcast would be B
-        logits = tf.matmul(rows, table, transpose_b=True)  # (B * T, V)
-        known = [*hidden.shape[:-1], self.vocab_size]
-        shape = tf.concat([tf.shape(hidden)[:-1], [self.vocab_size]], 0) if None in known else known
-        return tf.ensure_shape(tf.reshape(logits, shape), known)  # (B, T, V)
+        return self(hidden, reverse=True)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return (*input_shape, self.hidden_dim)
+    def compute_output_spec(self, inputs: Any, reverse: bool = False) -> Any:
+        if reverse:
+            return keras.KerasTensor((*inputs.shape[:-1], self.vocab_size), self.variable_dtype)
+        return keras.KerasTensor((*inputs.shape, self.hidden_dim), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -79,3 +79,11 @@ class TokenEmbedding(keras.layers.Layer):
             "hidden_dim": self.hidden_dim,
             "initializer": keras.initializers.serialize(self.initializer),
         }
+
+
+def _scores(hidden: Any, table: Any) -> Any:
+    """(..., D) and (V, D) to (..., V), as one product over all rows where a broadcast would be one for each sample."""
+    vocab_size, hidden_dim = table.shape
+    logits = tf.matmul(tf.reshape(hidden, [-1, hidden_dim]), table, transpose_b=True)  # (B * T, V)
+    sizes = [tf.shape(hidden)[axis] if size is None else size for axis, size in enumerate(hidden.shape[:-1])]
+    return tf.reshape(logits, [*sizes, vocab_size])  # (B, T, V)

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 __getattr__ = lazy_names(__name__, {"compute_precision": "tfdl.models.precision"})
 
 # Family -> the module with its `build` function.
-_BUILDERS = {"cnn": "tfdl.models.cnn", "resnet": "tfdl.models.resnet"}
+_BUILDERS = {
+    "cnn": "tfdl.models.cnn",
+    "resnet": "tfdl.models.resnet",
+    "rnn": "tfdl.models.rnn",
+    "transformer": "tfdl.models.transformer",
+}
 
 
 def build_model(model: str | ModelConfig = "cnn", /, **arguments: Any) -> Any:

@@ -22,9 +22,7 @@ class LoadedRun:
     model: Any
 
 
-def load_run(
-    path: str | Path | RunDirectory, checkpoint: str = "last", precision: str | None = None
-) -> LoadedRun:
+def load_run(path: str | Path | RunDirectory, checkpoint: str = "last", precision: str | None = None) -> LoadedRun:
     """Rebuilds the model from ``config.yaml`` and reads its weights.
 
     Args:

@@ -4,5 +4,17 @@ from tfdl.config.models.base import ModelConfig, Preset
 from tfdl.config.models.cnn import CNNConfig
 from tfdl.config.models.registry import MODEL_CONFIGS, PRESETS, choose_model
 from tfdl.config.models.resnet import ResNetConfig
+from tfdl.config.models.rnn import RNNConfig
+from tfdl.config.models.transformer import TransformerConfig
 
-__all__ = ["MODEL_CONFIGS", "PRESETS", "CNNConfig", "ModelConfig", "Preset", "ResNetConfig", "choose_model"]
+__all__ = [
+    "MODEL_CONFIGS",
+    "PRESETS",
+    "CNNConfig",
+    "ModelConfig",
+    "Preset",
+    "RNNConfig",
+    "ResNetConfig",
+    "TransformerConfig",
+    "choose_model",
+]

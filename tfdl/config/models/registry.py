@@ -8,11 +8,15 @@ from tfdl.config.fields import convert
 from tfdl.config.models.base import ModelConfig, Preset
 from tfdl.config.models.cnn import CNNConfig
 from tfdl.config.models.resnet import RESNET_PRESETS, ResNetConfig
+from tfdl.config.models.rnn import RNN_PRESETS, RNNConfig
+from tfdl.config.models.transformer import TRANSFORMER_PRESETS, TransformerConfig
 from tfdl.errors import UserError, nearest
 
-MODEL_CONFIGS: dict[str, type[ModelConfig]] = {config.name: config for config in (CNNConfig, ResNetConfig)}
+MODEL_CONFIGS: dict[str, type[ModelConfig]] = {
+    config.name: config for config in (CNNConfig, ResNetConfig, RNNConfig, TransformerConfig)
+}
 # A family's presets stand beside its configuration.
-_FAMILY_PRESETS: tuple[tuple[Preset, ...], ...] = (RESNET_PRESETS,)
+_FAMILY_PRESETS: tuple[tuple[Preset, ...], ...] = (RESNET_PRESETS, RNN_PRESETS, TRANSFORMER_PRESETS)
 PRESETS: dict[str, Preset] = {preset.name: preset for presets in _FAMILY_PRESETS for preset in presets}
 
 

@@ -62,7 +62,7 @@ class ResNetConfig(ModelConfig):
         return 2 + sum(self.blocks) * (2 if self.block == "basic" else 3)
 
 
-_PAPER = "He et al., 2015, Deep Residual Learning for Image Recognition (https://arxiv.org/abs/1512.03385)"
+_PAPER = "He et al. 2015, arXiv:1512.03385"
 
 
 def _small(blocks: int, parameters: int) -> Preset:

@@ -1,0 +1,150 @@
+"""Positions, learned, as waves, and as rotations: by hand, at places of one's own choice, and what does not fit."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfdl.layers import PositionEmbedding, RotaryEmbedding, SinusoidalPositionEmbedding
+
+ADDED = {"learned": lambda **arguments: PositionEmbedding(9, **arguments), "waves": SinusoidalPositionEmbedding}
+BOTH = pytest.mark.parametrize("make", ADDED.values(), ids=ADDED)
+
+
+def values(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+# Added to the tokens
+
+
+def test_learned_rows_are_added():
+    layer = PositionEmbedding(3)
+    layer.build((None, None, 2))
+    layer.table.assign([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    np.testing.assert_array_equal(layer(np.zeros((1, 2, 2))), [[[1, 2], [3, 4]]])
+    np.testing.assert_array_equal(layer(np.ones((1, 2, 2)), positions=[2, 0]), [[[6, 7], [2, 3]]])
+
+
+def test_hand_computed_waves():
+    waves = np.asarray(SinusoidalPositionEmbedding()(np.zeros((1, 3, 4))))
+    # D = 4: rates 1 and 10000^(-1/2) = 0.01, sine and cosine by turns.
+    expected = [[np.sin(t), np.cos(t), np.sin(t / 100), np.cos(t / 100)] for t in range(3)]
+    np.testing.assert_allclose(waves[0], expected, rtol=1e-6)
+
+
+@BOTH
+def test_positions_of_one_s_own(make):
+    layer, inputs = make(), values(2, 6, 4)
+    whole = np.asarray(layer(inputs))
+    np.testing.assert_allclose(layer(inputs[:, 2:5], positions=tf.range(2, 5)), whole[:, 2:5], rtol=1e-6)
+    each = layer(inputs[:, 2:4], positions=tf.constant([[2, 3], [0, 5]]))
+    np.testing.assert_allclose(each[0], whole[0, 2:4], rtol=1e-6)
+    offsets = whole - inputs
+    np.testing.assert_allclose(each[1], inputs[1, 2:4] + offsets[1, [0, 5]], rtol=1e-5, atol=1e-6)
+
+
+@BOTH
+@pytest.mark.parametrize("shape", [(None, None, 4), (2, None, 4), (None, 5, 4)])
+def test_static_shapes_are_kept(make, shape):
+    layer = make()
+    assert layer(keras.Input(batch_shape=shape)).shape == shape
+    graph = tf.function(layer).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    assert tuple(graph.structured_outputs.shape) == shape
+    np.testing.assert_allclose(graph(tf.zeros([2, 5, 4])), layer(np.zeros((2, 5, 4))), rtol=1e-6)
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16", "float64"])
+def test_it_keeps_the_precision(make, dtype):
+    layer = make(dtype=dtype)
+    assert layer(np.zeros((1, 3, 4))).dtype == layer.compute_dtype
+    assert {weight.dtype for weight in layer.weights} <= {layer.variable_dtype}
+
+
+def test_far_waves_are_right_in_bfloat16():
+    # bfloat16 itself knows no odd number above 256.
+    waves = SinusoidalPositionEmbedding(dtype="mixed_bfloat16")(np.zeros((1, 402, 2)))
+    np.testing.assert_allclose(np.asarray(waves, "float32")[0, 401], [np.sin(401), np.cos(401)], atol=0.01)
+
+
+def test_a_sequence_longer_than_its_positions():
+    layer = PositionEmbedding(9)
+    layer.build((None, None, 4))
+    message = "a sequence of 10 tokens is longer than the 9 positions that the model has"
+    with pytest.raises(ValueError, match=message):
+        layer(np.zeros((1, 10, 4)))
+    with pytest.raises(ValueError, match=message):
+        tf.function(layer).get_concrete_function(tf.TensorSpec((None, 10, 4), tf.float32))
+    unknown = tf.function(layer).get_concrete_function(tf.TensorSpec((None, None, 4), tf.float32))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        unknown(tf.zeros([1, 10, 4]))
+
+
+# Turned queries and keys
+
+
+def test_a_quarter_turn_by_hand():
+    # Base 4 and d = 4: rates 1 and 1/2. At position pi (were it one) both pairs (0, 2) and (1, 3) turn by known angles.
+    heads = np.array([1.0, 2.0, 3.0, 4.0], "float32").reshape(1, 1, 1, 4)
+    turned = np.ravel(RotaryEmbedding(base=4.0)(heads, positions=tf.constant([2])))
+    first, second = (complex(1, 3) * np.exp(2j), complex(2, 4) * np.exp(1j))
+    np.testing.assert_allclose(turned, [first.real, second.real, first.imag, second.imag], rtol=1e-5)
+
+
+def test_scores_depend_on_distance_alone():
+    layer, query, key = RotaryEmbedding(), values(2, 3, 1, 8), values(2, 3, 1, 8, seed=1)
+
+    def score(at, of):
+        return np.sum(np.asarray(layer(query, tf.constant([at]))) * layer(key, tf.constant([of])), -1)
+
+    np.testing.assert_allclose(score(17, 12), score(5, 0), rtol=1e-4, atol=1e-5)
+    assert (np.abs(score(17, 12) - score(17, 13)) > 1e-3).any()
+
+
+def test_lengths_are_kept_and_the_first_position_is_left():
+    heads = values(2, 3, 5, 8)
+    turned = np.asarray(RotaryEmbedding(base=10.0)(heads))
+    np.testing.assert_array_equal(turned[:, :, 0], heads[:, :, 0])
+    np.testing.assert_allclose(np.linalg.norm(turned, axis=-1), np.linalg.norm(heads, axis=-1), rtol=1e-5)
+    each = RotaryEmbedding(base=10.0)(heads, tf.constant([range(5), range(1, 6)]))
+    np.testing.assert_array_equal(each[0], turned[0])
+    np.testing.assert_array_equal(each[1, :, :-1] == turned[1, :, :-1], np.zeros((3, 4, 8)))
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16", "float64"])
+def test_turning_keeps_the_precision(dtype):
+    layer = RotaryEmbedding(dtype=dtype)
+    heads = tf.cast(values(1, 1, 300, 4), layer.compute_dtype)
+    turned = layer(heads)
+    assert turned.dtype == layer.compute_dtype
+    exact = RotaryEmbedding()(tf.cast(heads, tf.float32))
+    np.testing.assert_allclose(np.asarray(turned, "float64"), exact, atol=0.05)
+
+
+# All of them
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [PositionEmbedding(5, "ones", name="mine"), SinusoidalPositionEmbedding(name="mine"), RotaryEmbedding(50.0)],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_it_comes_back_from_its_configuration(layer):
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert type(copy) is type(layer)
+    assert copy.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "message"),
+    [
+        (lambda: PositionEmbedding(0), None, "sequence_length=0, expected at least 1"),
+        (SinusoidalPositionEmbedding, (None, None, 3), r"shape \(None, None, 3\), expected \(B, T, D\) with an even D"),
+        (RotaryEmbedding, (None, 2, None, 3), "the heads have 3; expected an even number"),
+        (lambda: RotaryEmbedding(1.0), None, "base=1.0, expected more than 1"),
+    ],
+)
+def test_what_does_not_fit(make, shape, message):
+    with pytest.raises(ValueError, match=message):
+        make().build(shape)

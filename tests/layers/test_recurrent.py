@@ -1,0 +1,235 @@
+"""LSTM, GRU and SimpleRNN against Keras and PyTorch with the same weights, by hand, in pieces, and with masks."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras.src.backend.tensorflow.rnn import _standardize_cudnn_weights
+
+from tfdl.layers import GRU, LSTM, SimpleRNN
+from tfdl.layers.cudnn import is_usable, packed, portable_kernels
+
+KINDS = [
+    pytest.param(LSTM, keras.layers.LSTM, id="lstm"),
+    pytest.param(GRU, keras.layers.GRU, id="gru"),
+    pytest.param(SimpleRNN, keras.layers.SimpleRNN, id="simple"),
+]
+BATCH, LENGTH, WIDTH, UNITS = 3, 7, 5, 4
+
+
+def inputs(length=LENGTH, dtype="float32"):
+    return tf.constant(np.random.default_rng(0).normal(size=(BATCH, length, WIDTH)), dtype)
+
+
+def randomized(layer, length=LENGTH):
+    """Built, with random biases, too."""
+    layer(inputs(length))
+    random = np.random.default_rng(1)
+    layer.set_weights([random.normal(size=weight.shape) * 0.5 for weight in layer.weights])
+    return layer
+
+
+def run(layer, x, state, weigh):
+    """Outputs, last state, and gradients by inputs, states and weights of a sum that weighs all of them."""
+    with tf.GradientTape() as tape:
+        tape.watch([x, *state])
+        outputs, *last = tf.nest.flatten(layer(x, state))
+        total = tf.add_n([tf.reduce_sum(value * weight) for value, weight in zip((outputs, *last), weigh, strict=True)])
+    return outputs, last, tape.gradient(total, [x, *state, *(weight.value for weight in layer.trainable_weights)])
+
+
+class Reference(keras.layers.Layer):
+    """The Keras layer with the signature of ours."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.layer = kind(UNITS, return_sequences=True, return_state=True)
+
+    def call(self, x, state=None):
+        outputs, *last = self.layer(x, initial_state=list(state) if state else None)
+        return outputs, tuple(last)
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+@pytest.mark.parametrize(("own", "reference"), KINDS)
+def test_keras_s_layer_gives_the_same(own, reference, mode):
+    ours, theirs = randomized(own(UNITS)), Reference(reference)
+    theirs(inputs())
+    theirs.set_weights(ours.get_weights())
+    random = np.random.default_rng(2)
+    state = tuple(tf.constant(random.normal(size=(BATCH, UNITS)), "float32") for _ in range(own.num_states))
+    shapes = [(BATCH, LENGTH, UNITS), *[(BATCH, UNITS)] * own.num_states]
+    weigh = [random.normal(size=shape).astype("float32") for shape in shapes]
+    runner = run if mode == "eager" else tf.function(run, jit_compile=mode == "xla")
+    for mine, other in zip(
+        tf.nest.flatten(runner(ours, inputs(), state, weigh)),
+        tf.nest.flatten(run(theirs, inputs(), state, weigh)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("own", [LSTM, GRU, SimpleRNN])
+def test_gradients_are_slopes(own):
+    """Numerical differences in float64, through time, of every argument."""
+    layer = randomized(own(UNITS, dtype="float64"))
+    state = tuple(tf.constant(np.random.default_rng(3).normal(size=(BATCH, UNITS))) for _ in range(own.num_states))
+
+    def total(x, *state):
+        outputs, last = layer(x, state)
+        return tf.reduce_sum(outputs**2) + tf.add_n([tf.reduce_sum(tf.sin(s)) for s in last])
+
+    theoretical, numerical = tf.test.compute_gradient(total, [inputs(4, "float64"), *state], delta=1e-5)
+    for mine, slope in zip(theoretical, numerical, strict=True):
+        np.testing.assert_allclose(mine, slope, rtol=1e-6, atol=1e-7)
+
+
+def test_an_lstm_step_by_hand():
+    layer = LSTM(1)
+    layer.build((None, 1, 1))
+    weights = [[[0.1, 0.2, 0.3, 0.4]], [[0.5, 0.6, 0.7, 0.8]], [0.01, 0.02, 0.03, 0.04]]
+    layer.set_weights([np.array(weight) for weight in weights])
+    outputs, (h, c) = layer(
+        np.array([[[2.0]]], "float32"), (np.array([[0.5]], "float32"), np.array([[-1.0]], "float32"))
+    )
+
+    def sigmoid(z):
+        return 1 / (1 + np.exp(-z))
+
+    i, f, g, o = 0.2 + 0.25 + 0.01, 0.4 + 0.3 + 0.02, 0.6 + 0.35 + 0.03, 0.8 + 0.4 + 0.04
+    expected_c = sigmoid(f) * -1.0 + sigmoid(i) * np.tanh(g)
+    assert float(c[0, 0]) == pytest.approx(expected_c, rel=1e-6)
+    assert float(h[0, 0]) == float(outputs[0, 0, 0]) == pytest.approx(sigmoid(o) * np.tanh(expected_c), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
+def test_pytorch_gives_the_same(name):
+    torch = pytest.importorskip("torch")
+    own = {"LSTM": LSTM, "GRU": GRU, "RNN": SimpleRNN}[name]
+    ours = randomized(own(UNITS))
+    kernel, recurrent, bias = ours.get_weights()
+    biases = bias if bias.ndim == 2 else np.stack([bias, np.zeros_like(bias)])
+    # PyTorch has a GRU's gates as r, z, n; ours are z, r, h.
+    order = np.arange(kernel.shape[1])
+    if name == "GRU":
+        order = np.concatenate([order[UNITS : 2 * UNITS], order[:UNITS], order[2 * UNITS :]])
+    theirs = getattr(torch.nn, name)(WIDTH, UNITS, batch_first=True)
+    values = (kernel.T[order], recurrent.T[order], biases[0][order], biases[1][order])
+    with torch.no_grad():
+        for parameter, value in zip(theirs.parameters(), values, strict=True):
+            parameter.copy_(torch.tensor(np.ascontiguousarray(value)))
+        outputs, last = theirs(torch.tensor(inputs().numpy()))
+    found, state = ours(inputs())
+    np.testing.assert_allclose(found, outputs.numpy(), rtol=1e-5, atol=1e-5)
+    for mine, other in zip(state, last if isinstance(last, tuple) else (last,), strict=True):
+        np.testing.assert_allclose(mine, other[0].numpy(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("own", [LSTM, GRU, SimpleRNN])
+def test_pieces_with_the_state_carried_are_the_whole(own):
+    layer = randomized(own(UNITS))
+    whole, last = layer(inputs())
+    state, parts = None, []
+    for piece in (slice(0, 3), slice(3, 4), slice(4, None)):
+        outputs, state = layer(inputs()[:, piece], state)
+        parts.append(outputs)
+    np.testing.assert_allclose(tf.concat(parts, 1), whole, rtol=1e-6, atol=1e-7)
+    for mine, other in zip(state, last, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("own", [LSTM, GRU, SimpleRNN])
+def test_a_dropped_unit_is_dropped_at_every_step(own):
+    """Against the same layer without dropout whose recurrent kernel's rows are scaled by the mask, sample by sample."""
+    layer = randomized(own(UNITS, recurrent_dropout=0.5, seed=1))
+    start = np.asarray(layer.seed_generator.state)
+    found, _ = layer(inputs(), training=True)
+    layer.seed_generator.state.assign(start)
+    mask = np.asarray(keras.random.dropout(tf.ones([BATCH, UNITS]), 0.5, seed=layer.seed_generator))
+    assert set(np.unique(mask)) == {0.0, 2.0}
+    kernel, recurrent, bias = layer.get_weights()
+    for sample in range(BATCH):
+        plain = randomized(own(UNITS))
+        plain.set_weights([kernel, recurrent * mask[sample][:, None], bias])
+        np.testing.assert_allclose(found[sample], plain(inputs())[0][sample], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(layer(inputs())[0], randomized(own(UNITS))(inputs())[0])
+
+
+@pytest.mark.parametrize("own", [LSTM, GRU, SimpleRNN])
+def test_gradients_go_through_the_mask(own):
+    layer = randomized(own(UNITS, recurrent_dropout=0.5, seed=1, dtype="float64"))
+    start = np.asarray(layer.seed_generator.state)
+
+    def total(x):
+        layer.seed_generator.state.assign(start)
+        return tf.reduce_sum(layer(x, training=True)[0] ** 2)
+
+    (theoretical,), (numerical,) = tf.test.compute_gradient(total, [inputs(4, "float64")], delta=1e-5)
+    np.testing.assert_allclose(theoretical, numerical, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"])
+@pytest.mark.parametrize("own", [LSTM, GRU, SimpleRNN])
+def test_other_precisions(own, policy):
+    layer, plain = randomized(own(UNITS, dtype=policy)), randomized(own(UNITS))
+    outputs, state = layer(inputs())
+    assert {value.dtype for value in (outputs, *state)} == {tf.as_dtype(layer.compute_dtype)}
+    np.testing.assert_allclose(tf.cast(outputs, tf.float32), plain(inputs())[0], atol=0.05)
+
+
+@pytest.mark.parametrize("own", [LSTM, GRU, SimpleRNN])
+def test_a_layer_comes_back_from_its_configuration(own):
+    layer = own(UNITS, recurrent_dropout=0.25, seed=3, kernel_initializer=keras.initializers.RandomUniform(-0.1, 0.1))
+    again = own.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("own", [LSTM, GRU, SimpleRNN])
+def test_shapes_are_known_and_may_be_unknown(own):
+    layer = randomized(own(UNITS))
+    graph = tf.function(lambda x: layer(x)).get_concrete_function(tf.TensorSpec([None, None, WIDTH]))
+    outputs, _ = graph(inputs())
+    np.testing.assert_allclose(outputs, layer(inputs())[0], rtol=1e-6, atol=1e-7)
+    known = tf.function(lambda x: layer(x)).get_concrete_function(tf.TensorSpec([2, 9, WIDTH]))
+    assert known.structured_outputs[0].shape == (2, 9, UNITS)
+    assert all(value.shape == (2, UNITS) for value in known.structured_outputs[1])
+
+
+def test_the_forget_gate_begins_open():
+    layer = LSTM(2, forget_bias=1.5)
+    layer.build((None, None, 3))
+    assert np.asarray(layer.bias).tolist() == [0, 0, 1.5, 1.5, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: LSTM(0), "LSTM units=0, expected at least 1"),
+        (lambda: GRU(3, recurrent_dropout=1.0), "GRU recurrent_dropout=1.0, expected a number from 0 to below 1"),
+        (
+            lambda: SimpleRNN(3)(np.zeros((2, 3), "float32")),
+            r"SimpleRNN got inputs of shape \(2, 3\), expected \(B, T, D\)",
+        ),
+    ],
+)
+def test_bad_input(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_weights_are_packed_for_cudnn_as_keras_packs_them():
+    random = np.random.default_rng(0)
+    weights = [tf.constant(random.normal(size=shape)) for shape in [(WIDTH, UNITS)] * 4 + [(UNITS, UNITS)] * 4]
+    biases = [tf.constant(random.normal(size=UNITS)) for _ in range(8)]
+    expected = _standardize_cudnn_weights(weights, biases, tf.constant([-1]), transpose_weights=True)
+    np.testing.assert_array_equal(packed(weights, biases), expected)
+
+
+def test_cudnn_is_for_machines_with_a_gpu_and_graphs_that_stay(monkeypatch):
+    assert not is_usable(None)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: ["a GPU"])
+    assert is_usable(None)
+    assert not is_usable(tf.ones([2, 3]))
+    with portable_kernels():
+        assert not is_usable(None)
+    assert is_usable(None)

@@ -1,0 +1,230 @@
+"""Recurrent models: sizes, states over windows, padding, learning, saving."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdl
+from tfdl.config import RNNConfig
+from tfdl.errors import UserError
+from tfdl.optimizers import Adam
+
+CELLS = ["lstm", "gru", "simple"]
+SMALL = {"units": 8, "num_layers": 2}
+
+
+def language_model(vocab_size=11, **fields):
+    return tfdl.build_model("rnn", vocab_size=vocab_size, **{**SMALL, **fields})
+
+
+def classifier(**fields):
+    return tfdl.build_model("rnn", vocab_size=11, num_classes=3, **{**SMALL, **fields})
+
+
+def tokens(batch=3, length=7, low=1, high=11):
+    return np.random.default_rng(0).integers(low, high, (batch, length)).astype("int32")
+
+
+@pytest.mark.parametrize(
+    ("name", "units", "dropout", "scale"),
+    [("lstm-small", 200, 0.0, 0.1), ("lstm-medium", 650, 0.5, 0.05), ("lstm-large", 1500, 0.65, 0.04)],
+)
+def test_the_paper_s_networks(name, units, dropout, scale):
+    preset = tfdl.config.PRESETS[name]
+    table, head = 10_000 * units, 10_000 * units + 10_000
+    layer = 4 * (units * units + units * units + units)
+    assert preset.parameters == table + 2 * layer + head
+    config = tfdl.config.choose_model(name)
+    assert (config.cell, config.num_layers, config.units) == ("lstm", 2, units)
+    assert (config.dropout, config.init_scale) == (dropout, scale)
+
+
+def test_weights_begin_within_the_scale():
+    model = language_model(init_scale=0.1, units=32)
+    for variable in model.weights:
+        assert 0.05 < np.abs(variable).max() <= 0.1, variable.path
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_shapes(cell):
+    assert language_model(cell=cell).output_shape == (None, None, 11)
+    assert language_model(cell=cell, tie_embeddings=True)(tokens()).shape == (3, 7, 11)
+    assert classifier(cell=cell)(tokens()).shape == (3, 3)
+    both = classifier(cell=cell, bidirectional=True)
+    assert both(tokens()).shape == (3, 3)
+    assert both.head.kernel.shape == (16, 3)
+
+
+def test_a_tied_table_is_the_head():
+    free, tied = language_model(), language_model(tie_embeddings=True)
+    assert free.count_params() - tied.count_params() == 8 * 11 + 11
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_windows_with_the_state_carried_are_one_long_text(cell):
+    model, text = language_model(cell=cell), tokens(length=9)
+    state, parts = model.initial_state(3), []
+    for window in (text[:, :4], text[:, 4:5], text[:, 5:]):
+        logits, state = model.with_state(window, state)
+        parts.append(logits)
+    np.testing.assert_allclose(tf.concat(parts, 1), model(text), rtol=1e-5, atol=1e-6)
+
+
+def test_no_gradient_goes_back_into_the_last_window():
+    model = language_model()
+    state = model.initial_state(3)
+    with tf.GradientTape() as tape:
+        tape.watch(state)
+        logits, _ = model.with_state(tokens(), state, training=True)
+    assert all(gradient is None for gradient in tf.nest.flatten(tape.gradient(logits, state)))
+
+
+def test_the_next_token_is_not_seen():
+    model, text = language_model(), tokens()
+    changed = text.copy()
+    changed[:, 4] = (changed[:, 4] % 10) + 1
+    before, after = np.asarray(model(text)), np.asarray(model(changed))
+    np.testing.assert_array_equal(before[:, :4], after[:, :4])
+    assert (before[:, 4:] != after[:, 4:]).any()
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_padding_changes_nothing_to_the_bit(cell, bidirectional):
+    model = classifier(cell=cell, bidirectional=bidirectional)
+    text = tokens(batch=4, length=6)
+    text[1, 3:] = 0
+    longer = np.pad(text, [(0, 0), (0, 5)])
+    np.testing.assert_array_equal(model(text), model(longer))
+    assert np.isfinite(model(np.zeros((4, 6), "int32"))).all()
+
+
+def test_the_other_direction_begins_at_the_last_token():
+    """A reversed text, read by swapped directions, ends in the same states."""
+    model, swapped = classifier(bidirectional=True, num_layers=1), classifier(bidirectional=True, num_layers=1)
+    swapped.set_weights(model.get_weights())
+    (forward, backward), (other_forward, other_backward) = model.recurrent[0], swapped.recurrent[0]
+    other_forward.set_weights(backward.get_weights())
+    other_backward.set_weights(forward.get_weights())
+    kernel, bias = model.head.get_weights()
+    swapped.head.set_weights([np.concatenate([kernel[8:], kernel[:8]]), bias])
+    text = tokens(batch=1, length=5)
+    np.testing.assert_allclose(model(text), swapped(text[:, ::-1]), rtol=1e-5, atol=1e-6)
+
+
+def test_dropout_repeats_with_the_seed_and_not_from_step_to_step():
+    def drawn():
+        keras.utils.set_random_seed(3)
+        model = language_model(dropout=0.5, variational=True)
+        return np.asarray(model(tokens(), training=True)), np.asarray(model(tokens(), training=True))
+
+    (first, second), (again, _) = drawn(), drawn()
+    np.testing.assert_array_equal(first, again)
+    assert (first != second).any()
+
+
+def test_variational_dropout_takes_the_same_values_at_all_steps():
+    model = language_model(dropout=0.5, variational=True)
+    dropped = np.asarray(model.dropouts[0](tf.ones([2, 6, 8]), training=True))
+    assert (dropped == dropped[:, :1]).all()
+    assert set(np.unique(dropped)) == {0.0, 2.0}
+    assert model.recurrent[0].recurrent_dropout == 0.5
+    plain = np.asarray(language_model(dropout=0.5).dropouts[0](tf.ones([2, 6, 8]), training=True))
+    assert (plain != plain[:, :1]).any()
+
+
+def trained(model, inputs, targets, steps, rate=0.02, mask=None):
+    """Adam on one batch; the last loss."""
+    optimizer = Adam(rate, global_clipnorm=1.0)
+    optimizer.build(model.trainable_variables)
+    weights = tf.ones_like(targets, tf.float32) if mask is None else tf.constant(mask, tf.float32)
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, model(inputs, training=True))
+            loss = tf.reduce_sum(losses * weights) / tf.reduce_sum(weights)
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return loss
+
+    for _ in range(steps):
+        loss = step()
+    return float(loss)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_language_model_learns_a_batch_by_heart(cell):
+    text = tokens(batch=4, length=9)
+    model = language_model(cell=cell, units=32)
+    assert trained(model, text[:, :-1], text[:, 1:], steps=150) < 0.05
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_classifier_learns_a_batch_by_heart(bidirectional):
+    model = classifier(units=16, bidirectional=bidirectional)
+    assert trained(model, tokens(batch=12), np.arange(12) % 3, steps=80) < 0.01
+
+
+def test_an_lstm_learns_to_copy():
+    """Three letters, a mark, and then the letters again: no window of fewer than four tokens tells the next one."""
+    letters = np.array(list(itertools.product(range(1, 6), repeat=3)), "int32")
+    np.random.default_rng(0).shuffle(letters)
+    text = np.concatenate([letters, np.full((len(letters), 1), 6, "int32"), letters], 1)  # (125, 7)
+    seen, unseen = text[:100], text[100:]
+    model = language_model(units=48, num_layers=1, vocab_size=7)
+    copied = np.zeros(6)
+    copied[3:] = 1
+    assert trained(model, seen[:, :-1], seen[:, 1:], steps=250, rate=0.01, mask=np.tile(copied, (100, 1))) < 0.05
+    right = np.argmax(model(unseen[:, :-1]), -1)[:, 3:] == unseen[:, 4:]
+    assert right.mean() > 0.9
+
+
+@pytest.mark.parametrize("make", [language_model, classifier, lambda: classifier(bidirectional=True, cell="gru")])
+def test_a_model_comes_back_from_its_file(make, tmp_path):
+    model = make()
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.get_config() == model.get_config()
+    np.testing.assert_array_equal(again(tokens()), model(tokens()))
+
+
+@pytest.mark.parametrize("make", [language_model, lambda: classifier(bidirectional=True)])
+def test_a_saved_model_takes_texts_of_any_length(make, tmp_path):
+    model = make()
+    module = tf.Module()
+    module.weights = [variable.value for variable in model.weights]
+    module.serve = tf.function(lambda text: model(text), input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    tf.saved_model.save(module, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    for batch, length in [(1, 1), (3, 7)]:
+        text = tokens(batch, length)
+        np.testing.assert_allclose(loaded.serve(text), model(text), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16", "float64"])
+def test_other_precisions(precision):
+    with tfdl.models.compute_precision(precision):
+        models = [language_model(), classifier(bidirectional=True)]
+    for model in models:
+        assert model(tokens()).dtype == ("float64" if precision == "float64" else "float32")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: language_model(bidirectional=True), r"bidirectional=True in a language model"),
+        (lambda: language_model(vocab_size=0), r"vocab_size=0, expected at least 1"),
+        (lambda: tfdl.build_model("rnn"), r"'rnn' needs vocab_size, which its data decides"),
+        (lambda: tfdl.build_model("rnn", vocab_size=3, num_classes=0), r"num_classes=0, expected at least 1"),
+        (lambda: RNNConfig(units=0), r"model\.units=0, expected a number of at least 1"),
+        (lambda: RNNConfig(cell="lstn"), r"model\.cell='lstn', expected one of lstm, gru, simple. Did you mean 'lstm'"),
+        (lambda: RNNConfig(units=8, embedding_dim=9, tie_embeddings=True), r"embedding_dim=9, expected model\.units=8"),
+        (lambda: RNNConfig(tie_embeddings=True, bidirectional=True), r"tie_embeddings=True, expected false with"),
+    ],
+)
+def test_bad_input(make, message):
+    with pytest.raises(UserError, match=message):
+        make()

@@ -1,0 +1,67 @@
+"""The configuration of recurrent networks, and Zaremba et al.'s networks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from tfdl.config.fields import check_types, require, require_at_least, require_fraction
+from tfdl.config.models.base import ModelConfig, Preset
+
+
+@dataclass(frozen=True)
+class RNNConfig(ModelConfig):
+    """Stacks of LSTM, GRU or plain recurrent layers on tokens, for language modeling or classification."""
+
+    name: ClassVar[str] = "rnn"
+    default_task: ClassVar[str] = "language-modeling"
+    example_data: ClassVar[Mapping[str, Any]] = {"vocab_size": 10_000}
+
+    cell: Literal["lstm", "gru", "simple"] = "lstm"
+    """What a step computes."""
+    num_layers: int = 2
+    """Recurrent layers, one on the other."""
+    units: int = 200
+    """Width of a state; of each direction's."""
+    embedding_dim: int | None = None
+    """Width of a token's vector; none takes ``units``."""
+    bidirectional: bool = False
+    """Whether each layer also goes from the end to the start; for classification only."""
+    tie_embeddings: bool = False
+    """Whether the tokens' table is also the head of a language model, which takes embedding_dim = units."""
+    dropout: float = 0.0
+    """Probability that a value is dropped before each layer and after the last (Zaremba et al., 2014)."""
+    variational: bool = False
+    """Whether dropout takes the same values at all steps of a sequence, and applies to the states, too (Gal and
+    Ghahramani, 2016)."""
+    init_scale: float | None = None
+    """Every weight begins uniform between minus this and this; none takes each layer's own start."""
+
+    def __post_init__(self) -> None:
+        check_types(self, "model.")
+        require_at_least(self, "model.", 1, "num_layers", "units", "embedding_dim")
+        require_fraction(self, "model.", "dropout")
+        scale = self.init_scale
+        require(scale is None or 0 < scale < 10, "model.init_scale", scale, "a number above 0, such as 0.1")
+        width = self.embedding_dim or self.units
+        expected = f"model.units={self.units}, whose outputs a tied table of that width scores"
+        require(not self.tie_embeddings or width == self.units, "model.embedding_dim", width, expected)
+        both = self.tie_embeddings and self.bidirectional
+        require(not both, "model.tie_embeddings", True, "false with model.bidirectional=true, which has no such head")
+
+
+def _zaremba(name: str, units: int, dropout: float, init_scale: float, parameters: int) -> Preset:
+    return Preset(
+        name,
+        RNNConfig,
+        "Zaremba et al. 2014, arXiv:1409.2329, section 4.1",
+        parameters,
+        fields={"units": units, "dropout": dropout, "init_scale": init_scale},
+        data={"vocab_size": 10_000},
+    )
+
+
+RNN_PRESETS = (
+    _zaremba("lstm-small", 200, dropout=0.0, init_scale=0.1, parameters=4_651_600),
+    _zaremba("lstm-medium", 650, dropout=0.5, init_scale=0.05, parameters=19_775_200),
+    _zaremba("lstm-large", 1500, dropout=0.65, init_scale=0.04, parameters=66_022_000),
+)

@@ -1,0 +1,181 @@
+"""The configuration of Transformers, and the papers' models."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from tfdl.config.fields import check_types, require, require_at_least, require_fraction
+from tfdl.config.models.base import ModelConfig, Preset
+
+
+@dataclass(frozen=True)
+class TransformerConfig(ModelConfig):
+    """Blocks of attention and feed-forward layers; by default a small GPT that trains in minutes on a CPU."""
+
+    name: ClassVar[str] = "transformer"
+    example_data: ClassVar[Mapping[str, Any]] = {"vocab_size": 65}
+
+    architecture: Literal["decoder", "encoder", "encoder-decoder"] = "decoder"
+    """What is answered: each token's successor (GPT), a class for a sequence or an image (BERT, ViT), or a sequence for
+    another one (translation)."""
+    num_layers: int = 4
+    """Blocks; of an encoder-decoder, in each of the two."""
+    hidden_dim: int = 128
+    """Width of the vector that a token is."""
+    num_heads: int = 4
+    """Attention heads; each has hidden_dim / num_heads of the width."""
+    num_key_value_heads: int | None = None
+    """Heads of keys and values, shared by groups of heads (grouped-query attention); num_heads if not given."""
+    intermediate_dim: int | None = None
+    """Width between the two layers of a feed-forward layer; 4 * hidden_dim if not given."""
+    sequence_length: int = 64
+    """Most tokens in a sequence."""
+    dropout: float = 0.0
+    """Probability that a value of an embedding or of a sublayer's output is dropped while training."""
+    attention_dropout: float = 0.0
+    """Probability that an attention weight is dropped while training."""
+    activation: Literal["gelu", "gelu_exact", "relu", "swiglu"] = "gelu"
+    """Of the feed-forward layers; gelu is GPT-2's approximation, gelu_exact BERT's."""
+    normalization: Literal["layer", "rms"] = "layer"
+    """Layer normalization, or RMS normalization."""
+    norm_first: bool = True
+    """Whether each sublayer's input is normalized (GPT-2), rather than the sum of its input and output (2017)."""
+    positions: Literal["learned", "sinusoidal", "rotary"] = "learned"
+    """How a token's place is told: added to its vector, or by turning queries and keys."""
+    tie_embeddings: bool = True
+    """Whether tokens are scored by the table that they are looked up in."""
+    patch_size: int | None = None
+    """Side of the square patches that images are cut into, in pixels; none for tokens."""
+    pooling: Literal["mean", "first"] = "mean"
+    """What an encoder classifies by: the mean over tokens or patches, or the first one: of a text's tokens, through one
+    more layer (BERT), or a learned one before an image's patches (ViT)."""
+    scale_embeddings: bool = False
+    """Whether token vectors are multiplied by the root of their width, as in the encoder-decoder of 2017."""
+    use_bias: bool = True
+    """Whether dense layers and layer normalization have biases."""
+    epsilon: float = 1e-5
+    """Added to the variance or the mean square."""
+
+    @property
+    def default_task(self) -> str:  # type: ignore[override]
+        """What the architecture answers."""
+        if self.architecture == "encoder":
+            return "text-classification" if self.patch_size is None else "image-classification"
+        return "language-modeling" if self.architecture == "decoder" else "translation"
+
+    def __post_init__(self) -> None:
+        check_types(self, "model.")
+        names = ("num_layers", "hidden_dim", "num_heads", "num_key_value_heads", "intermediate_dim", "sequence_length")
+        require_at_least(self, "model.", 1, *names, "patch_size")
+        require_fraction(self, "model.", "dropout", "attention_dropout")
+        require(0 < self.epsilon < 1, "model.epsilon", self.epsilon, "a small number above 0, such as 1e-5")
+        fits = self.patch_size is None or self.architecture == "encoder"
+        require(fits, "model.patch_size", self.patch_size, "none, except with model.architecture=encoder")
+        self._check_heads()
+
+    def _check_heads(self) -> None:
+        heads, groups, width = self.num_heads, self.num_key_value_heads or self.num_heads, self.hidden_dim
+        expected = f"a multiple of model.num_heads={heads}, such as {-(-width // heads) * heads}"
+        require(width % heads == 0, "model.hidden_dim", width, expected)
+        expected = f"a divisor of model.num_heads={heads}"
+        require(heads % groups == 0, "model.num_key_value_heads", groups, expected)
+        even = self.positions != "rotary" or (width // heads) % 2 == 0
+        expected = f"heads of an even width for model.positions=rotary, not of {width} / {heads} = {width // heads}"
+        require(even, "model.hidden_dim", width, expected)
+        even = self.positions != "sinusoidal" or width % 2 == 0
+        require(even, "model.hidden_dim", width, "an even width for model.positions=sinusoidal")
+
+
+_GPT2 = "Radford et al. 2019, Language Models are Unsupervised Multitask Learners, table 2"
+_MINGPT = "a size of minGPT (https://github.com/karpathy/minGPT), for trying things out"
+
+
+def _gpt(name: str, num_layers: int, num_heads: int, hidden_dim: int, parameters: int, source: str) -> Preset:
+    return Preset(
+        name,
+        TransformerConfig,
+        source,
+        parameters,
+        fields={
+            "num_layers": num_layers, "num_heads": num_heads, "hidden_dim": hidden_dim, "sequence_length": 1024,
+        },
+        data={"vocab_size": 50257},
+    )  # fmt: skip
+
+
+def _bert(name: str, num_layers: int, num_heads: int, hidden_dim: int, parameters: int) -> Preset:
+    return Preset(
+        name,
+        TransformerConfig,
+        "Devlin et al. 2018, arXiv:1810.04805; small sizes: Turc et al. 2019, arXiv:1908.08962; no segments",
+        parameters,
+        fields={
+            "architecture": "encoder", "num_layers": num_layers, "num_heads": num_heads, "hidden_dim": hidden_dim,
+            "sequence_length": 512, "norm_first": False, "activation": "gelu_exact", "pooling": "first",
+            "dropout": 0.1, "attention_dropout": 0.1, "epsilon": 1e-12,
+        },
+        data={"vocab_size": 30522, "num_classes": 2},
+    )  # fmt: skip
+
+
+_VIT = "Dosovitskiy et al. 2020, arXiv:2010.11929; small sizes: Touvron et al. 2020, arXiv:2012.12877"
+
+
+def _vit(name: str, num_layers: int, num_heads: int, hidden_dim: int, parameters: int, **other: Any) -> Preset:
+    return Preset(
+        name,
+        TransformerConfig,
+        other.pop("source", _VIT),
+        parameters,
+        fields={
+            "architecture": "encoder", "num_layers": num_layers, "num_heads": num_heads, "hidden_dim": hidden_dim,
+            "patch_size": 16, "activation": "gelu_exact", "pooling": "first", "epsilon": 1e-6, **other,
+        },
+        data={"input_shape": (224, 224, 3), "num_classes": 1000},
+    )  # fmt: skip
+
+
+def _vaswani(
+    name: str, num_layers: int, num_heads: int, hidden_dim: int, dropout: float, parameters: int, source: str
+) -> Preset:
+    return Preset(
+        name,
+        TransformerConfig,
+        source,
+        parameters,
+        fields={
+            "architecture": "encoder-decoder", "num_layers": num_layers, "num_heads": num_heads,
+            "hidden_dim": hidden_dim, "sequence_length": 512, "norm_first": False, "activation": "relu",
+            "positions": "sinusoidal", "scale_embeddings": True, "dropout": dropout,
+        },
+        data={"vocab_size": 37000},
+    )  # fmt: skip
+
+
+_VASWANI = "Vaswani et al. 2017, arXiv:1706.03762, table 3"
+_SMALLER = "smaller than any in Vaswani et al. 2017, for trying things out"
+
+TRANSFORMER_PRESETS = (
+    _gpt("gpt-nano", 3, 3, 48, 2_546_400, _MINGPT),
+    _gpt("gpt-micro", 4, 4, 128, 7_357_312, _MINGPT),
+    _gpt("gpt-mini", 6, 6, 192, 12_515_520, _MINGPT),
+    _gpt("gpt2", 12, 12, 768, 124_439_808, _GPT2),
+    _gpt("gpt2-medium", 24, 16, 1024, 354_823_168, _GPT2),
+    _gpt("gpt2-large", 36, 20, 1280, 774_030_080, _GPT2),
+    _gpt("gpt2-xl", 48, 25, 1600, 1_557_611_200, _GPT2),
+    _bert("bert-tiny", 2, 2, 128, 4_385_922),
+    _bert("bert-mini", 4, 4, 256, 11_170_562),
+    _bert("bert-small", 4, 8, 512, 28_763_650),
+    _bert("bert-medium", 8, 8, 512, 41_373_186),
+    _bert("bert-base", 12, 12, 768, 109_482_242),
+    _vit(
+        "vit-nano", 4, 4, 64, 469_032, patch_size=4, source="smaller than any in a paper, for images of 24 to 64 pixels"
+    ),
+    _vit("vit-tiny", 12, 3, 192, 5_717_416),
+    _vit("vit-small", 12, 6, 384, 22_050_664),
+    _vit("vit-base", 12, 12, 768, 86_567_656),
+    _vaswani("transformer-tiny", 2, 4, 128, 0.1, 5_661_696, _SMALLER),
+    _vaswani("transformer-small", 4, 4, 256, 0.1, 16_844_800, _SMALLER),
+    _vaswani("transformer-base", 6, 8, 512, 0.1, 63_082_496, _VASWANI),
+    _vaswani("transformer-big", 6, 16, 1024, 0.3, 214_245_376, _VASWANI),
+)

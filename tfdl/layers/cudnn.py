@@ -1,0 +1,71 @@
+"""Recurrent kernels of NVIDIA's cuDNN, where there is a GPU.
+
+Layers keep their weights in one layout, whichever kernel runs: what a GPU trained runs on a CPU. Nothing here has been
+run on a GPU yet; how weights are packed is tested against Keras's own packing.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import tensorflow as tf
+
+_portable: ContextVar[bool] = ContextVar("portable", default=False)
+
+
+@contextmanager
+def portable_kernels() -> Iterator[None]:
+    """Within the block, layers trace kernels that every device has: for graphs that leave this machine."""
+    token = _portable.set(True)
+    try:
+        yield
+    finally:
+        _portable.reset(token)
+
+
+def is_usable(mask: Any) -> bool:
+    """Whether a layer that is traced now may use cuDNN: a GPU is there, no recurrent mask, no portable graph wanted."""
+    return mask is None and not _portable.get() and bool(tf.config.list_logical_devices("GPU"))
+
+
+def cudnn_lstm(inputs: Any, kernel: Any, recurrent_kernel: Any, bias: Any, h0: Any, c0: Any) -> tuple[Any, Any, Any]:
+    """As ``lstm_loop`` on inputs ``(T, B, D)`` that are not projected yet."""
+    weights = [*tf.split(kernel, 4, axis=1), *tf.split(recurrent_kernel, 4, axis=1)]  # cuDNN's order is i, f, g, o, too
+    biases = tf.split(tf.concat([tf.zeros_like(bias), bias], 0), 8)  # it has one bias for each product
+    outputs, h, c, *_ = tf.raw_ops.CudnnRNN(
+        input=inputs,
+        input_h=h0[tf.newaxis],
+        input_c=c0[tf.newaxis],
+        params=packed(weights, biases),
+        rnn_mode="lstm",
+        is_training=True,
+    )
+    return outputs, h[0], c[0]
+
+
+def cudnn_gru(inputs: Any, kernel: Any, recurrent_kernel: Any, bias: Any, recurrent_bias: Any, h0: Any) -> Any:
+    """As ``gru_loop`` on inputs ``(T, B, D)`` that are not projected yet."""
+    weights = [*_r_before_z(tf.split(kernel, 3, axis=1)), *_r_before_z(tf.split(recurrent_kernel, 3, axis=1))]
+    biases = [*_r_before_z(tf.split(bias, 3)), *_r_before_z(tf.split(recurrent_bias, 3))]
+    outputs, h, *_ = tf.raw_ops.CudnnRNN(
+        input=inputs,
+        input_h=h0[tf.newaxis],
+        input_c=tf.zeros([], inputs.dtype),
+        params=packed(weights, biases),
+        rnn_mode="gru",
+        is_training=True,
+    )
+    return outputs, h[0]
+
+
+def packed(weights: Sequence[Any], biases: Sequence[Any]) -> Any:
+    """cuDNN's one vector of parameters: every kernel transposed and flat, then every bias."""
+    flat = [tf.reshape(tf.transpose(weight), [-1]) for weight in weights]
+    return tf.concat([*flat, *biases], 0)
+
+
+def _r_before_z(gates: Sequence[Any]) -> list[Any]:
+    """cuDNN has the reset gate first, Keras the update gate."""
+    z, r, h = gates
+    return [r, z, h]

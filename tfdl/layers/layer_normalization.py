@@ -1,0 +1,119 @@
+r"""Layer normalization in few kernels, and the arithmetic that it shares with RMS normalization."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="tfdl")
+class LayerNormalization(keras.layers.Layer):
+    r"""Normalizes each vector along the last axis (Ba, Kiros and Hinton, 2016, https://arxiv.org/abs/1607.06450).
+
+    $$y = \gamma\, \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta$$
+
+    with $\mu$ and $\sigma^2$ the mean and variance of the $D$ values of each vector. Same weights and names as
+    ``keras.layers.LayerNormalization`` on the last axis, with a gradient written out: Keras's, which TensorFlow
+    differentiates kernel by kernel, takes about twice as long on a CPU without XLA.
+
+    Args:
+        epsilon: added to the variance.
+        center: whether to learn and add ``beta``.
+        scale: whether to learn and multiply by ``gamma``.
+
+    Call arguments:
+        inputs: ``(..., D)``, of at least two axes. The moments of 16-bit inputs are computed in float32.
+
+    Returns:
+        A tensor of the shape of ``inputs``, in the layer's compute dtype.
+    """
+
+    def __init__(self, epsilon: float = 1e-3, center: bool = True, scale: bool = True, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.epsilon, self.center, self.scale = float(epsilon), center, scale
+        self.gamma: Any = None
+        self.beta: Any = None
+        self.supports_masking = True
+        self.autocast = False  # float32 inputs of a 16-bit layer are normalized as they come
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        dim = last_dim(self, input_shape)
+        if self.scale:
+            self.gamma = self.add_weight(shape=(dim,), name="gamma", initializer="ones", autocast=False)
+        if self.center:
+            self.beta = self.add_weight(shape=(dim,), name="beta", initializer="zeros", autocast=False)
+
+    def call(self, inputs: Any) -> Any:
+        outputs = normalized(inputs, self.gamma, self.epsilon, center=True)
+        if self.beta is not None:
+            outputs = tf.nn.bias_add(outputs, tf.cast(self.beta, outputs.dtype))
+        return tf.cast(outputs, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"epsilon": self.epsilon, "center": self.center, "scale": self.scale}
+        return {**super().get_config(), **own}
+
+
+def last_dim(layer: keras.layers.Layer, input_shape: tuple[int | None, ...]) -> int:
+    """The width of the vectors to normalize.
+
+    Raises:
+        ValueError: it is not known, or there is no other axis.
+    """
+    dim = input_shape[-1] if len(input_shape) > 1 else None
+    if dim is None:
+        raise ValueError(
+            f"{type(layer).__name__} got inputs of shape {tuple(input_shape)}, expected (..., D) with a known D"
+        )
+    return dim
+
+
+def normalized(inputs: Any, gamma: Any, epsilon: float, *, center: bool) -> Any:
+    r"""Vectors along the last axis, brought to a mean square of one, times ``gamma``.
+
+    $$y = \gamma\, \hat x \qquad \hat x = d / r \qquad r = \sqrt{\overline{d^2} + \epsilon}$$
+
+    with $d = x - \bar x$ or, without ``center``, $d = x$. With $w = \gamma\, \partial L / \partial y$ the gradient is
+
+    $$\frac{\partial L}{\partial x} = \left(w - \bar w - \hat x\, \overline{w \hat x}\right) / r$$
+
+    without $\bar w$ where $d = x$.
+
+    Args:
+        inputs: ``(..., D)``.
+        gamma: ``(D,)``, or None for ones.
+        epsilon: $\epsilon$.
+        center: whether the mean is taken off first.
+
+    Returns:
+        A tensor of the shape of ``inputs``, in float32 at least.
+    """
+    inputs = tf.convert_to_tensor(inputs)
+    wide = tf.float64 if inputs.dtype == tf.float64 else tf.float32
+    gamma = tf.ones(inputs.shape[-1:], wide) if gamma is None else tf.cast(gamma, wide)
+
+    @tf.custom_gradient
+    def run(x: Any, gamma: Any) -> Any:
+        deviation = x - _mean(x) if center else x
+        inverse = tf.math.rsqrt(_mean(tf.square(deviation)) + epsilon)  # (..., 1)
+        unit = deviation * inverse
+
+        def backward(upstream: Any) -> Any:
+            by_unit = upstream * unit
+            weighted = upstream * gamma
+            through = weighted - unit * _mean(by_unit * gamma)
+            if center:
+                through -= _mean(weighted)
+            # The bias's kernel sums columns in half the time of a general sum.
+            return through * inverse, tf.raw_ops.BiasAddGrad(out_backprop=by_unit)
+
+        return unit * gamma, backward
+
+    return run(tf.cast(inputs, wide), gamma)
+
+
+def _mean(values: Any) -> Any:
+    return tf.reduce_mean(values, -1, keepdims=True)

@@ -1,0 +1,24 @@
+r"""The plain recurrent network."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfdl.layers.recurrent import Recurrent, State
+from tfdl.layers.recurrent_loops import simple_loop
+
+
+@keras.saving.register_keras_serializable(package="tfdl")
+class SimpleRNN(Recurrent):
+    __doc__ = r"""The plain recurrent network (Elman, 1990).
+
+    $$h_t = \tanh(x_t W + h_{t-1} R + b)$$
+    """ + (Recurrent.__doc__ or "").partition("\n")[2]
+
+    gates = 1
+
+    def run(self, inputs: Any, state: State, mask: Any) -> tuple[Any, State]:
+        projected = self._projected(inputs, tf.convert_to_tensor(self.bias))
+        outputs, h = simple_loop(projected, tf.convert_to_tensor(self.recurrent_kernel), state[0], mask)
+        return outputs, (h,)
