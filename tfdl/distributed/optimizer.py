@@ -58,13 +58,14 @@ def is_distributed(optimizer: Any) -> bool:
 def undo(optimizer: Any) -> Any:
     """The optimizer as it was before ``DistributedOptimizer``; the same object."""
     if is_distributed(optimizer):
-        optimizer.__class__ = type(optimizer).__mro__[2]
+        optimizer.__class__ = type(optimizer)._plain_class
     return optimizer
 
 
 class _Reducing:
     """Mixed in front of an optimizer's class."""
 
+    _plain_class: type
     _compression: Compression
     _sparse_as_dense: bool
 
@@ -105,7 +106,8 @@ def _subclass(cls: type) -> type:
     """The class with the reduction mixed in, under its own name: it is saved, and read back, as what it was."""
     scaling = issubclass(cls, keras.optimizers.LossScaleOptimizer)
     mixin = _ReducesBeforeScaling if scaling else _ReducesBeforeClipping
-    return type(cls.__name__, (mixin, cls), {"__module__": cls.__module__, "__doc__": cls.__doc__})
+    own = {"__module__": cls.__module__, "__doc__": cls.__doc__, "_plain_class": cls}
+    return type(cls.__name__, (mixin, cls), own)
 
 
 def _gathered(gradient: tf.IndexedSlices, world: Any) -> tf.IndexedSlices:

@@ -1,0 +1,52 @@
+"""Somebody's plain Keras script under horovodrun: what tfdl's lines make of it, and what they find wrong."""
+
+import pytest
+
+from tests.distributed.launching import Finished, launch, program
+
+pytestmark = [pytest.mark.distributed, pytest.mark.slow]
+
+
+def run(case: str) -> tuple[Finished, dict[str, list[str]]]:
+    job = launch(2, *program("keras_script"), case)
+    rows = [line.split() for line in job.lines_of(0)]
+    return job, {row[0]: row[1:] for row in rows if row}
+
+
+def test_ranks_train_one_model_and_see_one_set_of_metrics() -> None:
+    job, found = run("plain")
+    assert job.code == 0, job.output
+    assert found["weights"] == found["metrics"] == ["equal"]
+    reported, counted = map(float, found["accuracy"])
+    assert reported == pytest.approx(counted, abs=1e-6)  # 10 and 11 samples: no mean of two means
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("unwrapped", "2 ranks train with a plain Adam, which would leave every rank a model of its own; compile with"),
+        ("uneven", "the ranks have different numbers of steps in an epoch (rank 0 has 6, rank 1 has 4)"),
+        ("drift", "at step 5, rank 1 differs from rank 0 in "),
+    ],
+)
+def test_what_would_go_wrong_is_an_error(case: str, message: str) -> None:
+    job, _ = run(case)
+    assert job.code != 0
+    assert message in job.output
+    if case == "drift":
+        assert "bias" in job.output.split(message)[1].splitlines()[0]
+
+
+def test_the_same_drift_goes_unseen_without_the_check() -> None:
+    """The control of the test above."""
+    job, found = run("unchecked")
+    assert job.code == 0, job.output
+    assert found["weights"] == ["different"]
+
+
+def test_an_overflow_on_one_rank_is_everyone_s() -> None:
+    """Keras puts its loss-scaling optimizer outside of ours; a rank that skipped alone would hang the other."""
+    job, found = run("float16")
+    assert job.code == 0, job.output
+    assert found["weights"] == ["equal"]
+    assert float(found["scale"][0]) < 2**15
