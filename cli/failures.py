@@ -61,8 +61,15 @@ def _line(error: BaseException) -> str:
         return f"error: cannot use{where}: {error.strerror}{advice}"
     if type(error).__name__ == "ResourceExhaustedError":
         return "error: out of memory; lower --batch-size or --image-size"
-    first = (str(error).strip().splitlines() or [""])[0]
-    return f"internal error: {type(error).__name__}: {first}; run again with --debug for the traceback"
+    return f"internal error: {type(error).__name__}: {_cause(str(error))}; run again with --debug for the traceback"
+
+
+def _cause(text: str) -> str:
+    """The line that tells most: the first, or in a graph's error the last before the node's name."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()] or [""]
+    if lines[0].startswith("Graph execution error"):
+        lines = [line for line in reversed(lines) if not line.startswith(("[[", "File "))]
+    return lines[0]
 
 
 def launched_rank() -> int | None:

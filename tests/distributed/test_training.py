@@ -117,3 +117,19 @@ def test_a_global_batch_gives_one_model_on_one_rank_and_on_two(tmp_path: Path, b
         assert two[path] == pytest.approx(value, rel=1e-2, abs=1e-3), path
     losses = [summary(tmp_path / run)["validation"]["loss"] for run in ("np1", "np2")]
     assert losses[1] == pytest.approx(losses[0], rel=1e-2)
+
+
+def test_what_a_step_may_be_made_of_works_over_ranks(tmp_path: Path) -> None:
+    """Pieces with synchronized statistics, a short last batch, a schedule, averaged weights, 16 bits, a scaled rate."""
+    options = ("--accumulation-steps", "3", "--batch-size", "16", "--schedule", "cosine", "--warmup-steps", "5")
+    fields = ("optimizer.ema_momentum=0.9", "optimizer.scale_learning_rate=linear")
+    job = train(
+        tmp_path / "run", *options, "--precision", "mixed_float16", "--epochs", "2",
+        *(word for field in fields for word in ("--set", field)),
+    )  # fmt: skip
+    assert job.code == 0, job.output
+    assert "learning rate 0.001 x 2 (2 ranks) = 0.002" in job.output
+    found = summary(tmp_path / "run")
+    assert (found["batch_size"], found["global_batch_size"], found["steps"]) == (16, 96, 30)
+    alone = launch(1, "tfdl", "evaluate", str(tmp_path / "run"), "--json")
+    assert json.loads(alone.lines_of(0)[-1]) == found["test"]

@@ -154,5 +154,7 @@ def test_it_saves_and_loads_as_a_keras_file(kind, tmp_path):
 @BOTH
 @pytest.mark.parametrize("shape", [(None, None), (4,)])
 def test_inputs_that_do_not_fit(kind, shape):
-    with pytest.raises(ValueError, match=rf"{kind.__name__} got inputs of shape .*, expected \(..., D\) with a known D"):
+    with pytest.raises(
+        ValueError, match=rf"{kind.__name__} got inputs of shape .*, expected \(..., D\) with a known D"
+    ):
         kind().build(shape)

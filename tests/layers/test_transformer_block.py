@@ -7,8 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfdl.layers import CrossAttention, FeedForward, LayerNormalization, RMSNormalization, SelfAttention
-from tfdl.layers import TransformerBlock
+from tfdl.layers import (
+    CrossAttention,
+    FeedForward,
+    LayerNormalization,
+    RMSNormalization,
+    SelfAttention,
+    TransformerBlock,
+)
 
 B, T, S, D = 2, 6, 4, 12
 

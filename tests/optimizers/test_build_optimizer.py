@@ -33,7 +33,9 @@ def test_a_configuration_is_taken_too(config, kind):
 
 
 def test_an_unknown_optimizer():
-    with pytest.raises(UserError, match=r"unknown optimizer 'sdg', expected one of adam, adamw, sgd\. Did you mean 'sgd'\?"):
+    with pytest.raises(
+        UserError, match=r"unknown optimizer 'sdg', expected one of adam, adamw, sgd\. Did you mean 'sgd'\?"
+    ):
         tfdl.build_optimizer("sdg")
 
 

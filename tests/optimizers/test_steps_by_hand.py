@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfdl.optimizers import SGD, Adam
+from tfdl.optimizers import SGD, Adam, AdamW
 
 
 def walk(optimizer, gradients, start=1.0):
@@ -32,6 +32,29 @@ def test_adam_keeps_the_largest_moment_with_amsgrad():
     # g = 2 as above; g = 0: m = 1/2, v = 3/4, but the step divides by the root of the largest v, which is 1.
     places = walk(Adam(1.0, beta_1=0.5, beta_2=0.75, epsilon=0.5, amsgrad=True), [2.0, 0.0])
     assert places == pytest.approx([1 - 2 / 3, 1 - 2 / 3 - math.sqrt(7) / 9], rel=1e-12)
+
+
+def test_adamw():
+    # As test_adam, but at eta = 1 and lambda = 1/4 every step starts from 3/4 of where it is.
+    places = walk(AdamW(1.0, weight_decay=0.25, beta_1=0.5, beta_2=0.75, epsilon=0.5), [2.0, 1.0])
+    first = 3 / 4 - 2 / 3
+    assert places == pytest.approx([first, 3 / 4 * first - 2 * math.sqrt(7) / 9], rel=1e-12)
+
+
+def test_adamw_s_decay_is_no_part_of_the_moments():
+    optimizer = AdamW(0.5, weight_decay=0.5)
+    assert walk(optimizer, [0.0, 0.0], start=16.0) == [12.0, 9.0]
+    assert [float(np.asarray(moment)[0]) for moment in optimizer.variables[2:]] == [0.0, 0.0]
+
+
+def test_adamw_s_decay_follows_the_schedule():
+    rates = keras.optimizers.schedules.PiecewiseConstantDecay([0], [0.5, 0.25])
+    assert walk(AdamW(rates, weight_decay=0.5), [0.0, 0.0], start=16.0) == [12.0, 10.5]
+
+
+def test_adamw_needs_a_decay():
+    with pytest.raises(ValueError, match="AdamW weight_decay=None, expected a number; for none at all use Adam"):
+        AdamW(weight_decay=None)
 
 
 def test_adam_in_float64_takes_its_numbers_in_float64():

@@ -143,7 +143,7 @@ class TransformerBlock(keras.layers.Layer):
         plain = "normalization norm_first epsilon use_bias dropout"
         return {
             **super().get_config(),
-            **{name: keras.saving.serialize_keras_object(getattr(self, name)) for name in _SUBLAYERS},
+            **{name: _unbuilt(getattr(self, name)) for name in _SUBLAYERS},
             **{name: getattr(self, name) for name in plain.split()},
         }
 
@@ -164,6 +164,12 @@ class TransformerBlock(keras.layers.Layer):
 
 
 _SUBLAYERS = ("attention", "feed_forward", "cross_attention")
+
+
+def _unbuilt(layer: Any) -> Any:
+    """The layer's serialized form, without the shapes it was built for: the block builds it, under the block's name."""
+    serialized = keras.saving.serialize_keras_object(layer)
+    return serialized and {key: value for key, value in serialized.items() if key != "build_config"}
 
 
 def build_normalization(kind: str, *, epsilon: float, center: bool = True, **kwargs: Any) -> keras.layers.Layer:

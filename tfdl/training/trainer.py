@@ -102,6 +102,8 @@ class Trainer:
         sums = tf.zeros_like(self._sums)
         untouched: set[int] = set()  # filled while the loop is traced
         for piece in tf.range(self.accumulation_steps):
+            # One after the other: synchronized statistics of two pieces at once would be taken for each other's.
+            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
             rows = {name: value[cuts[piece] : cuts[piece + 1]] for name, value in batch.items()}
             gradients, more = self._forward_backward(rows)
             untouched.update(place for place, gradient in enumerate(gradients) if gradient is None)

@@ -1,0 +1,138 @@
+"""The time loops of recurrent layers side by side: ours, Keras's, TensorFlow's fused kernel, and PyTorch's.
+
+Forward and backward of one layer, in milliseconds, interleaved in one process; medians, and their ratio to Keras's.
+`--torch` adds PyTorch, whose threads then compete with TensorFlow's.
+
+    python benchmarks/recurrent_kernels.py --units 200 --rounds 30
+"""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.table import Table
+
+from tfdl.layers import GRU, LSTM, SimpleRNN
+
+KINDS = {"lstm": (LSTM, "LSTM"), "gru": (GRU, "GRU"), "simple": (SimpleRNN, "SimpleRNN")}
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cell", choices=KINDS, default="lstm")
+    parser.add_argument("--units", type=int, default=200)
+    parser.add_argument("--batch-size", type=int, default=20)
+    parser.add_argument("--length", type=int, default=35)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--torch", action="store_true", help="PyTorch, too")
+    arguments = parser.parse_args()
+    inputs = np.random.default_rng(0).normal(size=(arguments.batch_size, arguments.length, arguments.units))
+    steps = candidates(arguments.cell, arguments.units, inputs.astype("float32"))
+    if arguments.torch:
+        steps["torch"] = torch_step(arguments.cell, arguments.units, inputs.astype("float32"))
+    for step in steps.values():
+        step()
+        step()
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(arguments.rounds):
+        for name, step in steps.items():
+            begin = time.perf_counter()
+            step()
+            seconds[name].append(time.perf_counter() - begin)
+    show(seconds, f"{arguments.cell}, {arguments.units} units, batch {arguments.batch_size} x {arguments.length} steps")
+
+
+def candidates(cell: str, units: int, inputs: np.ndarray) -> dict[str, Callable[[], Any]]:
+    """Name -> one forward and backward pass."""
+    own, name = KINDS[cell]
+    ours, theirs = own(units), getattr(keras.layers, name)(units, return_sequences=True)
+    found = {
+        "keras": tensorflow_step(theirs, inputs),
+        "tfdl": tensorflow_step(lambda x: ours(x)[0], inputs, ours),
+        "keras, XLA": tensorflow_step(theirs, inputs, jit=True),
+        "tfdl, XLA": tensorflow_step(lambda x: ours(x)[0], inputs, ours, jit=True),
+    }
+    if cell == "lstm":
+        found["BlockLSTMV2"] = tensorflow_step(block_lstm(ours), inputs, ours)
+    return found
+
+
+def tensorflow_step(layer: Any, inputs: np.ndarray, owner: Any = None, jit: bool = False) -> Callable[[], Any]:
+    """A compiled step of a layer."""
+    x = tf.constant(inputs)
+    layer(x)
+    variables = [variable.value for variable in (owner or layer).trainable_variables]
+
+    @tf.function(jit_compile=jit)
+    def step(x: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = layer(x)
+        return tape.gradient(outputs, [x, *variables], output_gradients=x)
+
+    return lambda: [gradient.numpy() for gradient in step(x)[:1]]
+
+
+def block_lstm(layer: LSTM) -> Callable[[Any], Any]:
+    """TensorFlow's fused kernel with the layer's weights; its gate order is Keras's."""
+
+    def run(x: Any) -> Any:
+        zeros = tf.zeros([x.shape[0], layer.units])
+        peephole = tf.zeros([layer.units])
+        *_, outputs = tf.raw_ops.BlockLSTMV2(
+            seq_len_max=tf.constant(x.shape[1], tf.int64),
+            x=tf.transpose(x, [1, 0, 2]),
+            cs_prev=zeros,
+            h_prev=zeros,
+            w=tf.concat([layer.kernel, layer.recurrent_kernel], 0),
+            wci=peephole,
+            wcf=peephole,
+            wco=peephole,
+            b=tf.convert_to_tensor(layer.bias),
+            use_peephole=False,
+        )
+        return tf.transpose(outputs, [1, 0, 2])
+
+    return run
+
+
+def torch_step(cell: str, units: int, inputs: np.ndarray) -> Callable[[], Any]:
+    """PyTorch's layer of the same sizes."""
+    import torch
+
+    layer = getattr(torch.nn, {"lstm": "LSTM", "gru": "GRU", "simple": "RNN"}[cell])(units, units, batch_first=True)
+    x = torch.tensor(inputs, requires_grad=True)
+    upstream = torch.tensor(inputs)
+
+    def step() -> None:
+        outputs, _ = layer(x)
+        outputs.backward(upstream)
+        x.grad = None
+        layer.zero_grad()
+
+    return step
+
+
+def show(seconds: dict[str, list[float]], title: str) -> None:
+    """A table of medians."""
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    table = Table("kernel", "ms", "quartiles", "to keras", title=title, title_justify="left")
+    for name, times in seconds.items():
+        low, _, high = statistics.quantiles(times, n=4)
+        row = f"{medians[name] * 1e3:.2f}", f"{low * 1e3:.2f} to {high * 1e3:.2f}"
+        table.add_row(name, *row, f"{medians[name] / medians['keras']:.2f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
