@@ -17,7 +17,7 @@ class AdamW(Adam):
 
     so that every weight shrinks at the same rate, whatever its gradients were. A drop-in for
     ``keras.optimizers.AdamW``, with its arguments and defaults. It decays every variable but those that
-    ``exclude_from_weight_decay`` was told of before it was built; ``tfdl train`` names biases and normalizations' gains.
+    ``exclude_from_weight_decay`` was told of before it was built; ``tfdl train`` names biases and gains.
 
     Args:
         learning_rate: $\eta$, a number or a ``keras.optimizers.schedules.LearningRateSchedule``.
