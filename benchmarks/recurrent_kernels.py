@@ -1,13 +1,21 @@
-"""The time loops of recurrent layers side by side: ours, Keras's, TensorFlow's fused kernel, and PyTorch's.
+"""The time loops of recurrent layers side by side: ours, Keras's, what TensorFlow derives or has fused, and PyTorch's.
 
-Forward and backward of one layer, in milliseconds, interleaved in one process; medians, and their ratio to Keras's.
-`--torch` adds PyTorch, whose threads then compete with TensorFlow's.
+Forward and backward of one layer. In every round each kernel runs once, in a new order, so whatever else the machine
+does falls on all alike; the ratio is the median over the rounds of a kernel's time by Keras's in the same round.
 
-    python benchmarks/recurrent_kernels.py --units 200 --rounds 30
+- *derived*: a `tf.while_loop` over inputs projected in one product, as ours, with TensorFlow's own gradient;
+- *unrolled*: the same without a loop: a graph that grows with the steps, and that XLA compiles for twenty seconds;
+- *BlockLSTMV2*: the fused kernel, which projects its inputs step by step. `GRUBlockCell` is not among them: it resets
+  the state before the recurrent product, Keras, PyTorch and cuDNN after it.
+
+`--torch` adds PyTorch. On few cores its threads and TensorFlow's wait for each other, and both come out slower.
+
+    python benchmarks/recurrent_kernels.py --cell lstm --units 200 --rounds 30
 """
 
 import argparse
 import os
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -44,10 +52,12 @@ def main() -> None:
         step()
         step()
     seconds: dict[str, list[float]] = {name: [] for name in steps}
+    names = list(steps)
     for _ in range(arguments.rounds):
-        for name, step in steps.items():
+        random.shuffle(names)
+        for name in names:
             begin = time.perf_counter()
-            step()
+            steps[name]()
             seconds[name].append(time.perf_counter() - begin)
     show(seconds, f"{arguments.cell}, {arguments.units} units, batch {arguments.batch_size} x {arguments.length} steps")
 
@@ -63,6 +73,9 @@ def candidates(cell: str, units: int, inputs: np.ndarray) -> dict[str, Callable[
         "tfdl, XLA": tensorflow_step(lambda x: ours(x)[0], inputs, ours, jit=True),
     }
     if cell == "lstm":
+        found["derived"] = tensorflow_step(derived_lstm(ours, unrolled=False), inputs, ours)
+        found["derived, XLA"] = tensorflow_step(derived_lstm(ours, unrolled=False), inputs, ours, jit=True)
+        found["unrolled"] = tensorflow_step(derived_lstm(ours, unrolled=True), inputs, ours)
         found["BlockLSTMV2"] = tensorflow_step(block_lstm(ours), inputs, ours)
     return found
 
@@ -81,6 +94,40 @@ def tensorflow_step(layer: Any, inputs: np.ndarray, owner: Any = None, jit: bool
         return tape.gradient(outputs, [x, *variables], output_gradients=x)
 
     return lambda: [gradient.numpy() for gradient in step(x)[:1]]
+
+
+def derived_lstm(layer: LSTM, unrolled: bool) -> Callable[[Any], Any]:
+    """The layer's steps with the gradient left to TensorFlow."""
+
+    def run(x: Any) -> Any:
+        batch, length, width = x.shape
+        kernel = tf.convert_to_tensor(layer.recurrent_kernel)
+        flat = tf.reshape(tf.transpose(x, [1, 0, 2]), [-1, width])  # (T B, D)
+        projected = tf.reshape(flat @ tf.convert_to_tensor(layer.kernel) + layer.bias, [length, batch, -1])
+
+        def step(z: Any, h: Any, c: Any) -> tuple[Any, Any]:
+            i, f, g, o = tf.split(z + h @ kernel, 4, axis=-1)
+            c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+            return tf.sigmoid(o) * tf.tanh(c), c
+
+        h = c = tf.zeros([batch, layer.units])
+        if unrolled:
+            outputs = []
+            for z in tf.unstack(projected):
+                h, c = step(z, h, c)
+                outputs.append(h)
+            return tf.stack(outputs, axis=1)
+
+        def body(t: Any, h: Any, c: Any, outputs: Any) -> tuple[Any, ...]:
+            h, c = step(projected[t], h, c)
+            return t + 1, h, c, outputs.write(t, h)
+
+        outputs = tf.TensorArray(x.dtype, length, element_shape=(batch, layer.units))
+        begin = (0, h, c, outputs)
+        *_, outputs = tf.while_loop(lambda t, *_: t < length, body, begin, maximum_iterations=length)
+        return tf.transpose(outputs.stack(), [1, 0, 2])
+
+    return run
 
 
 def block_lstm(layer: LSTM) -> Callable[[Any], Any]:
@@ -125,12 +172,11 @@ def torch_step(cell: str, units: int, inputs: np.ndarray) -> Callable[[], Any]:
 
 def show(seconds: dict[str, list[float]], title: str) -> None:
     """A table of medians."""
-    medians = {name: statistics.median(times) for name, times in seconds.items()}
-    table = Table("kernel", "ms", "quartiles", "to keras", title=title, title_justify="left")
+    table = Table("kernel", "ms", "to keras", "quartiles", title=title, title_justify="left")
     for name, times in seconds.items():
-        low, _, high = statistics.quantiles(times, n=4)
-        row = f"{medians[name] * 1e3:.2f}", f"{low * 1e3:.2f} to {high * 1e3:.2f}"
-        table.add_row(name, *row, f"{medians[name] / medians['keras']:.2f}")
+        low, ratio, high = statistics.quantiles([a / b for a, b in zip(times, seconds["keras"], strict=True)], n=4)
+        milliseconds = statistics.median(times) * 1e3
+        table.add_row(name, f"{milliseconds:.2f}", f"{ratio:.2f}", f"{low:.2f} to {high:.2f}")
     Console().print(table)
 
 

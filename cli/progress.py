@@ -29,8 +29,9 @@ class Progress(Callback):
         self._plan = plan
         ranks = "1 rank" if plan.world_size == 1 else f"{plan.world_size} ranks"
         self._console.print(f"[bold]tfdl {__version__}[/bold]  {plan.model} on {plan.dataset}, {plan.task}")
+        times = f", {plan.accumulation_steps} times a step" if plan.accumulation_steps > 1 else ""
         self._console.print(
-            f"{plan.parameters:,} parameters, {ranks}, batch {plan.batch_size} a rank"
+            f"{plan.parameters:,} parameters, {ranks}, batch {plan.batch_size} a rank{times}"
             f" ({plan.global_batch_size} a step), {plan.steps_per_epoch} steps an epoch"
         )
         if plan.rate_note:
@@ -50,7 +51,8 @@ class Progress(Callback):
 
     def on_epoch(self, report: EpochReport) -> None:
         validation = {f"val_{name}": report.validation[name] for name in report.metrics if name in report.validation}
-        self._say(f"{self._where(report)}  {_shown(report.metrics)}  {_shown(validation)}" + self._pace(report))
+        shown = f"{self._where(report)}  {_shown(report.metrics)}  {_shown(validation)}"
+        self._say(shown + _scaling(report.loss_scale) + self._pace(report))
 
     def on_end(self, summary: dict[str, Any]) -> None:
         self.close()
@@ -110,6 +112,13 @@ class Progress(Callback):
 
 def _shown(metrics: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+
+
+def _scaling(found: dict[str, float]) -> str:
+    """What scaling cost in float16: nothing to say until a step was skipped."""
+    if not found.get("skipped_steps"):
+        return ""
+    return f"  {found['skipped_steps']} steps skipped, loss scale {found['loss_scale']:g}"
 
 
 def _duration(seconds: float) -> str:

@@ -121,7 +121,7 @@ def test_train_says_what_it_did(run, tmp_path):
     code, out, err = run("train", *TINY, "--epochs", 1, "--output", tmp_path / "run")
     assert (code, err) == (0, "")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert "1 rank, batch 128 a rank (128 over all), 12 steps an epoch" in out
+    assert "1 rank, batch 128 a rank (128 a step), 12 steps an epoch" in out
     assert f"{summary['parameters']:,} parameters" in out
     assert "epoch 1/1  loss " in out
     assert f"weights {summary['weights_sha256'][:12]}" in out

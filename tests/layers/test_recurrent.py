@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 from keras.src.backend.tensorflow.rnn import _standardize_cudnn_weights
 
-from tfdl.layers import GRU, LSTM, SimpleRNN
+from tfdl.layers import GRU, LSTM, SimpleRNN, cudnn
 from tfdl.layers.cudnn import is_usable, packed, portable_kernels
+from tfdl.layers.recurrent_loops import gru_loop, lstm_loop, simple_loop
 
 KINDS = [
     pytest.param(LSTM, keras.layers.LSTM, id="lstm"),
@@ -19,6 +20,10 @@ BATCH, LENGTH, WIDTH, UNITS = 3, 7, 5, 4
 
 def inputs(length=LENGTH, dtype="float32"):
     return tf.constant(np.random.default_rng(0).normal(size=(BATCH, length, WIDTH)), dtype)
+
+
+def bias(width):
+    return tf.constant(np.random.default_rng(5).normal(size=width))
 
 
 def randomized(layer, length=LENGTH):
@@ -168,6 +173,28 @@ def test_gradients_go_through_the_mask(own):
     np.testing.assert_allclose(theoretical, numerical, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("loop", "gates", "num_states"),
+    [
+        pytest.param(lstm_loop, 4, 2, id="lstm"),
+        pytest.param(lambda x, r, h, mask: gru_loop(x, r, bias(3 * UNITS), h, mask), 3, 1, id="gru"),
+        pytest.param(simple_loop, 1, 1, id="simple"),
+    ],
+)
+def test_kernels_have_the_right_slopes_under_a_mask(loop, gates, num_states):
+    random = np.random.default_rng(4)
+    shapes = [(4, BATCH, gates * UNITS), (UNITS, gates * UNITS), *[(BATCH, UNITS)] * num_states]
+    arguments = [tf.constant(random.normal(size=shape)) for shape in shapes]
+    mask = tf.constant(random.integers(0, 2, (BATCH, UNITS)) * 2.0)
+
+    def total(*arguments):
+        return tf.add_n([tf.reduce_sum(tf.sin(value)) for value in loop(*arguments, mask=mask)])
+
+    theoretical, numerical = tf.test.compute_gradient(total, arguments, delta=1e-5)
+    for mine, slope in zip(theoretical, numerical, strict=True):
+        np.testing.assert_allclose(mine, slope, rtol=1e-6, atol=1e-7)
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"])
 @pytest.mark.parametrize("own", [LSTM, GRU, SimpleRNN])
 def test_other_precisions(own, policy):
@@ -233,3 +260,28 @@ def test_cudnn_is_for_machines_with_a_gpu_and_graphs_that_stay(monkeypatch):
     with portable_kernels():
         assert not is_usable(None)
     assert is_usable(None)
+
+
+@pytest.mark.parametrize(("xla", "expected"), [(False, True), (True, False)])
+def test_what_xla_compiles_is_not_cudnn_s(xla, expected, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: ["a GPU"])
+    answers = []
+
+    @tf.function(jit_compile=xla)
+    def step(x):
+        inner = tf.function(lambda x: answers.append(is_usable(None)) or x)
+        answers.append(is_usable(None))
+        return inner(x)
+
+    step(tf.ones([2]))
+    assert set(answers) == {expected}
+
+
+def test_keras_s_fit_compiles_no_layer_that_cudnn_runs(monkeypatch):
+    assert randomized(LSTM(UNITS)).supports_jit
+    monkeypatch.setattr(cudnn, "is_present", lambda: True)
+    monkeypatch.setattr(cudnn, "is_usable", lambda _: False)
+    assert not randomized(LSTM(UNITS)).supports_jit
+    assert not randomized(GRU(UNITS)).supports_jit
+    assert randomized(LSTM(UNITS, recurrent_dropout=0.5)).supports_jit
+    assert randomized(SimpleRNN(UNITS)).supports_jit

@@ -1,6 +1,7 @@
 """Gradients added up over pieces of a batch: the same step as with the whole batch, one reduction, one update."""
 
 import itertools
+import threading
 
 import keras
 import numpy as np
@@ -68,6 +69,58 @@ def test_pieces_step_as_the_whole_batch(size, pieces):
     for mine, other, start in zip(cut_up.weights, whole.weights, build().weights, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-12, err_msg=mine.path)
         assert not np.array_equal(mine, start), mine.path
+
+
+@pytest.mark.parametrize("synchronized", [False, True])
+def test_stand_ins_count_in_no_batch_statistic(synchronized):
+    """Two rows in five pieces: three pieces are copies of weight 0."""
+
+    def normalized():
+        keras.utils.set_random_seed(0)
+        with tfdl.models.compute_precision("float64"):
+            return tfdl.build_model(
+                "cnn", input_shape=(8, 8, 1), num_classes=3, filters=(3,), units=5, synchronized=synchronized
+            )
+
+    (exact, _), (filled, _) = (stepped(batch(2), pieces, model=normalized()) for pieces in (2, 5))
+    for mine, other, start in zip(filled.weights, exact.weights, normalized().weights, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-12, err_msg=mine.path)
+        assert "moving" not in mine.path or not np.array_equal(mine, start), mine.path
+
+
+class Watched(keras.layers.Layer):
+    """Counts the pieces whose forward pass is done and whose backward pass is not."""
+
+    def __init__(self):
+        super().__init__()
+        self.lock, self.alive, self.most = threading.Lock(), 0, 0
+
+    def call(self, inputs):
+        @tf.custom_gradient
+        def run(inputs):
+            return self._counting(inputs, 1), lambda upstream: self._counting(upstream, -1)
+
+        return run(inputs)
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
+
+    def _counting(self, tensor, change):
+        def count(value):
+            with self.lock:
+                self.alive += change
+                self.most = max(self.most, self.alive)
+            return value
+
+        # Stateless, as other layers are: stateful operations keep to their order by themselves.
+        return tf.ensure_shape(tf.numpy_function(count, [tensor], tensor.dtype, stateful=False), tensor.shape)
+
+
+def test_one_piece_at_a_time_is_in_memory():
+    inputs, watched = keras.Input((8, 8, 1)), Watched()
+    hidden = watched(keras.layers.Dense(4)(keras.layers.Flatten()(inputs)))
+    stepped(batch(24), 12, model=keras.Model(inputs, keras.layers.Dense(3)(hidden)))
+    assert (watched.most, watched.alive) == (1, 0)
 
 
 @pytest.fixture

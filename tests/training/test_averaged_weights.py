@@ -41,6 +41,19 @@ def test_the_average_by_hand():
     np.testing.assert_allclose(variables[0], start, rtol=1e-6)
 
 
+def test_before_the_first_step_there_is_no_average():
+    """A run in float16 may skip all steps of its first epoch."""
+    model = tfdl.build_model("cnn", input_shape=(8, 8, 1), num_classes=3, filters=(3,), units=5)
+    optimizer = tfdl.build_optimizer("sgd", ema_momentum=0.75)
+    optimizer.build(model.trainable_variables)
+    start = model.get_weights()
+    with averaged_weights(optimizer):
+        served = model.get_weights()
+    for before, within, after in zip(start, served, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(within, before)
+        np.testing.assert_array_equal(after, before)
+
+
 def test_results_are_those_of_the_average(averaged, trained_run):
     assert sha(averaged) != sha(trained_run)
     assert averaged.read_summary()["test"] != trained_run.read_summary()["test"]

@@ -23,11 +23,11 @@ def batch(size=9):
     return {"image": images, "label": random.integers(0, 3, size).astype(np.int32)}
 
 
-def build():
+def build(batch_normalization=False):
     """Without synchronized statistics, which would carry one rank's infinity to the others before the reduction."""
     keras.utils.set_random_seed(0)
     shape = {"input_shape": (8, 8, 1), "num_classes": 3}
-    return tfdl.build_model("cnn", **shape, filters=(3,), units=5, batch_normalization=False)
+    return tfdl.build_model("cnn", **shape, filters=(3,), units=5, batch_normalization=batch_normalization)
 
 
 def trained(scale, steps=1, data=None, world=None, kind=Trainer, model=None, task=TASK):
@@ -52,6 +52,16 @@ def test_good_steps_double_the_scale_and_a_bad_one_halves_it():
     assert int(scale.skipped_steps) == 1
 
 
+def test_the_scale_does_not_grow_past_its_largest():
+    """Infinity halved is infinity: no step would ever be finite again."""
+    scale = DynamicLossScale(2.0**22, growth_steps=1)
+    for _ in range(200):
+        scale.update(tf.constant(True))
+    assert float(scale.scale) == 2**24
+    scale.update(tf.constant(False))
+    assert float(scale.scale) == 2**23
+
+
 def test_a_power_of_two_changes_no_bit():
     plain, scaled = trained(None, steps=4), trained(DynamicLossScale(1024.0), steps=4)
     for mine, other in zip(scaled.model.weights, plain.model.weights, strict=True):
@@ -69,6 +79,56 @@ def test_an_overflow_is_skipped_and_the_next_step_is_not():
     trainer.run(iter(tf.data.Dataset.from_tensors(batch())), 1)
     assert int(trainer.optimizer.iterations) == 1
     assert int(scale.skipped_steps) == 1
+
+
+def test_a_skipped_step_leaves_batch_statistics_alone():
+    start, good = build(batch_normalization=True), build(batch_normalization=True)
+    trained(DynamicLossScale(1024.0), model=good)
+    skipped = trained(DynamicLossScale(3e38), model=build(batch_normalization=True))
+    assert int(skipped.loss_scale.skipped_steps) == 1
+    for mine, other, before in zip(skipped.model.weights, good.weights, start.weights, strict=True):
+        np.testing.assert_array_equal(mine, before, err_msg=mine.path)
+        if "moving" in other.path:  # the control: any other step moves them
+            assert not np.array_equal(other, before), other.path
+
+
+class Overflowing(ImageClassification):
+    """The first forward pass has losses that are no numbers, as one whose activations overflow in float16."""
+
+    def __init__(self):
+        super().__init__((8, 8, 1), ("a", "b", "c"), resized=False)
+        self.passes = tf.Variable(0)
+
+    def losses(self, batch, logits):
+        losses, weights = super().losses(batch, logits)
+        return losses * tf.where(tf.equal(self.passes.assign_add(1), 1), np.nan, 1.0), weights
+
+
+def test_a_forward_pass_that_overflows_counts_in_no_metric():
+    trainer = trained(DynamicLossScale(1024.0), steps=3, task=Overflowing())
+    loss, _, weight = trainer.take_sums()
+    assert (int(trainer.loss_scale.skipped_steps), int(trainer.optimizer.iterations), weight) == (1, 2, 2 * 9)
+    assert loss == pytest.approx(trained(None, steps=2).take_sums()[0], rel=1e-6)
+
+
+def test_one_of_them_ends_no_run_in_float16(tiny, tmp_path, monkeypatch):
+    """But one in float32, where it comes again and again."""
+    plain = ImageClassification.losses
+
+    def losses(task, batch, logits):
+        values, weights = plain(task, batch, logits)
+        return values * tf.where(tf.equal(passes.assign_add(1), 1), np.nan, 1.0), weights
+
+    monkeypatch.setattr(ImageClassification, "losses", losses)
+    passes = tf.Variable(0)
+    fields = {"steps_per_execution": 1, "epochs": 1}
+    run = tfdl.train(tiny(precision="mixed_float16", **fields), tmp_path / "float16")
+    *steps, epoch = map(json.loads, run.metrics_path.open())
+    assert [row["step"] for row in steps] == list(range(2, 13))
+    assert epoch["skipped_steps"] == 1
+    passes = tf.Variable(0)
+    with pytest.raises(RunError, match="the loss is nan at step 1"):
+        tfdl.train(tiny(**fields), tmp_path / "float32")
 
 
 class Exploding(ImageClassification):
@@ -90,10 +150,11 @@ class OwnJudgement(Trainer):
         self.mine = all_finite(gradients)
         return [tf.where(tf.math.is_finite(gradient), gradient, 0.0) for gradient in gradients], sums
 
-    def _update(self, gradients):
+    def _update(self, gradients, _):
         if self.mine:
             self.optimizer.apply(self.loss_scale.unscaled(gradients), self.model.trainable_variables)
         self.loss_scale.update(self.mine)
+        return self.mine
 
 
 @pytest.fixture
@@ -130,5 +191,7 @@ def test_a_run_in_float16_says_how_scaling_went(tiny, tmp_path):
 
 def test_a_scale_that_nothing_is_finite_at_ends_the_run(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(DynamicLossScale, "unscaled", lambda _, gradients: [g * np.nan for g in gradients])
-    with pytest.raises(RunError, match=r"not finite at any loss scale .* train with --precision mixed_bfloat16"):
-        tfdl.train(tiny(precision="mixed_float16", epochs=4), tmp_path / "run")
+    # From 2**15 / 128 down to 2**-15, in the middle of the second epoch.
+    expected = r"not finite at any loss scale down to 3\.05176e-05 \(23 of 23 steps skipped\); train with --precision"
+    with pytest.raises(RunError, match=expected):
+        tfdl.train(tiny(precision="mixed_float16", steps_per_execution=1), tmp_path / "run")

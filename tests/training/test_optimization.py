@@ -3,13 +3,18 @@
 import itertools
 import json
 import math
+import os
+import signal
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 import tfdl
 from tfdl.config import AdamConfig, SGDConfig
-from tfdl.errors import UserError
+from tfdl.errors import StoppedError, UserError
+from tfdl.evaluation import evaluate
+from tfdl.training import Callback
 from tfdl.training.optimization import optimizer_for, rate_note
 
 
@@ -72,6 +77,67 @@ def test_a_run_s_rates_follow_its_schedule(tiny, tmp_path):
     assert len(rates) == 10
     assert all(later < earlier for earlier, later in itertools.pairwise(rates))
     assert rates[-1] == pytest.approx(0, abs=1e-7)
+
+
+def rates(run):
+    """The rate after each report of steps, by step."""
+    rows = [row for row in map(json.loads, run.metrics_path.open()) if row["kind"] == "steps"]
+    return {row["step"]: row["learning_rate"] for row in rows}
+
+
+def test_more_epochs_stretch_the_schedule(tiny, tmp_path):
+    """A run of one epoch, then of two: from there on it follows the line that ends with the second."""
+    fields = {"optimizer.schedule": "linear", "optimizer.learning_rate": 0.01, "steps_per_execution": 1}
+    short = tfdl.train(tiny({**fields, "epochs": 1}), tmp_path / "run")
+    assert rates(short)[11] == pytest.approx(0.01 / 12, rel=1e-5)
+    longer = rates(tfdl.train(tiny(fields), short.path, resume=True))
+    assert longer[13] == pytest.approx(0.01 * 11 / 24, rel=1e-5)
+    assert longer[23] == pytest.approx(0.01 / 24, rel=1e-5)
+
+
+EVERYTHING = {
+    "optimizer": "adamw",
+    "optimizer.weight_decay": 0.1,
+    "optimizer.schedule": "cosine",
+    "optimizer.warmup_steps": 3,
+    "optimizer.clip_norm": 1.0,
+    "optimizer.ema_momentum": 0.9,
+    "batch_size": 40,
+    "accumulation_steps": 3,
+    "precision": "mixed_float16",
+    "steps_per_execution": 2,
+}
+
+
+class StopAt(Callback):
+    """Asks this process to stop, as a scheduler would."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_steps(self, report):
+        if report.progress.step == self.step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def straight(tiny, tmp_path_factory):
+    return tfdl.train(tiny(EVERYTHING), tmp_path_factory.mktemp("straight") / "run")
+
+
+@pytest.mark.parametrize("step", [2, 8, 16])  # within the warm-up, the first epoch, the second
+def test_a_stopped_run_goes_on_exactly_with_all_of_it(straight, tiny, tmp_path, step):
+    with pytest.raises(StoppedError):
+        tfdl.train(tiny(EVERYTHING), tmp_path / "run", callbacks=[StopAt(step)])
+    whole = tfdl.train(tiny(EVERYTHING), tmp_path / "run", resume=True)
+    for file in ("model", "optimizer", "random"):
+        mine, other = (load_file(run.checkpoint("last") / f"{file}.safetensors") for run in (whole, straight))
+        assert mine.keys() == other.keys()
+        for name, value in mine.items():
+            np.testing.assert_array_equal(value, other[name], err_msg=name)
+    for key in ("weights_sha256", "validation", "test", "steps", "global_batch_size"):
+        assert whole.read_summary()[key] == straight.read_summary()[key], key
+    assert evaluate(whole) == straight.read_summary()["test"]
 
 
 @pytest.mark.parametrize(

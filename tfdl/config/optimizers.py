@@ -20,7 +20,8 @@ class OptimizerConfig:
     scale_learning_rate: Literal["none", "linear", "sqrt"] = "none"
     """Whether the learning rate is multiplied by the number of ranks, or by its root (Goyal et al., 2017)."""
     schedule: Literal["constant", "linear", "cosine", "inverse_sqrt", "step", "one_cycle"] = "constant"
-    """How the learning rate runs over the whole run, after the warm-up."""
+    """How the learning rate runs over the whole run, after the warm-up. A run that goes on for more epochs or steps
+    follows, from there on, the schedule of its new length."""
     warmup_steps: int = 0
     """Steps over which the learning rate rises to its full size."""
     warmup_epochs: float = 0.0

@@ -11,7 +11,8 @@ class DynamicLossScale:
     r"""Keeps small float16 gradients from vanishing (Micikevicius et al., 2018, https://arxiv.org/abs/1710.03740).
 
     The loss is multiplied by $s$ and the gradients are divided by it. A step whose gradients are not finite is skipped
-    and halves $s$; after ``growth_steps`` steps without one, $s$ doubles.
+    and halves $s$; after ``growth_steps`` steps without one, $s$ doubles, up to ``largest``: gradients that are zero
+    never overflow, and a scale that grew to infinity would never come down again.
 
     It looks at gradients that are *reduced* already: one rank's infinity or NaN has reached every rank through the sum,
     so all ranks skip the same steps and no further message is needed. A rank that looked at its own gradients would
@@ -20,10 +21,11 @@ class DynamicLossScale:
     Args:
         initial: the first $s$.
         growth_steps: good steps before $s$ doubles.
+        largest: what $s$ does not grow past. 2**24 lifts the smallest number that float16 can hold to 1.
     """
 
-    def __init__(self, initial: float = 2.0**15, growth_steps: int = 2000):
-        self.growth_steps = growth_steps
+    def __init__(self, initial: float = 2.0**15, growth_steps: int = 2000, largest: float = 2.0**24):
+        self.growth_steps, self.largest = growth_steps, largest
         self.scale = keras.Variable(initial, dtype="float32", trainable=False, name="loss_scale")
         self.good_steps = keras.Variable(0, dtype="int32", trainable=False, name="loss_scale_good_steps")
         self.skipped_steps = keras.Variable(0, dtype="int32", trainable=False, name="loss_scale_skipped_steps")
@@ -44,7 +46,8 @@ class DynamicLossScale:
     def update(self, finite: Any) -> None:
         """Takes note of a step: whether all of its reduced gradients were finite."""
         grown = tf.logical_and(finite, tf.equal(self.good_steps + 1, self.growth_steps))
-        self.scale.assign(self.scale * tf.where(finite, tf.where(grown, 2.0, 1.0), 0.5))
+        doubled = tf.maximum(self.scale, tf.minimum(self.scale * 2.0, self.largest))
+        self.scale.assign(tf.where(finite, tf.where(grown, doubled, self.scale), self.scale * 0.5))
         self.good_steps.assign(tf.where(tf.logical_or(grown, tf.logical_not(finite)), 0, self.good_steps + 1))
         self.skipped_steps.assign_add(tf.cast(tf.logical_not(finite), tf.int32))
 

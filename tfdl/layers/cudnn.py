@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.framework import ops
+from tensorflow.python.ops import control_flow_util
 
 _portable: ContextVar[bool] = ContextVar("portable", default=False)
 
@@ -24,9 +26,19 @@ def portable_kernels() -> Iterator[None]:
         _portable.reset(token)
 
 
+def is_present() -> bool:
+    """Whether this process has a GPU."""
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
 def is_usable(mask: Any) -> bool:
-    """Whether a layer that is traced now may use cuDNN: a GPU is there, no recurrent mask, no portable graph wanted."""
-    return mask is None and not _portable.get() and bool(tf.config.list_logical_devices("GPU"))
+    """Whether a layer that is traced now may use cuDNN.
+
+    There is a GPU, no recurrent mask, and the graph neither leaves this machine nor is compiled by XLA, which does not
+    know cuDNN's op.
+    """
+    in_xla = control_flow_util.GraphOrParentsInXlaContext(ops.get_default_graph())
+    return mask is None and not _portable.get() and not in_xla and is_present()
 
 
 def cudnn_lstm(inputs: Any, kernel: Any, recurrent_kernel: Any, bias: Any, h0: Any, c0: Any) -> tuple[Any, Any, Any]:

@@ -22,7 +22,7 @@ class GRU(Recurrent):
     ``bias`` is ``(2, 3U)``: of the inputs' product and of the state's.
     """ + (Recurrent.__doc__ or "").partition("\n")[2]
 
-    gates = 3
+    gates, in_cudnn = 3, True
 
     def run(self, inputs: Any, state: State, mask: Any) -> tuple[Any, State]:
         (h,) = state

@@ -21,7 +21,7 @@ class LSTM(Recurrent):
     The state is $(h, c)$. The forget gate's bias begins at ``forget_bias`` (Jozefowicz et al., 2015).
     """ + (Recurrent.__doc__ or "").partition("\n")[2]
 
-    gates, num_states = 4, 2
+    gates, num_states, in_cudnn = 4, 2, True
 
     def __init__(self, units: int, forget_bias: float = 1.0, **kwargs: Any):
         super().__init__(units, **kwargs)

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfdl.layers import cudnn
+
 State = tuple[Any, ...]
 
 
@@ -34,6 +36,8 @@ class Recurrent(keras.layers.Layer):
     gates: int
     """Blocks of ``units`` columns in the kernels."""
     num_states = 1
+    in_cudnn = False
+    """Whether cuDNN has this cell."""
 
     def __init__(
         self,
@@ -72,6 +76,8 @@ class Recurrent(keras.layers.Layer):
             shape=(self.units, columns), name="recurrent_kernel", initializer=self.recurrent_initializer
         )
         self.bias = self.add_weight(shape=self._bias_shape(), name="bias", initializer=self._initial_bias)
+        if self.in_cudnn and not self.recurrent_dropout:
+            self.supports_jit = not cudnn.is_present()  # so that Keras's fit leaves XLA alone where cuDNN is quicker
 
     def call(self, inputs: Any, state: State | None = None, training: bool = False) -> tuple[Any, State]:
         inputs = tf.convert_to_tensor(inputs)

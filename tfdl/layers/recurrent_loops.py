@@ -2,7 +2,8 @@ r"""The time loops of recurrent layers, with backward passes of their own.
 
 A loop whose gradient TensorFlow derives adds up the weights' gradient step by step, and keeps and looks up every little
 tensor on the way. These loops keep a few whole sequences, go back through them once, and take the recurrent kernel's
-gradient as one product over all steps: $\sum_t h_{t-1}^\top\, dz_t$.
+gradient as one product over all steps: $\sum_t h_{t-1}^\top\, dz_t$. On the way back they multiply by the transposed
+kernel, made once: a product told to transpose would do so at every step, which at 650 units costs a third of the pass.
 
 Everything is time-major: ``(T, B, ...)``. $G$ is the number of gates, $U$ the units. ``mask`` multiplies the state that
 the recurrent kernel sees, the same at every step (variational dropout); ``None`` is none.
@@ -41,6 +42,7 @@ def lstm_loop(projected: Any, kernel: Any, h0: Any, c0: Any, mask: Any = None) -
 
         def backward(dhs: Any, dh_last: Any, dc_last: Any) -> tuple[Any, ...]:
             i, f, g, o = tf.split(gates, 4, axis=-1)  # (T, B, U) each
+            transposed = tf.transpose(kernel)  # (4U, U)
             squashed = tf.tanh(cs)
             before = _shifted(cs, c0)
             through_c = o * (1 - squashed * squashed)
@@ -51,7 +53,7 @@ def lstm_loop(projected: Any, kernel: Any, h0: Any, c0: Any, mask: Any = None) -
                 dh = dh + dhs[t]
                 dc = dc + dh * through_c[t]
                 dz = tf.concat([tf.tile(dc, [1, 3]) * slopes[t], dh * slope_o[t]], -1)  # (B, 4U)
-                return (_masked(tf.matmul(dz, kernel, transpose_b=True), mask), dc * f[t]), (dz,)
+                return (_masked(tf.matmul(dz, transposed), mask), dc * f[t]), (dz,)
 
             (dh, dc), (dz,) = _scan(step, (dh_last, dc_last), projected, (4 * units,), back=True)
             return dz, _kernel_gradient(_masked(_shifted(hs, h0), mask), dz), dh, dc
@@ -94,6 +96,7 @@ def gru_loop(projected: Any, kernel: Any, bias: Any, h0: Any, mask: Any = None) 
 
         def backward(dhs: Any, dh_last: Any) -> tuple[Any, ...]:
             z, r, candidate, recurrent = tf.split(kept, 4, axis=-1)  # (T, B, U) each
+            transposed = tf.transpose(kernel)  # (3U, U)
             before = _shifted(hs, h0)
             slope_z = (before - candidate) * z * (1 - z)
             slope_h = (1 - z) * (1 - candidate * candidate)
@@ -103,7 +106,7 @@ def gru_loop(projected: Any, kernel: Any, bias: Any, h0: Any, mask: Any = None) 
                 dh = dh + dhs[t]
                 dx = tf.concat([dh * slope_z[t], dh * slope_r[t], dh * slope_h[t]], -1)  # (B, 3U)
                 inner = tf.concat([dx[:, : 2 * units], dx[:, 2 * units :] * r[t]], -1)
-                return (dh * z[t] + _masked(tf.matmul(inner, kernel, transpose_b=True), mask),), (dx, inner)
+                return (dh * z[t] + _masked(tf.matmul(inner, transposed), mask),), (dx, inner)
 
             (dh,), (dx, inner) = _scan(step, (dh_last,), projected, (3 * units, 3 * units), back=True)
             return dx, _kernel_gradient(_masked(before, mask), inner), tf.reduce_sum(inner, [0, 1]), dh
@@ -138,10 +141,11 @@ def simple_loop(projected: Any, kernel: Any, h0: Any, mask: Any = None) -> tuple
 
         def backward(dhs: Any, dh_last: Any) -> tuple[Any, ...]:
             slopes = 1 - hs * hs
+            transposed = tf.transpose(kernel)
 
             def step(t: Any, dh: Any) -> tuple[Any, ...]:
                 dz = (dh + dhs[t]) * slopes[t]
-                return (_masked(tf.matmul(dz, kernel, transpose_b=True), mask),), (dz,)
+                return (_masked(tf.matmul(dz, transposed), mask),), (dz,)
 
             (dh,), (dz,) = _scan(step, (dh_last,), projected, (units,), back=True)
             return dz, _kernel_gradient(_masked(_shifted(hs, h0), mask), dz), dh

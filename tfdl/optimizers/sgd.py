@@ -5,11 +5,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfdl.optimizers.fused import handle_of
+from tfdl.optimizers.fused import FusedOptimizer, handle_of
 
 
 @keras.saving.register_keras_serializable(package="tfdl")
-class SGD(keras.optimizers.Optimizer):
+class SGD(FusedOptimizer):
     r"""Gradient descent with momentum (Polyak, 1964; Sutskever et al., 2013).
 
     With gradient $g$, learning rate $\eta$ and momentum $\mu$:
@@ -47,21 +47,18 @@ class SGD(keras.optimizers.Optimizer):
         if self.momentum:
             self._velocities = self.add_optimizer_variables(variables, "momentum")
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """One variable's step; ``gradient`` is already reduced and clipped."""
-        dtype = tf.as_dtype(variable.dtype)
-        rate = tf.cast(learning_rate, dtype)
-        gradient = tf.cast(tf.convert_to_tensor(gradient), dtype)
+    def _scalars(self, rate: Any, dtype: tf.DType) -> dict[str, Any]:
         if not self.momentum:
-            tf.raw_ops.ResourceApplyGradientDescent(var=handle_of(variable), alpha=rate, delta=gradient)
+            return {"alpha": rate}
+        return {"lr": rate, "momentum": tf.constant(self.momentum, dtype), "use_nesterov": self.nesterov}
+
+    def _step(self, variable: Any, gradient: Any, scalars: dict[str, Any]) -> None:
+        if not self.momentum:
+            tf.raw_ops.ResourceApplyGradientDescent(var=handle_of(variable), delta=gradient, **scalars)
             return
+        velocity = self._velocities[self._get_variable_index(variable)]
         tf.raw_ops.ResourceApplyKerasMomentum(
-            var=handle_of(variable),
-            accum=handle_of(self._velocities[self._get_variable_index(variable)]),
-            lr=rate,
-            grad=gradient,
-            momentum=tf.constant(self.momentum, dtype),
-            use_nesterov=self.nesterov,
+            var=handle_of(variable), accum=handle_of(velocity), grad=gradient, **scalars
         )
 
     def get_config(self) -> dict[str, Any]:

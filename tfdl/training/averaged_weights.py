@@ -8,11 +8,12 @@ import tensorflow as tf
 
 
 def swap_averages(optimizer: Any) -> None:
-    """Exchanges the optimizer's trained variables and their running averages; nothing where it keeps none.
+    """Exchanges the optimizer's trained variables and their running averages.
 
-    Keras starts an average at the variable's value after the first step.
+    Nothing where it keeps none, or has not made its first step: Keras starts an average at the variable's value after
+    that. Statistics of normalizations are no trained variables; they are running averages already.
     """
-    if not optimizer.use_ema:
+    if not optimizer.use_ema or int(optimizer.iterations) == 0:
         return
     for variable, average in zip(
         optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True

@@ -24,6 +24,8 @@ class RunPlan:
     world_size: int
     batch_size: int
     """Samples that a rank computes at a time."""
+    accumulation_steps: int
+    """Batches of that size that one optimizer step adds up."""
     global_batch_size: int
     """Samples of one optimizer step, over all ranks."""
     rate_note: str
@@ -168,6 +170,7 @@ class TensorBoardLog(Callback):
 
     def on_epoch(self, report: EpochReport) -> None:
         self._write("validation", report.progress.step, report.validation)
+        self._write("train", report.progress.step, report.loss_scale)
 
     def close(self) -> None:
         for writer in self._writers.values():

@@ -1,5 +1,6 @@
 """The loop over epochs: steps, validation, checkpoint."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,15 +101,16 @@ class Fit:
             if stopped and not self._is_done():
                 self._stop(stop)
         metrics = self._running_metrics()
+        self._check_finite("loss", metrics)
         progress.running = progress.running if progress.sample else []
         validation = self._validate()
         self._check_finite("validation loss", validation)
         progress.validation = validation
         self._note_best(validation)
         self._save()
-        scale = self._loss_scale()
         speed = _rate(progress.timed_examples - examples, progress.train_seconds - seconds)
-        self._callback.on_epoch(EpochReport(progress, metrics, validation, time.perf_counter() - begin, speed, scale))
+        seconds, scale = time.perf_counter() - begin, self._loss_scale()
+        self._callback.on_epoch(EpochReport(progress, metrics, validation, seconds, speed, scale))
         if self._world.all_gather_object(bool(stop.name)).count(True) and not self._is_done():
             self._stop(stop, saved=True)
 
@@ -138,14 +140,17 @@ class Fit:
             progress.timed_examples += done
             self._step_seconds = all_seconds / self._world.size / num_steps  # the same number on every rank
         self._warm = True
-        metrics = self._running_metrics()
-        self._check_finite("loss", metrics)
-        rate = float(self._trainer.optimizer.learning_rate)
-        self._callback.on_steps(StepReport(progress, metrics, rate, _rate(done, seconds)))
+        self._check_scale()
+        if progress.running[-1]:  # in float16, 0 while every step so far was skipped with a loss that is no number
+            metrics = self._running_metrics()
+            self._check_finite("loss", metrics)
+            rate = float(self._trainer.optimizer.learning_rate)
+            self._callback.on_steps(StepReport(progress, metrics, rate, _rate(done, seconds)))
         return asked > 0
 
     def _running_metrics(self) -> dict[str, float]:
         *sums, weight = self._progress.running
+        weight = weight or math.nan
         return {name: value / weight for name, value in zip(self._task.running_metrics, sums, strict=True)}
 
     def _check_finite(self, name: str, metrics: dict[str, float]) -> None:
@@ -156,16 +161,19 @@ class Fit:
             )
 
     def _loss_scale(self) -> dict[str, float]:
-        """How scaling goes in float16; a scale that nothing is finite at ends the run."""
-        if self._trainer.loss_scale is None:
-            return {}
-        scale, skipped = float(self._trainer.loss_scale.scale), int(self._trainer.loss_scale.skipped_steps)
-        if scale < _SMALLEST_SCALE:
+        """How scaling goes in float16; nothing elsewhere."""
+        scale = self._trainer.loss_scale
+        return {} if scale is None else {"loss_scale": float(scale.scale), "skipped_steps": int(scale.skipped_steps)}
+
+    def _check_scale(self) -> None:
+        """A skipped step is no error; a scale so small that its gradients would vanish ends the run."""
+        found = self._loss_scale()
+        if found and found["loss_scale"] < _SMALLEST_SCALE:
             raise RunError(
-                f"the gradients were not finite at any loss scale down to {scale:g} ({skipped} of"
-                f" {self._progress.step} steps skipped); train with --precision mixed_bfloat16 or float32"
+                f"the gradients were not finite at any loss scale down to {found['loss_scale']:g}"
+                f" ({found['skipped_steps']} of {self._progress.step} steps skipped); train with --precision"
+                " mixed_bfloat16 or float32"
             )
-        return {"loss_scale": scale, "skipped_steps": skipped}
 
     def _note_best(self, validation: dict[str, float]) -> None:
         value, best = validation[self._task.monitor], self._progress.best_value

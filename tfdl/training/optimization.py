@@ -11,8 +11,10 @@ from tfdl.optimizers import build_optimizer
 def optimizer_for(config: OptimizerConfig, model: Any, *, total_steps: int, steps_per_epoch: int, ranks: int) -> Any:
     """Builds the optimizer that trains ``model`` for ``total_steps``.
 
-    Durations in epochs become steps here. Weight decay leaves out whatever has fewer than two axes: biases, and the
-    gains and offsets of normalizations.
+    Durations in epochs become steps here. A schedule is a function of the step and of ``total_steps`` alone: a run that
+    is resumed with a later end continues, at its step, on the schedule of the new length.
+
+    Weight decay leaves out whatever has fewer than two axes: biases, and the gains and offsets of normalizations.
 
     Raises:
         UserError: a warm-up that is longer than the run.

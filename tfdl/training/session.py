@@ -188,6 +188,7 @@ class Session:
             parameters=self._model.count_params(),
             world_size=world.size,
             batch_size=config.batch_size,
+            accumulation_steps=config.accumulation_steps,
             global_batch_size=self._rank_batch * world.size,
             rate_note=rate_note(config.optimizer, world.size),
             steps_per_epoch=self._steps_per_epoch,

@@ -26,7 +26,9 @@ class Trainer:
         world: the ranks that train together.
         accumulation_steps: pieces that a batch is computed in, one after the other, before the one reduction and the
             one update. Batch statistics are those of a piece; all else is as for the whole batch.
-        loss_scale: for float16; none where gradients need no scaling.
+        loss_scale: for float16; none where gradients need no scaling. A step whose gradients are not finite is skipped:
+            it changes neither weights nor batch statistics nor the optimizer, on no rank. Its loss counts in the
+            metrics unless it is itself no number.
     """
 
     def __init__(
@@ -71,12 +73,13 @@ class Trainer:
             self._step(next(batches))
 
     def _step(self, batch: Any) -> None:
+        before = self._statistics()
         if self.accumulation_steps == 1:
             gradients, sums = self._forward_backward(batch)
         else:
             gradients, sums = self._accumulated(batch)
-        self._update(reduce_gradients(gradients, sums[-1], self.world))
-        self._sums.assign_add(sums)
+        applied = self._update(reduce_gradients(gradients, sums[-1], self.world), before)
+        self._sums.assign_add(self._counted(sums, applied))
 
     def _forward_backward(self, batch: Any) -> tuple[list[Any], Any]:
         """The gradients of the batch's loss *sum*, and the sums of the running metrics and of the weights.
@@ -111,16 +114,35 @@ class Trainer:
             sums += more
         return [None if place in untouched else total for place, total in enumerate(totals)], sums
 
-    def _update(self, gradients: Sequence[Any]) -> None:
+    def _update(self, gradients: Sequence[Any], before: Sequence[Any]) -> Any:
+        """Whether the step was applied, and not skipped."""
         variables = self.model.trainable_variables
         if self.loss_scale is None:
             self.optimizer.apply(gradients, variables)
-            return
+            return True
         gradients = self.loss_scale.unscaled(gradients)
         finite = all_finite(gradients)
         if finite:
             self.optimizer.apply(gradients, variables)
+        else:
+            self._restore(before)
         self.loss_scale.update(finite)
+        return finite
+
+    def _statistics(self) -> list[Any]:
+        """The weights that a forward pass may change, as they are now, where a step may have to be undone."""
+        return [] if self.loss_scale is None else list(map(tf.convert_to_tensor, self.model.non_trainable_weights))
+
+    def _restore(self, statistics: Sequence[Any]) -> None:
+        for variable, value in zip(self.model.non_trainable_weights, statistics, strict=True):
+            variable.assign(value)
+
+    def _counted(self, sums: Any, applied: Any) -> Any:
+        """The sums to report: all but those of a skipped step that are no numbers, which would spoil the epoch's."""
+        if self.loss_scale is None:
+            return sums
+        counts = tf.logical_or(applied, tf.reduce_all(tf.math.is_finite(sums)))
+        return tf.where(counts, sums, tf.zeros_like(sums))
 
     def _present(self, batch: Any) -> Any:
         """1.0 for a batch of samples, 0.0 for a stand-in on a rank that has no sample of this step."""

@@ -1,0 +1,80 @@
+"""Trains in float16 with losses that overflow on rank 1 alone in two of eight steps; prints how it went, as JSON.
+
+The argument says who decides what is skipped: ``all``, as tfdl does, or ``each`` by its own gradients (the control). No
+batch normalization: synchronized statistics would take one rank's infinity to the others in the backward pass.
+"""
+
+import json
+import sys
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tfdl
+from tfdl import distributed
+from tfdl.distributed.loss_scale import all_finite
+from tfdl.distributed.state import broadcast_state
+from tfdl.runs import weights_sha256
+from tfdl.tasks import ImageClassification
+from tfdl.training import Trainer
+
+STEPS, OVERFLOWING = 8, (1, 4)
+
+
+class Overflowing(ImageClassification):
+    """Losses that are finite, and infinite in float32 once they are scaled, in some steps."""
+
+    def losses(self, batch: Any, logits: Any) -> tuple[Any, Any]:
+        losses, weights = super().losses(batch, logits)
+        return losses * tf.where(batch["overflows"], 1e37, 1.0), weights
+
+
+class OwnJudgement(Trainer):
+    """The control: a rank looks at its own gradients. What is not finite it sends as zero."""
+
+    def _accumulated(self, batch: Any) -> tuple[list[Any], Any]:
+        gradients, sums = super()._accumulated(batch)
+        self._finite = all_finite(gradients)
+        return [tf.where(tf.math.is_finite(gradient), gradient, 0.0) for gradient in gradients], sums
+
+    def _update(self, gradients: Any, _: Any) -> Any:
+        if self._finite:
+            self.optimizer.apply(self.loss_scale.unscaled(gradients), self.model.trainable_variables)
+        self.loss_scale.update(self._finite)
+        return self._finite
+
+
+def main() -> None:
+    world = distributed.init()
+    keras.utils.set_random_seed(0)
+    kind = Overflowing if world.rank == 1 else ImageClassification
+    task = kind((8, 8, 1), tuple("0123456789"), resized=False)
+    with tfdl.models.compute_precision("mixed_float16"):
+        model = tfdl.build_model("cnn", filters=(4,), units=8, batch_normalization=False, **task.model_arguments)
+    trainer = {"all": Trainer, "each": OwnJudgement}[sys.argv[1]](
+        model,
+        tfdl.build_optimizer(),
+        task,
+        world,
+        accumulation_steps=2,
+        loss_scale=distributed.DynamicLossScale(1024.0),
+    )
+    broadcast_state(trainer.variables, world)
+    random = np.random.default_rng(world.rank)
+    features = {
+        "image": random.integers(0, 256, (STEPS, 6, 8, 8, 1), np.uint8),
+        "label": random.integers(0, 10, (STEPS, 6)).astype(np.int32),
+        "weight": np.ones((STEPS, 6), np.float32),
+        "overflows": np.isin(np.arange(STEPS), OVERFLOWING)[:, np.newaxis] & np.ones((STEPS, 6), bool),
+    }
+    trainer.run(iter(tf.data.Dataset.from_tensor_slices(features)), STEPS)
+    scale = trainer.loss_scale
+    mine = (weights_sha256(model), float(scale.scale), int(scale.skipped_steps), int(trainer.optimizer.iterations))
+    everyone = world.all_gather_object(mine)
+    if world.is_chief:
+        print(json.dumps(everyone), flush=True)
+
+
+main()
