@@ -252,6 +252,28 @@ def test_weights_are_packed_for_cudnn_as_keras_packs_them():
     np.testing.assert_array_equal(packed(weights, biases), expected)
 
 
+@pytest.mark.parametrize("own", [LSTM, GRU])
+def test_cudnn_is_given_the_gates_in_its_order(own, monkeypatch):
+    """PyTorch stands in for the op: its parameters lie as cuDNN's do, kernels first and then biases."""
+    torch = pytest.importorskip("torch")
+    layer = randomized(own(UNITS))
+    _, state = layer(inputs())  # any that is not zero
+    expected = tf.nest.flatten(layer(inputs(), state))
+
+    def stand_in(*, input, input_h, input_c, params, rnn_mode, is_training):
+        assert is_training  # without it the op has no gradient
+        reference = getattr(torch.nn, rnn_mode.upper())(WIDTH, UNITS)
+        torch.nn.utils.vector_to_parameters(torch.tensor(params.numpy()), reference.parameters())
+        x, h, c = (torch.tensor(value.numpy()) for value in (input, input_h, input_c))
+        outputs, last = reference(x, (h, c) if rnn_mode == "lstm" else h)
+        return tuple(tf.constant(value.detach().numpy()) for value in (outputs, *(last if c.dim() else (last,))))
+
+    monkeypatch.setattr(cudnn, "is_usable", lambda _: True)
+    monkeypatch.setattr(tf.raw_ops, "CudnnRNN", stand_in)
+    for mine, other in zip(tf.nest.flatten(layer(inputs(), state)), expected, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
+
+
 def test_cudnn_is_for_machines_with_a_gpu_and_graphs_that_stay(monkeypatch):
     assert not is_usable(None)
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: ["a GPU"])

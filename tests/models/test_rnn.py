@@ -42,6 +42,15 @@ def test_the_paper_s_networks(name, units, dropout, scale):
     assert (config.dropout, config.init_scale) == (dropout, scale)
 
 
+@pytest.mark.parametrize(("cell", "gates"), [("lstm", 4), ("gru", 3), ("simple", 1)])
+def test_a_step_costs_its_products(cell, gates):
+    """Forward, each layer's two products and the head's, for each token; backward, each of them twice."""
+    model, (batch, length, units) = language_model(cell=cell), (3, 7, 8)
+    cost = tfdl.inspection.step_cost(model, [tf.TensorSpec((batch, length), tf.int32)])
+    products = batch * length * (2 * 2 * units * gates * units + units * 11)
+    assert (cost.forward_flops, cost.training_flops) == (2 * products, 3 * 2 * products)
+
+
 def test_weights_begin_within_the_scale():
     model = language_model(init_scale=0.1, units=32)
     for variable in model.weights:

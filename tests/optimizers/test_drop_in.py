@@ -65,6 +65,7 @@ def test_a_hundred_steps_in_float64(own, reference, arguments):
         {"clipvalue": 0.1},
         {"global_clipnorm": 0.5},
         {"use_ema": True, "ema_momentum": 0.9, "ema_overwrite_frequency": 7},
+        {"ema_momentum": 0.9, "use_ema": True, "gradient_accumulation_steps": 4, "weight_decay": 0.01},
         {"gradient_accumulation_steps": 4},
         {"loss_scale_factor": 8.0},
     ],
@@ -92,6 +93,31 @@ def test_a_schedule_of_learning_rates(own, reference, arguments):
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 60)
     arguments = {**arguments, "learning_rate": schedule}
     assert_same_training(own(**arguments), reference(**arguments), rtol=1e-4, atol=1e-5)
+
+
+class Counted(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule that knows how often it was put into a graph."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, step):
+        self.calls += 1
+        return 0.1 / tf.cast(step + 1, tf.float32)
+
+    def get_config(self):
+        return {}
+
+
+@pytest.mark.parametrize(("kind", "asked"), [(Adam, 1), (AdamW, 1), (SGD, 1), (keras.optimizers.AdamW, 4)])
+def test_the_schedule_runs_once_a_step(kind, asked):
+    """Keras runs it once more for each variable that decays."""
+    schedule, mine = Counted(), variables()
+    optimizer = kind(schedule, weight_decay=0.1)
+    optimizer.build(mine)
+    before = schedule.calls
+    tf.function(lambda: optimizer.apply([tf.ones(shape) for shape in SHAPES], mine))()
+    assert schedule.calls - before == asked
 
 
 @pytest.mark.parametrize(("own", "reference", "arguments"), KINDS)
@@ -170,7 +196,7 @@ def test_under_a_strategy_of_tensorflow(own, reference, arguments):
         np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", [Adam, AdamW])
+@pytest.mark.parametrize("kind", [Adam, AdamW, SGD])
 def test_variables_of_two_dtypes(kind):
     """Each steps as it would alone; the norm of both together is what is clipped."""
     together, gradients = [*variables("float32"), *variables("float64")], []

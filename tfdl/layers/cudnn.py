@@ -1,7 +1,8 @@
 """Recurrent kernels of NVIDIA's cuDNN, where there is a GPU.
 
 Layers keep their weights in one layout, whichever kernel runs: what a GPU trained runs on a CPU. Nothing here has been
-run on a GPU yet; how weights are packed is tested against Keras's own packing.
+run on a GPU yet; how weights are packed is tested against Keras's packing, and the order of gates with PyTorch, whose
+parameters lie as cuDNN's do, in the op's place.
 """
 
 from collections.abc import Iterator, Sequence

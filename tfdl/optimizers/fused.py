@@ -10,9 +10,9 @@ import tensorflow as tf
 class FusedOptimizer(keras.optimizers.Optimizer):
     """A Keras optimizer whose subclass gives the kernel's scalars, and the step of one variable.
 
-    Keras asks for the learning rate, and so runs the schedule, once for each variable that decays; and it takes seven
-    operations for each variable's average. Here the rate is asked for once a step, and decay and average are a kernel
-    each.
+    Keras asks for the learning rate, and so runs the schedule, once for each variable that decays; it writes the square
+    of every gradient to memory for the global norm, and takes seven operations for each variable's average. Here the
+    rate is asked for once a step, and a gradient's norm, decay and average are a kernel each.
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -44,11 +44,22 @@ class FusedOptimizer(keras.optimizers.Optimizer):
         dtypes = {tf.as_dtype(variable.dtype) for variable in trainable_variables}
         super()._backend_update_step(grads, trainable_variables, self._shared(learning_rate, dtypes))
 
+    def _clip_gradients(self, grads: Any) -> Any:
+        """As Keras's; a global norm is that of all gradients also where their dtypes differ."""
+        if not self.global_clipnorm:
+            return super()._clip_gradients(grads)
+        grads = [tf.convert_to_tensor(gradient) for gradient in grads]
+        wide = tf.float64 if any(gradient.dtype == tf.float64 for gradient in grads) else tf.float32
+        norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(tf.cast(gradient, wide)) for gradient in grads]))
+        scale = self.global_clipnorm / tf.maximum(norm, self.global_clipnorm)
+        scale += norm - norm  # not a number when the norm is infinite, as in Keras
+        return [gradient * tf.cast(scale, gradient.dtype) for gradient in grads]
+
     def _apply_weight_decay(self, variables: Any) -> None:
         """Nothing: it is part of ``update_step``."""
 
     def _update_model_variables_moving_average(self, trainable_variables: Any) -> None:
-        r"""$\bar\theta \leftarrow \bar\theta - (1 - \mu)(\bar\theta - \theta)$, and $\theta$ itself after the first step."""
+        r"""$\bar\theta \leftarrow \bar\theta - (1 - \mu)(\bar\theta - \theta)$, and first $\theta$ itself."""
         shares: dict[str, Any] = {}
         for variable, average in zip(trainable_variables, self._model_variables_moving_average, strict=True):
             dtype = tf.as_dtype(variable.dtype)
