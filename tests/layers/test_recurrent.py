@@ -204,6 +204,30 @@ def test_other_precisions(own, policy):
     np.testing.assert_allclose(tf.cast(outputs, tf.float32), plain(inputs())[0], atol=0.05)
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("own", [LSTM, GRU, SimpleRNN])
+def test_sixteen_bits_lose_nothing_of_a_bias_s_gradient(own, policy):
+    """A sum over all steps of all samples: in 16 bits it would stop growing after some hundred of them."""
+    x = np.random.default_rng(0).normal(size=(256, 100, WIDTH))
+    weights = randomized(own(UNITS)).get_weights()
+
+    def slopes(policy):
+        layer = own(UNITS, dtype=policy)
+        layer.build(x.shape)
+        layer.set_weights(weights)
+
+        @tf.function
+        def run():
+            with tf.GradientTape() as tape:
+                total = tf.reduce_mean(tf.cast(layer(tf.cast(x, layer.compute_dtype))[0], tf.float64)) * x.shape[0]
+            return tape.gradient(total, layer.bias.value)
+
+        return np.asarray(run(), "float64")
+
+    expected = slopes("float64")
+    np.testing.assert_allclose(slopes(policy), expected, atol=0.01 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("own", [LSTM, GRU, SimpleRNN])
 def test_a_layer_comes_back_from_its_configuration(own):
     layer = own(UNITS, recurrent_dropout=0.25, seed=3, kernel_initializer=keras.initializers.RandomUniform(-0.1, 0.1))

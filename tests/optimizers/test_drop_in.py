@@ -95,31 +95,6 @@ def test_a_schedule_of_learning_rates(own, reference, arguments):
     assert_same_training(own(**arguments), reference(**arguments), rtol=1e-4, atol=1e-5)
 
 
-class Counted(keras.optimizers.schedules.LearningRateSchedule):
-    """A schedule that knows how often it was put into a graph."""
-
-    def __init__(self):
-        self.calls = 0
-
-    def __call__(self, step):
-        self.calls += 1
-        return 0.1 / tf.cast(step + 1, tf.float32)
-
-    def get_config(self):
-        return {}
-
-
-@pytest.mark.parametrize(("kind", "asked"), [(Adam, 1), (AdamW, 1), (SGD, 1), (keras.optimizers.AdamW, 4)])
-def test_the_schedule_runs_once_a_step(kind, asked):
-    """Keras runs it once more for each variable that decays."""
-    schedule, mine = Counted(), variables()
-    optimizer = kind(schedule, weight_decay=0.1)
-    optimizer.build(mine)
-    before = schedule.calls
-    tf.function(lambda: optimizer.apply([tf.ones(shape) for shape in SHAPES], mine))()
-    assert schedule.calls - before == asked
-
-
 @pytest.mark.parametrize(("own", "reference", "arguments"), KINDS)
 def test_gradients_of_an_embedding(own, reference, arguments):
     """Sparse gradients with a row twice; rows without a gradient still carry their momentum."""

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfdl.layers import cudnn
+from tfdl.layers.bias import add_bias
 
 State = tuple[Any, ...]
 
@@ -126,6 +127,6 @@ class Recurrent(keras.layers.Layer):
         length, batch, width = inputs.shape
         sizes = [tf.shape(inputs)[0] if length is None else length, tf.shape(inputs)[1] if batch is None else batch]
         flat = tf.matmul(tf.reshape(inputs, [-1, width]), tf.convert_to_tensor(self.kernel))
-        projected = tf.reshape(tf.nn.bias_add(flat, bias), [*sizes, self.gates * self.units])
+        projected = tf.reshape(add_bias(flat, bias), [*sizes, self.gates * self.units])
         projected.set_shape([length, batch, self.gates * self.units])
         return projected

@@ -14,6 +14,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfdl.layers.bias import bias_gradient
+
 
 def lstm_loop(projected: Any, kernel: Any, h0: Any, c0: Any, mask: Any = None) -> tuple[Any, Any, Any]:
     r"""$(i, f, g, o) = z_t$, $\;c_t = \sigma(f) c_{t-1} + \sigma(i) \tanh(g)$, $\;h_t = \sigma(o) \tanh(c_t)$.
@@ -109,7 +111,7 @@ def gru_loop(projected: Any, kernel: Any, bias: Any, h0: Any, mask: Any = None) 
                 return (dh * z[t] + _masked(tf.matmul(inner, transposed), mask),), (dx, inner)
 
             (dh,), (dx, inner) = _scan(step, (dh_last,), projected, (3 * units, 3 * units), back=True)
-            return dx, _kernel_gradient(_masked(before, mask), inner), tf.reduce_sum(inner, [0, 1]), dh
+            return dx, _kernel_gradient(_masked(before, mask), inner), bias_gradient(inner), dh
 
         return (hs, h), backward
 
