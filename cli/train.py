@@ -37,6 +37,7 @@ _KEYS = {
     "warmup_steps": "optimizer.warmup_steps",
     "weight_decay": "optimizer.weight_decay",
     "optimizer": "optimizer",
+    "label_smoothing": "label_smoothing",
     "precision": "precision",
     "seed": "seed",
 }
@@ -98,6 +99,7 @@ class ImageSize(click.ParamType):
               help="constant, linear, cosine, inverse_sqrt, step or one_cycle.  [default: constant]")  # fmt: skip
 @click.option("--warmup-steps", type=int, help="Steps until the learning rate has its full size.  [default: 0]")
 @click.option("--weight-decay", type=float, help="Decoupled; not of biases and gains.  [default: 0, adamw 0.004]")
+@click.option("--label-smoothing", type=float, help="Of the training target, 0 to 1.  [default: 0]")
 @click.option("--precision", metavar="NAME", shell_complete=_names("precision"),
               help="float32, mixed_bfloat16, mixed_float16 or float64.  [default: float32]")  # fmt: skip
 @click.option("--seed", type=int, help="Decides weights, order and dropout.  [default: 0]")

@@ -58,6 +58,19 @@ def test_augmentation_is_the_configured_one():
     assert changed.augment(batch, draws)["label"] is batch["label"]
 
 
+def test_label_smoothing_is_for_training_only():
+    logits = tf.constant(np.random.default_rng(0).normal(size=(2, 3)), tf.float32)
+    batch = {"image": np.zeros((2, 8, 8, 1), np.uint8), "label": np.array([2, 0])}
+    task = ImageClassification((8, 8, 1), ("a", "b", "c"), False, label_smoothing=0.1)
+    target = 0.9 * np.eye(3)[[2, 0]] + 0.1 / 3
+    expected = -(target * tf.nn.log_softmax(logits)).numpy().sum(1)
+    np.testing.assert_allclose(task.losses(batch, logits)[0], expected, rtol=1e-6)
+    plain = ImageClassification((8, 8, 1), ("a", "b", "c"), False)
+    rows = task.evaluation_rows(batch, logits)["loss"]
+    np.testing.assert_array_equal(rows, plain.losses(batch, logits)[0])
+    assert (np.abs(rows - expected) > 1e-3).all()
+
+
 def test_it_opens_with_its_data(data_dir):
     task, sources = TASKS["image-classification"].open(DatasetConfig("digits", str(data_dir), image_size=(6, 6)))
     assert (task.image_shape, task.resized) == ((6, 6, 1), True)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tfdl.config.choice import choose
 from tfdl.config.dataset import RECIPES, DatasetConfig
-from tfdl.config.fields import check_types, from_mapping, require, require_at_least
+from tfdl.config.fields import check_types, from_mapping, require, require_at_least, require_fraction
 from tfdl.config.models import CNNConfig, ModelConfig, choose_model
 from tfdl.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, OptimizerConfig
 from tfdl.errors import UserError, nearest
@@ -40,6 +40,8 @@ class TrainConfig:
     """Samples that a rank computes at a time; the global batch is this times accumulation_steps times the ranks."""
     accumulation_steps: int = 1
     """Batches of this size whose gradients one optimizer step adds up; the global batch is larger by as much."""
+    label_smoothing: float = 0.0
+    """Part of the training target that is spread over all classes; validation and test losses are without."""
     precision: PRECISIONS = "float32"
     """What layers compute in; the mixed ones compute in 16 bits and keep weights, statistics and logits in float32."""
     seed: int = 0
@@ -68,6 +70,7 @@ class TrainConfig:
             self._set("epochs", DEFAULT_EPOCHS)
         require_at_least(self, "", 1, "epochs", "steps", "batch_size", "steps_per_execution", "keep_checkpoints")
         require_at_least(self, "", 1, "accumulation_steps")
+        require_fraction(self, "", "label_smoothing")
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 4294967295")
 
     def _set(self, name: str, value: Any) -> None:

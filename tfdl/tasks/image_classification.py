@@ -14,6 +14,7 @@ from tfdl.data.augmentation import AUGMENTATIONS
 from tfdl.data.images import resize
 from tfdl.data.pipeline import WEIGHT
 from tfdl.tasks.classification_metrics import classification_metrics
+from tfdl.tasks.cross_entropy import cross_entropy
 
 _ASSET = "image_classification.json"
 
@@ -26,6 +27,7 @@ class ImageClassification:
         class_names: a name for each label.
         resized: whether images of any size are accepted and brought to ``image_shape``.
         augmentation: the random change of training images, by name.
+        label_smoothing: of the training loss; evaluation measures without.
     """
 
     name = "image-classification"
@@ -40,16 +42,20 @@ class ImageClassification:
         class_names: tuple[str, ...],
         resized: bool,
         augmentation: str = "none",
+        label_smoothing: float = 0.0,
     ):
         self.image_shape, self.class_names, self.resized = image_shape, class_names, resized
-        self.augmentation = augmentation
+        self.augmentation, self.label_smoothing = augmentation, label_smoothing
 
     @classmethod
-    def open(cls, config: DatasetConfig) -> tuple["ImageClassification", dict[str, Source]]:
+    def open(
+        cls, config: DatasetConfig, label_smoothing: float = 0.0
+    ) -> tuple["ImageClassification", dict[str, Source]]:
         """The task and the splits of a data set."""
         dataset: ImageDataset = open_images(config)
         resized = config.image_size is not None
-        return cls(dataset.image_shape, dataset.class_names, resized, config.augmentation), dataset.sources
+        task = cls(dataset.image_shape, dataset.class_names, resized, config.augmentation, label_smoothing)
+        return task, dataset.sources
 
     @classmethod
     def load(cls, assets: Path) -> "ImageClassification":
@@ -78,8 +84,8 @@ class ImageClassification:
         return tf.cast(batch["image"], tf.float32) / 255.0
 
     def losses(self, batch: Mapping[str, Any], logits: Any) -> tuple[Any, Any]:
-        """Cross-entropy of each sample, ``(b,)``, and each sample's weight, ``(b,)``."""
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch["label"], logits=logits)
+        """What training minimizes: cross-entropy of each sample, ``(b,)``, and each sample's weight, ``(b,)``."""
+        losses = cross_entropy(batch["label"], logits, self.label_smoothing)
         return losses, self._weights(batch, losses)
 
     def running_sums(self, batch: Mapping[str, Any], logits: Any, losses: Any) -> list[Any]:
@@ -93,7 +99,7 @@ class ImageClassification:
 
     def evaluation_rows(self, batch: Mapping[str, Any], logits: Any) -> dict[str, Any]:
         """One row for each sample: what ``metrics`` needs of it."""
-        losses, _ = self.losses(batch, logits)
+        losses = cross_entropy(batch["label"], logits)
         return {"loss": losses, "label": batch["label"], "prediction": tf.argmax(logits, -1, tf.int32)}
 
     def metrics(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:

@@ -245,9 +245,9 @@ def open_data(config: TrainConfig, world: distributed.World) -> tuple[Any, dict[
     opened = None
     with world.agreement():
         if world.is_chief:
-            opened = task_class.open(config.dataset)
+            opened = task_class.open(config.dataset, config.label_smoothing)
     with world.agreement():
-        opened = opened or task_class.open(config.dataset)
+        opened = opened or task_class.open(config.dataset, config.label_smoothing)
     assert opened is not None
     return opened
 
