@@ -36,6 +36,8 @@ class Progress(Callback):
         )
         if plan.rate_note:
             self._console.print(plan.rate_note)
+        if plan.compilation_note:
+            self._console.print(plan.compilation_note)
         self._console.print(f"run directory {plan.directory}")
         if plan.resumed_from:
             self._console.print(f"going on from step {plan.resumed_from}")

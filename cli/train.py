@@ -39,6 +39,7 @@ _KEYS = {
     "optimizer": "optimizer",
     "label_smoothing": "label_smoothing",
     "precision": "precision",
+    "xla": "xla",
     "seed": "seed",
 }
 
@@ -56,6 +57,7 @@ def _names(kind: str) -> Any:
             "optimizer": list(OPTIMIZER_CONFIGS),
             "dataset": datasets,
             "schedule": ("constant", "linear", "cosine", "inverse_sqrt", "step", "one_cycle"),
+            "xla": ("off", "on", "auto"),
             "precision": ("float32", "mixed_bfloat16", "mixed_float16", "float64"),
         }
         return [name for name in known[kind] if name.startswith(incomplete)]
@@ -102,6 +104,7 @@ class ImageSize(click.ParamType):
 @click.option("--label-smoothing", type=float, help="Of the training target, 0 to 1.  [default: 0]")
 @click.option("--precision", metavar="NAME", shell_complete=_names("precision"),
               help="float32, mixed_bfloat16, mixed_float16 or float64.  [default: float32]")  # fmt: skip
+@click.option("--xla", metavar="WHEN", shell_complete=_names("xla"), help="Compile: on, off or auto.  [default: off]")
 @click.option("--seed", type=int, help="Decides weights, order and dropout.  [default: 0]")
 @click.option("--output", type=click.Path(), metavar="DIR", help="Run directory.  [default: runs/MODEL-DATASET-TIME]")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --output.")

@@ -30,6 +30,8 @@ class RunPlan:
     """Samples of one optimizer step, over all ranks."""
     rate_note: str
     """How the learning rate was scaled by the number of ranks; empty where it was not."""
+    compilation_note: str
+    """What XLA compiles, where it was asked for."""
     steps_per_epoch: int
     total_steps: int
     directory: Path

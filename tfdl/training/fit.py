@@ -71,17 +71,7 @@ class Fit:
             StoppedError: a signal came; the checkpoint is saved.
             RunError: the loss is no longer a number.
         """
-        plan, progress = self._plan, self._progress
-        batches = training_batches(
-            plan.source,
-            batch_size=plan.batch_size,
-            seed=plan.seed,
-            start=Position(progress.epoch, progress.sample),
-            shard_index=self._world.rank,
-            num_shards=self._world.size,
-            augment=self._task.augment,
-        )
-        iterator = iter(batches)  # one for the whole run
+        iterator = iter(open_batches(self._plan, self._trainer, self._progress))  # one for the whole run
         with StopRequest() as stop:
             while not self._is_done():
                 self._run_epoch(iterator, stop)
@@ -185,6 +175,19 @@ class Fit:
             self._save()
         name = next(filter(None, self._world.all_gather_object(stop.name)), "a signal")
         raise StoppedError(f"stopped by {name} at step {self._progress.step} with a checkpoint saved")
+
+
+def open_batches(plan: FitPlan, trainer: Trainer, progress: Progress) -> Any:
+    """This rank's part of the training batches, from where the run is, without end."""
+    return training_batches(
+        plan.source,
+        batch_size=plan.batch_size,
+        seed=plan.seed,
+        start=Position(progress.epoch, progress.sample),
+        shard_index=trainer.world.rank,
+        num_shards=trainer.world.size,
+        augment=trainer.task.augment,
+    )
 
 
 def _rate(examples: int, seconds: float) -> float:

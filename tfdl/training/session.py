@@ -24,7 +24,8 @@ from tfdl.runs.checkpoint import prune
 from tfdl.tasks import TASKS
 from tfdl.training.averaged_weights import averaged_weights, swap_averages
 from tfdl.training.callbacks import Callback, Callbacks, MetricsLog, RunPlan, TensorBoardLog
-from tfdl.training.fit import Fit, FitPlan
+from tfdl.training.compilation import decide
+from tfdl.training.fit import Fit, FitPlan, open_batches
 from tfdl.training.optimization import optimizer_for, rate_note
 from tfdl.training.output import Output, claim_output
 from tfdl.training.summary import summarize
@@ -91,6 +92,7 @@ class Session:
                 self._model = build_model(config.model, **self._task.model_arguments)
             self._trainer = self._build_trainer()
         self._progress = Progress()
+        self._decide_compilation()
         with world.agreement():
             if world.is_chief:
                 self._open_directory()
@@ -117,6 +119,16 @@ class Session:
             accumulation_steps=config.accumulation_steps,
             loss_scale=DynamicLossScale(scale) if config.precision == "mixed_float16" else None,
         )
+
+    def _decide_compilation(self) -> None:
+        """What was measured goes into the configuration, so that a repeated or resumed run computes the same bits."""
+        self._compilation_note = ""
+        if self.config.xla == "off":
+            return
+        batch = next(iter(open_batches(self._fit_plan(), self._trainer, self._progress)))
+        decision = decide(self.config.xla, self._trainer, batch, self._total_steps)
+        self._trainer.xla, self._compilation_note = decision.xla, decision.note
+        self.config = self.config.replace(xla="on" if decision.xla else "off")
 
     def run(self, callbacks: Sequence[Callback] = ()) -> None:
         """Trains to the planned end, evaluates the final weights and writes ``summary.json``."""
@@ -191,6 +203,7 @@ class Session:
             accumulation_steps=config.accumulation_steps,
             global_batch_size=self._rank_batch * world.size,
             rate_note=rate_note(config.optimizer, world.size),
+            compilation_note=self._compilation_note,
             steps_per_epoch=self._steps_per_epoch,
             total_steps=self._total_steps,
             directory=self.run_directory.path,

@@ -29,6 +29,10 @@ class Trainer:
         loss_scale: for float16; none where gradients need no scaling. A step whose gradients are not finite is skipped:
             it changes neither weights nor batch statistics nor the optimizer, on no rank. Its loss counts in the
             metrics unless it is itself no number.
+
+    Attributes:
+        xla: whether XLA compiles the forward and backward pass of a batch (of a piece, where there are several), once
+            for each shape of it. To be set before the first step; the reduction and the update stay outside.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Trainer:
     ):
         self.model, self.optimizer, self.task, self.world = model, optimizer, task, world
         self.accumulation_steps, self.loss_scale = accumulation_steps, loss_scale
+        self.xla = False
         optimizer.build(model.trainable_variables)
         # Sums of the running metrics, and of the weights, since they were last taken.
         self._sums = tf.Variable(tf.zeros([len(task.running_metrics) + 1], tf.float64), trainable=False)
@@ -62,6 +67,10 @@ class Trainer:
         """Takes ``num_steps`` batches from the iterator, a step for each, without coming back to Python between."""
         self._run_steps(batches, tf.constant(num_steps))
 
+    def passes(self, xla: bool) -> Any:
+        """The forward and backward pass as a graph of its own: a batch's gradients, and its sums."""
+        return tf.function(self._forward_backward, jit_compile=xla, reduce_retracing=True)
+
     def take_sums(self, *extra: float) -> np.ndarray:
         """The running sums and the weight over all ranks since the last call, then the ranks' sum of ``extra``."""
         mine = tf.concat([self._sums.value(), tf.constant(list(extra), tf.float64)], 0)
@@ -74,10 +83,8 @@ class Trainer:
 
     def _step(self, batch: Any) -> None:
         before = self._statistics()
-        if self.accumulation_steps == 1:
-            gradients, sums = self._forward_backward(batch)
-        else:
-            gradients, sums = self._accumulated(batch)
+        run = self.passes(xla=True) if self.xla else self._forward_backward
+        gradients, sums = run(batch) if self.accumulation_steps == 1 else self._accumulated(batch, run)
         applied = self._update(reduce_gradients(gradients, sums[-1], self.world), before)
         self._sums.assign_add(self._counted(sums, applied))
 
@@ -97,7 +104,7 @@ class Trainer:
         sums = [*self.task.running_sums(batch, outputs, losses), weight]
         return gradients, tf.stack([tf.cast(value, tf.float64) for value in sums])
 
-    def _accumulated(self, batch: Any) -> tuple[list[Any], Any]:
+    def _accumulated(self, batch: Any, run: Any) -> tuple[list[Any], Any]:
         """The same sums, piece by piece."""
         batch, cuts = cut(batch, self.accumulation_steps)
         variables = self.model.trainable_variables
@@ -108,7 +115,7 @@ class Trainer:
             # One after the other: synchronized statistics of two pieces at once would be taken for each other's.
             tf.autograph.experimental.set_loop_options(parallel_iterations=1)
             rows = {name: value[cuts[piece] : cuts[piece + 1]] for name, value in batch.items()}
-            gradients, more = self._forward_backward(rows)
+            gradients, more = run(rows)
             untouched.update(place for place, gradient in enumerate(gradients) if gradient is None)
             totals = _added(totals, gradients)
             sums += more
