@@ -1,4 +1,4 @@
-"""XLA around the forward and backward pass: the same training, chosen by what is quicker, refused where it cannot be."""
+"""XLA around the forward and backward pass: the same training; chosen by time; refused where it cannot be."""
 
 import keras
 import numpy as np

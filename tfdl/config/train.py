@@ -46,8 +46,8 @@ class TrainConfig:
     """What layers compute in; the mixed ones compute in 16 bits and keep weights, statistics and logits in float32."""
     xla: Literal["off", "on", "auto"] = "off"
     """Whether XLA compiles the forward and backward pass; ``auto`` measures when training begins, and notes its choice
-    in the run's config.yaml. The two round differently and draw other dropout, so only ``on`` and ``off`` repeat a run to
-    the bit."""
+    in the run's config.yaml. The two round differently and draw other dropout, so only ``on`` and ``off`` repeat a run
+    to the bit."""
     seed: int = 0
     """Decides initial weights, order of samples and dropout."""
     steps_per_execution: int = 20

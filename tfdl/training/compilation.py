@@ -51,13 +51,13 @@ def decide(wanted: str, trainer: Trainer, batch: Any, num_steps: int) -> Compila
 
 
 def quicker(plain: float, compiled: float, compiling: float, num_steps: int) -> Compilation:
-    """What ends a run of ``num_steps`` sooner, by the seconds of a pass without XLA and with it, and of compiling it."""
+    """What ends a run of ``num_steps`` sooner, from seconds of a pass without and with XLA, and of compiling."""
     found = f"{1e3 * compiled:.1f} ms a pass with it, {1e3 * plain:.1f} ms without"
     if compiled >= plain:
         return Compilation(False, f"XLA off: {found}")
     if num_steps * (plain - compiled) < compiling:
         return Compilation(
-            False, f"XLA off: {found}, but {num_steps} steps do not win {compiling:.0f} s to compile back"
+            False, f"XLA off: {found}, but {num_steps} steps do not win back {compiling:.0f} s to compile"
         )
     return Compilation(True, f"XLA on: {found}")
 
