@@ -39,6 +39,7 @@ _KEYS = {
     "optimizer": "optimizer",
     "label_smoothing": "label_smoothing",
     "precision": "precision",
+    "compression": "compression",
     "xla": "xla",
     "seed": "seed",
 }
@@ -58,6 +59,7 @@ def _names(kind: str) -> Any:
             "dataset": datasets,
             "schedule": ("constant", "linear", "cosine", "inverse_sqrt", "step", "one_cycle"),
             "xla": ("off", "on", "auto"),
+            "compression": ("none", "float16", "bfloat16"),
             "precision": ("float32", "mixed_bfloat16", "mixed_float16", "float64"),
         }
         return [name for name in known[kind] if name.startswith(incomplete)]
@@ -104,6 +106,8 @@ class ImageSize(click.ParamType):
 @click.option("--label-smoothing", type=float, help="Of the training target, 0 to 1.  [default: 0]")
 @click.option("--precision", metavar="NAME", shell_complete=_names("precision"),
               help="float32, mixed_bfloat16, mixed_float16 or float64.  [default: float32]")  # fmt: skip
+@click.option("--compression", metavar="NAME", shell_complete=_names("compression"),
+              help="Of gradients between ranks: none, float16 or bfloat16.  [default: none]")  # fmt: skip
 @click.option("--xla", metavar="WHEN", shell_complete=_names("xla"), help="Compile: on, off or auto.  [default: off]")
 @click.option("--seed", type=int, help="Decides weights, order and dropout.  [default: 0]")
 @click.option("--output", type=click.Path(), metavar="DIR", help="Run directory.  [default: runs/MODEL-DATASET-TIME]")

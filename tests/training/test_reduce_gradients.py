@@ -51,6 +51,24 @@ def test_sparse_gradients_become_dense(ranks):
     np.testing.assert_allclose(alone, [[1.5], [0], [0]])
 
 
+def test_compression_rounds_gradients_and_no_weight(ranks):
+    """Weights of 257 and 1 in 8 bits of mantissa would add up to 256 or 260; the gradients lose 1 part in 256."""
+    world = ranks(2)
+    draws = np.random.default_rng(0).normal(size=(2, 1000)).astype("float32")
+    results = world.run(
+        lambda rank: reduce_gradients(
+            [tf.constant(draws[rank])], tf.constant([257.0, 1.0][rank]), world, wire_dtype="bfloat16"
+        )
+    )
+    exact = draws.astype("float64").sum(0) / 258
+    for (found,) in results:
+        assert found.dtype == tf.float32
+        error = np.abs(found - exact) * 258
+        assert error.max() < 2**-8 * np.abs(draws).sum(0).max() * 2
+        assert error.max() > 1e-4  # it was rounded
+        np.testing.assert_allclose(np.median(np.asarray(found) / exact), 1, atol=1e-3)  # by the exact weight
+
+
 def test_each_dtype_keeps_its_own(ranks):
     def gradients(value):
         return [tf.constant([value], dtype) for dtype in ("float64", "float32", "float16", "float64")]

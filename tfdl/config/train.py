@@ -44,6 +44,8 @@ class TrainConfig:
     """Part of the training target that is spread over all classes; validation and test losses are without."""
     precision: PRECISIONS = "float32"
     """What layers compute in; the mixed ones compute in 16 bits and keep weights, statistics and logits in float32."""
+    compression: Literal["none", "float16", "bfloat16"] = "none"
+    """What gradients are rounded to on their way between ranks; for slow links. Sums in float16 may overflow."""
     xla: Literal["off", "on", "auto"] = "off"
     """Whether XLA compiles the forward and backward pass; ``auto`` measures when training begins, and notes its choice
     in the run's config.yaml. The two round differently and draw other dropout, so only ``on`` and ``off`` repeat a run

@@ -10,7 +10,12 @@ from tfdl.distributed.world import World
 
 
 def reduce_gradients(
-    gradients: Sequence[Any], weight: Any, world: World, *, bucket_bytes: int = BUCKET_BYTES
+    gradients: Sequence[Any],
+    weight: Any,
+    world: World,
+    *,
+    bucket_bytes: int = BUCKET_BYTES,
+    wire_dtype: str | None = None,
 ) -> list[Any]:
     r"""The gradient of the mean loss over all ranks' samples.
 
@@ -25,7 +30,7 @@ def reduce_gradients(
         gradients: gradients of the loss sum, ``None`` where a variable has none (then on every rank).
         weight: scalar, the sum of this rank's sample weights.
         world: the ranks to reduce over.
-        bucket_bytes: see ``sum_over_ranks``.
+        bucket_bytes, wire_dtype: see ``sum_over_ranks``; the weight is never rounded.
 
     Returns:
         The averaged gradients, dense, in the same order, ``None`` where it was given.
@@ -36,8 +41,9 @@ def reduce_gradients(
         return reduced
     tensors = list(dense.values())
     widest = max((tensor.dtype for tensor in tensors), key=lambda dtype: dtype.size)
-    weight = tf.cast(weight, widest)
-    *tensors, total = sum_over_ranks([*tensors, weight], world, bucket_bytes=bucket_bytes)
+    # What is sent in 16 bits is float32; a float64 weight beside it stays whole, in a message of its own.
+    weight = tf.cast(weight, tf.float64 if wire_dtype else widest)
+    *tensors, total = sum_over_ranks([*tensors, weight], world, bucket_bytes=bucket_bytes, wire_dtype=wire_dtype)
     for place, tensor in zip(dense, tensors, strict=True):
         reduced[place] = tensor / tf.cast(total, tensor.dtype)
     return reduced

@@ -117,6 +117,7 @@ class Session:
             self._task,
             self._world,
             accumulation_steps=config.accumulation_steps,
+            compression=config.compression,
             loss_scale=DynamicLossScale(scale) if config.precision == "mixed_float16" else None,
         )
 

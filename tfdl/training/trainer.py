@@ -26,6 +26,7 @@ class Trainer:
         world: the ranks that train together.
         accumulation_steps: pieces that a batch is computed in, one after the other, before the one reduction and the
             one update. Batch statistics are those of a piece; all else is as for the whole batch.
+        compression: ``float16`` or ``bfloat16`` sends float32 gradients in half the bytes, rounded.
         loss_scale: for float16; none where gradients need no scaling. A step whose gradients are not finite is skipped:
             it changes neither weights nor batch statistics nor the optimizer, on no rank. Its loss counts in the
             metrics unless it is itself no number.
@@ -43,10 +44,12 @@ class Trainer:
         world: World,
         *,
         accumulation_steps: int = 1,
+        compression: str = "none",
         loss_scale: DynamicLossScale | None = None,
     ):
         self.model, self.optimizer, self.task, self.world = model, optimizer, task, world
         self.accumulation_steps, self.loss_scale = accumulation_steps, loss_scale
+        self._wire_dtype = None if compression == "none" else compression
         self.xla = False
         optimizer.build(model.trainable_variables)
         # Sums of the running metrics, and of the weights, since they were last taken.
@@ -85,7 +88,8 @@ class Trainer:
         before = self._statistics()
         run = self.passes(xla=True) if self.xla else self._forward_backward
         gradients, sums = run(batch) if self.accumulation_steps == 1 else self._accumulated(batch, run)
-        applied = self._update(reduce_gradients(gradients, sums[-1], self.world), before)
+        reduced = reduce_gradients(gradients, sums[-1], self.world, wire_dtype=self._wire_dtype)
+        applied = self._update(reduced, before)
         self._sums.assign_add(self._counted(sums, applied))
 
     def _forward_backward(self, batch: Any) -> tuple[list[Any], Any]:
