@@ -11,7 +11,12 @@ from urllib.parse import urlsplit
 from tfdl.errors import RunError, UserError, nearest
 
 # tfdl's own builders, which download nothing: name -> module that defines the builder.
-EMBEDDED = {"digits": "tfdl.data.digits"}
+EMBEDDED = {
+    "digits": "tfdl.data.digits",
+    "python_topics": "tfdl.data.python_topics",
+    "docstrings": "tfdl.data.docstrings",
+    "dates": "tfdl.data.dates",
+}
 # Long enough for a slow link, short enough that a machine without a network is told at once.
 _REACH_SECONDS = 5.0
 

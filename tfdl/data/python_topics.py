@@ -1,0 +1,75 @@
+"""A language-modeling corpus that needs no network: the language reference that every Python carries."""
+
+import hashlib
+import platform
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+_DESCRIPTION = """\
+The topics of Python's `help()` (the module pydoc_data.topics): some 80 chapters and sections of the Python Language
+Reference as plain text, nearly half a million characters of careful English about one subject, with grammar rules and
+code between. Whole topics make up the splits, so no sentence of the test split stands in the training split; some are
+alike, since the reference quotes itself. The text differs between Python versions: the metadata holds the version and
+the SHA-256 of what was read.
+"""
+_CITATION = """\
+@manual{python_reference,
+  title = {The Python Language Reference},
+  author = {{Python Software Foundation}},
+  url = {https://docs.python.org/3/reference/}
+}
+"""
+# Least share of the characters that each split is given, in this order; what is left is for training.
+_SHARES = {"test": 0.1, "validation": 0.1}
+
+
+class PythonTopics(tfds.core.GeneratorBasedBuilder):
+    """``text``: one topic; ``topic``: its name."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012
+    pkg_dir_path = None
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            homepage="https://docs.python.org/3/reference/",
+            license="PSF-2.0",
+            features=tfds.features.FeaturesDict({"text": tfds.features.Text(), "topic": tfds.features.Text()}),
+            metadata=tfds.core.MetadataDict(python=platform.python_version(), sha256=_digest(read_topics())),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:  # noqa: ARG002
+        topics = read_topics()
+        return {name: self._generate_examples(topics, names) for name, names in split_topics(topics).items()}
+
+    def _generate_examples(self, topics: Mapping[str, str], names: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
+        for name in names:
+            yield name, {"text": topics[name], "topic": name}
+
+
+def read_topics() -> dict[str, str]:
+    """Name of a topic -> its text."""
+    from pydoc_data.topics import topics
+
+    return dict(topics)
+
+
+def split_topics(topics: Mapping[str, str]) -> dict[str, list[str]]:
+    """Whole topics in the order of their names' hashes: first those for testing, then for validation, then the rest."""
+    total = sum(map(len, topics.values()))
+    order = sorted(topics, key=lambda name: hashlib.sha256(name.encode()).digest())
+    splits: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
+    for split, share in _SHARES.items():
+        while sum(len(topics[name]) for name in splits[split]) < share * total:
+            splits[split].append(order.pop(0))
+    splits["train"] = order
+    return splits
+
+
+def _digest(texts: Mapping[str, str]) -> str:
+    return hashlib.sha256("\0".join(f"{name}\0{texts[name]}" for name in sorted(texts)).encode()).hexdigest()
