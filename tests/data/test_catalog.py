@@ -24,7 +24,8 @@ def test_an_unknown_name_is_answered_with_the_nearest(tmp_path):
     with pytest.raises(UserError) as raised:
         open_builder("mnits", str(tmp_path))
     assert str(raised.value) == (
-        "unknown data set 'mnits', expected an offline one (digits) or a TFDS name such as mnist, fashion_mnist or"
+        "unknown data set 'mnits', expected an offline one (digits, python_topics,"
+        " docstrings, dates) or a TFDS name such as mnist, fashion_mnist or"
         " cifar10. Did you mean 'mnist'?"
     )
 
@@ -59,7 +60,8 @@ def test_without_a_network_the_offline_choices_are_named(tmp_path, monkeypatch):
         open_builder("mnist", str(tmp_path))
     assert str(raised.value) == (
         f"data set 'mnist' is not prepared in {tmp_path}, and storage.googleapis.com cannot be reached to download it;"
-        " connect to a network, give the folder of prepared data with --data-dir, or use an offline data set: digits"
+        " connect to a network, give the folder of prepared data with --data-dir, or use an offline data set: digits,"
+        " python_topics, docstrings, dates"
     )
     assert not (tmp_path / "mnist").exists()
 
