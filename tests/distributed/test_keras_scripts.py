@@ -1,7 +1,5 @@
 """Somebody's plain Keras script under horovodrun: what tfdl's lines make of it, and what they find wrong."""
 
-import json
-
 import pytest
 
 from tests.distributed.launching import Finished, launch, program
@@ -52,20 +50,3 @@ def test_an_overflow_on_one_rank_is_everyone_s() -> None:
     assert job.code == 0, job.output
     assert found["weights"] == ["equal"]
     assert float(found["scale"][0]) < 2**15
-
-
-def test_metrics_of_uneven_rows_are_those_of_one_process() -> None:
-    """1,797 rows as 900, 500, 396 and 1. The control: a rank's own numbers are others."""
-    job = launch(4, *program("exact_metrics"))
-    assert job.code == 0, job.output
-    found = json.loads(job.lines_of(0)[-1])
-    assert len(found["whole"]) == 8
-    assert found["together"] == pytest.approx(found["whole"], rel=1e-6)
-    for name, value in found["whole"].items():
-        assert found["alone"][name] != pytest.approx(value, rel=1e-4), name
-
-
-def test_a_metric_that_is_no_sum_is_an_error() -> None:
-    job = launch(2, *program("exact_metrics"), "largest")
-    assert job.code != 0
-    assert "metric 'largest_error' is of a class of your own, LargestError" in job.output
