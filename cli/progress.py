@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
+from rich.table import Column, Table
 
 from tfdl import __version__
 from tfdl.training import Callback
@@ -58,12 +58,11 @@ class Progress(Callback):
 
     def on_end(self, summary: dict[str, Any]) -> None:
         self.close()
-        table = Table(title_justify="left")
-        table.add_column("split")
+        splits = ("validation", "test")
+        table = Table("metric", *(Column(split, justify="right") for split in splits))  # narrow, however many metrics
         for name in summary["test"]:
-            table.add_column(name, justify="right")
-        for split in ("validation", "test"):
-            table.add_row(split, *(f"{value:.4f}" for value in summary[split].values()))
+            values = (summary[split].get(name) for split in splits)
+            table.add_row(name, *("" if value is None else f"{value:.4f}" for value in values))
         self._console.print(table)
         rate = summary["examples_per_second"]  # 0 when the one execution that there was compiled
         speed = f" {rate:,.0f} examples/s;" if rate else ""

@@ -144,6 +144,27 @@ def test_evaluate_for_people(run, trained_run):
     assert lines[2].split() == ["accuracy", f"{trained_run.read_summary()['test']['accuracy']:.6g}"]
 
 
+def test_evaluate_shows_each_class(run, trained_run):
+    _, out, _ = run("evaluate", trained_run.path)
+    numbers, classes, confusion = [part.splitlines() for part in out.split("\n\n")]
+    assert [line.split()[0] for line in numbers[1:]] == list(trained_run.read_summary()["test"])
+    assert classes[0].split() == ["class", "precision", "recall", "f1", "support"]
+    assert sum(int(line.split()[-1]) for line in classes[1:]) == 180
+    assert confusion[0].split() == ["label", "\\", "predicted", *"0123456789"]
+    counts = [[int(cell.replace(".", "0")) for cell in line.split()[1:]] for line in confusion[1:]]
+    assert sum(map(sum, counts)) == 180
+    right = sum(counts[number][number] for number in range(10))
+    assert right / 180 == trained_run.read_summary()["test"]["accuracy"]
+
+
+def test_evaluate_gives_programs_the_details_when_asked(run, trained_run):
+    _, out, _ = run("evaluate", trained_run.path, "--json", "--details")
+    found = json.loads(out)
+    assert len(found["classes"]) == len(found["confusion_matrix"]) == 10
+    assert found["classes"]["0"]["support"] == sum(found["confusion_matrix"][0])
+    assert trained_run.read_summary()["test"].items() <= found.items()
+
+
 def test_export_says_what_it_wrote(run, trained_run, tmp_path):
     code, out, err = run("export", trained_run.path, tmp_path / "out")
     assert (code, err) == (0, "")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfdl.distributed import DistributedOptimizer
+from tfdl.distributed import DistributedOptimizer, SingleWorld
 from tfdl.distributed.buckets import sum_over_ranks
 from tfdl.distributed.fingerprints import Fingerprints
 from tfdl.distributed.optimizer import is_distributed, undo
@@ -92,6 +92,24 @@ def test_buckets_hold_tensors_of_one_dtype_from_the_last_to_the_first(ranks, mon
     assert sent == [5, 4, 6]
     for total, tensor in zip(sums, tensors, strict=True):
         assert total.dtype == tensor.dtype
+        np.testing.assert_array_equal(total, 2 * tensor)
+
+
+def test_shapes_that_a_graph_does_not_know_are_no_obstacle():
+    class Twins(SingleWorld):
+        """Two ranks that always hold the same."""
+
+        size = 2
+
+        def all_reduce(self, tensor):
+            return 2 * tensor
+
+    @tf.function(input_signature=[tf.TensorSpec([3]), tf.TensorSpec([None, None]), tf.TensorSpec([])])
+    def doubled(*tensors):
+        return sum_over_ranks(tensors, Twins())
+
+    tensors = [tf.constant([1.0, 2.0, 3.0]), tf.reshape(tf.range(10.0), [2, 5]), tf.constant(7.0)]
+    for total, tensor in zip(doubled(*tensors), tensors, strict=True):
         np.testing.assert_array_equal(total, 2 * tensor)
 
 

@@ -22,7 +22,8 @@ def sum_over_ranks(
     there. What is in which buffer depends on shapes alone, so a run repeats to the bit.
 
     Args:
-        tensors: dense tensors of known shapes, the same ones in the same order on every rank.
+        tensors: dense tensors, the same ones in the same order on every rank. Those whose shape a graph does not know
+            before it runs fill no buffer: they travel with their neighbours.
         world: the ranks.
         bucket_bytes: size of a buffer; a tensor that is larger has one of its own.
         wire_dtype: ``float16`` or ``bfloat16`` halves what float32 tensors send and receive, and rounds them so.
@@ -38,9 +39,10 @@ def sum_over_ranks(
         buffer = tf.concat([tf.reshape(tensors[place], [-1]) for place in places], 0)
         wire = tf.as_dtype(wire_dtype) if wire_dtype and dtype == tf.float32 else dtype
         buffer = tf.cast(world.all_reduce(tf.cast(buffer, wire)), dtype)
-        parts = tf.split(buffer, [tensors[place].shape.num_elements() for place in places])
+        parts = tf.split(buffer, [tf.size(tensors[place]) for place in places])
         for place, part in zip(places, parts, strict=True):
-            sums[place] = tf.reshape(part, tensors[place].shape)
+            sums[place] = tf.reshape(part, tf.shape(tensors[place]))
+            sums[place].set_shape(tensors[place].shape)
     return sums
 
 
@@ -50,7 +52,7 @@ def _buckets(tensors: Sequence[Any], bucket_bytes: int) -> list[list[int]]:
     open_bucket: dict[Any, tuple[list[int], int]] = {}  # dtype -> its places and bytes so far
     for place in reversed(range(len(tensors))):
         tensor = tensors[place]
-        size = tensor.shape.num_elements() * tensor.dtype.size
+        size = (tensor.shape.num_elements() or 0) * tensor.dtype.size
         places, filled = open_bucket.get(tensor.dtype, ([], 0))
         if places and filled + size > bucket_bytes:
             places, filled = [], 0

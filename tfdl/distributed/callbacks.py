@@ -1,5 +1,6 @@
 """What makes ``keras.Model.fit`` one training over several ranks, beside the optimizer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from tfdl.distributed.buckets import sum_over_ranks
 from tfdl.distributed.fingerprints import Fingerprints
+from tfdl.distributed.metrics import check_additive, exact_metrics
 from tfdl.distributed.optimizer import DistributedOptimizer, is_distributed, undo
 from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
 from tfdl.distributed.world import World, current_world
@@ -167,44 +169,52 @@ class AverageMetrics(_OverRanks):
 
     What the metrics have counted is added up over the ranks, so accuracy, precision or AUC are exact for uneven data,
     and the loss is weighted by samples. Put it before callbacks that decide by metrics (``EarlyStopping``,
-    ``ReduceLROnPlateau``, ``ModelCheckpoint``): then they decide alike on every rank. A metric of your own must keep
-    sums, as Keras's do.
+    ``ReduceLROnPlateau``, ``ModelCheckpoint``): then they decide alike on every rank. In ``model.evaluate`` it does the
+    same; there each rank may have any number of samples, at least one.
+
+    Args:
+        additive: metric classes of your own whose variables are sums, as those of Keras's metrics are.
+
+    Raises:
+        UserError: a metric that is not known to keep sums, after the first step.
     """
+
+    def __init__(self, additive: Sequence[type] = ()):
+        super().__init__()
+        self.additive = tuple(additive)
+        self._checked = False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         super().on_epoch_begin(epoch, logs)
         self._numbers: dict[str, float] = {}
 
-    def on_training_numbers(self) -> None:
-        self._numbers.update(exact_metrics(self.model, self.world))
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        if not self._checked:  # compiled metrics are built in the first step
+            self._checked = True
+            if self.world.size > 1:
+                check_additive(self.model.metrics, self.additive)
 
-    def on_test_end(self, logs: Any = None) -> None:
-        if self.world.size == 1:
-            return
-        exact = exact_metrics(self.model, self.world)
-        if logs is not None:
-            logs.update(exact)
+    def on_training_numbers(self) -> None:
+        self._numbers.update(exact_metrics(self.model, self.world, self.additive))
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        super().on_test_begin(logs)
+        if self.world.size > 1:
+            # What `evaluate` returns it has asked for before on_test_end, whose logs are a copy.
+            self.model.__dict__["_get_metrics_result_or_logs"] = self._exact_results
+
+    def _exact_results(self, logs: Any) -> dict[str, Any]:
+        """Stands in once for the model's own method, at the end of a validation."""
+        del self.model.__dict__["_get_metrics_result_or_logs"]
+        exact = exact_metrics(self.model, self.world, self.additive)
         if self._in_fit:
             self._numbers.update({f"val_{name}": value for name, value in exact.items()})
+        return {**self.model._get_metrics_result_or_logs(logs), **exact}
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         super().on_epoch_end(epoch, logs)
         if self.world.size > 1 and logs is not None:
             logs.update(self._numbers)
-
-
-def exact_metrics(model: Any, world: World) -> dict[str, float]:
-    """The model's current metrics over the samples of all ranks; the metrics themselves stay as they are."""
-    variables = [variable for metric in model.metrics for variable in metric.variables]
-    mine = [np.asarray(variable) for variable in variables]
-    flat = np.concatenate([value.astype(np.float64).ravel() for value in mine]) if mine else np.zeros(0)
-    total = np.asarray(world.all_reduce(tf.constant(flat)))
-    for variable, value, part in zip(variables, mine, np.split(total, np.cumsum([v.size for v in mine])), strict=False):
-        variable.assign(part.reshape(value.shape).astype(value.dtype))
-    found = {name: float(value) for name, value in model.get_metrics_result().items()}
-    for variable, value in zip(variables, mine, strict=True):
-        variable.assign(value)
-    return found
 
 
 def _require_reduction(model: Any) -> None:

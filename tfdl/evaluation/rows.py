@@ -25,10 +25,16 @@ def row_function(model: Any, task: Any) -> Callable[[Any], dict[str, Any]]:
 
 
 def evaluate_source(task: Any, rows_of: Callable[[Any], Any], source: Source, world: World) -> dict[str, float]:
-    """The task's metrics over every sample of ``source``, each counted once, whatever the number of ranks.
+    """The task's metrics over every sample of ``source``, each counted once, whatever the number of ranks."""
+    metrics: dict[str, float] = task.metrics(gather_rows(rows_of, source, world))
+    return metrics
 
-    The batches are dealt out to the ranks; then every rank gathers all rows, puts them in the split's own order, and
-    computes the metrics as one process would.
+
+def gather_rows(rows_of: Callable[[Any], Any], source: Source, world: World) -> dict[str, np.ndarray]:
+    """One row for each sample of ``source``, in the split's own order, on every rank.
+
+    The batches are dealt out to the ranks; then every rank gathers all rows and puts them in order, so that what is
+    computed from them is what one process would compute.
     """
     batches = evaluation_batches(
         source, batch_size=EVALUATION_BATCH_SIZE, shard_index=world.rank, num_shards=world.size
@@ -37,9 +43,7 @@ def evaluate_source(task: Any, rows_of: Callable[[Any], Any], source: Source, wo
     numbers = range(world.rank, -(-source.num_examples // EVALUATION_BATCH_SIZE), world.size)
     everyone = world.all_gather_object(dict(zip(numbers, parts, strict=True)))
     in_order = [part for _, part in sorted((item for mine in everyone for item in mine.items()), key=_number)]
-    rows = {name: np.concatenate([part[name] for part in in_order]) for name in in_order[0]}
-    metrics: dict[str, float] = task.metrics(rows)
-    return metrics
+    return {name: np.concatenate([part[name] for part in in_order]) for name in in_order[0]}
 
 
 def _number(item: tuple[int, Any]) -> int:

@@ -1,10 +1,12 @@
 """Evaluates a run directory."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tfdl.distributed import World, current_world
 from tfdl.errors import UserError, nearest
-from tfdl.evaluation.rows import evaluate_source, row_function
+from tfdl.evaluation.rows import gather_rows, row_function
 from tfdl.runs import RunDirectory, load_run
 from tfdl.tasks import TASKS
 
@@ -25,6 +27,22 @@ def evaluate(
     Raises:
         UserError: not a run directory, no such split or checkpoint.
     """
+    return evaluate_in_detail(run, split, checkpoint, world).metrics
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found on a split."""
+
+    metrics: dict[str, float]
+    details: dict[str, Any]
+    """What the task tells beside its metrics, as plain data: of classes, ``classes`` and ``confusion_matrix``."""
+
+
+def evaluate_in_detail(
+    run: str | Path | RunDirectory, split: str = "test", checkpoint: str = "last", world: World | None = None
+) -> Evaluation:
+    """As ``evaluate``, with what a report shows beside the metrics."""
     if split not in SPLITS:
         raise UserError(f"split {split!r}, expected one of {', '.join(SPLITS)}.{nearest(split, SPLITS)}")
     world = world or current_world()
@@ -32,4 +50,5 @@ def evaluate(
         loaded = load_run(run, checkpoint)
     with world.agreement():
         task, sources = TASKS[loaded.config.task].open(loaded.config.dataset)
-    return evaluate_source(task, row_function(loaded.model, task), sources[split], world)
+    rows = gather_rows(row_function(loaded.model, task), sources[split], world)
+    return Evaluation(task.metrics(rows), task.details(rows) if hasattr(task, "details") else {})

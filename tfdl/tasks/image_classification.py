@@ -13,7 +13,7 @@ from tfdl.data import ImageDataset, Source, open_images
 from tfdl.data.augmentation import AUGMENTATIONS
 from tfdl.data.images import resize
 from tfdl.data.pipeline import WEIGHT
-from tfdl.tasks.classification_metrics import classification_metrics
+from tfdl.tasks.classification_metrics import classification_details, classification_metrics, classification_rows
 from tfdl.tasks.cross_entropy import cross_entropy
 
 _ASSET = "image_classification.json"
@@ -99,12 +99,15 @@ class ImageClassification:
 
     def evaluation_rows(self, batch: Mapping[str, Any], logits: Any) -> dict[str, Any]:
         """One row for each sample: what ``metrics`` needs of it."""
-        losses = cross_entropy(batch["label"], logits)
-        return {"loss": losses, "label": batch["label"], "prediction": tf.argmax(logits, -1, tf.int32)}
+        return classification_rows(cross_entropy(batch["label"], logits), batch["label"], logits)
 
     def metrics(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Loss, accuracy, and precision, recall and F1 averaged over the classes."""
-        return classification_metrics(rows["loss"], rows["label"], rows["prediction"], len(self.class_names))
+        """Loss, accuracy, top-5 accuracy, and precision, recall, F1 and AUC averaged over the classes."""
+        return classification_metrics(rows, len(self.class_names))
+
+    def details(self, rows: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Each class's scores, and the confusion matrix."""
+        return classification_details(rows, self.class_names)
 
     def serving_signature(self) -> dict[str, tf.TensorSpec]:
         """Raw images, any number of them; of any size where the task resizes them."""

@@ -104,7 +104,8 @@ class Trainer:
             objective = tf.reduce_sum(losses * weights) + weight * self._penalty()
             if self.loss_scale is not None:
                 objective = self.loss_scale.scaled(objective)
-        gradients = tape.gradient(objective, self.model.trainable_variables)
+        variables = self.model.trainable_variables
+        gradients = list(map(_shaped, tape.gradient(objective, variables), variables))
         sums = [*self.task.running_sums(batch, outputs, losses), weight]
         return gradients, tf.stack([tf.cast(value, tf.float64) for value in sums])
 
@@ -162,6 +163,14 @@ class Trainer:
     def _penalty(self) -> Any:
         """The model's own losses (weight decay in the loss, say); 0 without any."""
         return tf.add_n(self.model.losses) if self.model.losses else 0.0
+
+
+def _shaped(gradient: Any, variable: Any) -> Any:
+    """The gradient with its variable's shape, which a graph may have lost (a dense layer's on sequences of any length);
+    buckets are filled by it."""
+    if isinstance(gradient, tf.Tensor):
+        gradient.set_shape(variable.shape)
+    return gradient
 
 
 def _added(totals: list[Any], gradients: Sequence[Any]) -> list[Any]:

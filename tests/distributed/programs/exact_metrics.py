@@ -1,0 +1,90 @@
+"""Metrics of 1,797 rows over four ranks and in one process, as JSON.
+
+First tfdl's evaluation, of a classifier and of a language model; then Keras's metrics, each rank with a part of its own
+size, and what one rank alone finds. ``exact_metrics.py largest`` measures with a Keras metric that is no sum.
+"""
+
+import json
+import sys
+
+import keras
+import numpy as np
+from next_byte import VOCAB_SIZE, NextByte, text_source
+from sklearn.datasets import load_digits
+
+import tfdl
+from tfdl import distributed
+from tfdl.data import ArraySource
+from tfdl.distributed import SingleWorld, World
+from tfdl.evaluation import evaluate_source
+from tfdl.evaluation.rows import row_function
+from tfdl.tasks import ImageClassification
+
+ENDS = (0, 900, 1400, 1796, 1797)  # one rank has a single row
+
+
+class LargestError(keras.metrics.Metric):
+    """Over ranks it would be the sum of their largest errors."""
+
+    def __init__(self, name: str = "largest_error"):
+        super().__init__(name=name)
+        self.largest = self.add_variable((), "zeros", name="largest")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002
+        self.largest.assign(keras.ops.maximum(self.largest, keras.ops.max(keras.ops.abs(y_true - y_pred))))
+
+    def result(self):
+        return self.largest
+
+
+def classifier(*more: keras.metrics.Metric) -> keras.Model:
+    metrics = keras.metrics
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, activation="softmax")])
+    model.compile(
+        loss="categorical_crossentropy",
+        metrics=[
+            metrics.CategoricalAccuracy(), metrics.TopKCategoricalAccuracy(5), metrics.Precision(), metrics.Recall(),
+            metrics.F1Score(average="macro"), metrics.AUC(multi_label=True, num_labels=10),
+            metrics.OneHotMeanIoU(10), *more,
+        ],
+    )  # fmt: skip
+    return model
+
+
+def of_tfdl(world: World) -> dict[str, float]:
+    """Both tasks' metrics, of models that were never trained."""
+    keras.utils.set_random_seed(0)
+    digits = load_digits()
+    images = (digits.images[..., np.newaxis] * 15).astype(np.uint8)
+    source = ArraySource({"image": images, "label": digits.target.astype(np.int32)})
+    task = ImageClassification((8, 8, 1), tuple("0123456789"), resized=False)
+    model = tfdl.build_model("cnn", filters=(4,), units=8, **task.model_arguments)
+    text = tfdl.build_model("rnn", units=8, num_layers=1, vocab_size=VOCAB_SIZE)
+    found = evaluate_source(task, row_function(model, task), source, world)
+    language = evaluate_source(NextByte(), row_function(text, NextByte()), text_source(len(images)), world)
+    return {**found, **{f"language {name}": value for name, value in language.items()}}
+
+
+def main() -> None:
+    world = distributed.init()
+    if "largest" not in sys.argv:
+        found = of_tfdl(world)
+        if world.is_chief:
+            print(json.dumps({"together": found, "whole": of_tfdl(SingleWorld())}), flush=True)
+    digits = load_digits()
+    images, labels = digits.data.astype("float32") / 16, np.eye(10, dtype="float32")[digits.target]
+    model = classifier(*([LargestError()] if "largest" in sys.argv else []))
+    means = images.T @ labels / labels.sum(0)
+    model.set_weights([4 * means, -2 * (means**2).sum(0)])  # the nearest mean: right for most
+    mine = slice(*ENDS[world.rank : world.rank + 2])
+
+    def measured(rows: slice, *callbacks: keras.callbacks.Callback) -> dict[str, float]:
+        return model.evaluate(images[rows], labels[rows], callbacks=list(callbacks), verbose=0, return_dict=True)
+
+    together = measured(mine, distributed.AverageMetrics())
+    assert all(found == together for found in world.all_gather_object(together))
+    if world.is_chief:
+        print(json.dumps({"together": together, "alone": measured(mine), "whole": measured(slice(None))}), flush=True)
+
+
+main()

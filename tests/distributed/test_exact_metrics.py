@@ -1,0 +1,52 @@
+"""1,797 rows over four ranks: the metrics of one process, from tfdl's evaluation and from Keras's metrics."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.distributed.launching import launch, program
+from tfdl.runs import RunDirectory
+
+pytestmark = [pytest.mark.distributed, pytest.mark.slow]
+
+COUNTED = ("accuracy", "top_5_accuracy", "precision", "recall", "f1")
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[dict[str, Any]]:
+    job = launch(4, *program("exact_metrics"))
+    assert job.code == 0, job.output
+    return [json.loads(line) for line in job.lines_of(0) if line.startswith("{")]
+
+
+def test_evaluation_is_that_of_one_process(lines: list[dict[str, Any]]) -> None:
+    """Counts to the bit; losses, which every sample adds to, to 1e-12."""
+    found, whole = lines[0]["together"], lines[0]["whole"]
+    assert list(whole) == ["loss", *COUNTED, "auc", "language loss", "language perplexity"]
+    assert {name: found[name] for name in COUNTED} == {name: whole[name] for name in COUNTED}
+    assert found == pytest.approx(whole, rel=1e-12)
+
+
+def test_keras_metrics_of_uneven_rows_are_those_of_one_process(lines: list[dict[str, Any]]) -> None:
+    """900, 500, 396 and 1 rows. The control: a rank's own numbers are others."""
+    found = lines[1]
+    assert len(found["whole"]) == 8
+    assert found["together"] == pytest.approx(found["whole"], rel=1e-6)
+    for name, value in found["whole"].items():
+        assert found["alone"][name] != pytest.approx(value, rel=1e-4), name
+
+
+def test_a_keras_metric_that_is_no_sum_is_an_error() -> None:
+    job = launch(2, *program("exact_metrics"), "largest")
+    assert job.code != 0
+    assert "metric 'largest_error' is of a class of your own, LargestError" in job.output
+
+
+def test_the_command_prints_what_one_process_does(trained_run: RunDirectory) -> None:
+    job = launch(4, "tfdl", "evaluate", str(Path(trained_run.path)), "--json")
+    assert job.code == 0, job.output
+    found, expected = json.loads(job.lines_of(0)[-1]), trained_run.read_summary()["test"]
+    assert {name: found[name] for name in COUNTED} == {name: expected[name] for name in COUNTED}
+    assert found == pytest.approx(expected, rel=1e-12)
