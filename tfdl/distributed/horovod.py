@@ -43,16 +43,15 @@ class HorovodWorld(World):
                 f"TensorFlow was in use before the ranks were known ({error}); call tfdl.distributed.init() first,"
                 " before any tensor is made"
             ) from error
-        self._counts = collective_counts()
 
     def all_reduce(self, tensor: Any) -> Any:
-        return self._counts.count(lambda mine: self._horovod.allreduce(mine, op=self._horovod.Sum), tensor)
+        return collective_counts().count(lambda mine: self._horovod.allreduce(mine, op=self._horovod.Sum), tensor)
 
     def all_gather(self, tensor: Any) -> Any:
-        return self._counts.count(self._horovod.allgather, tensor)
+        return collective_counts().count(self._horovod.allgather, tensor)
 
     def broadcast(self, tensor: Any, root: int = 0) -> Any:
-        return self._counts.count(lambda mine: self._horovod.broadcast(mine, root_rank=root), tensor)
+        return collective_counts().count(lambda mine: self._horovod.broadcast(mine, root_rank=root), tensor)
 
     def shutdown(self) -> None:
         """Leaves the job; ranks still in a collective get an error."""

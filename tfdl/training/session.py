@@ -135,7 +135,8 @@ class Session:
         if self.config.xla == "off":
             return
         batch = next(iter(open_batches(self._fit_plan(), self._trainer, self._progress)))
-        decision = decide(self.config.xla, self._trainer, batch, self._total_steps)
+        with long_work("timing XLA"):
+            decision = decide(self.config.xla, self._trainer, batch, self._total_steps)
         self._trainer.xla, self._compilation_note = decision.xla, decision.note
         self.config = self.config.replace(xla="on" if decision.xla else "off")
 

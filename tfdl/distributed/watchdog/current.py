@@ -1,6 +1,5 @@
 """The watchdog of this process, and what a program tells it."""
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,8 +27,6 @@ _activity = Activity()
 
 class Unwatched:
     """Where there is nobody to watch: one rank alone, or before ``init``."""
-
-    timeout = math.inf
 
     def set_timeout(self, seconds: float) -> None:
         """Nobody to wait for."""

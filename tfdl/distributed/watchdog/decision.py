@@ -1,11 +1,13 @@
 """Who is to blame, as a pure function of what the ranks reported and of the time."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 Kind = Literal["failed", "died", "left", "silent", "late", "stuck", "broken"]
+ALL_KINDS: tuple[Kind, ...] = get_args(Kind)
+# Of a rank that is still there and must be ended, where a job goes on without its culprits.
+HANGING_KINDS: tuple[Kind, ...] = ("silent", "late")
 
 # A rank that the launcher kills with all others is not to be blamed: within this time the judge is gone as well.
 DEATH_GRACE = 0.3
@@ -196,8 +198,3 @@ def _broken(seen: Mapping[int, Sighting], now: float, beat: float) -> Verdict | 
     if now - first.time < BROKEN_PATIENCE:
         return None
     return Verdict("broken", (rank,), first.code, first.line)
-
-
-def allowed_for(timeout: float, factor: float) -> float:
-    """Seconds that declared long work may take; without an end where the timeout has none."""
-    return timeout * factor if math.isfinite(timeout) else math.inf

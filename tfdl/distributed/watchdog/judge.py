@@ -1,8 +1,8 @@
 """The rank that watches the others: takes in what they send, decides, and says what it knows."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from tfdl.distributed.watchdog.decision import Failure, Report, Sighting, Verdict, decide
+from tfdl.distributed.watchdog.decision import ALL_KINDS, Failure, Kind, Report, Sighting, Verdict, decide
 from tfdl.distributed.watchdog.members import Member
 from tfdl.distributed.watchdog.wire import Connection
 from tfdl.distributed.watchdog.words import sentence
@@ -29,10 +29,11 @@ class Judge:
         members: all ranks.
         turn: 0 for the chief; the deputy, 1, speaks only when the chief has had its time and the job goes on still.
         now: the time on the watchdog's clock.
+        kinds: verdicts that this job acts on; others are not given.
     """
 
-    def __init__(self, members: Sequence[Member], turn: int, now: float):
-        self._members, self._turn = members, turn
+    def __init__(self, members: Sequence[Member], turn: int, now: float, kinds: Collection[Kind] = ALL_KINDS):
+        self._members, self._turn, self._kinds = members, turn, kinds
         self.seen = {member.rank: Sighting(heard=now, since=now) for member in members}
         self.connections: dict[int, Connection] = {}
         self.verdict: Verdict | None = None
@@ -71,7 +72,7 @@ class Judge:
         """The verdict, once it is certain, it is this judge's turn, and the culprits' stacks are here."""
         if self.verdict is None:
             found = decide(self.seen, now, timeout, beat)
-            if found is None:
+            if found is None or found.kind not in self._kinds:
                 self._found = 0.0
                 return None
             self._found = self._found or now
@@ -96,6 +97,13 @@ class Judge:
         if self.verdict is None or self.verdict.kind not in _WITH_STACKS:
             return []
         return list(self.verdict.ranks or self.verdict.waiting)[:_MOST_STACKS]
+
+    def dismiss(self) -> None:
+        """The verdict is carried out: its ranks are watched no longer, and the others go on."""
+        assert self.verdict is not None
+        for rank in self.verdict.ranks:
+            self.seen[rank].left = True
+        self.verdict, self._found = None, 0.0
 
     def line(self) -> str:
         """The verdict's one line."""
