@@ -13,8 +13,10 @@ import pytest
 import tensorflow as tf
 
 from tfdl.distributed.collective_counts import CollectiveCounts
+from tfdl.distributed.watchdog import meeting as meeting_module
 from tfdl.distributed.watchdog.blame import first_line, is_broken_collective, is_shared
 from tfdl.distributed.watchdog.links import Links
+from tfdl.distributed.watchdog.meeting import meet
 from tfdl.distributed.watchdog.members import Member, kill_if_here, own_process_key
 from tfdl.distributed.watchdog.stacks import python_stacks
 from tfdl.distributed.watchdog.wire import listen, own_address
@@ -140,6 +142,14 @@ def test_a_stopped_process_that_nobody_winds_is_killed_by_the_kernel():
     assert process.wait(20) == -signal.SIGKILL
 
 
+def test_c_code_that_lets_no_python_run_is_shown_where_it_is():
+    hog = "def hog():\n    import ctypes\n    ctypes.PyDLL(None).sleep(1000)\n"  # with the interpreter's lock
+    program = f"{WOUND.replace('KILL_MARGIN = 0.5', 'KILL_MARGIN = 3.0')}{hog}hog()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert "in hog" in done.stderr
+
+
 def test_a_disarmed_one_lives():
     """The control: what ends the process above is the timer."""
     process = sleeper(WOUND + "man.disarm()")
@@ -228,3 +238,29 @@ def test_whose_doing_an_error_is(error: BaseException, broken: bool, shared: boo
 def test_an_error_in_a_line():
     assert first_line(ValueError("one\ntwo")) == "error: ValueError: one"
     assert first_line(KeyError()) == "error: KeyError"
+
+
+def test_ranks_of_one_host_meet_and_only_the_judges_keep_listening(ranks):
+    world = ranks(3)
+
+    meetings = world.run(lambda _: meet(world))
+    assert [member.rank for member in meetings[0].members] == [0, 1, 2]
+    assert {tuple(meeting.judges) for meeting in meetings} == {(0, 1)}
+    assert [sorted(meeting.links.judges) for meeting in meetings] == [[1], [0], [0, 1]]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", meetings[0].members[2].port), timeout=20)
+    for meeting in meetings:
+        meeting.links.close()
+
+
+def test_where_a_rank_cannot_open_its_door_all_go_without_a_watchdog(ranks, monkeypatch):
+    world = ranks(2)
+
+    def listen_or_fail(address, backlog):
+        if world.rank == 1:
+            raise OSError("no sockets here")
+        return listen(address, backlog)
+
+    monkeypatch.setattr(meeting_module, "listen", listen_or_fail)
+    with pytest.warns(RuntimeWarning, match="rank 1 cannot open its connection .no sockets here.; a rank that hangs"):
+        assert world.run(lambda _: meet(world)) == [None, None]

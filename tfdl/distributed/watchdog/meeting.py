@@ -3,6 +3,7 @@
 import secrets
 import socket
 import warnings
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from tfdl.distributed.watchdog.judge import judges_among
@@ -23,28 +24,28 @@ class Meeting:
 
 def meet(world: World) -> Meeting | None:
     """Connects the ranks; called by all of them at the same point. ``None``, with a warning, where they cannot."""
-    listener, me, problem = _open_door(world)
-    everyone = world.all_gather_object((me, secrets.token_hex(16), problem))
-    problems = [found for _, _, found in everyone]
-    links = None
-    if not any(problems):
-        members = [member for member, _, _ in everyone]
-        judges = judges_among(members)
-        if world.rank not in judges and listener is not None:
-            listener.close()
-            listener = None
-        links = Links(listener, token=everyone[0][1])
-        try:
-            links.connect([members[rank] for rank in judges if rank != world.rank], world.rank)
-        except OSError as error:
-            problem = str(error)
-        problems = world.all_gather_object(problem)
+    with ExitStack() as on_failure:
+        listener, me, problem = _open_door(world)
+        if listener is not None:
+            on_failure.callback(listener.close)
+        everyone = world.all_gather_object((me, secrets.token_hex(16), problem))
+        problems = [found for _, _, found in everyone]
         if not any(problems):
+            members = [member for member, _, _ in everyone]
+            judges = judges_among(members)
+            if world.rank not in judges and listener is not None:
+                listener.close()
+                listener = None
+            links = Links(listener, token=everyone[0][1])
+            on_failure.callback(links.close)
+            try:
+                links.connect([members[rank] for rank in judges if rank != world.rank], world.rank)
+            except OSError as error:
+                problem = str(error)
+            problems = world.all_gather_object(problem)
+        if not any(problems):
+            on_failure.pop_all()
             return Meeting(members, judges, links)
-    if links is not None:
-        links.close()
-    elif listener is not None:
-        listener.close()
     if world.is_chief:
         rank, found = next((rank, found) for rank, found in enumerate(problems) if found)
         warnings.warn(

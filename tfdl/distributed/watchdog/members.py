@@ -18,15 +18,15 @@ class Member:
     """Where its watchdog listens."""
     pid: int
     process_key: str
-    """What makes the pid unmistakable: machine, process namespace and time of birth."""
+    """What makes the pid unmistakable: host, boot, process namespace and time of birth."""
 
 
 def own_process_key(pid: int) -> str:
-    """The key of a process of this machine; empty when there is none."""
+    """The key of a process of this host; empty when there is none."""
     try:
         born = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')} {born}"
+        return f"{socket.gethostname()} {boot} {os.readlink('/proc/self/ns/pid')} {born}"
     except (OSError, IndexError):
         return ""
 

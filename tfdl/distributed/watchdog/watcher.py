@@ -1,5 +1,6 @@
 """The thread that watches, on every rank: sends heartbeats, takes in what arrives, and carries out the verdict."""
 
+import contextlib
 import signal
 import threading
 import time
@@ -85,8 +86,9 @@ class Watcher(threading.Thread):
         try:
             while not self._stopping.is_set():
                 self._turn()
-            self._say_goodbye("done")
         finally:
+            with contextlib.suppress(Exception):  # without it the others would take this rank for dead
+                self._say_goodbye("done")
             self._dead_man.disarm()
             self._links.close()
 
