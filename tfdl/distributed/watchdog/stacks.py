@@ -4,8 +4,10 @@ import sys
 import threading
 import traceback
 
-# What travels to the judge, in characters; the innermost calls, which come last, are what a reader needs.
+# What travels to the judge of one thread and of all, in characters. The innermost calls, which come last, are what a
+# reader needs; the main thread comes first.
 _LONGEST = 12_000
+_LONGEST_IN_ALL = 60_000
 
 
 def python_stacks() -> str:
@@ -19,4 +21,4 @@ def python_stacks() -> str:
         if ident in frames:
             stack = "".join(traceback.format_stack(frames[ident]))[-_LONGEST:]
             parts.append(f"thread {names.get(ident, ident)}:\n{stack.rstrip()}")
-    return "\n".join(parts)
+    return "\n".join(parts)[:_LONGEST_IN_ALL]

@@ -149,7 +149,8 @@ class Watcher(threading.Thread):
         elif message.get("bye"):
             judge.left = True
         elif message.get("stacks"):
-            self._links.judges[rank].send(stacks=python_stacks())
+            if rank in self._links.judges:
+                self._links.judges[rank].send(stacks=python_stacks())
         elif message.get("told"):
             self.told.set()
         elif "kill" in message and "end" not in message:
