@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 import traceback
 
 import click
@@ -26,8 +27,21 @@ def exit_code_of(error: BaseException) -> int:
     return FAILURE
 
 
-def report_failure(error: BaseException, debug: bool) -> None:
+def tell_other_ranks(error: BaseException) -> bool:
+    """Tells the job's watchdog why this rank ends; whether it has printed the line. (Nothing heavy is imported.)"""
+    watchdog = sys.modules.get("tfdl.distributed.watchdog.current")
+    if watchdog is None or isinstance(error, click.exceptions.Exit | click.ClickException | click.Abort):
+        return False
+    told: bool = watchdog.current_watchdog().report_error(error, _line(error), exit_code_of(error))
+    return told
+
+
+def report_failure(error: BaseException, debug: bool, is_told: bool = False) -> None:
     """Prints the line: on the chief what all ranks meet alike, and on each rank what it met alone."""
+    if is_told:
+        if debug:
+            traceback.print_exception(error)
+        return
     if isinstance(error, SystemExit | click.exceptions.Exit) or not (speaks() or _is_alone(error)):
         return
     if debug:

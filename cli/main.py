@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tfdl import __version__
-from tfdl.cli.failures import exit_code_of, launched_rank, report_failure
+from tfdl.cli.failures import exit_code_of, launched_rank, report_failure, tell_other_ranks
 from tfdl.cli.signals import time_to_speak
 from tfdl.errors import nearest
 
@@ -73,6 +73,7 @@ def main(args: list[str] | None = None, prog_name: str | None = "tfdl") -> None:
         with waiting:
             code = group.main(arguments, prog_name=prog_name, standalone_mode=False)
     except BaseException as error:  # the last stop: nothing may leave as a traceback without --debug
-        report_failure(error, debug="--debug" in arguments)
+        debug = "--debug" in arguments
+        report_failure(error, debug, is_told=tell_other_ranks(error))
         code = exit_code_of(error)
     sys.exit(code if isinstance(code, int) else 0)

@@ -21,6 +21,8 @@ FAMILIES = ", ".join(MODEL_CONFIGS)
         ({"batch_size": 0}, f"batch_size=0, expected {AT_LEAST_1}"),
         ({"steps_per_execution": 0}, f"steps_per_execution=0, expected {AT_LEAST_1}"),
         ({"keep_checkpoints": 0}, f"keep_checkpoints=0, expected {AT_LEAST_1}"),
+        ({"watchdog_timeout": -1}, "watchdog_timeout=-1.0, expected seconds, or 0"),
+        ({"watchdog_timeout": float("inf")}, "watchdog_timeout=inf, expected seconds, or 0"),
         ({"seed": -1}, "seed=-1, expected a whole number from 0 to 4294967295"),
         ({"seed": 2**32}, "seed=4294967296, expected a whole number from 0 to 4294967295"),
         (

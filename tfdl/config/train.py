@@ -1,6 +1,7 @@
 """The whole of a training run."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -56,6 +57,8 @@ class TrainConfig:
     """Steps that run in the graph before Python looks at the numbers (progress, logs, signals)."""
     keep_checkpoints: int = 3
     """Checkpoints kept beside the best one."""
+    watchdog_timeout: float = 600.0
+    """Seconds that ranks wait for one that makes no progress or gives no sign before the job ends; 0 for no end."""
 
     def __post_init__(self) -> None:
         self._set("model", choose_model(self.model))
@@ -77,6 +80,7 @@ class TrainConfig:
         require_at_least(self, "", 1, "epochs", "steps", "batch_size", "steps_per_execution", "keep_checkpoints")
         require_at_least(self, "", 1, "accumulation_steps")
         require_fraction(self, "", "label_smoothing")
+        require(0 <= self.watchdog_timeout < math.inf, "watchdog_timeout", self.watchdog_timeout, "seconds, or 0")
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 4294967295")
 
     def _set(self, name: str, value: Any) -> None:

@@ -16,6 +16,7 @@ _PUBLIC = {
     "broadcast_state": "tfdl.distributed.state",
     "current_world": "tfdl.distributed.world",
     "init": "tfdl.distributed.launch",
+    "long_work": "tfdl.distributed.watchdog.current",
     "reduce_gradients": "tfdl.distributed.gradients",
 }
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tfdl.distributed.loss_scale import DynamicLossScale as DynamicLossScale
     from tfdl.distributed.optimizer import DistributedOptimizer as DistributedOptimizer
     from tfdl.distributed.state import broadcast_state as broadcast_state
+    from tfdl.distributed.watchdog.current import long_work as long_work
     from tfdl.distributed.world import SingleWorld as SingleWorld
     from tfdl.distributed.world import World as World
     from tfdl.distributed.world import current_world as current_world

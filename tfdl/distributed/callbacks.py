@@ -12,6 +12,7 @@ from tfdl.distributed.fingerprints import Fingerprints
 from tfdl.distributed.metrics import check_additive, exact_metrics
 from tfdl.distributed.optimizer import DistributedOptimizer, is_distributed, undo
 from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
+from tfdl.distributed.watchdog.current import tick
 from tfdl.distributed.world import World, current_world
 from tfdl.errors import RunError, UserError
 
@@ -68,6 +69,7 @@ class BroadcastState(_OverRanks):
     """
 
     def on_train_begin(self, logs: Any = None) -> None:
+        self._step = 0
         if self.world.size > 1:
             _agree_on_loss_scale(self.model)
         super().on_train_begin(logs)
@@ -83,7 +85,19 @@ class BroadcastState(_OverRanks):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         super().on_epoch_begin(epoch, logs)
+        self._in_epoch = 0
         self._meet(f"begins epoch {epoch + 1}")
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        self._step += batch + 1 - self._in_epoch
+        self._in_epoch = batch + 1
+        tick(self._step)
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        tick()
+
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        tick()
 
     def on_train_end(self, logs: Any = None) -> None:
         super().on_train_end(logs)

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfdl.distributed.collective_counts import collective_counts
 from tfdl.distributed.world import World
 from tfdl.errors import UserError
 
@@ -44,13 +45,13 @@ class HorovodWorld(World):
             ) from error
 
     def all_reduce(self, tensor: Any) -> Any:
-        return self._horovod.allreduce(tensor, op=self._horovod.Sum)
+        return collective_counts().count(lambda mine: self._horovod.allreduce(mine, op=self._horovod.Sum), tensor)
 
     def all_gather(self, tensor: Any) -> Any:
-        return self._horovod.allgather(tensor)
+        return collective_counts().count(self._horovod.allgather, tensor)
 
     def broadcast(self, tensor: Any, root: int = 0) -> Any:
-        return self._horovod.broadcast(tensor, root_rank=root)
+        return collective_counts().count(lambda mine: self._horovod.broadcast(mine, root_rank=root), tensor)
 
     def shutdown(self) -> None:
         """Leaves the job; ranks still in a collective get an error."""

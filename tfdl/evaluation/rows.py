@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfdl.data import Source, evaluation_batches
 from tfdl.distributed import World
+from tfdl.distributed.watchdog.current import tick
 
 # The same batches for any number of ranks, so that a sample's loss is computed in the same company, to the bit.
 EVALUATION_BATCH_SIZE = 256
@@ -39,7 +40,10 @@ def gather_rows(rows_of: Callable[[Any], Any], source: Source, world: World) -> 
     batches = evaluation_batches(
         source, batch_size=EVALUATION_BATCH_SIZE, shard_index=world.rank, num_shards=world.size
     )
-    parts = [{name: np.asarray(column) for name, column in rows_of(batch).items()} for batch in batches]
+    parts = []
+    for batch in batches:
+        parts.append({name: np.asarray(column) for name, column in rows_of(batch).items()})
+        tick()
     numbers = range(world.rank, -(-source.num_examples // EVALUATION_BATCH_SIZE), world.size)
     everyone = world.all_gather_object(dict(zip(numbers, parts, strict=True)))
     in_order = [part for _, part in sorted((item for mine in everyone for item in mine.items()), key=_number)]

@@ -8,6 +8,7 @@ from typing import Any
 
 from tfdl.data import Position, Source, training_batches
 from tfdl.data.order import steps_left
+from tfdl.distributed.watchdog.current import tick
 from tfdl.errors import RunError, StoppedError
 from tfdl.runs import Progress
 from tfdl.training.callbacks import Callback, EpochReport, StepReport
@@ -121,6 +122,7 @@ class Fit:
         before = progress.sample
         progress.sample = min(before + num_steps * self._global_batch, self._plan.source.num_examples)
         progress.step += num_steps
+        tick(progress.step)
         progress.running = [a + b for a, b in zip(progress.running or [0.0] * len(sums), sums, strict=True)]
         done = progress.sample - before
         progress.examples += done

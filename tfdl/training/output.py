@@ -10,8 +10,8 @@ from tfdl.config import TrainConfig, to_mapping
 from tfdl.errors import UserError
 from tfdl.runs import RunDirectory
 
-# What a resumed run may change: only how long it goes on.
-_FREE_ON_RESUME = {"epochs", "steps"}
+# What a resumed run may change: nothing that decides what it computes, but how long it goes on.
+_FREE_ON_RESUME = {"epochs", "steps", "watchdog_timeout"}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from tfdl.data import Source
 from tfdl.data.order import steps_left
 from tfdl.distributed import DynamicLossScale
 from tfdl.distributed.state import broadcast_state, check_equal_digests, fold_rank_into_seeds, seed_generators
+from tfdl.distributed.watchdog import current_watchdog, long_work
 from tfdl.errors import UserError
 from tfdl.evaluation import evaluate_source
 from tfdl.evaluation.rows import row_function
@@ -58,18 +59,23 @@ def train(
         StoppedError: a signal asked to stop; a checkpoint is saved.
     """
     begin = time.time()
-    world = distributed.init()
+    world = distributed.init((config or TrainConfig()).watchdog_timeout)
     place: Output | None = None
     with world.agreement():
         if world.is_chief:
             place = claim_output(output, config, resume=resume, overwrite=overwrite)
     session = Session(world.broadcast_object(place), world, begin)
+    watchdog = current_watchdog()
+    watchdog.set_timeout(session.config.watchdog_timeout)  # a resumed run's own
+    watchdog.on_verdict(session.note_verdict)
     try:
         session.prepare()
         session.run(callbacks)
     except BaseException as error:
+        watchdog.await_cause(error)
         session.leave(error)
         raise
+    watchdog.on_verdict(None)
     return session.run_directory
 
 
@@ -84,8 +90,9 @@ class Session:
     def prepare(self) -> None:
         """Everything before the first step. A rank that fails here takes the others with it, with its own error."""
         config, world = self.config, self._world
-        self._task, self._sources = open_data(config, world)
-        with world.agreement():
+        with long_work("preparing the data", math.inf):
+            self._task, self._sources = open_data(config, world)
+        with world.agreement(), long_work("building the model"):
             _check_batch_size(config, self._sources["train"], world.size)
             keras.utils.set_random_seed(config.seed)
             with compute_precision(config.precision):
@@ -93,10 +100,11 @@ class Session:
             self._trainer = self._build_trainer()
         self._progress = Progress()
         self._decide_compilation()
-        with world.agreement():
+        with world.agreement(), long_work("opening the run directory"):
             if world.is_chief:
                 self._open_directory()
         self._progress, self.run_directory = world.broadcast_object((self._progress, self.run_directory))
+        self._written = True
         broadcast_state(self._trainer.variables, world)
         fold_rank_into_seeds(seed_generators(self._model), world.rank)
 
@@ -127,7 +135,8 @@ class Session:
         if self.config.xla == "off":
             return
         batch = next(iter(open_batches(self._fit_plan(), self._trainer, self._progress)))
-        decision = decide(self.config.xla, self._trainer, batch, self._total_steps)
+        with long_work("timing XLA"):
+            decision = decide(self.config.xla, self._trainer, batch, self._total_steps)
         self._trainer.xla, self._compilation_note = decision.xla, decision.note
         self.config = self.config.replace(xla="on" if decision.xla else "off")
 
@@ -152,6 +161,12 @@ class Session:
         code = getattr(error, "exit_code", 1)
         with contextlib.suppress(OSError):
             self.run_directory.write_status(code, (str(error).strip().splitlines() or [type(error).__name__])[0])
+
+    def note_verdict(self, code: int, reason: str) -> None:
+        """The same for what another rank did, called by the watchdog on the chief, or on its deputy if that is gone."""
+        if self._written:
+            with contextlib.suppress(OSError):
+                self.run_directory.write_status(code, reason)
 
     def _open_directory(self) -> None:
         """Creates the run directory, or restores the run that is in it."""
@@ -230,7 +245,7 @@ class Session:
         """A checkpoint, from the chief; every rank learns whether it could be written."""
         self._progress.wall_seconds += time.time() - self._begin
         self._begin = time.time()
-        with self._world.agreement():
+        with self._world.agreement(), long_work("saving a checkpoint"):
             if self._world.is_chief:
                 with averaged_weights(self._trainer.optimizer):
                     save_checkpoint(

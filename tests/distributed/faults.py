@@ -1,0 +1,68 @@
+"""Starts a job in which a rank meets a fault, and says what became of it: its words, its time, its processes."""
+
+import json
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.distributed.launching import TIMEOUT, program, start
+
+MARK = "FAULT"
+SMALL = ("--set", "model.filters=[4]", "--set", "model.units=8", "--set", "dataset.image_size=[8,8]", "--epochs", "50")
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    """A job after a fault of one of its ranks."""
+
+    code: int | None
+    """``None``: it ran on and was ended by the test."""
+    lines: list[str]
+    seconds: float
+    """From the fault to the end of the launcher."""
+    left: list[str]
+    """What is left of its processes."""
+    status: dict[str, Any]
+
+    @property
+    def complaints(self) -> list[str]:
+        """tfdl's own lines, without the launcher's mark."""
+        return [line[line.index("tfdl: ") :] for line in self.lines if "tfdl: " in line]
+
+
+def train(fault: str, rank: int, run: Path, *options: str, ranks: int = 2, patience: float = TIMEOUT) -> Aftermath:
+    """``tfdl train`` whose rank ``rank`` meets ``fault`` after six steps."""
+    command = (*program("faulty_train"), fault, str(rank), "--output", str(run), *SMALL, *options)
+    return follow(ranks, command, patience, run)
+
+
+def follow(ranks: int, command: tuple[str, ...], patience: float = TIMEOUT, run: Path | None = None) -> Aftermath:
+    """Runs a job to its end, or for ``patience`` seconds after the fault."""
+    job = start(ranks, *command, env={"TF_CPP_MIN_LOG_LEVEL": "3"})
+    assert job.stdout is not None
+    lines: list[str] = []
+    for line in job.stdout:
+        lines.append(line.rstrip())
+        if MARK in line:
+            break
+    begin = time.monotonic()
+    launcher = psutil.Process(job.pid)
+    family = [launcher, *launcher.children(recursive=True)]
+    code: int | None = None
+    try:
+        output, _ = job.communicate(timeout=patience)
+        code = job.returncode
+    except subprocess.TimeoutExpired:
+        job.terminate()  # horovodrun: SIGTERM to its ranks, SIGKILL 5 s later
+        output, _ = job.communicate()
+    seconds = time.monotonic() - begin
+    _, alive = psutil.wait_procs(family, timeout=3)
+    left = [" ".join(process.cmdline()) for process in alive if process.is_running()]
+    for process in alive:
+        process.kill()
+    status = json.loads((run / "status.json").read_text()) if run is not None else {}
+    return Aftermath(code, lines + output.splitlines(), seconds, left, status)

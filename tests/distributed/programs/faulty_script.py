@@ -1,0 +1,42 @@
+"""A plain Keras script that goes wrong on rank 1 in its 20th step: ``faulty_script.py CASE TIMEOUT``."""
+
+import sys
+import time
+
+import keras
+import numpy as np
+
+import tfdl
+
+CASE = sys.argv[1]
+world = tfdl.distributed.init(watchdog_timeout=float(sys.argv[2]))
+
+
+def batches_that_dry_up():
+    for number in range(10_000):
+        if number == 20 and world.rank == 1:
+            print("FAULT", flush=True)
+            if CASE == "data":
+                time.sleep(1000)
+            if CASE == "short":
+                return  # fit ends its epoch here, and the other rank is in the middle of one
+        yield np.ones((8, 4), "float32"), np.zeros((8, 1), "float32")
+
+
+class Fault(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
+        if batch == 20 and world.rank == 1:
+            if CASE == "leave":
+                sys.exit(0)
+            if CASE == "raise":
+                raise ValueError("a number that is none")
+
+
+def fit():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile(tfdl.distributed.DistributedOptimizer(keras.optimizers.SGD(0.01)), "mse")
+    callbacks = [tfdl.distributed.BroadcastState(), tfdl.distributed.AverageMetrics(), Fault()]
+    model.fit(batches_that_dry_up(), steps_per_epoch=1000, epochs=2, callbacks=callbacks, verbose=0)
+
+
+fit()

@@ -1,0 +1,62 @@
+"""``tfdl train`` with a fault: ``faulty_train.py CASE RANK OPTION...``; the rank meets it after its sixth step."""
+
+import os
+import signal
+import sys
+import time
+
+import tfdl.training
+from tfdl.cli.main import main
+from tfdl.distributed import current_world, long_work
+
+CASE, RANK = sys.argv[1], int(sys.argv[2])
+train = tfdl.training.train
+
+
+def never_returns():
+    while True:
+        time.sleep(1)
+
+
+def meet():
+    print("FAULT", flush=True)
+    if CASE == "hang":
+        never_returns()
+    if CASE == "raise":
+        raise ValueError("a picture that is none")
+    if CASE in ("stop", "kill"):
+        os.kill(os.getpid(), signal.SIGSTOP if CASE == "stop" else signal.SIGKILL)
+    if CASE == "long":
+        with long_work("thinking"):
+            time.sleep(6)
+
+
+class Fault(tfdl.training.Callback):
+    def on_steps(self, report):
+        if current_world().rank == RANK and report.progress.step == 6:
+            meet()
+
+
+def slow_to_compile():
+    """A graph that takes this rank long to trace, once its collectives are in it."""
+    from tfdl.training import trainer
+
+    reduce = trainer.reduce_gradients
+
+    def reduce_slowly(*args, **kwargs):
+        reduced = reduce(*args, **kwargs)
+        if current_world().rank == RANK:
+            time.sleep(6)
+        return reduced
+
+    trainer.reduce_gradients = reduce_slowly
+
+
+def faulty(*args, callbacks=(), **kwargs):
+    return train(*args, callbacks=[*callbacks, Fault()], **kwargs)
+
+
+if CASE == "long":
+    slow_to_compile()
+tfdl.training.train = faulty
+main(["train", "--set", "steps_per_execution=1", *sys.argv[3:]])

@@ -1,0 +1,70 @@
+"""Ranks that hang: noticed, named, shown where they are, and ended in time, with nothing left behind."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.distributed.faults import Aftermath, follow, train
+from tests.distributed.launching import program
+
+pytestmark = [pytest.mark.distributed, pytest.mark.slow]
+
+TIMEOUT = 4.0
+# What is promised: the job has ended this long after the timeout.
+GRACE = 5.0
+
+
+def check_hang(job: Aftermath, rank: int, words: str) -> None:
+    assert job.code not in (0, None)
+    assert len(job.complaints) == 1, job.lines
+    assert job.complaints[0].startswith(f"tfdl: rank {rank}: error: {words}"), job.lines
+    assert job.seconds < TIMEOUT + GRACE
+    assert job.left == []
+
+
+def test_a_rank_that_hangs_in_python_ends_the_job_with_its_stack(tmp_path: Path) -> None:
+    job = train("hang", 1, tmp_path / "run", "--watchdog-timeout", str(TIMEOUT))
+    check_hang(job, 1, "hangs (on ")
+    assert "last step 6)" in job.complaints[0]
+    assert any(line.endswith("in never_returns") for line in job.lines)
+    assert job.status["code"] == 1
+    assert job.status["reason"].startswith("rank 1: error: hangs (on ")
+
+
+def test_without_the_watchdog_it_hangs_on(tmp_path: Path) -> None:
+    """The control: the same job, several timeouts later."""
+    job = train("hang", 1, tmp_path / "run", "--watchdog-timeout", "0", patience=3 * (TIMEOUT + GRACE))
+    assert job.code is None, job.lines
+    assert job.complaints == []
+    assert job.status["code"] is None
+
+
+def test_the_chief_may_be_the_one_that_hangs(tmp_path: Path) -> None:
+    job = train("hang", 0, tmp_path / "run", "--watchdog-timeout", str(TIMEOUT))
+    check_hang(job, 0, "hangs (on ")
+    assert any(line.endswith("in never_returns") for line in job.lines)
+    assert job.status["reason"].startswith("rank 0: error: hangs (on ")
+
+
+def test_compiling_and_declared_work_may_take_longer(tmp_path: Path) -> None:
+    job = train("long", 1, tmp_path / "run", "--watchdog-timeout", "3", "--epochs", "1")
+    assert job.code == 0, job.lines
+    assert job.status == {"code": 0, "reason": "done"}
+
+
+def test_ranks_whose_programs_go_different_ways_are_shown_where_they_are() -> None:
+    """One rank's data end early: it is at the end of the epoch, and the other in the middle; neither is late."""
+    job = follow(2, (*program("faulty_script"), "short", str(TIMEOUT)))
+    assert job.code not in (0, None)
+    assert len(job.complaints) == 1, job.lines
+    assert job.complaints[0].startswith("tfdl: error: ranks 0 and 1 waited in a collective for ")
+    assert job.seconds < TIMEOUT + GRACE
+    assert any(line.endswith("in on_epoch_end") for line in job.lines)  # rank 1
+    assert any("rank 0, thread MainThread:" in line for line in job.lines)
+
+
+def test_data_that_stop_coming_in_a_plain_script() -> None:
+    """All ranks are inside of ``fit``'s compiled step; the one that has not come to the collective is the one."""
+    job = follow(2, (*program("faulty_script"), "data", str(TIMEOUT)))
+    check_hang(job, 1, "hangs (on ")
+    assert any(line.endswith("in batches_that_dry_up") for line in job.lines)

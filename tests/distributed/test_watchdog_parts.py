@@ -1,0 +1,266 @@
+"""The watchdog's wire, its clockwork below Python, and whom it takes an error for."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+import tensorflow as tf
+
+from tfdl.distributed.collective_counts import CollectiveCounts
+from tfdl.distributed.watchdog import meeting as meeting_module
+from tfdl.distributed.watchdog.blame import first_line, is_broken_collective, is_shared
+from tfdl.distributed.watchdog.links import Links
+from tfdl.distributed.watchdog.meeting import meet
+from tfdl.distributed.watchdog.members import Member, kill_if_here, own_process_key
+from tfdl.distributed.watchdog.stacks import python_stacks
+from tfdl.distributed.watchdog.wire import listen, own_address
+from tfdl.errors import RunError, StoppedError, UserError
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come about"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def pair():
+    """A judge's links, and those of rank 1 connected to them."""
+    listener = listen("127.0.0.1", 4)
+    judge, member = Links(listener, "secret"), Links(None, "secret")
+    member.connect([Member(0, "here", "127.0.0.1", listener.getsockname()[1], 1, "")], 1)
+    until(lambda: bool(judge.poll(0.01)) or 1 in judge.members)
+    yield judge, member
+    judge.close()
+    member.close()
+
+
+def test_messages_arrive_whole_and_in_order_however_long(pair):
+    judge, member = pair
+    member.to_judges(report=[1])
+    member.to_judges(stacks="x" * 200_000)
+    member.to_judges(bye="done")
+    found = []
+
+    def all_here() -> bool:
+        member.poll(0.01)  # gives the kernel what it would not take at once
+        found.extend(judge.poll(0.01))
+        return len(found) == 3
+
+    until(all_here)
+    assert [list(arrival.message) for arrival in found] == [["report"], ["stacks"], ["bye"]]
+    assert {(arrival.rank, arrival.from_judge) for arrival in found} == {(1, False)}
+
+
+def test_the_end_of_a_connection_arrives(pair):
+    judge, member = pair
+    for connection in member.judges.values():
+        connection.close()
+    found = []
+    until(lambda: bool(found.extend(judge.poll(0.01)) or found))
+    assert (found[0].rank, found[0].message) == (1, None)
+    assert judge.members == {}
+
+
+@pytest.mark.parametrize("words", [b'{"hello": "guess", "rank": 1}\n{"failed": [1, "x"]}\n', b"GET / HTTP/1.1\r\n\r\n"])
+def test_a_stranger_is_shown_out(words: bytes):
+    listener = listen("127.0.0.1", 4)
+    judge = Links(listener, "secret")
+    with socket.create_connection(listener.getsockname(), timeout=20) as stranger:
+        stranger.sendall(words)
+        stranger.setblocking(False)
+
+        def is_out() -> bool:
+            assert judge.poll(0.01) == []
+            try:
+                return stranger.recv(1) == b""
+            except BlockingIOError:
+                return False
+            except ConnectionResetError:
+                return True
+
+        until(is_out)
+    assert judge.members == {}
+    judge.close()
+
+
+def test_another_thread_wakes_the_poll():
+    links = Links(None, "secret")
+    threading.Timer(0.1, links.wake).start()
+    begin = time.monotonic()
+    assert links.poll(60.0) == []
+    assert time.monotonic() - begin < 30.0
+    links.close()
+
+
+def test_the_address_is_the_loopback_s_on_one_host_and_the_interface_s_on_several(monkeypatch):
+    assert own_address(one_host=True) == "127.0.0.1"
+    monkeypatch.setenv("HOROVOD_GLOO_IFACE", "lo")
+    assert own_address(one_host=False) == "127.0.0.1"
+    monkeypatch.setenv("HOROVOD_GLOO_IFACE", "none such")
+    monkeypatch.setenv("HOROVOD_GLOO_RENDEZVOUS_ADDR", "127.0.0.1")
+    assert own_address(one_host=False) == "127.0.0.1"
+
+
+def sleeper(code: str = "") -> subprocess.Popen:
+    program = f"import time\n{code}\nprint('up', flush=True)\ntime.sleep(1000)"
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "up\n"
+    return process
+
+
+def test_a_stopped_rank_of_this_host_is_killed_and_no_other_process():
+    process = sleeper()
+    os.kill(process.pid, signal.SIGSTOP)
+    key = own_process_key(process.pid)
+    kill_if_here(Member(1, "here", "", 0, process.pid, key + " of another birth"))
+    kill_if_here(Member(1, "elsewhere", "", 0, process.pid, ""))
+    kill_if_here(Member(0, "here", "", 0, os.getpid(), own_process_key(os.getpid())))
+    assert process.poll() is None
+    kill_if_here(Member(1, "here", "", 0, process.pid, key))
+    assert process.wait(20) == -signal.SIGKILL
+
+
+WOUND = """
+from tfdl.distributed.watchdog import dead_man
+dead_man.KILL_MARGIN = 0.5
+man = dead_man.DeadMan()
+man.wind(0.5)
+"""
+
+
+def test_a_stopped_process_that_nobody_winds_is_killed_by_the_kernel():
+    process = sleeper(WOUND)
+    os.kill(process.pid, signal.SIGSTOP)
+    assert process.wait(20) == -signal.SIGKILL
+
+
+def test_c_code_that_lets_no_python_run_is_shown_where_it_is():
+    hog = "def hog():\n    import ctypes\n    ctypes.PyDLL(None).sleep(1000)\n"  # with the interpreter's lock
+    program = f"{WOUND.replace('KILL_MARGIN = 0.5', 'KILL_MARGIN = 3.0')}{hog}hog()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert "in hog" in done.stderr
+
+
+def test_a_disarmed_one_lives():
+    """The control: what ends the process above is the timer."""
+    process = sleeper(WOUND + "man.disarm()")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(3)
+    process.kill()
+    process.wait()
+
+
+def test_the_main_thread_comes_first_and_the_innermost_call_last():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(python_stacks()))
+    thread.start()
+    thread.join()
+    assert found[0].startswith("thread MainThread:\n")
+    assert "test_the_main_thread_comes_first" in found[0]
+    assert "python_stacks" not in found[0]  # the asking thread leaves itself out
+
+
+def test_counts_move_as_graphs_run_and_tell_when_one_is_compiled():
+    counts = CollectiveCounts()
+
+    @tf.function
+    def step(x):
+        for _ in tf.range(3):
+            x = counts.count(lambda y: y * 2, x)
+        return x
+
+    counts.count(tf.identity, tf.constant(1))
+    assert counts.read() == (1, 1)
+    assert not counts.is_compiling
+    step.get_concrete_function(tf.constant(1.0))
+    assert counts.is_compiling
+    assert float(step(tf.constant(1.0))) == 8.0
+    assert counts.read() == (4, 4)
+    assert not counts.is_compiling
+
+
+def test_a_collective_that_waits_is_begun_and_not_done():
+    counts, gate = CollectiveCounts(), threading.Event()
+
+    def wait(x):
+        gate.wait(60)
+        return x
+
+    @tf.function
+    def step(x):
+        return counts.count(lambda y: tf.numpy_function(wait, [y], tf.float32), x)
+
+    thread = threading.Thread(target=step, args=(tf.constant(1.0),))
+    thread.start()
+    until(lambda: counts.read() == (1, 0))
+    gate.set()
+    thread.join()
+    assert counts.read() == (1, 1)
+
+
+class HorovodInternalError(RuntimeError):
+    pass
+
+
+def agreed() -> RunError:
+    error = RunError("all met it")
+    vars(error)["agreed"] = True
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "broken", "shared"),
+    [
+        (HorovodInternalError("reset"), True, False),
+        (tf.errors.UnknownError(None, None, "Horovod has been shut down."), True, False),
+        (tf.errors.InvalidArgumentError(None, None, "no picture\n\t [[{{node IteratorGetNext}}]]"), False, False),
+        (ValueError("HorovodAllreduce"), False, False),
+        (UserError("wrong"), False, False),
+        (StoppedError("SIGTERM"), False, True),
+        (agreed(), False, True),
+        (KeyboardInterrupt(), False, True),
+        (SystemExit(1), False, True),
+    ],
+)
+def test_whose_doing_an_error_is(error: BaseException, broken: bool, shared: bool):
+    assert (is_broken_collective(error), is_shared(error)) == (broken, shared)
+
+
+def test_an_error_in_a_line():
+    assert first_line(ValueError("one\ntwo")) == "error: ValueError: one"
+    assert first_line(KeyError()) == "error: KeyError"
+
+
+def test_ranks_of_one_host_meet_and_only_the_judges_keep_listening(ranks):
+    world = ranks(3)
+
+    meetings = world.run(lambda _: meet(world))
+    assert [member.rank for member in meetings[0].members] == [0, 1, 2]
+    assert {tuple(meeting.judges) for meeting in meetings} == {(0, 1)}
+    assert [sorted(meeting.links.judges) for meeting in meetings] == [[1], [0], [0, 1]]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", meetings[0].members[2].port), timeout=20)
+    for meeting in meetings:
+        meeting.links.close()
+
+
+def test_where_a_rank_cannot_open_its_door_all_go_without_a_watchdog(ranks, monkeypatch):
+    world = ranks(2)
+
+    def listen_or_fail(address, backlog):
+        if world.rank == 1:
+            raise OSError("no sockets here")
+        return listen(address, backlog)
+
+    monkeypatch.setattr(meeting_module, "listen", listen_or_fail)
+    with pytest.warns(RuntimeWarning, match="rank 1 cannot open its connection .no sockets here.; a rank that hangs"):
+        assert world.run(lambda _: meet(world)) == [None, None]
