@@ -1,6 +1,7 @@
 """Finds out from the launcher's environment how many ranks there are, and opens the World that fits."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tfdl.distributed.world import SingleWorld, World, current_world, set_current_world
@@ -42,11 +43,15 @@ def find_launch() -> Launch:
     return Launch("none", 0, 1)
 
 
-def init() -> World:
+def init(subsets: Sequence[Sequence[int]] = ()) -> World:
     """Opens this process's World, once; later calls return the same one.
 
     Alone it is a ``SingleWorld``. Launched as several ranks it is a ``HorovodWorld``, or an error on every rank: never
     several silent runs beside each other.
+
+    Args:
+        subsets: groups of ranks that shall have a World of their own, such as ``[[0, 1], [2, 3]]``, the same list on
+            every rank; ``world.subset([0, 1])`` opens one.
 
     Raises:
         UserError: several ranks without a working Horovod, a size other than the launcher's, or too few GPUs.
@@ -56,7 +61,7 @@ def init() -> World:
         return current_world()
     from tfdl.distributed.horovod import HorovodWorld
 
-    world: World = HorovodWorld(launch.launcher, launch.size)
+    world: World = HorovodWorld(launch.launcher, launch.size, subsets)
     set_current_world(world)
     return world
 
