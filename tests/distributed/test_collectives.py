@@ -28,6 +28,7 @@ def test_ranks_are_numbered(seen: list[dict[str, Any]]) -> None:
 def test_collectives_answer_alike_on_every_rank(seen: list[dict[str, Any]]) -> None:
     for rank in seen:
         assert rank["all_reduce"] == 6.0
+        assert rank["all_reduce_bfloat16"] == [True, True, True]
         assert rank["all_gather"] == [0, 1, 1, 2, 2, 2]
         assert rank["broadcast"] == 4
         assert rank["broadcast_object"] == {"from": 1}

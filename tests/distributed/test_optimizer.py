@@ -38,6 +38,7 @@ def test_every_rank_steps_with_the_mean(ranks, make):
     optimizers = [DistributedOptimizer(make()) for _ in range(3)]
     for optimizer, owned in zip(optimizers, mine, strict=True):
         optimizer.build(owned)
+        optimizer._share_state = None
 
     def run(rank):
         for step in range(6):
@@ -56,28 +57,73 @@ def test_every_rank_steps_with_the_mean(ranks, make):
 
 
 @pytest.mark.parametrize("sparse_as_dense", [True, False])
-def test_rows_of_an_embedding(ranks, sparse_as_dense):
+@pytest.mark.parametrize(
+    "make", [lambda: keras.optimizers.SGD(1.0), lambda: keras.optimizers.Adam(0.1, global_clipnorm=0.5)]
+)
+def test_rows_of_an_embedding(ranks, make, sparse_as_dense):
+    """Rows that occur twice, on one rank and on two: the same step as that of the whole table's gradient."""
     world = ranks(2)
-    tables = [keras.Variable(np.ones((5, 2), "float32")) for _ in range(2)]
-    optimizers = [DistributedOptimizer(keras.optimizers.SGD(1.0), sparse_as_dense=sparse_as_dense) for _ in range(2)]
+    tables = [keras.Variable(np.ones((5, 2), "float32")) for _ in range(3)]
+    optimizers = [DistributedOptimizer(make(), sparse_as_dense=sparse_as_dense) for _ in range(2)]
     rows = [[0, 3], [3, 3]]
-    for optimizer, table in zip(optimizers, tables, strict=True):
+    for optimizer, table in zip(optimizers, tables, strict=False):
         optimizer.build([table])
-    world.run(
-        lambda rank: optimizers[rank].apply([tf.IndexedSlices(tf.ones([2, 2]), rows[rank], [5, 2])], [tables[rank]])
-    )
+        optimizer._share_state = None
+
+    def step(rank):
+        for size in (1.0, 2.0):
+            slices = tf.IndexedSlices(tf.fill([2, 2], size), rows[rank], [5, 2])
+            optimizers[rank].apply([slices], [tables[rank]])
+
+    world.run(step)
+    plain = make()
+    for size in (1.0, 2.0):
+        gradient = size * tf.constant([[0.5], [0.0], [0.0], [1.5], [0.0]]) * tf.ones([1, 2])
+        plain.apply([gradient], [tables[2]])
     for table in tables:
-        np.testing.assert_allclose(np.asarray(table)[:, 0], [0.5, 1, 1, -0.5, 1])
+        np.testing.assert_allclose(table, tables[2], rtol=1e-6)
+    assert (np.asarray(tables[2])[[1, 2, 4]] == 1).all()
+
+
+def compressed_step(ranks, gradients, compression):
+    """What ranks' gradients for one variable come to, by a step of rate 1."""
+    world = ranks(len(gradients))
+    mine = [keras.Variable(np.zeros_like(gradients[0])) for _ in gradients]
+    optimizers = [DistributedOptimizer(keras.optimizers.SGD(1.0), compression=compression) for _ in gradients]
+    for optimizer in optimizers:
+        optimizer._share_state = None
+    world.run(lambda rank: optimizers[rank].apply([tf.constant(gradients[rank])], [mine[rank]]))
+    return [-np.asarray(variable) for variable in mine]
+
+
+@pytest.mark.parametrize(("compression", "digits"), [("float16", 11), ("bfloat16", 8)])
+def test_compression_rounds_to_so_many_binary_digits(ranks, compression, digits):
+    gradients = np.random.default_rng(0).normal(size=(4, 1000)).astype("float32")
+    steps = compressed_step(ranks, list(gradients), compression)
+    exact = gradients.astype("float64").mean(axis=0)
+    # One rounding when sent and one in each addition, each of half a unit in the last place of what is there.
+    bound = 2.0**-digits * (np.abs(gradients).sum(axis=0) / 4 * (1 + 3)) * 1.1
+    error = np.abs(steps[0] - exact)
+    assert (error <= bound).all()
+    assert error.max() > 2.0 ** -(digits + 2) * np.abs(exact).max() / 4  # it did round
+    for step in steps:
+        assert step.dtype == np.float32
+        np.testing.assert_array_equal(step, steps[0])
+
+
+def test_a_sum_over_ranks_does_not_overflow_in_float16(ranks):
+    """Four times 60,000 is infinite there, so each rank sends its share of the mean."""
+    gradients = [np.array([6e4, 1e-3, 3e5], "float32") for _ in range(4)]
+    (step, *_) = compressed_step(ranks, gradients, "float16")
+    np.testing.assert_allclose(step[:2], [6e4, 1e-3], rtol=2e-3)
+    assert np.isinf(step[2])
+    assert np.isfinite(compressed_step(ranks, gradients, "bfloat16")[0]).all()
 
 
 @pytest.mark.parametrize("compression", ["float16", "bfloat16"])
-def test_compression_rounds_and_keeps_the_dtype(ranks, compression):
-    world = ranks(2)
-    tensor = tf.constant([1.0, 1 / 3, 1e-3])
-    sums = world.run(lambda _: sum_over_ranks([tensor], world, wire_dtype=compression)[0])
-    assert sums[0].dtype == tf.float32
-    np.testing.assert_allclose(sums[0], 2 * tensor, rtol=0.01)
-    assert (np.asarray(sums[0]) != np.asarray(2 * tensor)).any()
+def test_other_dtypes_are_sent_as_they_are(ranks, compression):
+    gradients = [np.array([1 / 3, 1e300]) for _ in range(2)]
+    np.testing.assert_array_equal(compressed_step(ranks, gradients, compression)[0], gradients[0])
 
 
 def test_buckets_hold_tensors_of_one_dtype_from_the_last_to_the_first(ranks, monkeypatch):
@@ -120,6 +166,38 @@ def test_alone_nothing_changes():
     assert float(variable[0]) == 0.5
 
 
+@pytest.mark.parametrize("make", OPTIMIZERS)
+def test_alone_it_adds_no_operation(make):
+    """The graph of a step is that of the plain optimizer."""
+
+    def operations(optimizer):
+        owned = variables()
+        optimizer.build(owned)
+        graph = tf.function(lambda *found: optimizer.apply(found, owned)).get_concrete_function(*gradients(0, 0)).graph
+        return [(node.type, len(node.inputs), len(node.control_inputs)) for node in graph.get_operations()]
+
+    graphs = [operations(make()), operations(DistributedOptimizer(make()))]
+    assert graphs[0] == graphs[1]
+    assert len(graphs[0]) > 5
+
+
+def test_a_first_step_without_one_state_is_refused(ranks):
+    world = ranks(2)
+    optimizer = DistributedOptimizer(keras.optimizers.SGD(1.0))
+    with pytest.raises(UserError, match=r"2 ranks begin to train without one state; put tfdl\.distributed\.Broad"):
+        world.run(lambda _: optimizer.apply([tf.constant([1.0])], [keras.Variable([1.0])]))
+
+
+def test_wrapping_again_changes_the_options_and_nothing_else():
+    optimizer = DistributedOptimizer(keras.optimizers.SGD(0.5))
+    cls = type(DistributedOptimizer(optimizer, compression="bfloat16"))
+    assert cls._plain_class is keras.optimizers.SGD
+    assert issubclass(cls, keras.optimizers.SGD)
+    outer = DistributedOptimizer(keras.optimizers.LossScaleOptimizer(optimizer))
+    assert is_distributed(outer)
+    assert type(outer.inner_optimizer) is keras.optimizers.SGD  # not averaged twice
+
+
 def test_it_is_the_optimizer_itself_and_saved_as_what_it_was(tmp_path):
     plain = keras.optimizers.Adam(0.25, beta_1=0.5, name="adam")
     optimizer = DistributedOptimizer(plain)
@@ -143,13 +221,15 @@ def test_it_is_the_optimizer_itself_and_saved_as_what_it_was(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ((keras.optimizers.SGD(), "none", 0), "bucket_bytes=0, expected at least 1"),
         (("adam",), "DistributedOptimizer got str, expected a Keras 3 optimizer such as"),
         ((keras.optimizers.SGD(), "int8"), "compression='int8', expected one of none, float16, bfloat16"),
     ],
 )
 def test_bad_input(arguments, message):
+    options = dict(zip(("compression", "bucket_bytes"), arguments[1:], strict=False))
     with pytest.raises(UserError, match=message):
-        DistributedOptimizer(arguments[0], **({"compression": arguments[1]} if len(arguments) > 1 else {}))
+        DistributedOptimizer(arguments[0], **options)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int32", "uint8", "bool"])

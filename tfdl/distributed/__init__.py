@@ -10,6 +10,7 @@ _PUBLIC = {
     "DistributedOptimizer": "tfdl.distributed.optimizer",
     "SyncCheck": "tfdl.distributed.callbacks",
     "DynamicLossScale": "tfdl.distributed.loss_scale",
+    "Replicas": "tfdl.distributed.replicas",
     "HorovodWorld": "tfdl.distributed.horovod",
     "SingleWorld": "tfdl.distributed.world",
     "World": "tfdl.distributed.world",
@@ -18,6 +19,7 @@ _PUBLIC = {
     "init": "tfdl.distributed.launch",
     "long_work": "tfdl.distributed.watchdog.current",
     "reduce_gradients": "tfdl.distributed.gradients",
+    "set_current_world": "tfdl.distributed.world",
 }
 
 __all__ = sorted(_PUBLIC)
@@ -31,11 +33,13 @@ if TYPE_CHECKING:
     from tfdl.distributed.launch import init as init
     from tfdl.distributed.loss_scale import DynamicLossScale as DynamicLossScale
     from tfdl.distributed.optimizer import DistributedOptimizer as DistributedOptimizer
+    from tfdl.distributed.replicas import Replicas as Replicas
     from tfdl.distributed.state import broadcast_state as broadcast_state
     from tfdl.distributed.watchdog.current import long_work as long_work
     from tfdl.distributed.world import SingleWorld as SingleWorld
     from tfdl.distributed.world import World as World
     from tfdl.distributed.world import current_world as current_world
+    from tfdl.distributed.world import set_current_world as set_current_world
 
 
 __getattr__ = lazy_names(__name__, _PUBLIC)

@@ -1,13 +1,16 @@
 """The World of several ranks, over Horovod. The only module that calls Horovod's collectives."""
 
 import os
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import tensorflow as tf
 
 from tfdl.distributed.collective_counts import collective_counts
 from tfdl.distributed.world import World
-from tfdl.errors import UserError
+from tfdl.errors import RunError, UserError
 
 
 class HorovodWorld(World):
@@ -16,18 +19,21 @@ class HorovodWorld(World):
     Args:
         launcher: the name of what started the ranks.
         size: the number of ranks that it started; Horovod must say the same.
+        subsets: ranks that shall have collectives of their own (Horovod's process sets); ``subset`` opens one.
 
     Raises:
         UserError: Horovod is missing or was built for another TensorFlow, it sees another number of ranks than the
-            launcher started, or a host has more ranks than GPUs.
+            launcher started, a subset holds a rank that is not there, or a host has more ranks than GPUs.
     """
 
-    def __init__(self, launcher: str, size: int):
+    def __init__(self, launcher: str, size: int, subsets: Sequence[Sequence[int]] = ()):
         # Horovod joins tensors that happen to be ready together, which makes sums depend on timing. tfdl fills large
         # buffers itself, in a fixed order, so that a run repeats bit for bit.
         os.environ.setdefault("HOROVOD_FUSION_THRESHOLD", "0")
         self._horovod = _import_horovod(launcher, size)
-        self._horovod.init()
+        self._process_set = self._horovod.global_process_set
+        self._process_sets = self._make_process_sets(subsets, size)
+        self._horovod.init(process_sets=list(self._process_sets.values()))
         if self._horovod.size() != size:
             raise UserError(
                 f"{launcher} started {size} ranks but Horovod sees {self._horovod.size()}"
@@ -45,17 +51,109 @@ class HorovodWorld(World):
             ) from error
 
     def all_reduce(self, tensor: Any) -> Any:
-        return collective_counts().count(lambda mine: self._horovod.allreduce(mine, op=self._horovod.Sum), tensor)
+        tensor = tf.convert_to_tensor(tensor)
+        if tensor.dtype == tf.bfloat16:
+            return self._sum_of_bfloat16(tensor)
+        return self._counted(lambda mine: self._horovod.allreduce(mine, op=self._horovod.Sum, **self._call()), tensor)
 
     def all_gather(self, tensor: Any) -> Any:
-        return collective_counts().count(self._horovod.allgather, tensor)
+        return self._counted(lambda mine: self._horovod.allgather(mine, **self._call()), tensor)
 
     def broadcast(self, tensor: Any, root: int = 0) -> Any:
-        return collective_counts().count(lambda mine: self._horovod.broadcast(mine, root_rank=root), tensor)
+        root = self._process_set.ranks[root]  # Horovod numbers them over the whole job
+        return self._counted(lambda mine: self._horovod.broadcast(mine, root_rank=root, **self._call()), tensor)
+
+    def meet(self, doing: str) -> None:
+        """By the name of a step's first collective, with what no step sends: Horovod fails both where they meet."""
+        try:
+            _meeting(self, tf.zeros([1, 1, 1], tf.int8))
+        except tf.errors.FailedPreconditionError as error:
+            raise RunError(
+                f"rank {self.rank} {doing}, and another rank goes on training: every rank needs the same number of"
+                " steps, and callbacks that stop training must decide from the same numbers on all ranks"
+            ) from error
+
+    def subset(self, ranks: Sequence[int]) -> World:
+        if tuple(ranks) == tuple(range(self.size)):
+            return self
+        process_set = self._process_sets.get(tuple(sorted(ranks)))
+        if process_set is None or self.rank not in ranks:
+            known = ", ".join(str(list(found)) for found in self._process_sets) or "none"
+            raise UserError(
+                f"rank {self.rank} asks for the subset {list(ranks)}, expected one that holds it and that all ranks"
+                f" named in tfdl.distributed.init(subsets=...) (there: {known})"
+            )
+        return _Subset(self, process_set)
 
     def shutdown(self) -> None:
         """Leaves the job; ranks still in a collective get an error."""
         self._horovod.shutdown()
+
+    def _sum_of_bfloat16(self, tensor: Any) -> Any:
+        """Horovod's TensorFlow binding carries no bfloat16; its bits travel, as many as in a ring of 16 bits.
+
+        Each rank gets one part of all ranks' tensors, adds it up in float32, and gives the rounded sum to all.
+        """
+        size = tf.size(tensor)
+        part = -(-size // self.size)  # rounded up
+        padded = tf.pad(tf.reshape(tensor, [-1]), [[0, part * self.size - size]])
+        sent = tf.bitcast(padded, tf.uint16)
+        mine = self._counted(lambda mine: self._horovod.alltoall(mine, **self._call()), sent)
+        parts = tf.cast(tf.bitcast(tf.reshape(mine, [self.size, part]), tf.bfloat16), tf.float32)
+        total = tf.cast(tf.reduce_sum(parts, axis=0), tf.bfloat16)
+        whole = tf.bitcast(self.all_gather(tf.bitcast(total, tf.uint16)), tf.bfloat16)
+        return tf.ensure_shape(tf.reshape(whole[:size], tf.shape(tensor)), tensor.shape)
+
+    def _counted(self, collective: Callable[[Any], Any], tensor: Any) -> Any:
+        """The watchdog looks for the rank that has come to fewer collectives than the others."""
+        return collective_counts().count(collective, tensor)
+
+    def _call(self) -> dict[str, Any]:
+        """Name and process set of a collective that is being traced; collectives in eager code run one by one."""
+        options = {"process_set": self._process_set}
+        return options if tf.executing_eagerly() else {**options, "name": _next_name(), "ignore_name_scope": True}
+
+    def _make_process_sets(self, subsets: Sequence[Sequence[int]], size: int) -> dict[tuple[int, ...], Any]:
+        found = {tuple(sorted(ranks)) for ranks in subsets} - {tuple(range(size))}
+        for ranks in found:
+            if not ranks or len(set(ranks)) < len(ranks) or min(ranks) < 0 or max(ranks) >= size:
+                raise UserError(f"subset {list(ranks)}, expected different ranks from 0 to {size - 1}")
+        return {ranks: self._horovod.ProcessSet(list(ranks)) for ranks in sorted(found)}
+
+
+class _Subset(HorovodWorld):
+    """Some ranks of a job, numbered from 0 among themselves."""
+
+    def __init__(self, whole: HorovodWorld, process_set: Any):
+        self._horovod, self._process_set, self._process_sets = whole._horovod, process_set, {}
+        self.rank, self.size = process_set.rank(), process_set.size()
+        self.local_rank, self.local_size = whole.local_rank, whole.local_size
+
+    def _counted(self, collective: Callable[[Any], Any], tensor: Any) -> Any:
+        return collective(tensor)  # the ranks outside take no part, and are not late
+
+
+# How many collectives an outermost graph holds so far.
+_traced: WeakKeyDictionary[Any, Iterator[int]] = WeakKeyDictionary()
+
+
+def _next_name() -> str:
+    """``HorovodAllreduce_0``, ``HorovodAllreduce_1`` and so on, in the order in which a step is traced.
+
+    Ranks meet by name. Names that Horovod derives from tensors hold the names of layers and optimizers, which Keras
+    counts: a rank that had built one more model would wait for ever. All kinds of collectives share the names, so that
+    ``meet`` knows a step's first; Horovod's elastic mode looks for ``HorovodAllreduce`` in a failed operation's name.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    while getattr(graph, "outer_graph", None) is not None and graph.outer_graph.building_function:
+        graph = graph.outer_graph
+    return f"HorovodAllreduce_{next(_traced.setdefault(graph, count()))}"
+
+
+@tf.function
+def _meeting(world: World, odd: Any) -> Any:
+    """Its only collective has the name of a step's first. (That of a constant would be folded away.)"""
+    return world.all_reduce(odd)
 
 
 def place_on_device(local_rank: int, local_size: int) -> None:

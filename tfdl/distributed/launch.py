@@ -1,6 +1,7 @@
 """Finds out from the launcher's environment how many ranks there are, and opens the World that fits."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tfdl.distributed.watchdog.current import DEFAULT_TIMEOUT, current_watchdog
@@ -43,7 +44,7 @@ def find_launch() -> Launch:
     return Launch("none", 0, 1)
 
 
-def init(watchdog_timeout: float = DEFAULT_TIMEOUT) -> World:
+def init(watchdog_timeout: float = DEFAULT_TIMEOUT, *, subsets: Sequence[Sequence[int]] = ()) -> World:
     """Opens this process's World, once; later calls return the same one.
 
     Alone it is a ``SingleWorld``. Launched as several ranks it is a ``HorovodWorld``, or an error on every rank: never
@@ -54,6 +55,8 @@ def init(watchdog_timeout: float = DEFAULT_TIMEOUT) -> World:
         watchdog_timeout: seconds that ranks may wait in a collective for one that makes no progress, and that a rank
             may give no sign of life; 0 for no end. What one rank does alone for longer stands in
             ``with tfdl.distributed.long_work("evaluating"):``.
+        subsets: groups of ranks that shall have a World of their own, such as ``[[0, 1], [2, 3]]``, the same list on
+            every rank; ``world.subset([0, 1])`` opens one.
 
     Raises:
         UserError: several ranks without a working Horovod, a size other than the launcher's, too few GPUs, or a
@@ -66,7 +69,7 @@ def init(watchdog_timeout: float = DEFAULT_TIMEOUT) -> World:
         return current_world()
     from tfdl.distributed.horovod import HorovodWorld
 
-    world: World = HorovodWorld(launch.launcher, launch.size)
+    world: World = HorovodWorld(launch.launcher, launch.size, subsets)
     set_current_world(world)
     from tfdl.distributed.watchdog.watchdog import Watchdog
 

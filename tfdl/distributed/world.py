@@ -6,7 +6,7 @@ layers ask (synchronized BatchNormalization); ``tfdl.distributed.init()`` is wha
 
 import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -43,6 +43,31 @@ class World(ABC):
     def barrier(self) -> None:
         """Returns once every rank has come here."""
         self.all_reduce(tf.zeros((), tf.int32))
+
+    def meet(self, doing: str) -> None:  # noqa: ARG002
+        """A ``barrier`` at the end of an epoch, or of training.
+
+        Args:
+            doing: what this rank has come to, for the message: ``"has no more batches"``.
+
+        Raises:
+            RunError: another rank goes on training, in a step that holds a collective; without ``meet`` both would wait
+                for each other, for ever. The other rank's step fails, too.
+        """
+        self.barrier()
+
+    def subset(self, ranks: Sequence[int]) -> "World":
+        """The World of some of these ranks, this one among them.
+
+        Args:
+            ranks: as they were given to ``tfdl.distributed.init(subsets=...)``; they are numbered from 0 in the subset.
+
+        Raises:
+            ValueError: this rank is not in it, or it was not named at ``init``.
+        """
+        if list(ranks) != list(range(self.size)):
+            raise ValueError(f"subset {list(ranks)} of {self.size} ranks, expected {list(range(self.size))}")
+        return self
 
     def all_gather_object(self, value: Any) -> list[Any]:
         """Every rank's picklable ``value``, in rank order. (Peers of one job trust each other.)"""

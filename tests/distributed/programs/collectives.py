@@ -100,12 +100,22 @@ def broadcast(world: distributed.World) -> list[object]:
     return [np.asarray(variable).astype("float64").tolist() for variable in variables]
 
 
+def all_reduce_bfloat16(world: distributed.World) -> list[bool]:
+    """7 numbers on 3 ranks, in eager code and in a graph; and one alone."""
+    everyone = tf.cast(np.random.default_rng(0).normal(size=(world.size, 7)), tf.bfloat16)
+    expected = tf.cast(tf.reduce_sum(tf.cast(everyone, tf.float32), 0), tf.bfloat16)
+    found = [world.all_reduce(everyone[world.rank]), tf.function(world.all_reduce)(everyone[world.rank])]
+    one = world.all_reduce(tf.constant(1, tf.bfloat16))
+    return [bool(tf.reduce_all(sums == expected)) for sums in found] + [bool(one == world.size and one.shape == ())]
+
+
 def main() -> None:
     world = distributed.init()
     mine = {
         "rank": world.rank,
         "local_rank": world.local_rank,
         "all_reduce": float(world.all_reduce(tf.constant(world.rank + 1.0))),
+        "all_reduce_bfloat16": all_reduce_bfloat16(world),
         "all_gather": np.asarray(world.all_gather(tf.fill([world.rank + 1], world.rank))).tolist(),
         "broadcast": int(world.broadcast(tf.constant(world.rank + 3), root=1)),
         "broadcast_object": world.broadcast_object({"from": world.rank}, root=1),

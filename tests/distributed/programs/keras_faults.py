@@ -1,0 +1,204 @@
+"""A plain Keras script that does something wrong: ``keras_faults.py CASE [CASE ...]``; prints each case's error.
+
+Cases before the last must leave all ranks able to go on; the last one may end the job.
+"""
+
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdl import distributed
+from tfdl.errors import RunError, UserError
+
+world = distributed.init()
+X = np.random.default_rng(0).normal(size=(32, 3)).astype("float32")
+Y = X[:, :1] > 0
+wrap = distributed.DistributedOptimizer
+
+
+def network():
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)])
+
+
+def callbacks(*more):
+    return [distributed.BroadcastState(), distributed.SyncCheck(3), distributed.AverageMetrics(), *more]
+
+
+def fit(model, *data, **options):
+    options = {"epochs": 2, "batch_size": 4, "verbose": 0, "callbacks": callbacks(), **options}
+    return model.fit(*(data or (X[world.rank :: 2], Y[world.rank :: 2])), **options)
+
+
+def compiled(optimizer=None, model=None, **options):
+    model = model or network()
+    model.compile(optimizer=optimizer or wrap(keras.optimizers.Adam(0.1)), loss="mse", **options)
+    return model
+
+
+def plain_after_loading():
+    model = compiled()
+    fit(model, epochs=1)
+    path = f"{sys.argv[1]}/rank{world.rank}.keras"
+    model.save(path)
+    again = keras.saving.load_model(path)
+    assert type(again.optimizer) is keras.optimizers.Adam
+    assert int(again.optimizer.iterations) == 4
+    fit(again)
+
+
+def wrapped_after_loading():
+    model = keras.saving.load_model(f"{sys.argv[1]}/rank{world.rank}.keras")
+    model.optimizer = wrap(model.optimizer)
+    fit(model)
+    assert int(model.optimizer.iterations) == 12
+
+
+def plain_in_gan():
+    sys.path.insert(0, __file__.rpartition("/")[0])
+    from keras_io import gan
+
+    gan.train(world, wrap=lambda optimizer: optimizer)
+
+
+def unasked_in_gan():
+    """The RMSprop that ``compile`` makes unasked, in a train_step that uses it after all."""
+
+    class Two(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.net = network()
+
+        def compile(self, other):
+            super().compile(loss="mse")
+            self.other = other
+
+        def call(self, inputs):
+            return self.net(inputs)
+
+    model = Two()
+    model.compile(wrap(keras.optimizers.SGD(0.1)))
+    fit(model)
+
+
+def without_broadcast():
+    fit(compiled(), callbacks=[])
+
+
+def other_model():
+    fit(compiled(model=network() if world.is_chief else keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])))
+
+
+def eager_and_unbuilt():
+    fit(compiled(model=keras.Sequential([keras.layers.Dense(1)]), run_eagerly=True))
+
+
+def unequal_pydataset():
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 3 + world.rank
+
+        def __getitem__(self, index):
+            return X[:4], Y[:4]
+
+    fit(compiled(), Batches())
+
+
+def in_mixed_precision():
+    """SyncCheck, at the third step and the end, would find ranks that differ; an overflow must be everybody's."""
+    for policy, compression in (("mixed_float16", "float16"), ("mixed_bfloat16", "bfloat16")):
+        keras.config.set_dtype_policy(policy)
+        try:
+            model = compiled(wrap(keras.optimizers.Adam(0.1, clipnorm=0.5), compression=compression))
+        finally:
+            keras.config.set_dtype_policy("float32")
+        weight = np.full(16, 1e6 if world.rank and policy == "mixed_float16" else 1.0)
+        fit(model, X[world.rank :: 2], Y[world.rank :: 2], sample_weight=weight)
+        if policy == "mixed_float16":
+            assert float(model.optimizer.dynamic_scale) < 2**15
+
+
+def eagerly():
+    fit(compiled(run_eagerly=True), epochs=1)
+
+
+def xla_asked_for():
+    model = compiled(jit_compile=True)
+    fit(model)
+    assert model.jit_compile is False
+
+
+def xla_all_the_same():
+    """The control: what Keras would do on a GPU."""
+    model = compiled()
+    distributed.Replicas(model, model.optimizer).broadcast()
+    try:
+        tf.function(model.train_step, jit_compile=True)((tf.constant(X[:4]), tf.constant(Y[:4])))
+    except tf.errors.InvalidArgumentError as error:
+        raise RunError(
+            "XLA refuses " + ("HorovodAllreduce" if "HorovodAllreduce" in str(error) else str(error))
+        ) from error
+
+
+def unequal_batches():
+    size = 4 + world.rank
+    fit(compiled(), X[: 4 * size], Y[: 4 * size], batch_size=size)
+
+
+def local_plateau():
+    """ReduceLROnPlateau before AverageMetrics decides by each rank's own numbers."""
+
+    class Own(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+            self.model.optimizer.learning_rate = 0.1 / (1 + world.rank)
+
+    fit(compiled(), callbacks=callbacks(Own()))
+
+
+def stops_alone_after_an_epoch():
+    class Own(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+            self.model.stop_training = world.rank == 1
+
+    fit(compiled(), callbacks=callbacks(Own()))
+
+
+def stops_alone_in_an_epoch():
+    class Own(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
+            self.model.stop_training = world.rank == 1 and batch == 1
+
+    fit(compiled(), callbacks=callbacks(Own()))
+
+
+def runs_out_of_data(**options):
+    """A data set that does not tell its length."""
+
+    def batches():
+        for _ in range(7 - 2 * world.rank):
+            yield X[:4], Y[:4]
+
+    signature = (tf.TensorSpec((4, 3), tf.float32), tf.TensorSpec((4, 1), tf.bool))
+    fit(compiled(**options), tf.data.Dataset.from_generator(batches, output_signature=signature), batch_size=None)
+
+
+def runs_out_of_data_with_several_steps_a_call():
+    runs_out_of_data(steps_per_execution=3)
+
+
+def runs_out_of_data_with_synchronized_statistics():
+    from tfdl.layers import BatchNormalization
+
+    model = keras.Sequential([keras.Input((3,)), BatchNormalization(synchronized=True), keras.layers.Dense(1)])
+    runs_out_of_data(model=model)
+
+
+for case in sys.argv[2:]:
+    keras.utils.set_random_seed(world.rank)
+    try:
+        globals()[case]()
+    except (UserError, RunError) as error:
+        print(f"{case}: {type(error).__name__}: {error}", flush=True)
+    else:
+        print(f"{case}: no error", flush=True)

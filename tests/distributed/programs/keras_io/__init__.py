@@ -1,0 +1,1 @@
+"""Scripts as people write them with Keras, made data-parallel with tfdl's lines; each trains alone just as well."""

@@ -1,0 +1,203 @@
+"""A model and its optimizers as one and the same on all ranks: for loops of one's own, and for the callbacks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdl.distributed.fingerprints import Fingerprints
+from tfdl.distributed.optimizer import is_distributed, outermost, plain_optimizer_error, world_of
+from tfdl.distributed.replicated import replicated_weights
+from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
+from tfdl.distributed.world import World, current_world
+from tfdl.errors import UserError
+
+
+class Replicas:
+    """The copies of a model that the ranks train in a loop of their own, kept equal and proved to be.
+
+    ::
+
+        replicas = distributed.Replicas(model, optimizer)
+        replicas.broadcast()                      # before the first step
+        for step, batch in enumerate(batches, 1):
+            train_step(batch)                     # a tf.function that ends in optimizer.apply(...)
+            replicas.check(step)                  # compares at the first step and every 200
+        replicas.finish()                         # meets the other ranks, and compares once more
+
+    On one rank all of it does nothing.
+
+    Args:
+        model: a ``keras.Model``, or a list of them.
+        *optimizers: all that train it, each from ``DistributedOptimizer``.
+        check_every: steps between two comparisons.
+
+    Raises:
+        UserError: an optimizer that does not average, or optimizers that average over different ranks.
+    """
+
+    def __init__(self, model: Any, *optimizers: Any, check_every: int = 200):
+        if check_every < 1:
+            raise UserError(f"check_every={check_every}, expected at least 1 step")
+        self.models = list(model) if isinstance(model, (list, tuple)) else [model]
+        self.optimizers = [outermost(optimizer) for optimizer in optimizers]
+        self.world = _common_world(self.optimizers)
+        self.check_every = check_every
+        self._next = 0
+        self._fingerprints: Fingerprints | None = None
+
+    def broadcast(self, *, steps: int | None = None) -> None:
+        """Gives every rank rank 0's weights, statistics, optimizer slots and random streams, before the first step.
+
+        Random streams (dropout) then get the rank folded in, so that ranks draw different numbers. Layers that are not
+        built yet get theirs when the first step is traced.
+
+        Args:
+            steps: how many steps this rank is going to do, an epoch or in all, where it knows: they are compared.
+
+        Raises:
+            UserError: the ranks' models or numbers of steps differ.
+        """
+        if self.world.size == 1:
+            return
+        _check_steps(self.world.all_gather_object(steps))
+        built = all(layer.built for model in self.models for layer in model._flatten_layers())
+        if built and len(self.optimizers) == 1 and not self.optimizers[0].built:
+            self.optimizers[0].build([variable for model in self.models for variable in model.trainable_variables])
+        self._share([variable for optimizer in self.optimizers for variable in optimizer.variables])
+        for optimizer in self.optimizers:
+            optimizer._share_state = None if built else self._share_what_is_new
+
+    def check(self, step: int) -> None:
+        """Compares the ranks' weights and optimizer slots to the bit, if ``step`` has come to the next comparison.
+
+        Args:
+            step: how many steps have been done, the same number on every rank.
+
+        Raises:
+            RunError: on every rank; names the step, the first rank that differs from rank 0, and the variables.
+        """
+        if step >= self._next:
+            self._next = (step // self.check_every + 1) * self.check_every
+            self.compare(f"step {step}")
+
+    def finish(self, step: int | None = None) -> None:
+        """Waits for all ranks at the end of training, and compares them.
+
+        Raises:
+            RunError: another rank goes on training, or a rank differs.
+        """
+        self.compare("the end" if step is None else f"the end, step {step}")
+
+    def _share(self, slots: Sequence[Any] = ()) -> None:
+        variables = [variable for model in self.models for variable in model.variables]
+        self._num_shared = len(variables)
+        variables += slots
+        _refuse_overwritten(variables)
+        _check_equal_models(self.world.all_gather_object(_describe(variables)))
+        broadcast_state(variables, self.world)
+        fold_rank_into_seeds([seed for model in self.models for seed in seed_generators(model)], self.world.rank)
+
+    def _share_what_is_new(self) -> None:
+        """Called where the first step's gradients are there, so that all of its layers are built.
+
+        In a ``tf.function`` that is while it is traced, and before anything is computed.
+        """
+        if sum(len(model.variables) for model in self.models) == self._num_shared:
+            return
+        if tf.executing_eagerly():
+            names = ", ".join(model.name for model in self.models)
+            raise UserError(
+                f"the first step has built layers of {names}, after it had begun; outside of a tf.function call the"
+                " model on a batch, or model.build(input_shape), before the ranks get one state"
+            )
+        with tf.init_scope():
+            self._share()  # slots made just now are the same zeros everywhere
+
+    def compare(self, where: str) -> None:
+        """What ``check`` does when it is due; ``where`` is for the message."""
+        if self.world.size == 1:
+            return
+        self.world.meet(f"has come to {where}")
+        variables = [variable for model in self.models for variable in replicated_weights(model)]
+        variables += [variable for optimizer in self.optimizers for variable in _shared_slots(optimizer)]
+        if self._fingerprints is None or len(self._fingerprints.names) != len(variables):  # slots are made when needed
+            self._fingerprints = Fingerprints(variables)
+        self._fingerprints.check(self.world, where)
+
+
+def optimizers_of(model: Any) -> dict[str, Any]:
+    """A model's optimizers by the names of its attributes; a GAN's ``train_step`` has several."""
+    held = [(name, part) for name, value in vars(model).items() for part in _parts(value)]
+    found = {id(part): (name, part) for name, part in held if isinstance(part, keras.optimizers.Optimizer)}
+    inner = {id(getattr(optimizer, "inner_optimizer", None)) for _, optimizer in found.values()}
+    named: dict[str, Any] = {}
+    for key, (name, optimizer) in found.items():
+        if key not in inner:
+            named[name if name not in named else f"{name} {len(named)}"] = optimizer
+    return named
+
+
+def _parts(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _shared_slots(optimizer: Any) -> list[Any]:
+    """What gradients a rank has accumulated since the last update are its own."""
+    own = {id(slot) for slot in getattr(optimizer, "_accumulated_gradients", [])}
+    return [variable for variable in optimizer.variables if id(variable) not in own]
+
+
+def _common_world(optimizers: list[Any]) -> World:
+    plain = [type(optimizer).__name__ for optimizer in optimizers if not is_distributed(optimizer)]
+    worlds = [world_of(optimizer) for optimizer in optimizers] or [current_world()]
+    if plain and worlds[0].size > 1:
+        raise plain_optimizer_error(", ".join(plain), worlds[0].size)
+    if any(world is not worlds[0] for world in worlds):
+        raise UserError("the optimizers of one model average over different ranks, expected one world= for all of them")
+    return worlds[0]
+
+
+def _describe(variables: list[Any]) -> list[tuple[str, str]]:
+    return [(f"{tuple(variable.shape)} {variable.dtype}", variable.path) for variable in variables]
+
+
+def _check_equal_models(everyone: list[list[tuple[str, str]]]) -> None:
+    """Names may differ, as Keras counts them; shapes and order may not."""
+    first = everyone[0]
+    for rank, found in enumerate(everyone):
+        for place in range(max(len(first), len(found))):
+            mine, theirs = ([*variables, *[("nothing", "the end")] * place][place] for variables in (first, found))
+            if mine[0] != theirs[0]:
+                raise UserError(
+                    f"the ranks' models differ: rank 0 has {mine[0]} ({mine[1]}) where rank {rank} has {theirs[0]}"
+                    f" ({theirs[1]}); build and freeze the same layers on every rank, and load a checkpoint on all of"
+                    " them or on none"
+                )
+
+
+def _check_steps(everyone: list[int | None]) -> None:
+    if len(set(everyone)) == 1:
+        return
+    numbers = ["an unknown number" if steps is None else f"{steps:,}" for steps in everyone]
+    shown = ", ".join(f"rank {rank} has {number}" for rank, number in enumerate(numbers))
+    raise UserError(
+        f"the ranks have different numbers of steps in an epoch ({shown}), so some would wait for the others for"
+        " ever; give every rank equally many batches, or fit(steps_per_epoch=...)"
+    )
+
+
+def _refuse_overwritten(variables: list[Any]) -> None:
+    """Scales of 8-bit floats are not trained but replaced, by what each rank has seen."""
+    found = [variable.path for variable in variables if getattr(variable, "overwrite_with_gradient", False)]
+    if found:
+        raise UserError(f"{found[0]} is replaced by its gradient (float8), which ranks cannot share; train in bfloat16")
+
+
+def learning_rates(optimizers: list[Any]) -> list[float]:
+    """The current rates, as numbers."""
+    return [float(np.asarray(optimizer.learning_rate)) for optimizer in optimizers]
