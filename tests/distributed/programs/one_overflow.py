@@ -34,8 +34,8 @@ class Overflowing(ImageClassification):
 class OwnJudgement(Trainer):
     """The control: a rank looks at its own gradients. What is not finite it sends as zero."""
 
-    def _accumulated(self, batch: Any) -> tuple[list[Any], Any]:
-        gradients, sums = super()._accumulated(batch)
+    def _accumulated(self, batch: Any, run: Any) -> tuple[list[Any], Any]:
+        gradients, sums = super()._accumulated(batch, run)
         self._finite = all_finite(gradients)
         return [tf.where(tf.math.is_finite(gradient), gradient, 0.0) for gradient in gradients], sums
 
