@@ -42,6 +42,7 @@ _KEYS = {
     "compression": "compression",
     "xla": "xla",
     "seed": "seed",
+    "sync_check_steps": "sync_check_steps",
 }
 
 
@@ -110,6 +111,8 @@ class ImageSize(click.ParamType):
               help="Of gradients between ranks: none, float16 or bfloat16.  [default: none]")  # fmt: skip
 @click.option("--xla", metavar="WHEN", shell_complete=_names("xla"), help="Compile: on, off or auto.  [default: off]")
 @click.option("--seed", type=int, help="Decides weights, order and dropout.  [default: 0]")
+@click.option("--sync-check-steps", type=int,
+              help="Steps between comparisons of the ranks' states; 0: at the end alone.  [default: 200]")  # fmt: skip
 @click.option("--output", type=click.Path(), metavar="DIR", help="Run directory.  [default: runs/MODEL-DATASET-TIME]")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --output.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")

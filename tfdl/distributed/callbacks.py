@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdl.distributed.buckets import sum_over_ranks
 from tfdl.distributed.fingerprints import Fingerprints
 from tfdl.distributed.optimizer import DistributedOptimizer, is_distributed, undo
+from tfdl.distributed.replicated import average_over_ranks, local_statistics, replicated_weights
 from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
 from tfdl.distributed.world import World, current_world
 from tfdl.errors import RunError, UserError
@@ -88,7 +88,7 @@ class BroadcastState(_OverRanks):
         self._meet("ends")
 
     def on_training_numbers(self) -> None:
-        _average(_local_statistics(self.model), self.world)
+        average_over_ranks(local_statistics(self.model), self.world)
 
     def _meet(self, doing: str) -> None:
         """A rank that stops alone (``stop_training`` set by one rank's callback) would leave the others waiting."""
@@ -158,7 +158,7 @@ class SyncCheck(_OverRanks):
         if self.world.size == 1:
             return
         if self._fingerprints is None:
-            self._fingerprints = Fingerprints([*_shared_weights(self.model), *self.model.optimizer.variables])
+            self._fingerprints = Fingerprints([*replicated_weights(self.model), *self.model.optimizer.variables])
         self._fingerprints.check(self.world, where)
 
 
@@ -242,40 +242,3 @@ def _check_steps(steps: int | None, world: World) -> None:
             f"the ranks have different numbers of steps in an epoch ({shown}), so some would wait for the others for"
             " ever; give every rank equally many batches, or fit(steps_per_epoch=...)"
         )
-
-
-def _has_local_statistics(layer: Any) -> bool:
-    """Keras's own ``synchronized=True`` is silently local under Horovod; tfdl's layer is not."""
-    shared = getattr(layer, "synchronized", False) and not isinstance(layer, keras.layers.BatchNormalization)
-    return hasattr(layer, "moving_mean") and hasattr(layer, "moving_variance") and not shared
-
-
-def _statistics_of(layer: Any) -> list[Any]:
-    return [layer.moving_mean, layer.moving_variance]
-
-
-def _local_statistics(model: Any) -> list[Any]:
-    layers = model._flatten_layers(include_self=False)
-    return [variable for layer in layers if _has_local_statistics(layer) for variable in _statistics_of(layer)]
-
-
-def _shared_weights(model: Any) -> list[Any]:
-    """Weights that must be equal on all ranks; what a layer keeps for itself beside its parameters is left out."""
-    layers = model._flatten_layers()
-    parameters = {id(variable) for layer in layers for variable in layer._trainable_variables}  # frozen ones, too
-    parameters |= {
-        id(variable)
-        for layer in layers
-        if hasattr(layer, "moving_mean") and not _has_local_statistics(layer)
-        for variable in _statistics_of(layer)
-    }
-    return [variable for variable in model.weights if id(variable) in parameters]
-
-
-def _average(variables: Any, world: World) -> None:
-    if world.size == 1 or not variables:
-        return
-    for variable, total in zip(
-        variables, sum_over_ranks([tf.convert_to_tensor(v) for v in variables], world), strict=True
-    ):
-        variable.assign(total / world.size)
