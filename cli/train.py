@@ -43,6 +43,7 @@ _KEYS = {
     "xla": "xla",
     "seed": "seed",
     "watchdog_timeout": "watchdog_timeout",
+    "sync_check_steps": "sync_check_steps",
 }
 
 
@@ -113,6 +114,8 @@ class ImageSize(click.ParamType):
 @click.option("--seed", type=int, help="Decides weights, order and dropout.  [default: 0]")
 @click.option("--watchdog-timeout", type=float, metavar="SECONDS",
               help="How long ranks wait for one that hangs; 0: for ever.  [default: 600]")  # fmt: skip
+@click.option("--sync-check-steps", type=int,
+              help="Steps between comparisons of the ranks' states; 0: at the end alone.  [default: 200]")  # fmt: skip
 @click.option("--output", type=click.Path(), metavar="DIR", help="Run directory.  [default: runs/MODEL-DATASET-TIME]")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --output.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")

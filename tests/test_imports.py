@@ -26,6 +26,7 @@ ALLOWED = {
     "runs": {"models", "tasks", "config", "errors"},
     "evaluation": {"models", "tasks", "runs", "data", "distributed", "config", "errors"},
     "export": {"models", "layers.cudnn", "tasks", "runs", "data", "distributed", "config", "errors"},
+    "diagnosis": {"distributed", "data", "models", "optimizers", "tasks", "training", "errors"},
     "training": {"config", "data", "distributed", "errors", "evaluation", "models", "optimizers", "runs", "tasks"},
 }
 # Modules that import Horovod, or start a program that does.
@@ -109,7 +110,7 @@ def test_commands_import_what_is_heavy_in_bodies_only(path):
 @pytest.mark.parametrize(
     "module",
     ["tfdl", "tfdl.config", "tfdl.errors", "tfdl.data", "tfdl.runs", "tfdl.training", "tfdl.evaluation", "tfdl.export",
-     "tfdl.distributed", "tfdl.inspection", "tfdl.models", "tfdl.cli.main"],
+     "tfdl.distributed", "tfdl.inspection", "tfdl.models", "tfdl.diagnosis", "tfdl.cli.main"],
 )  # fmt: skip
 def test_importing_is_light(module):
     heavy = "{'tensorflow', 'keras', 'horovod', 'tensorflow_datasets', 'sklearn'}"
@@ -119,7 +120,7 @@ def test_importing_is_light(module):
 
 
 def test_every_public_name_can_be_imported():
-    packages = ("config", "data", "distributed", "inspection", "models", "training")
+    packages = ("config", "data", "diagnosis", "distributed", "inspection", "models", "training")
     for package in (tfdl, *(getattr(tfdl, name) for name in packages)):
         for name in package.__all__:
             assert getattr(package, name) is not None

@@ -22,6 +22,7 @@ _PUBLIC = {
 _MODULES = (
     "config",
     "data",
+    "diagnosis",
     "distributed",
     "evaluation",
     "inspection",

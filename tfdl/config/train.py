@@ -55,6 +55,8 @@ class TrainConfig:
     """Decides initial weights, order of samples and dropout."""
     steps_per_execution: int = 20
     """Steps that run in the graph before Python looks at the numbers (progress, logs, signals)."""
+    sync_check_steps: int = 200
+    """On several ranks, steps between two comparisons of their whole state; 0 compares at the end alone."""
     keep_checkpoints: int = 3
     """Checkpoints kept beside the best one."""
     watchdog_timeout: float = 600.0
@@ -78,6 +80,7 @@ class TrainConfig:
         if self.epochs is None and self.steps is None:
             self._set("epochs", DEFAULT_EPOCHS)
         require_at_least(self, "", 1, "epochs", "steps", "batch_size", "steps_per_execution", "keep_checkpoints")
+        require_at_least(self, "", 0, "sync_check_steps")
         require_at_least(self, "", 1, "accumulation_steps")
         require_fraction(self, "", "label_smoothing")
         require(0 <= self.watchdog_timeout < math.inf, "watchdog_timeout", self.watchdog_timeout, "seconds, or 0")

@@ -183,6 +183,16 @@ def transports() -> list[str]:
     return [name for name, is_built in built.items() if is_built()]
 
 
+def transport_in_use() -> str:
+    """What the ranks of this job talk over, in words; Horovod must be initialized."""
+    import horovod.tensorflow as horovod
+
+    between_hosts = "MPI" if horovod.mpi_enabled() else "Gloo"
+    if tf.config.get_visible_devices("GPU") and horovod.nccl_built():
+        return f"NCCL between GPUs; {between_hosts} to agree on what is sent"
+    return between_hosts
+
+
 def describe() -> tuple[str, list[str]]:
     """The installed Horovod's version and transports; raises whatever importing it raises."""
     import horovod

@@ -1,6 +1,7 @@
-"""One state on every rank: broadcast after build or restore, and compared at the end."""
+"""One state on every rank: broadcast after build or restore, then random streams of each rank's own."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -8,28 +9,55 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.distributed.world import World
-from tfdl.errors import RunError
 
 # A large odd number, so that rank 0 keeps its seed and no two ranks of a job come near each other.
 _RANK_STRIDE = 0x9E3779B1
 
+# Large beside the fixed cost of a collective, small beside a large model.
+_BUCKET_BYTES = 64 * 2**20
 
-def broadcast_state(variables: Sequence[Any], world: World, root: int = 0) -> None:
-    """Copies rank ``root``'s variables to every rank, whatever their dtypes, in one collective of bytes.
+
+def broadcast_state(
+    variables: Sequence[Any], world: World, root: int = 0, *, bucket_bytes: int = _BUCKET_BYTES
+) -> None:
+    """Copies rank ``root``'s variables to every rank, whatever their dtypes, as bytes.
+
+    They travel in buckets, so that the memory this takes is that of a bucket or of the largest variable, and no message
+    comes near the 2^31 bytes that transports can count.
 
     Args:
         variables: Keras or TensorFlow variables, the same ones in the same order on every rank.
         world: the ranks.
         root: the rank whose values win.
+        bucket_bytes: the size of one collective; a larger variable takes several.
     """
-    if world.size == 1 or not variables:
+    if world.size == 1:
         return
-    values = [np.asarray(variable, order="C") for variable in variables]
-    packed = np.concatenate([np.frombuffer(value.tobytes(), np.uint8) for value in values])
-    received = np.asarray(world.broadcast(tf.constant(packed), root))
-    ends = np.cumsum([value.nbytes for value in values])
-    for variable, value, part in zip(variables, values, np.split(received, ends[:-1]), strict=True):
-        variable.assign(np.frombuffer(part.tobytes(), value.dtype).reshape(value.shape))
+    for bucket in _buckets(variables, bucket_bytes):
+        values = [np.asarray(variable, order="C") for variable in bucket]
+        # reshape before view: a scalar has no axis to view as bytes.
+        packed = np.concatenate([value.reshape(-1).view(np.uint8) for value in values])
+        for begin in range(0, packed.size, bucket_bytes):
+            part = packed[begin : begin + bucket_bytes]
+            part[:] = np.asarray(world.broadcast(tf.constant(part), root))
+        ends = np.cumsum([value.nbytes for value in values])
+        for variable, value, part in zip(bucket, values, np.split(packed, ends[:-1]), strict=True):
+            variable.assign(np.frombuffer(part.tobytes(), value.dtype).reshape(value.shape))
+
+
+def _buckets(variables: Sequence[Any], bucket_bytes: int) -> Iterator[list[Any]]:
+    """Consecutive variables of at most ``bucket_bytes`` together; a larger one is alone."""
+    bucket: list[Any] = []
+    filled = 0
+    for variable in variables:
+        size = math.prod(variable.shape) * tf.as_dtype(variable.dtype).size
+        if bucket and filled + size > bucket_bytes:
+            yield bucket
+            bucket, filled = [], 0
+        bucket.append(variable)
+        filled += size
+    if bucket:
+        yield bucket
 
 
 def fold_rank_into_seeds(seed_generators: Sequence[Any], rank: int) -> None:
@@ -49,18 +77,3 @@ def seed_generators(model: Any) -> list[Any]:
     layers = model._flatten_layers(include_self=False)
     found = [value for layer in layers for value in vars(layer).values()]
     return [value for value in found if isinstance(value, keras.random.SeedGenerator)]
-
-
-def check_equal_digests(digest: str, world: World) -> None:
-    """Proves that every rank holds the same weights.
-
-    Raises:
-        RunError: names the lowest rank that differs from rank 0.
-    """
-    digests = world.all_gather_object(digest)
-    different = [rank for rank, found in enumerate(digests) if found != digests[0]]
-    if different:
-        raise RunError(
-            f"the ranks' weights differ: rank {different[0]} holds {digests[different[0]][:12]}, rank 0 holds"
-            f" {digests[0][:12]}; the run is not one model and its results must not be used"
-        )

@@ -8,6 +8,7 @@ from typing import Any
 
 from tfdl.data import Position, Source, training_batches
 from tfdl.data.order import steps_left
+from tfdl.distributed.sync_proof import SyncProof
 from tfdl.distributed.watchdog.current import tick
 from tfdl.errors import RunError, StoppedError
 from tfdl.runs import Progress
@@ -32,13 +33,15 @@ class FitPlan:
     steps_per_execution: int
     epochs: int | None
     steps: int | None
+    sync_check_steps: int = 200
 
 
 class Fit:
     """Runs a trainer to the end of its plan.
 
     Every epoch ends with a validation and a checkpoint; a stop request ends the run at the same step on all ranks, with
-    a checkpoint. All that a resumed run needs is in ``progress``.
+    a checkpoint. All that a resumed run needs is in ``progress``. On several ranks, what is measured and saved is
+    proven to be of one model.
 
     Args:
         trainer: the step.
@@ -62,6 +65,9 @@ class Fit:
         self._validate, self._save, self._callback = validate, save, callback
         self._world, self._task = trainer.world, trainer.task
         self._global_batch = plan.batch_size * self._world.size
+        self._proof = SyncProof(
+            trainer.model, trainer.update_variables, self._world, plan.sync_check_steps, progress.step
+        )
         self._step_seconds = 0.0
         self._warm = False  # the first execution compiles, and counts for no speed
 
@@ -70,12 +76,13 @@ class Fit:
 
         Raises:
             StoppedError: a signal came; the checkpoint is saved.
-            RunError: the loss is no longer a number.
+            RunError: the loss is no longer a number, or the ranks' states are no longer equal.
         """
         iterator = iter(open_batches(self._plan, self._trainer, self._progress))  # one for the whole run
         with StopRequest() as stop:
             while not self._is_done():
                 self._run_epoch(iterator, stop)
+        self._proof.at_end(self._progress.step)
 
     def _is_done(self) -> bool:
         plan, progress = self._plan, self._progress
@@ -94,6 +101,7 @@ class Fit:
         metrics = self._running_metrics()
         self._check_finite("loss", metrics)
         progress.running = progress.running if progress.sample else []
+        self._proof.before_results(progress.step)
         validation = self._validate()
         self._check_finite("validation loss", validation)
         progress.validation = validation
@@ -109,6 +117,7 @@ class Fit:
         left = steps_left(self._plan.source.num_examples, self._global_batch, self._progress.sample)
         if self._plan.steps is not None:
             left = min(left, self._plan.steps - self._progress.step)
+        left = min(left, self._proof.steps_until_due(self._progress.step))
         # Between executions a stop is noticed, and launchers wait no longer than a few seconds for it.
         portion = max(1, int(_LONGEST_EXECUTION / self._step_seconds)) if self._step_seconds else left
         return min(left, portion, self._plan.steps_per_execution)
@@ -132,6 +141,7 @@ class Fit:
             progress.timed_examples += done
             self._step_seconds = all_seconds / self._world.size / num_steps  # the same number on every rank
         self._warm = True
+        self._proof.after_steps(progress.step)
         self._check_scale()
         if progress.running[-1]:  # in float16, 0 while every step so far was skipped with a loss that is no number
             metrics = self._running_metrics()
@@ -174,6 +184,7 @@ class Fit:
 
     def _stop(self, stop: StopRequest, saved: bool = False) -> None:
         if not saved:
+            self._proof.before_results(self._progress.step)
             self._save()
         name = next(filter(None, self._world.all_gather_object(stop.name)), "a signal")
         raise StoppedError(f"stopped by {name} at step {self._progress.step} with a checkpoint saved")

@@ -1,0 +1,44 @@
+"""What is wrong on one rank alone comes to rank 0, which speaks for all."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tfdl.cli.doctor import _bytes
+from tfdl.diagnosis import Diagnosis, Finding, MessageTiming
+from tfdl.diagnosis.ranks import those_of_others
+
+OK = Finding("tensorflow", "ok", "2.21.0")
+NAME = Finding("host name", "warning", "vm resolves to 127.0.0.1")
+FULL = Finding("working directory", "error", "cannot be written", "go elsewhere")
+
+
+def test_rank_0_tells_what_other_ranks_found(ranks):
+    world = ranks(3)
+    mine = [[OK, NAME], [replace(OK, found="2.21.1"), NAME, FULL], [OK]]
+    everyone = world.run(lambda rank: those_of_others(list(mine[rank]), world))
+    assert everyone == [[OK, NAME, replace(FULL, subject="rank 1: working directory")]] * 3
+
+
+def test_an_error_of_any_rank_is_no_fit_machine():
+    assert Diagnosis([OK, NAME]).is_fit
+    assert not Diagnosis([OK, FULL]).is_fit
+
+
+def test_a_diagnosis_is_plain_json():
+    timing = MessageTiming(size=4_000_000, repeats=3, median_seconds=0.02, fastest_seconds=0.01)
+    found = json.loads(json.dumps(Diagnosis([FULL], [timing]).to_mapping()))
+    assert found["fit"] is False
+    assert found["findings"] == [
+        {"subject": "working directory", "level": "error", "found": "cannot be written", "mend": "go elsewhere"}
+    ]
+    assert found["all_reduce"][0]["bytes_per_second"] == pytest.approx(2e8)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(4, "4 B"), (4000, "4 kB"), (400_000, "400 kB"), (57_432_111, "57.4 MB"), (999_600, "1 MB"), (2.5e9, "2.5 GB")],
+)
+def test_bytes_are_shown_in_three_digits(number, text):
+    assert _bytes(number) == text

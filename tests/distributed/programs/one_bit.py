@@ -1,0 +1,138 @@
+"""Trains small models on two ranks, and changes one bit of rank 1's state on the way.
+
+``one_bit.py OUTPUT command WHAT`` is ``tfdl train`` with that fault. ``one_bit.py OUTPUT CASE...`` runs several
+trainings, one after the other, and prints how each went, as JSON. A case is ``WHAT`` or ``WHAT/EVERY``: what is
+changed, and the steps between two comparisons.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+import tfdl
+from tfdl import distributed
+from tfdl.config import compose
+from tfdl.distributed.fingerprints import Fingerprints
+from tfdl.distributed.sync_proof import SyncProof
+from tfdl.training import Trainer
+
+STEP = 17  # of 12 an epoch: after the first checkpoint
+SMALL = {
+    "model.filters": [4], "model.units": 8, "model.dropout": 0.25, "dataset.image_size": [8, 8], "batch_size": 64,
+    "steps_per_execution": 5, "epochs": 2, "optimizer.ema_momentum": 0.9,
+}  # fmt: skip
+WANTED: dict[str, Callable[[Trainer], Any]] = {
+    "weight": lambda trainer: named(trainer.model.weights, "kernel"),
+    "moving_variance": lambda trainer: named(trainer.model.weights, "moving_variance"),
+    "slot": lambda trainer: named(trainer.optimizer.variables, "velocity"),
+}
+
+
+def named(variables: list[Any], word: str) -> Any:
+    return next(variable for variable in variables if word in variable.path)
+
+
+def statistics_of(trainer: Trainer) -> list[float]:
+    return np.asarray(named(trainer.model.weights, "moving_variance")).tolist()
+
+
+def flip_one_bit(variable: Any) -> None:
+    value = np.array(variable, order="C")
+    value.reshape(-1).view(np.uint8)[0] ^= 1
+    variable.assign(value)
+
+
+@contextmanager
+def fault(what: str) -> Iterator[list[Trainer]]:
+    """After step ``STEP`` rank 1 has another ``what``. Gives the trainers that were made."""
+    trainers: list[Trainer] = []
+    run = Trainer.run
+
+    def run_and_flip(self: Trainer, batches: Any, num_steps: int) -> None:
+        before = int(self.optimizer.iterations)
+        run(self, batches, num_steps)
+        trainers[:] = [self]
+        vars(self)["statistics"] = statistics_of(self)
+        hit = before < STEP <= int(self.optimizer.iterations)
+        if hit and self.world.rank == 1 and what in WANTED:
+            flip_one_bit(WANTED[what](self))
+
+    with patch.object(Trainer, "run", run_and_flip):
+        yield trainers
+
+
+@contextmanager
+def another_start() -> Iterator[None]:
+    """On rank 1 every single variable differs before the state is broadcast; ``variables`` is not asked which."""
+    init = Trainer.__init__
+
+    def init_and_flip(self: Trainer, *arguments: Any, **options: Any) -> None:
+        init(self, *arguments, **options)
+        if self.world.rank == 1:
+            for variable in [*self.model.variables, *self.optimizer.variables, *vars(self.loss_scale).values()]:
+                if hasattr(variable, "assign"):
+                    flip_one_bit(variable)
+
+    with patch.object(Trainer, "__init__", init_and_flip):
+        yield
+
+
+def outcome(output: str, case: str) -> dict[str, Any]:
+    """One training's error and, where it has none, whether the ranks ended equal."""
+    what, _, every = case.partition("/")
+    changes: dict[str, Any] = {"sync_check_steps": int(every or 200)}
+    if what == "start" or what == "start-alone":
+        changes |= {"epochs": None, "steps": 1, "precision": "mixed_float16", "optimizer.schedule": "cosine"}
+    if what == "local":
+        changes |= {"model.synchronized": False}
+    config = compose(SMALL, changes)
+    with patches(what), fault(what) as trainers:
+        try:
+            tfdl.train(config, f"{output}/{case.replace('/', '-')}")
+        except tfdl.RunError as error:
+            return {"error": str(error)}
+    (trainer,) = trainers
+    everything = [*trainer.model.variables, *trainer.update_variables]
+    found = Fingerprints(everything).difference(trainer.world)
+    apart = list(found.variables) if found else []
+    mine, final = vars(trainer)["statistics"], statistics_of(trainer)
+    return {"error": "", "apart": apart, "after the last step": mine, "at the end": final}
+
+
+@contextmanager
+def patches(what: str) -> Iterator[None]:
+    if what == "start":
+        with another_start():
+            yield
+    elif what == "start-alone":  # a control: nobody broadcasts
+        with another_start(), patch("tfdl.training.session.broadcast_state"):
+            yield
+    elif what == "unwatched":  # a control: nobody compares
+        WANTED["unwatched"] = WANTED["weight"]
+        with patch.object(SyncProof, "_compare"):
+            yield
+    else:
+        yield
+
+
+def main() -> None:
+    output, *cases = sys.argv[1:]
+    if cases[0] == "command":
+        from tfdl.cli.main import main as command
+
+        options = [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
+        with fault(cases[1]):
+            command(["train", "--output", output, *options])
+    world = distributed.init()
+    outcomes = {case: outcome(output, case) for case in cases}
+    everyone = world.all_gather_object(outcomes)
+    if world.is_chief:
+        print(json.dumps(everyone), flush=True)
+
+
+main()

@@ -1,0 +1,75 @@
+"""When the ranks' state is compared: which steps, and what then happens to statistics of each rank's own."""
+
+import keras
+import numpy as np
+import pytest
+
+from tfdl.distributed import SingleWorld
+from tfdl.distributed.sync_proof import SyncProof
+from tfdl.errors import RunError
+
+
+def small_model():
+    """A synchronized normalization, and one that each rank keeps for itself."""
+    from tfdl.layers import BatchNormalization
+
+    layers = [BatchNormalization(synchronized=True), keras.layers.BatchNormalization(name="own"), keras.layers.Dense(2)]
+    return keras.Sequential([keras.Input((3,)), *layers])
+
+
+def steps_compared(world, every, begin, end, portion=20):
+    """The steps at which ``SyncProof`` compares in a loop that runs ``portion`` steps at a time, as ``Fit`` does."""
+    model, compared = small_model(), []
+    proof = SyncProof(model, [], world, every, begin)
+    proof._compare = compared.append
+    step = begin
+    while step < end:
+        step += min(portion, end - step, proof.steps_until_due(step))
+        proof.after_steps(step)
+    return compared
+
+
+@pytest.mark.parametrize(
+    ("every", "begin", "end", "expected"),
+    [
+        (200, 0, 450, [1, 200, 400]),
+        (200, 230, 450, [231, 400]),  # a resumed run
+        (7, 0, 22, [1, 7, 14, 21]),
+        (1, 0, 3, [1, 2, 3]),
+        (0, 0, 450, []),
+    ],
+)
+def test_the_first_step_and_then_every_so_many(ranks, every, begin, end, expected):
+    assert steps_compared(ranks(2), every, begin, end) == expected
+
+
+def test_one_rank_has_nobody_to_compare_with():
+    assert steps_compared(SingleWorld(), 200, 0, 450) == []
+
+
+def test_statistics_of_each_rank_s_own_are_averaged_before_results_and_not_compared(ranks):
+    world = ranks(2)
+    keras.utils.set_random_seed(0)
+    models = [small_model(), small_model()]
+    models[1].set_weights(models[0].get_weights())
+    own = [model.get_layer("own") for model in models]
+    for rank, layer in enumerate(own):
+        layer.moving_mean.assign([rank + 1.0] * 3)
+    names = [[variable for variable in model.weights if "own" not in variable.path] for model in models]
+    assert len(names[0]) == 6
+
+    world.run(lambda rank: SyncProof(models[rank], [], world, 200).before_results(5))
+    assert [np.asarray(layer.moving_mean).tolist() for layer in own] == [[1.5] * 3] * 2
+
+
+def test_synchronized_statistics_are_compared(ranks):
+    world = ranks(2)
+    models = [small_model(), small_model()]
+    models[1].set_weights(models[0].get_weights())
+    models[1].layers[0].moving_variance.assign([1.0, 1.0, 1.0 + 2**-23])
+
+    def prove(rank):
+        with pytest.raises(RunError, match=r"at step 5, rank 1 differs from rank 0 in \S*moving_variance: "):
+            SyncProof(models[rank], [], world, 200).before_results(5)
+
+    world.run(prove)
