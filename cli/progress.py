@@ -95,10 +95,9 @@ class Progress(Callback):
         self._console.print(line)
 
     def _where(self, report: EpochReport) -> str:
-        plan, epoch = self._plan, report.progress.epoch
-        if plan.total_steps % plan.steps_per_epoch or report.progress.sample:
-            return f"step {report.progress.step}/{plan.total_steps}"
-        total = plan.total_steps // plan.steps_per_epoch
+        total, epoch = self._plan.total_epochs, report.progress.epoch
+        if total is None or report.progress.sample:
+            return f"step {report.progress.step}/{self._plan.total_steps}"
         return f"epoch {epoch:{len(str(total))}}/{total}"
 
     def _pace(self, report: EpochReport) -> str:

@@ -34,6 +34,8 @@ class RunPlan:
     """What XLA compiles, where it was asked for."""
     steps_per_epoch: int
     total_steps: int
+    total_epochs: int | None
+    """None where the run ends within an epoch."""
     directory: Path
     resumed_from: int
     """The step that the run goes on from; 0 for a new one."""

@@ -26,7 +26,7 @@ from tfdl.training.averaged_weights import averaged_weights, swap_averages
 from tfdl.training.callbacks import Callback, Callbacks, MetricsLog, RunPlan, TensorBoardLog
 from tfdl.training.compilation import decide
 from tfdl.training.fit import Fit, FitPlan, open_batches
-from tfdl.training.optimization import optimizer_for, rate_note
+from tfdl.training.optimization import follow_plan, optimizer_for, rate_note
 from tfdl.training.output import Output, claim_output
 from tfdl.training.summary import summarize
 from tfdl.training.trainer import Trainer
@@ -80,19 +80,26 @@ class Session:
         self.place, self.config, self.run_directory = place, place.config, place.run
         self._world, self._begin = world, begin
         self._written = False  # whether the run directory is ours to write in
+        self._progress = Progress()
+        self._opened: tuple[Any, dict[str, Source]] | None = None  # the task and its data, where they are known
 
     def prepare(self) -> None:
         """Everything before the first step. A rank that fails here takes the others with it, with its own error."""
         config, world = self.config, self._world
-        self._task, self._sources = open_data(config, world)
+        self._task, self._sources = self._opened = open_data(config, world, self._opened)
         with world.agreement():
             _check_batch_size(config, self._sources["train"], world.size)
             keras.utils.set_random_seed(config.seed)
             with compute_precision(config.precision):
                 self._model = build_model(config.model, **self._task.model_arguments)
             self._trainer = self._build_trainer()
-        self._progress = Progress()
         self._decide_compilation()
+        self._restore()
+        follow_plan(self._trainer.optimizer, config.optimizer, ranks=world.size, ahead=self._ahead)
+
+    def _restore(self) -> None:
+        """One state on all ranks: that of a new run, or of the checkpoint to go on from."""
+        world = self._world
         with world.agreement():
             if world.is_chief:
                 self._open_directory()
@@ -188,12 +195,27 @@ class Session:
         return steps_left(self._sources["train"].num_examples, self._rank_batch * self._world.size)
 
     @property
+    def _ahead(self) -> int:
+        """What to add to the steps made to get to the run's place among ``_total_steps``.
+
+        Not 0 where a run that is counted in epochs had other global batches before: on other ranks, epochs have more or
+        fewer steps.
+        """
+        if self.config.steps is not None:
+            return 0
+        progress = self._progress
+        left = steps_left(self._sources["train"].num_examples, self._rank_batch * self._world.size, progress.sample)
+        return (progress.epoch + 1) * self._steps_per_epoch - left - progress.step
+
+    @property
     def _total_steps(self) -> int:
+        """Steps of the whole run, had all of them the present global batch."""
         steps, epochs = self.config.steps, self.config.epochs
         return steps if steps is not None else self._steps_per_epoch * (epochs or 0)
 
     def _plan(self) -> RunPlan:
         config, world = self.config, self._world
+        epochs, rest = divmod(self._total_steps, self._steps_per_epoch)
         return RunPlan(
             model=config.model.label,
             dataset=config.dataset.name,
@@ -206,7 +228,8 @@ class Session:
             rate_note=rate_note(config.optimizer, world.size),
             compilation_note=self._compilation_note,
             steps_per_epoch=self._steps_per_epoch,
-            total_steps=self._total_steps,
+            total_steps=self._total_steps - self._ahead,
+            total_epochs=None if rest else epochs,
             directory=self.run_directory.path,
             resumed_from=self._progress.step,
         )
@@ -253,13 +276,17 @@ class Session:
         return summary
 
 
-def open_data(config: TrainConfig, world: distributed.World) -> tuple[Any, dict[str, Source]]:
-    """The task and its splits. The chief prepares the data first; hosts that do not share its disk then do so too."""
+def open_data(
+    config: TrainConfig, world: distributed.World, opened: tuple[Any, dict[str, Source]] | None = None
+) -> tuple[Any, dict[str, Source]]:
+    """The task and its splits. The chief prepares the data first; hosts that do not share its disk then do so too.
+
+    A rank that has ``opened`` them already keeps them.
+    """
     task_class = TASKS[config.task]
-    opened = None
     with world.agreement():
         if world.is_chief:
-            opened = task_class.open(config.dataset, config.label_smoothing)
+            opened = opened or task_class.open(config.dataset, config.label_smoothing)
     with world.agreement():
         opened = opened or task_class.open(config.dataset, config.label_smoothing)
     assert opened is not None
