@@ -33,8 +33,7 @@ class HorovodWorld(World):
                 f" (this Horovod is built with {', '.join(transports()) or 'no transport'}): start the job with"
                 " horovodrun, or build Horovod for mpirun with `tfdl install-horovod --mpi`"
             )
-        self.rank, self.size = self._horovod.rank(), self._horovod.size()
-        self.local_rank, self.local_size = self._horovod.local_rank(), self._horovod.local_size()
+        self.find_place()
         try:
             place_on_device(self.local_rank, self.local_size)
         except RuntimeError as error:
@@ -42,6 +41,11 @@ class HorovodWorld(World):
                 f"TensorFlow was in use before the ranks were known ({error}); call tfdl.distributed.init() first,"
                 " before any tensor is made"
             ) from error
+
+    def find_place(self) -> None:
+        """Takes rank and size from Horovod."""
+        self.rank, self.size = self._horovod.rank(), self._horovod.size()
+        self.local_rank, self.local_size = self._horovod.local_rank(), self._horovod.local_size()
 
     def all_reduce(self, tensor: Any) -> Any:
         return self._horovod.allreduce(tensor, op=self._horovod.Sum)

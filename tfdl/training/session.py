@@ -4,6 +4,7 @@ import contextlib
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from tfdl.tasks import TASKS
 from tfdl.training.averaged_weights import averaged_weights, swap_averages
 from tfdl.training.callbacks import Callback, Callbacks, MetricsLog, RunPlan, TensorBoardLog
 from tfdl.training.compilation import decide
-from tfdl.training.fit import Fit, FitPlan, open_batches
+from tfdl.training.fit import Fit, FitPlan, Keeper, open_batches
 from tfdl.training.optimization import follow_plan, optimizer_for, rate_note
 from tfdl.training.output import Output, claim_output
 from tfdl.training.summary import summarize
@@ -39,6 +40,8 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
+    elastic: bool = False,
+    commit_steps: int | None = None,
 ) -> RunDirectory:
     """Trains as ``tfdl train`` does, alone or as one of the ranks that horovodrun started.
 
@@ -48,6 +51,8 @@ def train(
         resume: go on from the last checkpoint in ``output``; an empty or new directory starts fresh.
         overwrite: replace a run that ``output`` holds.
         callbacks: more eyes on the run, beside its own logs.
+        elastic: ranks may die and join while it trains; needs horovodrun with a host discovery script.
+        commit_steps: with ``elastic``, steps after which the state is kept in memory, to go on from; none is 100.
 
     Returns:
         The finished run's directory.
@@ -58,6 +63,13 @@ def train(
         StoppedError: a signal asked to stop; a checkpoint is saved.
     """
     begin = time.time()
+    if elastic:
+        from tfdl.training.elastic import train_elastic
+
+        claim = partial(claim_output, output, config, resume=resume, overwrite=overwrite)
+        return train_elastic(claim, callbacks, commit_steps, begin)
+    if commit_steps is not None:
+        raise UserError(f"--commit-steps={commit_steps} without --elastic, expected both; other runs are not committed")
     world = distributed.init()
     place: Output | None = None
     with world.agreement():
@@ -146,11 +158,17 @@ class Session:
             watchers = self._watchers(callbacks)
         try:
             watchers.on_start(self._plan())
-            Fit(self._trainer, self._fit_plan(), self._progress, self._validate, self._save, watchers).run()
+            hooks = (self._validate, self._save, watchers, self._keeper)
+            Fit(self._trainer, self._fit_plan(), self._progress, *hooks).run()
             summary = self._finish()
             watchers.on_end(summary)
         finally:
             watchers.close()
+
+    @property
+    def _keeper(self) -> Keeper | None:
+        """Ranks that are lost end the run."""
+        return None
 
     def leave(self, error: BaseException) -> None:
         """Notes in ``status.json`` why the run ended, where there is a run directory to note it in."""
