@@ -105,15 +105,18 @@ def test_one_of_three_fails_and_one_is_killed(tmp_path: Path) -> None:
     assert rates == sorted(rates, reverse=True), "the schedule goes on from its place"
 
 
-def test_too_few_ranks_never_end_well(tmp_path: Path) -> None:
+def test_a_rank_that_cannot_start_is_left_out_and_too_few_never_end_well(tmp_path: Path) -> None:
+    """Of three ranks one is broken, which two survive; then one of the two is killed."""
+    faults = [(f"join:{HOSTS[2]}", 0, 5), ("kill", 1, 20)]
+    env = {"BROKEN_HOST": HOSTS[2], "TFDL_START_SECONDS": "5"}
     launcher = ("--min-np", "2", "--elastic-timeout", "10")
-    job = train(tmp_path, [("kill", 1, 15)], "--elastic", "--epochs", "6", *SMALL, launcher=launcher)
+    job = train(tmp_path, faults, "--elastic", "--epochs", "6", *SMALL, launcher=launcher, **env)
+    assert "this host is broken" in job.output
+    assert [(line["step"], line["world_size"]) for line in changes(tmp_path / "run")] == [(10, 2)], job.output
     assert job.code != 0
     status = json.loads((tmp_path / "run" / "status.json").read_text())
-    assert status == {
-        "code": None,
-        "reason": "a rank was lost at step 17; waiting until there are --min-np ranks again",
-    }
+    waiting = "a rank was lost at step 22; waiting until there are --min-np ranks again"
+    assert status == {"code": None, "reason": waiting}
     assert not (tmp_path / "run" / "summary.json").exists()
 
 

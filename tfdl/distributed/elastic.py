@@ -5,21 +5,16 @@ without them for the end of the training: the rank exits 0, unfinished. Here a f
 rank's, or it is raised.
 """
 
-import ctypes
 import os
 from typing import Any
 
 import tensorflow as tf
 
-from tfdl.distributed.horovod import HorovodWorld
+from tfdl.distributed.horovod import HorovodWorld, import_horovod
 from tfdl.distributed.launch import find_launch
+from tfdl.distributed.meeting import MeetingPlace
 from tfdl.distributed.world import World, set_current_world
-from tfdl.errors import RunError, UserError
-
-# Tries to meet the others again. A rank that dies while it starts costs one.
-_MEETINGS = 5
-# Not a size that the launcher gives; what it gave stands in its place once it has given one.
-_UNASSIGNED = "0"
+from tfdl.errors import UserError
 
 
 class ElasticRanks:
@@ -27,6 +22,7 @@ class ElasticRanks:
 
     Raises:
         UserError: the job was not started with a host discovery script.
+        RemovedError: there is no place for this rank.
     """
 
     def __init__(self) -> None:
@@ -37,17 +33,19 @@ class ElasticRanks:
                 " tfdl train --elastic"
             )
         launch = find_launch()
-        world = HorovodWorld(launch.launcher, launch.size)  # first of all: it says so where there is no Horovod
-        import horovod.tensorflow as horovod
+        self._horovod = import_horovod(launch.launcher, launch.size)
         from horovod.common.elastic import notification_manager
         from horovod.common.exceptions import HorovodInternalError
 
-        self._horovod = horovod
         self._lost = (tf.errors.UnknownError, HorovodInternalError)
         self._manager, self._notices = notification_manager, _Notices()
         self._manager.init()
         self._manager.register_listener(self._notices)
-        self._begin(world)
+        self._meeting = MeetingPlace()
+        self._meeting.meet(launched=True)
+        launch = find_launch()
+        self._enter(HorovodWorld(launch.launcher, launch.size))
+        self._meeting.stand_in()
 
     @property
     def hosts_changed(self) -> bool:
@@ -64,61 +62,35 @@ class ElasticRanks:
         """
         return isinstance(error, self._lost) and "Horovod" in str(error)
 
-    def rejoin(self) -> World:
+    def rejoin(self) -> None:
         """Leaves the old ranks and meets those that there are now; waits until the launcher has enough of them.
 
-        Returns:
-            The new World, also as ``current_world()``. This process keeps its device.
+        The new World is ``world``, and ``current_world()``. The process keeps its device.
 
         Raises:
-            RunError: this rank's host was taken off the list, or the ranks could not meet.
+            RemovedError: this rank's host was taken off the list, or the launcher is gone.
         """
         self._notices.came = False
-        for _ in range(_MEETINGS):
-            self._horovod.shutdown()
-            os.environ["HOROVOD_SIZE"] = _UNASSIGNED
-            try:
-                self._horovod.init()
-            except ValueError as error:
-                # Asking once more without a place would be counted as a rank that is ready.
-                if _from_c("HOROVOD_SIZE") == _UNASSIGNED:
-                    raise RemovedError(
-                        "this rank has no place in the job any more: its host was taken off the list, or the launcher"
-                        " has ended; the other ranks, if there are any, go on without it"
-                    ) from error
-                continue
-            return self._begin(ElasticWorld())
-        raise RunError(
-            f"the ranks that are left could not meet in {_MEETINGS} tries; the messages above say why, and --resume"
-            " goes on from the last checkpoint"
-        )
+        self._horovod.shutdown()
+        self._meeting.meet()
+        self._horovod.init()
+        self._enter(ElasticWorld(self._horovod))
 
     def close(self) -> None:
         """Stops listening to the launcher."""
         self._manager.remove_listener(self._notices)
 
-    def _begin(self, world: World) -> World:
-        """Tells the rest of the process which rank it is now."""
-        # Horovod's own new values are C's, which os.environ does not see.
-        for name in ("rank", "size", "local_rank", "local_size"):
-            os.environ[f"HOROVOD_{name.upper()}"] = str(getattr(world, name))
+    def _enter(self, world: World) -> None:
         self.world = world
         set_current_world(world)
-        return world
 
 
 class ElasticWorld(HorovodWorld):
-    """The ranks after a change: whatever number Horovod has met."""
+    """The ranks after a change."""
 
-    def __init__(self) -> None:
-        import horovod.tensorflow as horovod
-
+    def __init__(self, horovod: Any):
         self._horovod = horovod
         self.find_place()
-
-
-class RemovedError(RunError):
-    """This rank was taken out of a job that may go on. Exit code 1; the launcher does not count it."""
 
 
 class _Notices:
@@ -128,9 +100,3 @@ class _Notices:
 
     def on_hosts_updated(self, timestamp: int, result: Any) -> None:  # noqa: ARG002
         self.came = True
-
-
-def _from_c(name: str) -> str:
-    getenv = ctypes.CDLL(None).getenv
-    getenv.restype = ctypes.c_char_p
-    return (getenv(name.encode()) or b"").decode()

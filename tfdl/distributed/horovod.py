@@ -25,7 +25,7 @@ class HorovodWorld(World):
         # Horovod joins tensors that happen to be ready together, which makes sums depend on timing. tfdl fills large
         # buffers itself, in a fixed order, so that a run repeats bit for bit.
         os.environ.setdefault("HOROVOD_FUSION_THRESHOLD", "0")
-        self._horovod = _import_horovod(launcher, size)
+        self._horovod = import_horovod(launcher, size)
         self._horovod.init()
         if self._horovod.size() != size:
             raise UserError(
@@ -103,7 +103,8 @@ def _share_cores(local_size: int) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(max(1, cores // local_size))
 
 
-def _import_horovod(launcher: str, size: int) -> Any:
+def import_horovod(launcher: str, size: int) -> Any:
+    """Horovod's TensorFlow module, or a ``UserError`` that says what it lacks."""
     try:
         import horovod.tensorflow as horovod
     except Exception as error:  # a missing package, or a library built against another TensorFlow

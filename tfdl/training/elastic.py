@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfdl.distributed.elastic import ElasticRanks, RemovedError
+from tfdl.distributed.elastic import ElasticRanks
 from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
 from tfdl.errors import RunError, UserError
 from tfdl.runs import Progress, RunDirectory
@@ -81,8 +81,8 @@ def train_elastic(
 
     Raises:
         UserError: the launcher is not an elastic one.
-        RemovedError: this rank was taken out of the job.
-        Other errors as ``train``. A lost rank is none as long as another one is left.
+        RunError: this rank's host was taken off the list. Otherwise as ``train``; a lost rank is no error as long as
+            others are left.
     """
     every = COMMIT_STEPS if commit_steps is None else commit_steps
     if every < 1:
@@ -110,13 +110,7 @@ def train_elastic(
         # The old graphs hold the old ranks; names begin anew, so that the new model's variables are called the same.
         del session
         keras.utils.clear_session()
-        try:
-            ranks.rejoin()
-        except RemovedError:
-            raise
-        except RunError as error:
-            kept.note(error.exit_code, str(error))
-            raise
+        ranks.rejoin()
 
 
 def _meet(ranks: ElasticRanks, kept: Kept, claim: Callable[[], Output], every: int, begin: float) -> "ElasticSession":

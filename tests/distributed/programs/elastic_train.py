@@ -4,14 +4,17 @@
 has seen ``step``, and no other does it again: ``kill`` (SIGKILL), ``raise``, or ``join:HOST``, which adds a host to the
 file that the discovery script shows and waits until Horovod has told of it.
 
+A rank that joins on ``BROKEN_HOST`` dies before it meets the others.
+
 With ``COUNT_USES`` set, the model's only weights count how often each training sample was used, and its optimizer keeps
 the step that used it last. So the samples in the *weights' history* can be read from the last checkpoint: what a lost
-commit undid was never there.
+rank undid was never there.
 """
 
 import json
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -118,6 +121,8 @@ def counting_model(*_: Any, input_shape: Any, **__: Any) -> keras.Model:
     return keras.Model(inputs, Uses(1437)(inputs))
 
 
+if (FOLDER / "fault-0").exists() and os.environ["HOROVOD_HOSTNAME"] == os.environ.get("BROKEN_HOST"):
+    sys.exit("this host is broken")
 open_data = session.open_data
 elastic._Notices, progress.Progress = Notices, Faulty
 if "COUNT_USES" in os.environ:
