@@ -9,6 +9,7 @@ from rich.progress import Progress as Bar
 from rich.table import Column, Table
 
 from tfdl import __version__
+from tfdl.cli.failures import speaks
 from tfdl.training import Callback
 from tfdl.training.callbacks import EpochReport, RunPlan, StepReport
 
@@ -27,6 +28,17 @@ class Progress(Callback):
 
     def on_start(self, plan: RunPlan) -> None:
         self._plan = plan
+        self._console.quiet = not speaks()
+        if plan.membership:
+            self._console.print(plan.membership)
+        else:
+            self._introduce(plan)
+        for note in filter(None, (plan.rate_note, plan.compilation_note)):
+            self._console.print(note)
+        if self._console.is_terminal:
+            self._start_bar(plan)
+
+    def _introduce(self, plan: RunPlan) -> None:
         ranks = "1 rank" if plan.world_size == 1 else f"{plan.world_size} ranks"
         self._console.print(f"[bold]tfdl {__version__}[/bold]  {plan.model} on {plan.dataset}, {plan.task}")
         times = f", {plan.accumulation_steps} times a step" if plan.accumulation_steps > 1 else ""
@@ -34,15 +46,9 @@ class Progress(Callback):
             f"{plan.parameters:,} parameters, {ranks}, batch {plan.batch_size} a rank{times}"
             f" ({plan.global_batch_size} a step), {plan.steps_per_epoch} steps an epoch"
         )
-        if plan.rate_note:
-            self._console.print(plan.rate_note)
-        if plan.compilation_note:
-            self._console.print(plan.compilation_note)
         self._console.print(f"run directory {plan.directory}")
         if plan.resumed_from:
             self._console.print(f"going on from step {plan.resumed_from}")
-        if self._console.is_terminal:
-            self._start_bar(plan)
 
     def on_steps(self, report: StepReport) -> None:
         text = f"{_shown(report.metrics)}  {report.examples_per_second:,.0f} examples/s"
@@ -94,10 +100,9 @@ class Progress(Callback):
         self._console.print(line)
 
     def _where(self, report: EpochReport) -> str:
-        plan, epoch = self._plan, report.progress.epoch
-        if plan.total_steps % plan.steps_per_epoch or report.progress.sample:
-            return f"step {report.progress.step}/{plan.total_steps}"
-        total = plan.total_steps // plan.steps_per_epoch
+        total, epoch = self._plan.total_epochs, report.progress.epoch
+        if total is None or report.progress.sample:
+            return f"step {report.progress.step}/{self._plan.total_steps}"
         return f"epoch {epoch:{len(str(total))}}/{total}"
 
     def _pace(self, report: EpochReport) -> str:

@@ -119,6 +119,8 @@ class ImageSize(click.ParamType):
 @click.option("--output", type=click.Path(), metavar="DIR", help="Run directory.  [default: runs/MODEL-DATASET-TIME]")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --output.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")
+@click.option("--elastic", is_flag=True, help="Ranks may die and join (horovodrun --host-discovery-script).")
+@click.option("--commit-steps", type=int, help="With --elastic, steps between commits to memory.  [default: 100]")
 @click.option("--print-config", is_flag=True, help="Print the resolved configuration and do nothing else.")
 @debug_option
 def command(
@@ -128,6 +130,8 @@ def command(
     resume: bool,
     overwrite: bool,
     print_config: bool,
+    elastic: bool,
+    commit_steps: int | None,
     **options: Any,
 ) -> None:
     """Train a model and leave a run directory.
@@ -150,7 +154,16 @@ def command(
     from tfdl.cli.progress import Progress
     from tfdl.training import train
 
-    train(config, output, resume=resume, overwrite=overwrite, callbacks=[Progress()] if speaks() else [])
+    watchers = [Progress()] if speaks() or elastic else []  # of changing ranks, any may become the one that speaks
+    train(
+        config,
+        output,
+        resume=resume,
+        overwrite=overwrite,
+        callbacks=watchers,
+        elastic=elastic,
+        commit_steps=commit_steps,
+    )
 
 
 def _precedence(item: tuple[str, Any]) -> int:

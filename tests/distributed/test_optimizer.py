@@ -183,9 +183,10 @@ def test_alone_it_adds_no_operation(make):
 
 def test_a_first_step_without_one_state_is_refused(ranks):
     world = ranks(2)
-    optimizer = DistributedOptimizer(keras.optimizers.SGD(1.0))
+    optimizer, variable = DistributedOptimizer(keras.optimizers.SGD(1.0)), keras.Variable([1.0])
+    optimizer.build([variable])
     with pytest.raises(UserError, match=r"2 ranks begin to train without one state; put tfdl\.distributed\.Broad"):
-        world.run(lambda _: optimizer.apply([tf.constant([1.0])], [keras.Variable([1.0])]))
+        world.run(lambda _: optimizer.apply([tf.constant([1.0])], [variable]))
 
 
 def test_wrapping_again_changes_the_options_and_nothing_else():

@@ -53,14 +53,23 @@ def test_compiling_and_declared_work_may_take_longer(tmp_path: Path) -> None:
 
 
 def test_ranks_whose_programs_go_different_ways_are_shown_where_they_are() -> None:
-    """One rank's data end early: it is at the end of the epoch, and the other in the middle; neither is late."""
-    job = follow(2, (*program("faulty_script"), "short", str(TIMEOUT)))
+    """One rank gathers while the other sums: neither is late, and neither will ever be done."""
+    job = follow(2, (*program("faulty_script"), "part", str(TIMEOUT)))
     assert job.code not in (0, None)
     assert len(job.complaints) == 1, job.lines
     assert job.complaints[0].startswith("tfdl: error: ranks 0 and 1 waited in a collective for ")
     assert job.seconds < TIMEOUT + GRACE
-    assert any(line.endswith("in on_epoch_end") for line in job.lines)  # rank 1
+    assert any(line.endswith("in gather") for line in job.lines)  # rank 1
     assert any("rank 0, thread MainThread:" in line for line in job.lines)
+
+
+def test_data_that_end_early_on_one_rank_are_named_at_once() -> None:
+    """``fit`` ends its epoch on one rank and not on the other: the guards know that before the watchdog does."""
+    job = follow(2, (*program("faulty_script"), "short", str(TIMEOUT)))
+    assert job.code not in (0, None)
+    assert len(job.complaints) == 1, job.lines
+    assert job.complaints[0].startswith("tfdl: rank 1: error: RunError: rank 1 has ended epoch 1 after 20 steps")
+    assert job.seconds < TIMEOUT + GRACE
 
 
 def test_data_that_stop_coming_in_a_plain_script() -> None:

@@ -38,7 +38,7 @@ def test_the_summary_has_the_agreed_keys(trained_run):
     assert (summary["epochs"], summary["steps"], summary["world_size"]) == (2, 24, 1)
     assert (summary["batch_size"], summary["global_batch_size"]) == (128, 128)
     for split in ("validation", "test"):
-        assert list(summary[split]) == ["loss", "accuracy", "precision", "recall", "f1"]
+        assert list(summary[split]) == ["loss", "accuracy", "top_5_accuracy", "precision", "recall", "f1", "auc"]
     assert summary["examples_per_second"] > 0
     assert summary["wall_seconds"] > 0
 

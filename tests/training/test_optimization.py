@@ -15,7 +15,7 @@ from tfdl.config import AdamConfig, SGDConfig
 from tfdl.errors import StoppedError, UserError
 from tfdl.evaluation import evaluate
 from tfdl.training import Callback
-from tfdl.training.optimization import optimizer_for, rate_note
+from tfdl.training.optimization import follow_plan, optimizer_for, rate_note
 
 
 def build(config, **changes):
@@ -48,6 +48,23 @@ def test_a_warm_up_longer_than_the_run():
 def test_the_rate_over_four_ranks(scaling, factor):
     optimizer, _ = build(SGDConfig(learning_rate=0.125, scale_learning_rate=scaling), ranks=4)
     assert float(optimizer.learning_rate) == 0.125 * factor
+
+
+def test_a_restored_rate_gives_way_to_that_of_the_present_ranks():
+    config = SGDConfig(learning_rate=0.125, scale_learning_rate="linear")
+    optimizer, _ = build(config, ranks=4)
+    follow_plan(optimizer, config, ranks=2, ahead=7)
+    assert float(optimizer.learning_rate) == 0.25
+
+
+def test_a_schedule_is_read_at_the_place_in_the_plan():
+    """50 of 200 steps were made on two ranks; on one, the same place is step 100 of 400."""
+    config = AdamConfig(schedule="cosine", warmup_epochs=1)
+    before, _ = build(config, total_steps=200, steps_per_epoch=20, ranks=2)
+    after, _ = build(config, total_steps=400, steps_per_epoch=40, ranks=1)
+    follow_plan(after, config, ranks=1, ahead=50)
+    assert rate_at(after, 50) == pytest.approx(rate_at(before, 50), rel=0.01)
+    assert rate_at(after, 350) == pytest.approx(0, abs=1e-9)
 
 
 def test_the_scaling_in_words():

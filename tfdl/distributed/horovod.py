@@ -30,7 +30,7 @@ class HorovodWorld(World):
         # Horovod joins tensors that happen to be ready together, which makes sums depend on timing. tfdl fills large
         # buffers itself, in a fixed order, so that a run repeats bit for bit.
         os.environ.setdefault("HOROVOD_FUSION_THRESHOLD", "0")
-        self._horovod = _import_horovod(launcher, size)
+        self._horovod = import_horovod(launcher, size)
         self._process_set = self._horovod.global_process_set
         self._process_sets = self._make_process_sets(subsets, size)
         self._horovod.init(process_sets=list(self._process_sets.values()))
@@ -40,8 +40,7 @@ class HorovodWorld(World):
                 f" (this Horovod is built with {', '.join(transports()) or 'no transport'}): start the job with"
                 " horovodrun, or build Horovod for mpirun with `tfdl install-horovod --mpi`"
             )
-        self.rank, self.size = self._horovod.rank(), self._horovod.size()
-        self.local_rank, self.local_size = self._horovod.local_rank(), self._horovod.local_size()
+        self.find_place()
         try:
             place_on_device(self.local_rank, self.local_size)
         except RuntimeError as error:
@@ -49,6 +48,11 @@ class HorovodWorld(World):
                 f"TensorFlow was in use before the ranks were known ({error}); call tfdl.distributed.init() first,"
                 " before any tensor is made"
             ) from error
+
+    def find_place(self) -> None:
+        """Takes rank and size from Horovod."""
+        self.rank, self.size = self._horovod.rank(), self._horovod.size()
+        self.local_rank, self.local_size = self._horovod.local_rank(), self._horovod.local_size()
 
     def all_reduce(self, tensor: Any) -> Any:
         tensor = tf.convert_to_tensor(tensor)
@@ -208,7 +212,8 @@ def _share_cores(local_size: int) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(max(1, cores // local_size))
 
 
-def _import_horovod(launcher: str, size: int) -> Any:
+def import_horovod(launcher: str, size: int) -> Any:
+    """Horovod's TensorFlow module, or a ``UserError`` that says what it lacks."""
     try:
         import horovod.tensorflow as horovod
     except Exception as error:  # a missing package, or a library built against another TensorFlow

@@ -34,9 +34,13 @@ class RunPlan:
     """What XLA compiles, where it was asked for."""
     steps_per_epoch: int
     total_steps: int
+    total_epochs: int | None
+    """None where the run ends within an epoch."""
     directory: Path
     resumed_from: int
     """The step that the run goes on from; 0 for a new one."""
+    membership: str = ""
+    """In an elastic run, how its ranks have changed; empty for those that it started with."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,11 @@ class MetricsLog(Callback):
         path.write_text("".join(kept), encoding="utf-8")
         self._file = path.open("a", encoding="utf-8")
 
+    def on_start(self, plan: RunPlan) -> None:
+        if plan.membership:
+            line = {"kind": "ranks", "step": plan.resumed_from, "world_size": plan.world_size, "text": plan.membership}
+            self._append(line)
+
     def on_steps(self, report: StepReport) -> None:
         self._write(
             report.progress,
@@ -147,7 +156,10 @@ class MetricsLog(Callback):
         self._file.close()
 
     def _write(self, progress: Progress, kind: str, **values: Any) -> None:
-        line = {"kind": kind, "step": progress.step, "epoch": progress.epoch, "time": round(time.time(), 3), **values}
+        self._append({"kind": kind, "step": progress.step, "epoch": progress.epoch, **values})
+
+    def _append(self, line: dict[str, Any]) -> None:
+        line["time"] = round(time.time(), 3)
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
 

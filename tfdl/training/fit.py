@@ -36,6 +36,20 @@ class FitPlan:
     sync_check_steps: int = 200
 
 
+class Keeper:
+    """What a run of changing ranks does between steps, on all ranks at the same ones; others do nothing there."""
+
+    def wish(self) -> bool:
+        """Whether this rank wants the ranks to meet anew."""
+        return False
+
+    def after_steps(self, wishes: float) -> None:
+        """Steps are done, within an epoch; so many ranks had a wish."""
+
+    def after_epoch(self, wishes: float) -> None:
+        """An epoch is done, validated and saved."""
+
+
 class Fit:
     """Runs a trainer to the end of its plan.
 
@@ -50,6 +64,7 @@ class Fit:
         validate: the metrics of the validation split.
         save: writes a checkpoint of the current state; called on every rank.
         callback: who watches.
+        keeper: who sees to it that the run survives a lost rank, if anyone does.
     """
 
     def __init__(
@@ -60,10 +75,12 @@ class Fit:
         validate: Callable[[], dict[str, float]],
         save: Callable[[], None],
         callback: Callback,
+        keeper: Keeper | None = None,
     ):
         self._trainer, self._plan, self._progress = trainer, plan, progress
         self._validate, self._save, self._callback = validate, save, callback
         self._world, self._task = trainer.world, trainer.task
+        self._keeper, self._wishes = keeper or Keeper(), 0.0
         self._global_batch = plan.batch_size * self._world.size
         self._proof = SyncProof(
             trainer.model, trainer.update_variables, self._world, plan.sync_check_steps, progress.step
@@ -96,8 +113,10 @@ class Fit:
             if progress.sample >= self._plan.source.num_examples:
                 progress.epoch, progress.sample = progress.epoch + 1, 0
                 break
-            if stopped and not self._is_done():
-                self._stop(stop)
+            if not self._is_done():
+                if stopped:
+                    self._stop(stop)
+                self._keeper.after_steps(self._wishes)
         metrics = self._running_metrics()
         self._check_finite("loss", metrics)
         progress.running = progress.running if progress.sample else []
@@ -112,6 +131,7 @@ class Fit:
         self._callback.on_epoch(EpochReport(progress, metrics, validation, seconds, speed, scale))
         if self._world.all_gather_object(bool(stop.name)).count(True) and not self._is_done():
             self._stop(stop, saved=True)
+        self._keeper.after_epoch(0.0 if self._is_done() else self._wishes)
 
     def _next_steps(self) -> int:
         left = steps_left(self._plan.source.num_examples, self._global_batch, self._progress.sample)
@@ -127,7 +147,8 @@ class Fit:
         progress, begin = self._progress, time.perf_counter()
         self._trainer.run(iterator, num_steps)
         seconds = time.perf_counter() - begin
-        *sums, asked, all_seconds = self._trainer.take_sums(float(bool(stop.name)), seconds).tolist()
+        mine = (float(bool(stop.name)), float(self._keeper.wish()), seconds)
+        *sums, asked, self._wishes, all_seconds = self._trainer.take_sums(*mine).tolist()
         before = progress.sample
         progress.sample = min(before + num_steps * self._global_batch, self._plan.source.num_examples)
         progress.step += num_steps

@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import keras
+
 from tfdl.config import OptimizerConfig
 from tfdl.errors import UserError
 from tfdl.optimizers import build_optimizer
@@ -30,6 +32,38 @@ def optimizer_for(config: OptimizerConfig, model: Any, *, total_steps: int, step
     if config.weight_decay:
         optimizer.exclude_from_weight_decay([v for v in model.trainable_variables if len(v.shape) < 2])
     return optimizer
+
+
+def follow_plan(optimizer: Any, config: OptimizerConfig, *, ranks: int, ahead: int) -> None:
+    """Brings the learning rate to these ranks and to the run's place in its plan, after a state was restored.
+
+    A constant rate is a variable, and came with the state: it may be that of another number of ranks. A schedule counts
+    optimizer steps, and an epoch has more or fewer of them on other ranks.
+
+    Args:
+        optimizer: as ``optimizer_for`` built it.
+        config: its configuration.
+        ranks: the number of ranks.
+        ahead: steps to add to those made to get to the run's place in a plan of this many ranks.
+    """
+    schedule = optimizer._learning_rate
+    if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        optimizer.learning_rate = config.learning_rate * rate_scale(config, ranks)
+    elif ahead:
+        optimizer.learning_rate = _Shifted(schedule, ahead)
+
+
+class _Shifted(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule that is ``ahead`` steps further than the optimizer."""
+
+    def __init__(self, schedule: Any, ahead: int):
+        self.schedule, self.ahead = schedule, ahead
+
+    def __call__(self, step: Any) -> Any:
+        return self.schedule(step + self.ahead)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"schedule": self.schedule, "ahead": self.ahead}
 
 
 def rate_scale(config: OptimizerConfig, ranks: int) -> float:

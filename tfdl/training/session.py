@@ -4,6 +4,7 @@ import contextlib
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from tfdl.tasks import TASKS
 from tfdl.training.averaged_weights import averaged_weights, swap_averages
 from tfdl.training.callbacks import Callback, Callbacks, MetricsLog, RunPlan, TensorBoardLog
 from tfdl.training.compilation import decide
-from tfdl.training.fit import Fit, FitPlan, open_batches
-from tfdl.training.optimization import optimizer_for, rate_note
+from tfdl.training.fit import Fit, FitPlan, Keeper, open_batches
+from tfdl.training.optimization import follow_plan, optimizer_for, rate_note
 from tfdl.training.output import Output, claim_output
 from tfdl.training.summary import summarize
 from tfdl.training.trainer import Trainer
@@ -40,6 +41,8 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
+    elastic: bool = False,
+    commit_steps: int | None = None,
 ) -> RunDirectory:
     """Trains as ``tfdl train`` does, alone or as one of the ranks that horovodrun started.
 
@@ -49,6 +52,8 @@ def train(
         resume: go on from the last checkpoint in ``output``; an empty or new directory starts fresh.
         overwrite: replace a run that ``output`` holds.
         callbacks: more eyes on the run, beside its own logs.
+        elastic: ranks may die and join while it trains; needs horovodrun with a host discovery script.
+        commit_steps: with ``elastic``, steps after which the state is kept in memory, to go on from; none is 100.
 
     Returns:
         The finished run's directory.
@@ -59,6 +64,13 @@ def train(
         StoppedError: a signal asked to stop; a checkpoint is saved.
     """
     begin = time.time()
+    if elastic:
+        from tfdl.training.elastic import train_elastic
+
+        claim = partial(claim_output, output, config, resume=resume, overwrite=overwrite)
+        return train_elastic(claim, callbacks, commit_steps, begin)
+    if commit_steps is not None:
+        raise UserError(f"--commit-steps={commit_steps} without --elastic, expected both; other runs are not committed")
     world = distributed.init((config or TrainConfig()).watchdog_timeout)
     place: Output | None = None
     with world.agreement():
@@ -86,20 +98,27 @@ class Session:
         self.place, self.config, self.run_directory = place, place.config, place.run
         self._world, self._begin = world, begin
         self._written = False  # whether the run directory is ours to write in
+        self._progress = Progress()
+        self._opened: tuple[Any, dict[str, Source]] | None = None  # the task and its data, where they are known
 
     def prepare(self) -> None:
         """Everything before the first step. A rank that fails here takes the others with it, with its own error."""
         config, world = self.config, self._world
         with long_work("preparing the data", math.inf):
-            self._task, self._sources = open_data(config, world)
+            self._task, self._sources = self._opened = open_data(config, world, self._opened)
         with world.agreement(), long_work("building the model"):
             _check_batch_size(config, self._sources["train"], world.size)
             keras.utils.set_random_seed(config.seed)
             with compute_precision(config.precision):
                 self._model = build_model(config.model, **self._task.model_arguments)
             self._trainer = self._build_trainer()
-        self._progress = Progress()
         self._decide_compilation()
+        self._restore()
+        follow_plan(self._trainer.optimizer, config.optimizer, ranks=world.size, ahead=self._ahead)
+
+    def _restore(self) -> None:
+        """One state on all ranks: that of a new run, or of the checkpoint to go on from."""
+        world = self._world
         with world.agreement(), long_work("opening the run directory"):
             if world.is_chief:
                 self._open_directory()
@@ -148,11 +167,17 @@ class Session:
             watchers = self._watchers(callbacks)
         try:
             watchers.on_start(self._plan())
-            Fit(self._trainer, self._fit_plan(), self._progress, self._validate, self._save, watchers).run()
+            hooks = (self._validate, self._save, watchers, self._keeper)
+            Fit(self._trainer, self._fit_plan(), self._progress, *hooks).run()
             summary = self._finish()
             watchers.on_end(summary)
         finally:
             watchers.close()
+
+    @property
+    def _keeper(self) -> Keeper | None:
+        """Ranks that are lost end the run."""
+        return None
 
     def leave(self, error: BaseException) -> None:
         """Notes in ``status.json`` why the run ended, where there is a run directory to note it in."""
@@ -203,12 +228,27 @@ class Session:
         return steps_left(self._sources["train"].num_examples, self._rank_batch * self._world.size)
 
     @property
+    def _ahead(self) -> int:
+        """What to add to the steps made to get to the run's place among ``_total_steps``.
+
+        Not 0 where a run that is counted in epochs had other global batches before: on other ranks, epochs have more or
+        fewer steps.
+        """
+        if self.config.steps is not None:
+            return 0
+        progress = self._progress
+        left = steps_left(self._sources["train"].num_examples, self._rank_batch * self._world.size, progress.sample)
+        return (progress.epoch + 1) * self._steps_per_epoch - left - progress.step
+
+    @property
     def _total_steps(self) -> int:
+        """Steps of the whole run, had all of them the present global batch."""
         steps, epochs = self.config.steps, self.config.epochs
         return steps if steps is not None else self._steps_per_epoch * (epochs or 0)
 
     def _plan(self) -> RunPlan:
         config, world = self.config, self._world
+        epochs, rest = divmod(self._total_steps, self._steps_per_epoch)
         return RunPlan(
             model=config.model.label,
             dataset=config.dataset.name,
@@ -221,7 +261,8 @@ class Session:
             rate_note=rate_note(config.optimizer, world.size),
             compilation_note=self._compilation_note,
             steps_per_epoch=self._steps_per_epoch,
-            total_steps=self._total_steps,
+            total_steps=self._total_steps - self._ahead,
+            total_epochs=None if rest else epochs,
             directory=self.run_directory.path,
             resumed_from=self._progress.step,
         )
@@ -268,13 +309,17 @@ class Session:
         return summary
 
 
-def open_data(config: TrainConfig, world: distributed.World) -> tuple[Any, dict[str, Source]]:
-    """The task and its splits. The chief prepares the data first; hosts that do not share its disk then do so too."""
+def open_data(
+    config: TrainConfig, world: distributed.World, opened: tuple[Any, dict[str, Source]] | None = None
+) -> tuple[Any, dict[str, Source]]:
+    """The task and its splits. The chief prepares the data first; hosts that do not share its disk then do so too.
+
+    A rank that has ``opened`` them already keeps them.
+    """
     task_class = TASKS[config.task]
-    opened = None
     with world.agreement():
         if world.is_chief:
-            opened = task_class.open(config.dataset, config.label_smoothing)
+            opened = opened or task_class.open(config.dataset, config.label_smoothing)
     with world.agreement():
         opened = opened or task_class.open(config.dataset, config.label_smoothing)
     assert opened is not None

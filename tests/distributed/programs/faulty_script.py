@@ -39,4 +39,16 @@ def fit():
     model.fit(batches_that_dry_up(), steps_per_epoch=1000, epochs=2, callbacks=callbacks, verbose=0)
 
 
-fit()
+def part_ways():
+    for number in range(10_000):
+        if number == 20 and world.rank == 1:
+            print("FAULT", flush=True)
+            gather()
+        world.all_reduce(np.ones(4, "float32"))
+
+
+def gather():
+    world.all_gather(np.ones(4, "float32"))
+
+
+part_ways() if CASE == "part" else fit()
