@@ -2,6 +2,7 @@
 
 from tfdl.layers.batch_normalization import BatchNormalization
 from tfdl.layers.cross_attention import CrossAttention
+from tfdl.layers.dense import Dense
 from tfdl.layers.feed_forward import FeedForward
 from tfdl.layers.gru import GRU
 from tfdl.layers.layer_normalization import LayerNormalization
@@ -20,6 +21,7 @@ __all__ = [
     "LSTM",
     "BatchNormalization",
     "CrossAttention",
+    "Dense",
     "FeedForward",
     "LayerNormalization",
     "PaddedShortcut",

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfdl.layers.attention import check_heads, dot_product_attention, head_width, merge_heads, split_heads
+from tfdl.layers.dense import Dense
 from tfdl.layers.key_value_cache import Cache
 from tfdl.layers.side_by_side import side_by_side
 
@@ -65,11 +66,11 @@ class CrossAttention(keras.layers.Layer):
         dim = self.head_dim or head_width(inputs_shape[-1], self.num_heads)
         query, memory = self.num_heads * dim, [self.num_key_value_heads * dim] * 2
         same = {"use_bias": self.use_bias, "dtype": self.dtype_policy}
-        self.query = keras.layers.Dense(query, kernel_initializer=self.kernel_initializer.clone(), name="query", **same)
-        self.key_value = keras.layers.Dense(
+        self.query = Dense(query, kernel_initializer=self.kernel_initializer.clone(), name="query", **same)
+        self.key_value = Dense(
             sum(memory), kernel_initializer=side_by_side(self.kernel_initializer, memory), name="key_value", **same
         )
-        self.output_projection = keras.layers.Dense(
+        self.output_projection = Dense(
             inputs_shape[-1], kernel_initializer=self.output_initializer, name="output", **same
         )
         self.query.build(inputs_shape)

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfdl.layers.dense import Dense
 from tfdl.layers.gelu import gelu, gelu_exact
 from tfdl.layers.side_by_side import side_by_side
 
@@ -58,10 +59,10 @@ class FeedForward(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         same = {"use_bias": self.use_bias, "dtype": self.dtype_policy}
         widths = [self.intermediate_dim] * (2 if self.activation == "swiglu" else 1)
-        self.up = keras.layers.Dense(
+        self.up = Dense(
             sum(widths), kernel_initializer=side_by_side(self.kernel_initializer, widths), name="up", **same
         )
-        self.down = keras.layers.Dense(input_shape[-1], kernel_initializer=self.output_initializer, name="down", **same)
+        self.down = Dense(input_shape[-1], kernel_initializer=self.output_initializer, name="down", **same)
         self.up.build(input_shape)
         self.down.build((*input_shape[:-1], self.intermediate_dim))
 

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfdl.layers.attention import sizes
+from tfdl.layers.dense import Dense
 
 
 @keras.saving.register_keras_serializable(package="tfdl")
@@ -42,7 +43,7 @@ class PatchEmbedding(keras.layers.Layer):
                 f"images of {height}x{width} cannot be cut into patches of {self.patch_size}x{self.patch_size};"
                 " expected sides that are multiples of it"
             )
-        self.projection = keras.layers.Dense(
+        self.projection = Dense(
             self.hidden_dim, kernel_initializer=self.kernel_initializer, dtype=self.dtype_policy, name="projection"
         )
         assert channels is not None

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfdl.layers.attention import check_heads, dot_product_attention, head_width, merge_heads, sizes, split_heads
+from tfdl.layers.dense import Dense
 from tfdl.layers.key_value_cache import Cache, empty_cache, write_cache
 from tfdl.layers.rotary_embedding import RotaryEmbedding
 from tfdl.layers.side_by_side import side_by_side
@@ -74,8 +75,8 @@ class SelfAttention(keras.layers.Layer):
         widths = [heads * self._head_dim for heads in self._parts]
         same = {"use_bias": self.use_bias, "dtype": self.dtype_policy}
         first, last = side_by_side(self.kernel_initializer, widths), self.output_initializer
-        self.query_key_value = keras.layers.Dense(sum(widths), kernel_initializer=first, name="query_key_value", **same)
-        self.output_projection = keras.layers.Dense(inputs_shape[-1], kernel_initializer=last, name="output", **same)
+        self.query_key_value = Dense(sum(widths), kernel_initializer=first, name="query_key_value", **same)
+        self.output_projection = Dense(inputs_shape[-1], kernel_initializer=last, name="output", **same)
         self.query_key_value.build(inputs_shape)
         self.output_projection.build((*inputs_shape[:-1], widths[0]))
         if self.rotary is not None:

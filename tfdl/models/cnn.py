@@ -5,7 +5,7 @@ from keras import layers
 
 from tfdl.config import CNNConfig
 from tfdl.errors import UserError
-from tfdl.layers import BatchNormalization
+from tfdl.layers import BatchNormalization, Dense
 
 
 def build(config: CNNConfig, *, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
@@ -47,12 +47,12 @@ def build(config: CNNConfig, *, input_shape: tuple[int, int, int], num_classes: 
         x = layers.ReLU(name=f"relu_{number}")(x)
         x = layers.MaxPooling2D(name=f"pool_{number}")(x)  # (B, H / 2^number, W / 2^number, filters)
     x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(
+    x = Dense(
         config.units, activation="relu", kernel_initializer="he_normal", kernel_regularizer=_l2(config), name="hidden"
     )(x)  # (B, units)
     if config.dropout:
         x = layers.Dropout(config.dropout, name="dropout")(x)
-    logits = layers.Dense(num_classes, kernel_regularizer=_l2(config), dtype=_logits_dtype(), name="logits")(x)
+    logits = Dense(num_classes, kernel_regularizer=_l2(config), dtype=_logits_dtype(), name="logits")(x)
     return keras.Model(inputs, logits, name="cnn")
 
 

@@ -7,7 +7,7 @@ from keras import layers
 
 from tfdl.config.models.resnet import ResNetConfig
 from tfdl.errors import UserError
-from tfdl.layers import BatchNormalization, PaddedShortcut
+from tfdl.layers import BatchNormalization, Dense, PaddedShortcut
 
 # A bottleneck's last convolution has so many times the filters of its 3x3.
 _EXPANSION = {"basic": 1, "bottleneck": 4}
@@ -49,7 +49,7 @@ def build(config: ResNetConfig, *, input_shape: tuple[int, int, int], num_classe
     x = layers.GlobalAveragePooling2D(name="pool")(x)  # (B, expansion * filters[-1])
     if config.dropout:
         x = layers.Dropout(config.dropout, name="dropout")(x)
-    logits = layers.Dense(
+    logits = Dense(
         num_classes,
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
         kernel_regularizer=_l2(config),

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfdl.config.models.rnn import RNNConfig
 from tfdl.errors import UserError
-from tfdl.layers import GRU, LSTM, SimpleRNN, TokenEmbedding
+from tfdl.layers import GRU, LSTM, Dense, SimpleRNN, TokenEmbedding
 from tfdl.layers.recurrent import Recurrent, State
 from tfdl.models.precision import compute_precision
 
@@ -259,11 +259,11 @@ def _dropout(config: RNNConfig, name: str) -> Any:
     return keras.layers.Dropout(config.dropout, noise_shape=shape, name=name)
 
 
-def _head(config: RNNConfig, outputs: int) -> keras.layers.Dense:
+def _head(config: RNNConfig, outputs: int) -> Dense:
     """Softmax wants at least float32, whatever the layers below compute in."""
     dtype = "float64" if keras.config.dtype_policy().compute_dtype == "float64" else "float32"
     kernel, bias = _uniform(config, "glorot_uniform"), _uniform(config, "zeros")
-    return keras.layers.Dense(outputs, kernel_initializer=kernel, bias_initializer=bias, dtype=dtype, name="logits")
+    return Dense(outputs, kernel_initializer=kernel, bias_initializer=bias, dtype=dtype, name="logits")
 
 
 def _uniform(config: RNNConfig, otherwise: Any) -> Any:

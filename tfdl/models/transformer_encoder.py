@@ -8,6 +8,7 @@ import keras
 
 from tfdl.config.models.transformer import TransformerConfig
 from tfdl.errors import UserError
+from tfdl.layers.dense import Dense
 from tfdl.layers.padding import MaskedMean, PaddingMask
 from tfdl.layers.patch_embedding import ClassToken, PatchEmbedding
 from tfdl.layers.transformer_block import build_normalization
@@ -95,9 +96,7 @@ class TransformerTextClassifier(_Encoder):
             self._build_encoder(config, num_classes, config.sequence_length)
             self.pooler = None
             if config.pooling == "first":
-                self.pooler = keras.layers.Dense(
-                    config.hidden_dim, "tanh", kernel_initializer=new_normal(), name="pooler"
-                )
+                self.pooler = Dense(config.hidden_dim, "tanh", kernel_initializer=new_normal(), name="pooler")
             tokens = keras.Input((None,), dtype="int32", name="tokens")  # (B, T)
             super().__init__(tokens, self._classified(tokens), name=name)
         self.dtype_policy = policy

@@ -8,6 +8,7 @@ import keras
 from tfdl.config.models.transformer import TransformerConfig
 from tfdl.layers import (
     CrossAttention,
+    Dense,
     FeedForward,
     PositionEmbedding,
     SelfAttention,
@@ -102,7 +103,7 @@ def build_final_norm(config: TransformerConfig, name: str = "final_norm") -> ker
 def build_head(num_logits: int, *, use_bias: bool, name: str = "logits") -> keras.layers.Layer:
     """A dense layer of logits, which softmax wants in float32 at least, whatever the layers below compute in."""
     dtype = "float64" if keras.config.dtype_policy().compute_dtype == "float64" else "float32"
-    return keras.layers.Dense(num_logits, use_bias=use_bias, kernel_initializer=new_normal(), dtype=dtype, name=name)
+    return Dense(num_logits, use_bias=use_bias, kernel_initializer=new_normal(), dtype=dtype, name=name)
 
 
 def new_normal(scale: float = 1.0) -> keras.initializers.Initializer:

@@ -1,0 +1,83 @@
+"""Gradients of 16-bit models are near those of float64, each variable's: none is lost in a sum of many rows."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdl
+from tfdl.models import compute_precision
+
+VOCABULARY, CLASSES = 50, 10
+SMALL = {"num_layers": 2, "hidden_dim": 64, "num_heads": 4}
+TEXT = {**SMALL, "vocab_size": VOCABULARY, "sequence_length": 128}
+LLAMA = {"positions": "rotary", "normalization": "rms", "activation": "swiglu", "num_key_value_heads": 2}
+MODELS = {
+    "gpt": lambda: tfdl.build_model("transformer", **TEXT),
+    "llama": lambda: tfdl.build_model("transformer", **TEXT, **LLAMA),
+    "bert": lambda: tfdl.build_model("transformer", architecture="encoder", num_classes=CLASSES, **TEXT),
+    "vit": lambda: tfdl.build_model(
+        "transformer", architecture="encoder", patch_size=4, input_shape=(32, 32, 3), num_classes=CLASSES, **SMALL
+    ),
+    "lstm": lambda: tfdl.build_model("rnn", vocab_size=VOCABULARY, units=64, num_layers=2),
+    "gru": lambda: tfdl.build_model("rnn", vocab_size=VOCABULARY, units=64, num_layers=2, cell="gru"),
+}
+
+
+def batch(family):
+    """32 sequences of 128 tokens, or 64 images: biases add up thousands of rows."""
+    random = np.random.default_rng(0)
+    if family == "vit":
+        return random.random((64, 32, 32, 3)), random.integers(0, CLASSES, 64)
+    tokens = random.integers(1, VOCABULARY, (32, 129))
+    return tokens[:, :-1], random.integers(0, CLASSES, 32) if family == "bert" else tokens[:, 1:]
+
+
+def gradients(family, precision, weights=None):
+    keras.utils.set_random_seed(0)
+    with compute_precision(precision):
+        model = MODELS[family]()
+    if weights is not None:
+        model.set_weights(weights)
+    inputs, targets = batch(family)
+    scale = 1024.0 / targets.size  # as a loss scale does: the smallest gradients stay above float16's least
+    with tf.GradientTape() as tape:
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, model(inputs, training=True))
+        loss = tf.reduce_sum(losses) * tf.cast(scale, losses.dtype)
+    values = tape.gradient(loss, model.trainable_variables)
+    named = zip(model.trainable_variables, values, strict=True)
+    return model, {variable.path: np.asarray(tf.convert_to_tensor(value), "float64") for variable, value in named}
+
+
+def worst_error(family, precision):
+    """The largest relative error of any variable's gradient, as a norm, against float64 with the same weights."""
+    exact_model, exact = gradients(family, "float64")
+    _, rounded = gradients(family, precision, exact_model.get_weights())
+    assert rounded.keys() == exact.keys()
+    errors = {path: np.linalg.norm(rounded[path] - exact[path]) / np.linalg.norm(exact[path]) for path in exact}
+    return max((error, path) for path, error in errors.items())
+
+
+@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize(("precision", "tolerance"), [("mixed_bfloat16", 0.03), ("mixed_float16", 0.004)])
+def test_no_gradient_is_lost(family, precision, tolerance):
+    # bfloat16 rounds by up to 1/256, float16 by 1/2048; some roundings lie one behind the other.
+    error, path = worst_error(family, precision)
+    assert error < tolerance, path
+
+
+def test_keras_s_dense_layer_loses_them(monkeypatch):
+    monkeypatch.setattr("tfdl.layers.dense.Dense.call", keras.layers.Dense.call)
+    error, path = worst_error("bert", "mixed_bfloat16")
+    assert path.endswith("bias")
+    assert error > 0.3
+
+
+def test_dense_is_keras_s_in_float32():
+    inputs = np.random.default_rng(0).normal(size=(3, 5, 7)).astype("float32")
+    ours, theirs = tfdl.layers.Dense(4, "tanh"), keras.layers.Dense(4, "tanh")
+    ours.build(inputs.shape)
+    theirs.build(inputs.shape)
+    theirs.set_weights(ours.get_weights())
+    np.testing.assert_array_equal(ours(inputs), theirs(inputs))
+    assert keras.layers.deserialize(keras.layers.serialize(ours)).get_config() == ours.get_config()
