@@ -20,8 +20,11 @@ _FAMILY_PRESETS: tuple[tuple[Preset, ...], ...] = (RESNET_PRESETS, RNN_PRESETS, 
 PRESETS: dict[str, Preset] = {preset.name: preset for presets in _FAMILY_PRESETS for preset in presets}
 
 
-def choose_model(value: Any) -> ModelConfig:
+def choose_model(value: Any, task: str = "") -> ModelConfig:
     """A configuration from itself, from a family's or preset's name, or from a mapping with ``name`` and fields.
+
+    A family's defaults are those for ``task``, where one is given that asks for other ones (a Transformer's
+    architecture); a preset is as it is.
 
     ``{"name": "resnet", "preset": "resnet56", "dropout": 0.1}``: fields win over the preset's, the preset's over the
     family's defaults. A preset's name alone also serves as the name.
@@ -39,7 +42,7 @@ def choose_model(value: Any) -> ModelConfig:
         preset, name = preset or name, PRESETS[name].config.name
     if preset is None:
         _check_name(name)
-        return choose("model", MODEL_CONFIGS, {"name": name, **fields})
+        return choose("model", MODEL_CONFIGS, {"name": name, **MODEL_CONFIGS[name].task_fields.get(task, {}), **fields})
     found = _preset(preset)
     if name not in (None, found.config.name):
         raise UserError(
