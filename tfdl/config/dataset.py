@@ -63,4 +63,6 @@ class DatasetConfig:
 RECIPES: dict[str, dict[str, Any]] = {"digits": {"image_size": (24, 24), "augmentation": "affine"}}
 """What is known to work for a data set; holds where the user says nothing else."""
 TOKENIZERS: dict[str, str] = {"python_topics": "character", "dates": "character", "docstrings": "bpe"}
-"""The tokenizer that suits a data set; another one takes the default."""
+"""The tokenizer that suits a data set."""
+DEFAULT_TOKENIZER = "bpe"
+"""That of all others."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tfdl.config.choice import choose
-from tfdl.config.dataset import RECIPES, TOKENIZERS, DatasetConfig
+from tfdl.config.dataset import DEFAULT_TOKENIZER, RECIPES, TOKENIZERS, DatasetConfig
 from tfdl.config.fields import check_types, convert, from_mapping, require, require_at_least, require_fraction
 from tfdl.config.models import ModelConfig, choose_model
 from tfdl.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, OptimizerConfig
@@ -26,25 +26,22 @@ DEFAULT_EPOCHS = 20
 PRECISIONS = Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"]
 
 
-def _by_task() -> Any:
-    """A section of which nothing is said: what it becomes depends on the task."""
-    return field(default_factory=dict)
-
-
 @dataclass(frozen=True)
 class TrainConfig:
     """Everything that decides what a run computes; where it is written is not part of it.
 
-    ``model``, ``dataset``, ``tokenizer`` and ``optimizer`` may be given by name: ``TrainConfig(model="cnn", epochs=5)``.
+    Sections (``model``, ``dataset``, ``tokenizer``, ``optimizer``) may be given by name: ``TrainConfig(model="cnn")``.
 
     Raises:
         UserError: a value that cannot be used, named with what was expected.
     """
 
-    model: ModelConfig = _by_task()
+    model: ModelConfig = field(default_factory=dict)  # type: ignore[assignment]
+    """Of which nothing is said here: the task decides."""
     task: str = ""
     """What the numbers mean; empty takes the model's own task."""
-    dataset: DatasetConfig = _by_task()
+    dataset: DatasetConfig = field(default_factory=dict)  # type: ignore[assignment]
+    """As above."""
     tokenizer: TokenizerConfig | None = None
     """How texts become numbers; none takes what is known to suit the data set, and images have none."""
     optimizer: OptimizerConfig = field(default_factory=AdamConfig)
@@ -104,8 +101,8 @@ class TrainConfig:
         self._set("task", task or model.default_task)
         if self.task not in model.tasks:
             raise UserError(
-                f"task={self.task!r} and model={model.label!r}, which is for {' and '.join(model.tasks)}; choose another"
-                f" --model, such as {TASKS[self.task]['model']}, or leave --task out"
+                f"task={self.task!r} and model={model.label!r}, which is for {' and '.join(model.tasks)}; choose"
+                f" another --model, such as {TASKS[self.task]['model']}, or leave --task out"
             )
 
     def _chosen_tokenizer(self) -> TokenizerConfig | None:
@@ -144,7 +141,7 @@ def choose_tokenizer(value: Any, dataset: str) -> TokenizerConfig:
     """A ``TokenizerConfig`` from itself, or from a name or mapping; without a name the data set's own."""
     if isinstance(value, TokenizerConfig):
         return value
-    fields = _named(value or {}, TOKENIZERS.get(dataset, TokenizerConfig.name))
+    fields = _named(value or {}, TOKENIZERS.get(dataset, DEFAULT_TOKENIZER))
     if not isinstance(fields, Mapping):
         raise UserError(f"tokenizer={value!r}, expected a name or a mapping with `name`")
     return from_mapping(TokenizerConfig, fields, "tokenizer.")

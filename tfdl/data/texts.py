@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfdl.config import DatasetConfig
 from tfdl.data.catalog import open_builder
 from tfdl.data.records import open_records
-from tfdl.data.roles import role_keys
+from tfdl.data.roles import feature_keys, only, role_keys, value_at
 from tfdl.data.splits import choose_splits
 from tfdl.errors import UserError
 
@@ -61,7 +61,7 @@ def open_texts(config: DatasetConfig, roles: tuple[str, ...]) -> TextDataset:
         splits[name] = PreparedTexts(builder, split, keys)
         if not splits[name].num_examples:
             raise UserError(f"split {split!r} of {config.name!r} is empty; choose another dataset.{name}_split")
-    names = tuple(_at(builder.info.features, keys["label"]).names) if "label" in roles else ()
+    names = tuple(feature_keys(builder.info.features)[keys["label"]].names) if "label" in roles else ()
     return TextDataset(config.name, splits, names)
 
 
@@ -92,20 +92,12 @@ class PreparedTexts:
 
 def _decoder(builder: Any, keys: Mapping[str, str]) -> Any:
     """A graph from serialized examples to columns by role; other features are not decoded."""
-    import tensorflow_datasets as tfds
-
-    wanted: dict[str, Any] = {}
-    for key in keys.values():
-        section = wanted
-        *path, last = key.split(".")
-        for name in path:
-            section = section.setdefault(name, {})
-        section[last] = True
-    features = tfds.decode.PartialDecoding(wanted).extract_features(builder.info.features)
+    described = builder.info.features
+    features = only(described, keys.values()).extract_features(described)
 
     def decode(serialized: Any) -> dict[str, Any]:
         example = features.deserialize_example(serialized)
-        return {role: _at(example, key) for role, key in keys.items()}
+        return {role: value_at(described, example, key) for role, key in keys.items()}
 
     signature = {role: tf.TensorSpec((), tf.int64 if role == "label" else tf.string) for role in keys}
 
@@ -115,12 +107,6 @@ def _decoder(builder: Any, keys: Mapping[str, str]) -> Any:
         return found
 
     return columns
-
-
-def _at(nested: Any, key: str) -> Any:
-    for name in key.split("."):
-        nested = nested[name]
-    return nested
 
 
 def _plain(value: Any) -> str | int:

@@ -41,8 +41,8 @@ def choose_model(value: Any, task: str = "") -> ModelConfig:
     if isinstance(name, str) and name in PRESETS:
         preset, name = preset or name, PRESETS[name].config.name
     if preset is None:
-        _check_name(name)
-        return choose("model", MODEL_CONFIGS, {"name": name, **MODEL_CONFIGS[name].task_fields.get(task, {}), **fields})
+        defaults = _family(name).task_fields.get(task, {})
+        return choose("model", MODEL_CONFIGS, {"name": name, **defaults, **fields})
     found = _preset(preset)
     if name not in (None, found.config.name):
         raise UserError(
@@ -59,10 +59,11 @@ def _preset(name: Any) -> Preset:
     return PRESETS[name]
 
 
-def _check_name(name: Any) -> None:
+def _family(name: Any) -> type[ModelConfig]:
     name = convert(name, str, "model.name")
     if name not in MODEL_CONFIGS:
         raise UserError(
             f"unknown model {name!r}, expected one of {', '.join(MODEL_CONFIGS)}, or a preset that `tfdl models` lists."
             f"{nearest(name, [*MODEL_CONFIGS, *PRESETS])}"
         )
+    return MODEL_CONFIGS[name]
