@@ -53,6 +53,8 @@ def training_batches(
         order = source.epoch_order(seed, int(epoch), block)
         skipped = start.sample if is_first else 0
         rows = shard_rows(order[skipped:], batch_size, shard_index, num_shards)
+        if augment is None:
+            return rows, np.zeros((*rows.shape, NUM_DRAWS), np.float32)
         return rows, epoch_draws(source.num_examples, seed, int(epoch))[rows]
 
     def rows_dataset(epoch: Any) -> tf.data.Dataset:
