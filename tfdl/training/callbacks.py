@@ -39,6 +39,8 @@ class RunPlan:
     directory: Path
     resumed_from: int
     """The step that the run goes on from; 0 for a new one."""
+    state_note: str = ""
+    """Where a recurrent model goes on within an epoch without its state."""
     membership: str = ""
     """In an elastic run, how its ranks have changed; empty for those that it started with."""
 
