@@ -11,6 +11,7 @@ _RECIPES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("language-modeling", "transformer"): {
         "epochs": 8,
         "batch_size": 16,
+        "xla": "on",
         "optimizer": {
             "name": "adamw",
             "learning_rate": 0.002,
