@@ -9,11 +9,11 @@ import tensorflow as tf
 from tfdl.config import DatasetConfig
 from tfdl.data.catalog import open_builder
 from tfdl.data.pipeline import load_into_memory
-from tfdl.data.records import RecordTable
+from tfdl.data.records import open_records
 from tfdl.data.roles import feature_keys, only, role_keys, value_at
 from tfdl.data.sources import RecordSource, Source
 from tfdl.data.splits import choose_splits
-from tfdl.errors import UserError, nearest
+from tfdl.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def open_images(config: DatasetConfig) -> ImageDataset:
     signature = {"image": tf.TensorSpec(shape, tf.uint8), "label": tf.TensorSpec((), tf.int32)}
     sources: dict[str, Source] = {}
     for name, split in choose_splits(config, {key: info.num_examples for key, info in builder.info.splits.items()}):
-        source = RecordSource(_open_records(builder, split), decode, signature)
+        source = RecordSource(open_records(builder, split), decode, signature)
         if source.num_examples == 0:
             raise UserError(f"split {split!r} of {config.name!r} is empty; choose another dataset.{name}_split")
         fits = source.num_examples * np.prod(shape) <= config.memory_limit_mb * 2**20
@@ -83,19 +83,6 @@ def _decoder(builder: Any, keys: dict[str, str], size: tuple[int, int] | None) -
         }
 
     return decode
-
-
-def _open_records(builder: Any, split: str) -> RecordTable:
-    try:
-        return RecordTable(builder, split)
-    except (KeyError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        known = list(builder.info.splits)
-        raise UserError(
-            f"unknown split {split!r} of {builder.name!r}, expected one of {', '.join(known)} or a part such as"
-            f" {known[0]}[:80%].{nearest(split.split('[')[0], known)}"
-        ) from error
 
 
 def _check_labelled(source: Source, name: str, role: str, split: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.data.augmentation import NUM_DRAWS
-from tfdl.data.order import Position, epoch_draws, epoch_order, shard_rows
+from tfdl.data.order import Position, epoch_draws, shard_rows
 from tfdl.data.sources import ArraySource, RecordSource, Source
 
 _PREFETCH = 4  # batches ready before they are needed
@@ -48,8 +48,10 @@ def training_batches(
     """
 
     def rows_of(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        order = epoch_order(source.num_examples, seed, int(epoch))
-        skipped = start.sample if epoch == start.epoch else 0
+        is_first = epoch == start.epoch
+        block = (start.block if is_first else 0) or batch_size * num_shards
+        order = source.epoch_order(seed, int(epoch), block)
+        skipped = start.sample if is_first else 0
         rows = shard_rows(order[skipped:], batch_size, shard_index, num_shards)
         return rows, epoch_draws(source.num_examples, seed, int(epoch))[rows]
 

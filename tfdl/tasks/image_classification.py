@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdl.config import DatasetConfig
+from tfdl.config import TrainConfig
 from tfdl.data import ImageDataset, Source, open_images
 from tfdl.data.augmentation import AUGMENTATIONS
 from tfdl.data.images import resize
@@ -49,12 +49,14 @@ class ImageClassification:
 
     @classmethod
     def open(
-        cls, config: DatasetConfig, label_smoothing: float = 0.0
+        cls,
+        config: TrainConfig,
+        assets: Path | None = None,  # noqa: ARG003  (nothing is learned from the data)
     ) -> tuple["ImageClassification", dict[str, Source]]:
-        """The task and the splits of a data set."""
-        dataset: ImageDataset = open_images(config)
-        resized = config.image_size is not None
-        task = cls(dataset.image_shape, dataset.class_names, resized, config.augmentation, label_smoothing)
+        """The task and the splits of a run's data set."""
+        dataset: ImageDataset = open_images(config.dataset)
+        resized, augmentation = config.dataset.image_size is not None, config.dataset.augmentation
+        task = cls(dataset.image_shape, dataset.class_names, resized, augmentation, config.label_smoothing)
         return task, dataset.sources
 
     @classmethod
