@@ -65,7 +65,7 @@ def describe_dataset(name: str, data_dir: str | None = None) -> tuple[DatasetDes
         classes={key: names for key, feature in features.items() if (names := _class_names(feature))},
         configurations=() if one else configurations,
         homepage=info.homepage or None,
-        license=_license(info),
+        license=info.as_proto.redistribution_info.license.strip() or None,  # TFDS has no public name for it
         citation=(info.citation or "").strip() or None,
         download_bytes=sum(downloads) if downloads and (one or len(downloads) == 1) else None,
         files_by_hand=" ".join((builder.MANUAL_DOWNLOAD_INSTRUCTIONS or "").split()) or None,
@@ -92,9 +92,3 @@ def _class_names(feature: Any) -> tuple[str, ...]:
     import tensorflow_datasets as tfds
 
     return tuple(feature.names) if isinstance(feature, tfds.features.ClassLabel) else ()
-
-
-def _license(info: Any) -> str | None:
-    """Only some of TFDS's builders say; its public properties leave it out."""
-    found = info.as_proto.redistribution_info.license or getattr(info, "_license", None)
-    return str(found).strip() or None if found else None

@@ -35,7 +35,7 @@ def open_images(config: DatasetConfig) -> ImageDataset:
         UserError: unknown set or split, not an image classification set, images of many sizes, or unlabelled samples.
     """
     builder = open_builder(config.name, config.data_dir)
-    keys = role_keys(builder, ("image", "label"), {})
+    keys = role_keys(builder, ("image", "label"), config.columns)
     features = feature_keys(builder.info.features)
     shape = _image_shape(builder.name, features[keys["image"]].shape, config.image_size)
     decode = _decoder(builder, keys, config.image_size)

@@ -40,7 +40,9 @@ TFDS_SETS = (
     KnownSet("tf_flowers", IMAGES, "flowers of many sizes, 5 classes", 228_813_984),
     KnownSet("oxford_iiit_pet", IMAGES, "cats and dogs of many sizes, 37 breeds", 811_092_049),
     KnownSet("food101", IMAGES, "101,000 dishes of many sizes, 101 classes", 4_996_278_331),
-    KnownSet("imagenet2012", IMAGES, "1.28 million photographs of many sizes, 1,000 classes", 154_642_401_280, by_hand=True),
+    KnownSet(
+        "imagenet2012", IMAGES, "1.28 million photographs of many sizes, 1,000 classes", 154_642_401_280, by_hand=True
+    ),
     KnownSet("imdb_reviews", TEXTS, "50,000 film reviews, good or bad", 84_125_825),
     KnownSet("ag_news_subset", TEXTS, "127,600 news items, 4 topics", 11_784_327),
     KnownSet("yelp_polarity_reviews", TEXTS, "598,000 reviews of businesses, good or bad", 166_373_201),
