@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfdl.config import DatasetConfig
 from tfdl.data.catalog import open_builder
+from tfdl.data.files.paths import is_local
 from tfdl.data.pipeline import load_into_memory
 from tfdl.data.records import open_records
 from tfdl.data.roles import feature_keys, only, role_keys, value_at
@@ -26,18 +27,24 @@ class ImageDataset:
     class_names: tuple[str, ...]
     sources: dict[str, Source]
     """``train``, ``validation`` and ``test``; each batch is ``{"image": (b, h, w, c) uint8, "label": (b,) int32}``."""
+    notes: tuple[str, ...] = ()
+    """What the user should hear of it (images that were left out)."""
 
 
 def open_images(config: DatasetConfig) -> ImageDataset:
-    """Prepares the data set where needed, and opens its three splits.
+    """Opens the three splits of the user's images, or of a TFDS set, which is prepared where it is not.
 
     Raises:
         UserError: unknown set or split, not an image classification set, images of many sizes, or unlabelled samples.
     """
+    if is_local(config.name):
+        from tfdl.data.files import open_image_folder
+
+        return open_image_folder(config)
     builder = open_builder(config.name, config.data_dir)
     keys = role_keys(builder, ("image", "label"), config.columns)
     features = feature_keys(builder.info.features)
-    shape = _image_shape(builder.name, features[keys["image"]].shape, config.image_size)
+    shape = the_one_shape(builder.name, features[keys["image"]].shape, config.image_size)
     decode = _decoder(builder, keys, config.image_size)
     signature = {"image": tf.TensorSpec(shape, tf.uint8), "label": tf.TensorSpec((), tf.int32)}
     sources: dict[str, Source] = {}
@@ -45,11 +52,16 @@ def open_images(config: DatasetConfig) -> ImageDataset:
         source = RecordSource(open_records(builder, split), decode, signature)
         if source.num_examples == 0:
             raise UserError(f"split {split!r} of {config.name!r} is empty; choose another dataset.{name}_split")
-        fits = source.num_examples * np.prod(shape) <= config.memory_limit_mb * 2**20
-        sources[name] = load_into_memory(source) if fits else source
+        sources[name] = in_memory_where_it_fits(source, config)
         _check_labelled(sources[name], config.name, name, split)
     names = tuple(features[keys["label"]].names)
     return ImageDataset(config.name, shape, names, sources)
+
+
+def in_memory_where_it_fits(source: Any, config: DatasetConfig) -> Source:
+    """The source, decoded once and for all where ``memory_limit_mb`` allows it."""
+    size = source.num_examples * np.prod(source.signature["image"].shape)
+    return load_into_memory(source) if size <= config.memory_limit_mb * 2**20 else source
 
 
 def resize(images: Any, size: tuple[int, int]) -> Any:
@@ -58,7 +70,12 @@ def resize(images: Any, size: tuple[int, int]) -> Any:
     return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
 
 
-def _image_shape(name: str, shape: tuple[int | None, ...], size: tuple[int, int] | None) -> tuple[int, int, int]:
+def the_one_shape(name: str, shape: tuple[int | None, ...], size: tuple[int, int] | None) -> tuple[int, int, int]:
+    """The shape that all images are brought to.
+
+    Raises:
+        UserError: they differ, and no size is given.
+    """
     height, width, channels = shape
     if size is not None:
         height, width = size

@@ -48,6 +48,25 @@ def order_by_length(lengths: np.ndarray, seed: int, epoch: int, block: int) -> n
     return np.concatenate([order[:full].reshape(-1, block)[places].reshape(-1), order[full:]])
 
 
+def stream_order(num_windows: int, rows: int) -> np.ndarray:
+    """Windows in ``rows`` streams: place ``t * rows + r`` has the window that row ``r`` reads at step ``t``, by number.
+
+    The streams are consecutive pieces of the whole, and the first ones are longer by a window where they do not come
+    out even; so the last step, which has their windows alone, keeps the rows.
+    """
+    least, longer = divmod(num_windows, rows)
+    lengths = least + (np.arange(rows) < longer)
+    steps = np.arange(least + (longer > 0))
+    table = (np.cumsum(lengths) - lengths) + steps[:, np.newaxis]  # (steps, rows)
+    return table.reshape(-1)[:num_windows]
+
+
+def epoch_offset(num_tokens: int, seed: int, epoch: int) -> int:
+    """By how many tokens a stream is turned in this epoch, from 0 to ``num_tokens - 1``."""
+    stream = np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, 3])
+    return int(np.random.Generator(stream).integers(num_tokens))
+
+
 def epoch_draws(num_examples: int, seed: int, epoch: int) -> np.ndarray:
     """Uniform numbers for each sample's random changes in this epoch, float32 ``(num_examples, NUM_DRAWS)``."""
     # Another counter keeps these apart from the permutation's stream.

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfdl.config import DatasetConfig
 from tfdl.data.catalog import open_builder
+from tfdl.data.files.paths import is_local
 from tfdl.data.records import open_records
 from tfdl.data.roles import feature_keys, only, role_keys, value_at
 from tfdl.data.splits import choose_splits
@@ -41,6 +42,8 @@ class TextDataset:
     """``train``, ``validation`` and ``test``."""
     class_names: tuple[str, ...] = ()
     """A name for each number of the role ``label``, where there is one."""
+    notes: tuple[str, ...] = ()
+    """What the user should hear of it (rows that were left out)."""
 
 
 def open_texts(config: DatasetConfig, roles: tuple[str, ...]) -> TextDataset:
@@ -53,6 +56,10 @@ def open_texts(config: DatasetConfig, roles: tuple[str, ...]) -> TextDataset:
     Raises:
         UserError: an unknown set or split, an empty one, or no column, or several, for a role.
     """
+    if is_local(config.name):
+        from tfdl.data.files import open_local_texts
+
+        return open_local_texts(config, roles)
     builder = open_builder(config.name, config.data_dir)
     keys = role_keys(builder, roles, config.columns)
     available = {key: info.num_examples for key, info in builder.info.splits.items()}

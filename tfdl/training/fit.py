@@ -175,7 +175,9 @@ class Fit:
     def _running_metrics(self) -> dict[str, float]:
         *sums, weight = self._progress.running
         weight = weight or math.nan
-        return {name: value / weight for name, value in zip(self._task.running_metrics, sums, strict=True)}
+        means = {name: value / weight for name, value in zip(self._task.running_metrics, sums, strict=True)}
+        shown = getattr(self._task, "running_values", None)
+        return means if shown is None else shown(means)
 
     def _check_finite(self, name: str, metrics: dict[str, float]) -> None:
         if not abs(metrics["loss"]) < float("inf"):
@@ -221,7 +223,7 @@ def open_batches(plan: FitPlan, trainer: Trainer, progress: Progress) -> Any:
         start=Position(progress.epoch, progress.sample, progress.block),
         shard_index=trainer.world.rank,
         num_shards=trainer.world.size,
-        augment=trainer.task.augment,
+        augment=getattr(trainer.task, "augment", None),
     )
 
 

@@ -261,6 +261,7 @@ class Session:
             global_batch_size=self._rank_batch * world.size,
             rate_note=rate_note(config.optimizer, world.size),
             compilation_note=self._compilation_note,
+            data_notes=self._task.notes,
             steps_per_epoch=self._steps_per_epoch,
             total_steps=self._total_steps - self._ahead,
             total_epochs=None if rest else epochs,

@@ -14,6 +14,8 @@ class ModelConfig:
     """What the family can be trained for; the first where nobody says."""
     example_data: ClassVar[Mapping[str, Any]]
     """Data arguments of ``tfdl.build_model`` to show the family with, where nobody gives any."""
+    carries_state: ClassVar[bool] = False
+    """Whether the model reads on in a text from where it stopped, with a state (see ``RNNLanguageModel``)."""
     task_fields: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Task -> the fields that make the family's default fit for it, where nobody sets them."""
 

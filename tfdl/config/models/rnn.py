@@ -15,6 +15,7 @@ class RNNConfig(ModelConfig):
     name: ClassVar[str] = "rnn"
     tasks: ClassVar[tuple[str, ...]] = ("language-modeling", "text-classification")
     example_data: ClassVar[Mapping[str, Any]] = {"vocab_size": 10_000}
+    carries_state: ClassVar[bool] = True
 
     cell: Literal["lstm", "gru", "simple"] = "lstm"
     """What a step computes."""
