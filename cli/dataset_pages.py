@@ -1,11 +1,14 @@
 """What ``tfdl datasets`` prints."""
 
 import shutil
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
 
 import click
+
+from tfdl.cli.tables import print_tables
 
 # Characters of a text, and names of classes, that are shown.
 _TEXT, _NAMES = 600, 20
@@ -47,15 +50,14 @@ def _line(known: Any, here: list[Any]) -> dict[str, Any]:
 def list_page(found: dict[str, Any]) -> None:
     """Tables of the lists."""
     if "all" in found:
-        click.echo(f"{len(found['all'])} data sets of TFDS:\n")
-        click.echo(_columns(found["all"]))
+        click.echo(_columns(found["all"]) if sys.stdout.isatty() else "\n".join(found["all"]))
         return
     shown = {name for kind in ("embedded", "tfds") for line in found[kind] for name in line["prepared"]}
     others = [name for name in found["prepared"] if name not in shown]
     click.echo("tfdl's own, made on this machine from what is installed:")
-    _table(found["embedded"], found["prepared"])
+    print_tables(_table(found["embedded"], found["prepared"]))
     click.echo("\nWell known in TFDS:")
-    _table(found["tfds"], found["prepared"])
+    print_tables(_table(found["tfds"], found["prepared"]))
     if others:
         click.echo(f"\nAlso prepared in {found['data_dir']}:")
         for name in others:
@@ -63,7 +65,7 @@ def list_page(found: dict[str, Any]) -> None:
     click.echo(f"\nPrepared sets are in {found['data_dir']}. More of one: tfdl datasets show NAME. Every name: --all")
 
 
-def _table(lines: list[dict[str, Any]], prepared: dict[str, Any]) -> None:
+def _table(lines: list[dict[str, Any]], prepared: dict[str, Any]) -> Any:
     from rich.table import Column, Table
 
     table = Table("name", "task", "what it is", Column("download", justify="right"), "here", box=None, pad_edge=False)
@@ -72,13 +74,13 @@ def _table(lines: list[dict[str, Any]], prepared: dict[str, Any]) -> None:
         fetched = size(line["download_bytes"]) if line["download_bytes"] else ""
         fetched = "by hand" if line["by_hand"] else "apache-beam" if line["needs_beam"] else fetched
         table.add_row(line["name"], line["task"], line["about"], fetched, f"yes, {size(sum(sizes))}" if sizes else "")
-    _console().print(table)
+    return table
 
 
 def show_page(description: Any) -> None:
     """A data set's page."""
     click.echo(f"{description.name}\n")
-    click.echo("\n\n".join(textwrap.fill(part, 100) for part in description.about.split("\n\n")))
+    click.echo("\n\n".join(map(_paragraph, description.about.split("\n\n"))))
     click.echo()
     rows = _rows(description)
     width = max(map(len, rows))
@@ -87,6 +89,12 @@ def show_page(description: Any) -> None:
             click.echo(f"{key if number == 0 else '':{width}}  {line}")
     if description.citation:
         click.echo(f"\n{description.citation}")
+
+
+def _paragraph(text: str) -> str:
+    """Filled, unless it is code or a list."""
+    as_it_is = "```" in text or any(line.startswith((" ", "-", "*", "|")) for line in text.splitlines())
+    return text if as_it_is else textwrap.fill(text, 100)
 
 
 def _rows(description: Any) -> dict[str, str]:
@@ -100,7 +108,7 @@ def _rows(description: Any) -> dict[str, str]:
         "splits": "\n".join(splits) or "known when it is prepared",
         "features": "\n".join(f"{key}  {kind}" for key, kind in description.features.items()),
         **{f"classes of {key}": _names(names) for key, names in description.classes.items()},
-        "others like it": _names(description.configurations),
+        "configurations": _names(description.configurations),
         "here": _place(description),
         "download": size(description.download_bytes) if description.download_bytes else "",
         "by hand": textwrap.fill(description.files_by_hand or "", 90),
@@ -117,7 +125,7 @@ def _place(description: Any) -> str:
     return f"no, it would be in {description.path}: tfdl datasets prepare {description.name.rsplit('/', 1)[0]}"
 
 
-def samples_page(rows: list[dict[str, Any]]) -> None:
+def samples_page(rows: list[dict[str, Any]], are_drawn: bool) -> None:
     """Samples one under the other."""
     import numpy as np
 
@@ -125,7 +133,8 @@ def samples_page(rows: list[dict[str, Any]]) -> None:
         click.echo(f"\nsample {number}")
         for key, value in row.items():
             if isinstance(value, np.ndarray):
-                shown = f"image of {'x'.join(map(str, value.shape))} (draw it: --output FILE.png)"
+                advice = "" if are_drawn else " (draw it: --output FILE.png)"
+                shown = f"image of {'x'.join(map(str, value.shape))}{advice}"
             else:
                 shown = _text(str(value))
             click.echo(textwrap.indent(f"{key}: {shown}", "  "))
@@ -156,9 +165,3 @@ def size(count: float) -> str:
             return f"{count:.3g} {unit}" if unit != "B" else f"{count:.0f} B"
         count /= 1024
     return f"{count:.3g} TiB"
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(highlight=False, width=shutil.get_terminal_size((130, 24)).columns)

@@ -51,7 +51,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", short_help="List tfdl's own, well-known ones, and what is here.")
 @click.option("--all", "everything", is_flag=True, help="Every name that TFDS has.")
 @data_dir_option
 @json_option
@@ -67,7 +67,7 @@ def list_command(everything: bool, data_dir: str | None, as_json: bool) -> None:
     click.echo(json.dumps(found)) if as_json else list_page(found)
 
 
-@command.command("show")
+@command.command("show", short_help="Show what a data set is, and samples.")
 @click.argument("name")
 @click.option("--samples", type=click.IntRange(1), metavar="N", help="Show the first N samples.")
 @click.option("--split", default="train", show_default=True, metavar="SPLIT", help="Of which split.")
@@ -102,12 +102,12 @@ def show_command(
         return
     show_page(description)
     if samples:
-        samples_page(rows)
+        samples_page(rows, are_drawn=output is not None)
     if output is not None:
         click.echo(f"\n{len(rows)} images of {split!r} are in {output}")
 
 
-@command.command("prepare")
+@command.command("prepare", short_help="Prepare a data set now, also from files of yours.")
 @click.argument("name")
 @click.option("--from", "folder", type=click.Path(), metavar="FOLDER",
               help="Files that you have, in place of downloading; their hashes are checked.")  # fmt: skip
@@ -129,8 +129,8 @@ def prepare_command(name: str, folder: str | None, data_dir: str | None, as_json
         from tfdl.cli.quiet import quiet_start
 
         quiet_start()
-        files = None if folder is None else Path(folder)
-        builder = prepare_dataset(name, data_dir, files, show_progress=speaks() and sys.stderr.isatty())
+    files = None if folder is None else Path(folder)
+    builder = prepare_dataset(name, data_dir, files, show_progress=speaks() and sys.stderr.isatty())
     if not speaks():
         return
     splits = {split: found.num_examples for split, found in builder.info.splits.items()}
@@ -146,7 +146,9 @@ def prepare_command(name: str, folder: str | None, data_dir: str | None, as_json
 def _quiet_tfds() -> None:
     """TFDS notes what it misses (another image decoder, other versions); only errors are worth a line."""
     import logging
+    import os
 
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a few builders import TensorFlow
     logging.getLogger("absl").setLevel(logging.ERROR)
 
 

@@ -162,7 +162,8 @@ def test_names_with_dots_and_what_is_in_sequences():
         }
     )
     assert sorted(feature_keys(features)) == ["a.b", "a.c.d", "a.rows"]
-    assert only(features, ["a.b", "a.c.d"]).extract_features(features).keys() == {"a.b", "a"}
+    part = only(features, ["a.b", "a.c.d"])
+    assert sorted(feature_keys(part)) == ["a.b", "a.c.d"]
     assert value_at(features, {"a.b": "one", "a": {"c": {"d": "two"}}}, "a.c.d") == "two"
     assert value_at(features, {"a.b": "one", "a": {"c": {"d": "two"}}}, "a.b") == "one"
     with pytest.raises(UserError, match=r"has 2 texts in a sample \(a\.b, a\.c\.d\)"):

@@ -1,6 +1,7 @@
 """Data sets by name: tfdl's own and every TFDS builder, prepared once on each machine."""
 
 import os
+import re
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -54,6 +55,8 @@ def find_builder(name: str, root: Path) -> Any:
     base = name.split("/")[0].split(":")[0]
     if not base or base.startswith("."):
         raise UserError(_unknown(name))
+    if re.match(r"[\w-]+:(?![\d*])", name):  # TFDS would ask that community's host, for half a minute without a network
+        raise UserError(f"data set {name!r} is a community's, expected a name without {base + ':'!r}")
     if base in EMBEDDED:
         import_module(EMBEDDED[base])
     try:

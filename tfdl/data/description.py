@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from tfdl.data.catalog import data_root, find_builder
+from tfdl.data.embedded import EMBEDDED
 from tfdl.data.known_sets import IMAGES, LANGUAGE, PAIRS, TEXTS
+from tfdl.data.prepared import bytes_in
 from tfdl.data.roles import feature_keys, role_keys
 from tfdl.errors import UserError
 
@@ -64,7 +66,7 @@ def describe_dataset(name: str, data_dir: str | None = None) -> tuple[DatasetDes
         features={key: str(feature) for key, feature in features.items()},
         classes={key: names for key, feature in features.items() if (names := _class_names(feature))},
         configurations=() if one else configurations,
-        homepage=info.homepage or None,
+        homepage=_homepage(info),
         license=info.as_proto.redistribution_info.license.strip() or None,  # TFDS has no public name for it
         citation=(info.citation or "").strip() or None,
         download_bytes=sum(downloads) if downloads and (one or len(downloads) == 1) else None,
@@ -72,7 +74,7 @@ def describe_dataset(name: str, data_dir: str | None = None) -> tuple[DatasetDes
         path=Path(builder.data_path),
         is_prepared=prepared,
         splits={split: found.num_examples for split, found in info.splits.items()} if prepared else {},
-        prepared_bytes=int(info.dataset_size) if prepared else None,
+        prepared_bytes=bytes_in(Path(builder.data_path)) if prepared else None,
         metadata=dict(info.metadata or {}),
     )
     return description, builder
@@ -86,6 +88,13 @@ def _tasks(builder: Any) -> dict[str, dict[str, str]]:
         except UserError:
             continue
     return found
+
+
+def _homepage(info: Any) -> str | None:
+    """TFDS gives a set without one a page of its own catalogue, where tfdl's own sets are not."""
+    if info.name in EMBEDDED and not info.as_proto.location.urls:
+        return None
+    return info.homepage or None
 
 
 def _class_names(feature: Any) -> tuple[str, ...]:

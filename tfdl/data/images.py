@@ -87,7 +87,7 @@ def the_one_shape(name: str, shape: tuple[int | None, ...], size: tuple[int, int
 
 
 def _decoder(builder: Any, keys: dict[str, str], size: tuple[int, int] | None) -> Any:
-    features = only(builder.info.features, keys.values()).extract_features(builder.info.features)
+    features = only(builder.info.features, keys.values())
 
     def decode(serialized: Any) -> dict[str, Any]:
         example = features.deserialize_example(serialized)

@@ -78,10 +78,11 @@ def _prepare(builder: Any, name: str, root: Path, files: Path | None, show_progr
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints; the library does not
                 builder.download_and_prepare(download_config=config)
-        except (OSError, UserError):
+        except UserError:
             raise
         except Exception as error:
-            raise _as_told(error, builder, name, files) from error
+            told = _as_told(error, builder, name, files)
+            raise told from (None if told is error else error)
 
 
 @contextlib.contextmanager
@@ -127,14 +128,16 @@ def _require_network(builder: Any, name: str, root: Path) -> None:
 
 
 def _as_told(error: Exception, builder: Any, name: str, files: Path | None) -> Exception:
-    """The error of TFDS in one line; what only a person can mend is the user's."""
+    """The error of TFDS in one line; what only a person can mend is the user's, and a full disk is what it is."""
+    is_missing = isinstance(error, AssertionError | FileNotFoundError) or type(error).__name__ == "NotFoundError"
+    if isinstance(error, OSError) and not is_missing:
+        return error
     if isinstance(error, ImportError):
         return UserError(
             f"preparing data set {name!r} needs a package that is missing ({first_line(error)}); install it"
         )
-    wants_files = builder.MANUAL_DOWNLOAD_INSTRUCTIONS and isinstance(error, AssertionError)
-    if wants_files or (files is not None and type(error).__name__ == "NotFoundError"):
-        wanted = " ".join((builder.MANUAL_DOWNLOAD_INSTRUCTIONS or first_line(error)).split())
+    if is_missing and builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+        wanted = " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
         place = f"in {files} are not all that" if files else "that you fetch yourself are what"
         return UserError(f"files {place} data set {name!r} needs; tfdl datasets prepare {name} --from FOLDER: {wanted}")
     return RunError(f"preparing data set {name!r} failed: {first_line(error)}")

@@ -1,4 +1,4 @@
-"""Which data sets lie prepared in a folder, from what TFDS wrote beside them: neither TFDS nor TensorFlow is imported."""
+"""Which data sets lie prepared in a folder, from what TFDS wrote beside them; TFDS itself is not imported."""
 
 import json
 from dataclasses import dataclass
@@ -36,5 +36,9 @@ def _read(path: Path, name: str) -> PreparedSet | None:
         splits = {split["name"]: sum(map(int, split.get("shardLengths", ()))) for split in info.get("splits", ())}
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    size = sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file())
-    return PreparedSet(name, path.parent, splits, size)
+    return PreparedSet(name, path.parent, splits, bytes_in(path.parent))
+
+
+def bytes_in(folder: Path) -> int:
+    """The size of a folder's files."""
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())

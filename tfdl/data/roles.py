@@ -60,17 +60,20 @@ def feature_keys(features: Any) -> dict[str, Any]:
 
 
 def only(features: Any, keys: Iterable[str]) -> Any:
-    """A ``PartialDecoding`` that reads the features of these dotted keys and no other."""
+    """A feature that decodes these dotted keys of a sample and nothing else.
+
+    ``tfds.decode.PartialDecoding`` does this too, but refuses parts of a ``Translation`` and needs TensorFlow.
+    """
     import tensorflow_datasets as tfds
 
     wanted: dict[str, Any] = {}
     for key in keys:
         *outer, last = path_of(features, key)
-        inner = wanted
+        feature, inner = features, wanted
         for name in outer:
-            inner = inner.setdefault(name, {})
-        inner[last] = True
-    return tfds.decode.PartialDecoding(wanted)
+            feature, inner = feature[name], inner.setdefault(name, {})
+        inner[last] = feature[last]
+    return tfds.features.FeaturesDict(wanted)
 
 
 def path_of(features: Any, key: str) -> tuple[str, ...]:

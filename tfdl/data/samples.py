@@ -11,7 +11,7 @@ from tfdl.data.roles import feature_keys, only, value_at
 def read_samples(builder: Any, split: str, count: int) -> list[dict[str, Any]]:
     """The first samples of a split: dotted key -> text, number, class name, or uint8 image ``(h, w, c)``.
 
-    Features of other kinds (boxes, sequences, sounds) are left out. TFDS shuffles when it prepares, so the first samples
+    Features of other kinds (boxes, sequences, sounds) are left out. TFDS shuffles when it prepares, so the first ones
     are as good as any.
 
     Raises:
@@ -21,7 +21,7 @@ def read_samples(builder: Any, split: str, count: int) -> list[dict[str, Any]]:
 
     described = builder.info.features
     shown = {key: feature for key, feature in feature_keys(described).items() if _can_be_shown(feature)}
-    features = only(described, shown).extract_features(described)
+    features = only(described, shown)
     records = open_records(builder, split)
     samples = []
     for serialized in records.read(np.arange(min(count, len(records)))):

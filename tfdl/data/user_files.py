@@ -33,7 +33,8 @@ class UserFiles:
         info = self._url_infos.get(url)
         if info is None:
             raise UserError(
-                f"data set {self._name!r} needs {url}, and TFDS has no hash to know your copy by; prepare it with a network"
+                f"data set {self._name!r} needs {url}, and TFDS has no hash to know your copy by; prepare it with a"
+                " network"
             )
         for path in self._files:
             if path.stat().st_size == int(info.size) and self._sha256(path) == info.checksum:
@@ -116,7 +117,7 @@ class LocalDownloads(tfds.download.DownloadManager):
         link = self._links / f"{hashlib.sha256(resource.url.encode()).hexdigest()[:12]}-{ending}"
         if not link.is_symlink():
             link.symlink_to(path)
-        resource.path = tfds.core.as_path(link)
+        resource.path = tfds.core.Path(link)
         return resource
 
 
