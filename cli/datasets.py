@@ -29,6 +29,12 @@ data_dir_option = click.option(
 )
 
 
+def _known_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    from tfdl.data.known_sets import EMBEDDED_SETS, TFDS_SETS
+
+    return [known.name for known in (*EMBEDDED_SETS, *TFDS_SETS) if known.name.startswith(incomplete)]
+
+
 class DatasetGroup(click.Group):
     """``tfdl datasets`` is ``tfdl datasets list``, and ``tfdl datasets NAME`` is ``tfdl datasets show NAME``."""
 
@@ -68,7 +74,7 @@ def list_command(everything: bool, data_dir: str | None, as_json: bool) -> None:
 
 
 @command.command("show", short_help="Show what a data set is, and samples.")
-@click.argument("name")
+@click.argument("name", shell_complete=_known_names)
 @click.option("--samples", type=click.IntRange(1), metavar="N", help="Show the first N samples.")
 @click.option("--split", default="train", show_default=True, metavar="SPLIT", help="Of which split.")
 @click.option("--output", type=click.Path(), metavar="FILE.png", help="Draw samples that have images (25 of them).")
@@ -108,7 +114,7 @@ def show_command(
 
 
 @command.command("prepare", short_help="Prepare a data set now, also from files of yours.")
-@click.argument("name")
+@click.argument("name", shell_complete=_known_names)
 @click.option("--from", "folder", type=click.Path(), metavar="FOLDER",
               help="Files that you have, in place of downloading; their hashes are checked.")  # fmt: skip
 @data_dir_option
