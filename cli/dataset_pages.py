@@ -77,12 +77,12 @@ def _table(lines: list[dict[str, Any]], prepared: dict[str, Any]) -> Any:
     return table
 
 
-def show_page(description: Any) -> None:
-    """A data set's page."""
+def show_page(description: Any, name: str) -> None:
+    """A data set's page; ``name`` is what the user called it."""
     click.echo(f"{description.name}\n")
     click.echo("\n\n".join(map(_paragraph, description.about.split("\n\n"))))
     click.echo()
-    rows = _rows(description)
+    rows = _rows(description, name)
     width = max(map(len, rows))
     for key, value in rows.items():
         for number, line in enumerate(value.splitlines()):
@@ -97,7 +97,7 @@ def _paragraph(text: str) -> str:
     return text if as_it_is else textwrap.fill(text, 100)
 
 
-def _rows(description: Any) -> dict[str, str]:
+def _rows(description: Any, name: str) -> dict[str, str]:
     tasks = [
         f"{task}  ({', '.join(role if role == key else f'{role}: {key}' for role, key in keys.items())})"
         for task, keys in description.tasks.items()
@@ -109,20 +109,20 @@ def _rows(description: Any) -> dict[str, str]:
         "features": "\n".join(f"{key}  {kind}" for key, kind in description.features.items()),
         **{f"classes of {key}": _names(names) for key, names in description.classes.items()},
         "configurations": _names(description.configurations),
-        "here": _place(description),
+        "here": _place(description, name),
         "download": size(description.download_bytes) if description.download_bytes else "",
         "by hand": textwrap.fill(description.files_by_hand or "", 90),
-        "licence": description.license or "not on record; see its homepage",
+        "licence": textwrap.fill(description.license or "not on record; see its homepage", 90),
         "homepage": description.homepage or "",
         **{f"its {key}": str(value) for key, value in description.metadata.items()},
     }
     return {key: value for key, value in rows.items() if value}
 
 
-def _place(description: Any) -> str:
+def _place(description: Any, name: str) -> str:
     if description.is_prepared:
         return f"yes, {size(description.prepared_bytes)} in {description.path}"
-    return f"no, it would be in {description.path}: tfdl datasets prepare {description.name.rsplit('/', 1)[0]}"
+    return f"no, it would be in {description.path}: tfdl datasets prepare {name}"
 
 
 def samples_page(rows: list[dict[str, Any]], are_drawn: bool) -> None:

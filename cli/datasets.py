@@ -89,12 +89,14 @@ def show_command(
     Nothing is downloaded. Samples are shown of sets that are prepared, and of tfdl's own.
     """
     from tfdl.cli.dataset_pages import samples_page, show_page
+    from tfdl.cli.quiet import held_back_stderr
     from tfdl.data.description import describe_dataset
 
     _quiet_tfds()
     if output is not None and not output.endswith(".png"):
         raise UserError(f"--output {output!r}, expected a name that ends in .png")
-    description, builder = describe_dataset(name, data_dir)
+    with held_back_stderr():  # a few builders import TensorFlow
+        description, builder = describe_dataset(name, data_dir)
     rows: list[dict[str, Any]] = []
     if samples or output:
         description, rows = _samples(name, data_dir, builder, split, samples or 25)
@@ -106,7 +108,7 @@ def show_command(
         values = {**dataclasses.asdict(description), "path": str(description.path)}
         click.echo(json.dumps({**values, "samples": [_for_programs(row) for row in rows]} if rows else values))
         return
-    show_page(description)
+    show_page(description, name)
     if samples:
         samples_page(rows, are_drawn=output is not None)
     if output is not None:
@@ -152,9 +154,7 @@ def prepare_command(name: str, folder: str | None, data_dir: str | None, as_json
 def _quiet_tfds() -> None:
     """TFDS notes what it misses (another image decoder, other versions); only errors are worth a line."""
     import logging
-    import os
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a few builders import TensorFlow
     logging.getLogger("absl").setLevel(logging.ERROR)
 
 

@@ -76,6 +76,7 @@ def test_what_a_set_says_of_itself(builder, name, roles, expected):
         ("trec", CLASSES, {"label": "label-fine"}, {"text": "text", "label": "label-fine"}),
         ("cnn_dailymail", PAIR, {"target": "id"}, {"source": "article", "target": "id"}),
         ("pg19", TEXT, {"text": "book_title"}, {"text": "book_title"}),
+        ("cifar10", TEXT, {"text": "id"}, {"text": "id"}),
     ],
 )
 def test_the_user_s_choice_wins(builder, name, roles, chosen, expected):
@@ -111,6 +112,13 @@ def test_the_user_s_choice_wins(builder, name, roles, chosen, expected):
             PAIR,
             {},
             "data set 'tiny_shakespeare' has one text in a sample (text), expected two, source and target",
+        ),
+        (
+            "cifar10",
+            TEXT,
+            {},
+            "data set 'cifar10' is not of texts, and its one text 'id' may be a name; if it is meant, choose it with"
+            " --text-column",
         ),
         ("mnist", TEXT, {}, "data set 'mnist' has 0 texts in a sample (image, label), expected one as the text"),
         (
