@@ -60,12 +60,13 @@ def _names(kind: str) -> Any:
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
         from tfdl.config import MODEL_CONFIGS, OPTIMIZER_CONFIGS, PRESETS
 
-        datasets = ("digits", "python_topics", "docstrings", "dates", "mnist", "fashion_mnist", "cifar10")
+        from tfdl.data.known_sets import EMBEDDED_SETS, TFDS_SETS
+
         known = {
             "model": [*MODEL_CONFIGS, *PRESETS],
             "preset": list(PRESETS),
             "optimizer": list(OPTIMIZER_CONFIGS),
-            "dataset": datasets,
+            "dataset": [one.name for one in (*EMBEDDED_SETS, *TFDS_SETS)],
             "task": ("image-classification", "text-classification", "language-modeling", "translation"),
             "tokenizer": ("byte", "character", "word", "bpe", "gpt2"),
             "schedule": ("constant", "linear", "cosine", "inverse_sqrt", "step", "one_cycle"),
