@@ -59,7 +59,6 @@ def _names(kind: str) -> Any:
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
         from tfdl.config import MODEL_CONFIGS, OPTIMIZER_CONFIGS, PRESETS
-
         from tfdl.data.known_sets import EMBEDDED_SETS, TFDS_SETS
 
         known = {
