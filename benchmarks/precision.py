@@ -6,6 +6,7 @@
 large model. A step is forward pass, loss, backward pass and Adam. Variants take turns, as in
 `layers_and_optimizers.py`; `ratio` is to tfdl in float32. Below it the parts: a matrix product alone, which is the
 ceiling, and what stands between the products. A CPU wins where it has AVX512-BF16 or AMX (`lscpu | grep bf16`).
+`--operations` adds where the steps' time goes.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 from gpt_step import Sizes, keras_step, ours, plain_keras
 from layers_and_optimizers import Program, compare, rendered
+from operations import operation_times, rendered_times
 from rich.console import Console
 
 import tfdl
@@ -35,15 +37,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20, help="times that each variant is measured")
     parser.add_argument("--seconds", type=float, default=0.3, help="least time of one measurement")
+    parser.add_argument("--operations", action="store_true", help="profile the steps by kind of operation, too")
     parser.add_argument("--output", type=Path, help="JSON file for the numbers")
     options = parser.parse_args()
     tables = {f"{SIZES}: a training step": steps(), "2048x2048 matrix product": products()}
     tables |= {f"{SIZES.batch * SIZES.context}x{4 * SIZES.width} GELU, forward and backward": activations()}
-    results = {}
+    results: dict[str, Any] = {}
     for title, variants in tables.items():
         rows = compare(variants, options.rounds, options.seconds)
         Console().print(rendered(title, rows))
         results[title] = list(map(asdict, rows))
+    if options.operations:
+        title = f"{SIZES}: a training step by operations"
+        results[title] = operation_times(steps(), max(3, options.rounds // 4))
+        Console().print(rendered_times(title, results[title]))
     if options.output:
         versions = {"tensorflow": tf.__version__, "keras": keras.__version__, "python": platform.python_version()}
         result = {"settings": {**versions, "rounds": options.rounds, "seconds": options.seconds}, "tables": results}
