@@ -109,8 +109,8 @@ def test_commands_import_what_is_heavy_in_bodies_only(path):
 
 @pytest.mark.parametrize(
     "module",
-    ["tfdl", "tfdl.config", "tfdl.errors", "tfdl.data", "tfdl.data.tokenizers", "tfdl.runs", "tfdl.training", "tfdl.evaluation", "tfdl.export",
-     "tfdl.distributed", "tfdl.inspection", "tfdl.models", "tfdl.diagnosis", "tfdl.cli.main"],
+    ["tfdl", "tfdl.config", "tfdl.errors", "tfdl.data", "tfdl.data.tokenizers", "tfdl.runs", "tfdl.training", "tfdl.evaluation",
+     "tfdl.export", "tfdl.distributed", "tfdl.inspection", "tfdl.models", "tfdl.diagnosis", "tfdl.cli.main"],
 )  # fmt: skip
 def test_importing_is_light(module):
     heavy = "{'tensorflow', 'keras', 'horovod', 'tensorflow_datasets', 'sklearn'}"
