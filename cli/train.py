@@ -7,6 +7,7 @@ import click
 
 from tfdl.cli.failures import speaks
 from tfdl.cli.options import debug_option
+from tfdl.cli.signals import stop_between_steps
 
 EPILOG = """\b
 Examples:
@@ -167,6 +168,11 @@ def command(
             click.echo(to_yaml(config), nl=False)
         return
 
+    with stop_between_steps():
+        _train(config, output, resume=resume, overwrite=overwrite, elastic=elastic, commit_steps=commit_steps)
+
+
+def _train(config: Any, output: str | None, *, elastic: bool, **choices: Any) -> None:
     from tfdl.cli.quiet import quiet_start
 
     quiet_start()
@@ -174,15 +180,7 @@ def command(
     from tfdl.training import train
 
     watchers = [Progress()] if speaks() or elastic else []  # of changing ranks, any may become the one that speaks
-    train(
-        config,
-        output,
-        resume=resume,
-        overwrite=overwrite,
-        callbacks=watchers,
-        elastic=elastic,
-        commit_steps=commit_steps,
-    )
+    train(config, output, callbacks=watchers, elastic=elastic, **choices)
 
 
 def _precedence(item: tuple[str, Any]) -> int:

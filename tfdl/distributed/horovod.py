@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import tensorflow as tf
 
 from tfdl.distributed.collective_counts import collective_counts
+from tfdl.distributed.srun import Rendezvous, is_for_mpi
 from tfdl.distributed.world import World
 from tfdl.errors import RunError, UserError
 
@@ -33,6 +34,7 @@ class HorovodWorld(World):
         self._horovod = import_horovod(launcher, size)
         self._process_set = self._horovod.global_process_set
         self._process_sets = self._make_process_sets(subsets, size)
+        rendezvous = Rendezvous(size) if launcher == "srun" and not is_for_mpi(transports()) else None
         self._horovod.init(process_sets=list(self._process_sets.values()))
         if self._horovod.size() != size:
             raise UserError(
@@ -48,6 +50,9 @@ class HorovodWorld(World):
                 f"TensorFlow was in use before the ranks were known ({error}); call tfdl.distributed.init() first,"
                 " before any tensor is made"
             ) from error
+        if rendezvous is not None:
+            self.barrier()  # every rank has found the others
+            rendezvous.close()
 
     def find_place(self) -> None:
         """Takes rank and size from Horovod."""
