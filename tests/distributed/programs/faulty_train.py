@@ -1,15 +1,18 @@
-"""``tfdl train`` with a fault: ``faulty_train.py CASE RANK OPTION...``; the rank meets it after its sixth step."""
+"""``tfdl train`` with a fault: ``faulty_train.py CASE RANK OPTION...``; the rank meets it after step 6 or FAULT_STEP."""
 
 import os
 import signal
 import sys
 import time
 
+import psutil
+
 import tfdl.training
 from tfdl.cli.main import main
 from tfdl.distributed import current_world, long_work
 
 CASE, RANK = sys.argv[1], int(sys.argv[2])
+STEP = int(os.environ.get("FAULT_STEP", "6"))
 train = tfdl.training.train
 
 
@@ -29,11 +32,14 @@ def meet():
     if CASE == "long":
         with long_work("thinking"):
             time.sleep(6)
+    if CASE == "cut off":  # by whoever reads the mark
+        while psutil.net_if_stats()["eth0"].isup:
+            time.sleep(0.01)
 
 
 class Fault(tfdl.training.Callback):
     def on_steps(self, report):
-        if current_world().rank == RANK and report.progress.step == 6:
+        if current_world().rank == RANK and report.progress.step == STEP:
             meet()
 
 
