@@ -30,6 +30,13 @@ _KEYS = {
     "dataset": "dataset",
     "data_dir": "dataset.data_dir",
     "image_size": "dataset.image_size",
+    "text_column": "dataset.text_column",
+    "label_column": "dataset.label_column",
+    "source_column": "dataset.source_column",
+    "target_column": "dataset.target_column",
+    "skip_bad_rows": "dataset.skip_bad_rows",
+    "sequence_length": "dataset.sequence_length",
+    "tokenizer": "tokenizer",
     "batch_size": "batch_size",
     "accumulation_steps": "accumulation_steps",
     "learning_rate": "optimizer.learning_rate",
@@ -53,12 +60,14 @@ def _names(kind: str) -> Any:
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
         from tfdl.config import MODEL_CONFIGS, OPTIMIZER_CONFIGS, PRESETS
 
-        datasets = ("digits", "mnist", "fashion_mnist", "cifar10")
+        datasets = ("digits", "python_topics", "docstrings", "dates", "mnist", "fashion_mnist", "cifar10")
         known = {
             "model": [*MODEL_CONFIGS, *PRESETS],
             "preset": list(PRESETS),
             "optimizer": list(OPTIMIZER_CONFIGS),
             "dataset": datasets,
+            "task": ("image-classification", "text-classification", "language-modeling", "translation"),
+            "tokenizer": ("byte", "character", "word", "bpe", "gpt2"),
             "schedule": ("constant", "linear", "cosine", "inverse_sqrt", "step", "one_cycle"),
             "xla": ("off", "on", "auto"),
             "compression": ("none", "float16", "bfloat16"),
@@ -87,10 +96,20 @@ class ImageSize(click.ParamType):
 @click.command(epilog=EPILOG)
 @click.option("--model", metavar="NAME", shell_complete=_names("model"), help="Family or preset.  [default: cnn]")
 @click.option("--preset", metavar="NAME", shell_complete=_names("preset"), help="The family's shape by name.")
-@click.option("--task", metavar="NAME", help="What the numbers mean.  [default: the model's own]")
-@click.option("--dataset", metavar="NAME", shell_complete=_names("dataset"), help="Data set.  [default: digits]")
+@click.option("--task", metavar="NAME", shell_complete=_names("task"),
+              help="What the numbers mean.  [default: the model's own]")  # fmt: skip
+@click.option("--dataset", metavar="NAME|PATH", shell_complete=_names("dataset"),
+              help="Data set, or files of your own.  [default: the task's own, such as digits]")  # fmt: skip
 @click.option("--data-dir", metavar="DIR", help="Prepared data.  [default: $TFDS_DATA_DIR or ~/tensorflow_datasets]")
 @click.option("--image-size", type=ImageSize(), help="Resize images, in pixels.  [default: digits 24, else as is]")
+@click.option("--tokenizer", metavar="NAME", shell_complete=_names("tokenizer"),
+              help="byte, character, word, bpe or gpt2.  [default: what suits the data set]")  # fmt: skip
+@click.option("--sequence-length", type=int, help="Most tokens in a sample.  [default: the model's own]")
+@click.option("--text-column", metavar="NAME", help="Column of the text.  [default: the one there is]")
+@click.option("--label-column", metavar="NAME", help="Column of the class.")
+@click.option("--source-column", metavar="NAME", help="Column of what is translated.")
+@click.option("--target-column", metavar="NAME", help="Column of its translation.")
+@click.option("--skip-bad-rows", is_flag=True, default=None, help="Leave out and count rows that cannot be used.")
 @click.option("--config", "config_file", type=click.Path(), metavar="FILE", help="YAML configuration.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set any configuration key; repeatable.")
 @click.option("--epochs", type=int, help="Passes over the training data.  [default: 20]")

@@ -27,7 +27,8 @@ FAMILIES = ", ".join(MODEL_CONFIGS)
         ({"seed": 2**32}, "seed=4294967296, expected a whole number from 0 to 4294967295"),
         (
             {"task": "image-clasification"},
-            "task='image-clasification', expected one of image-classification. Did you mean 'image-classification'?",
+            "task='image-clasification', expected one of image-classification, text-classification, language-modeling,"
+            " translation. Did you mean 'image-classification'?",
         ),
         ({"model": {"filters": []}}, "model.filters=[], expected at least one block, such as [32, 64]"),
         ({"model": {"filters": [8, 0]}}, "model.filters=[8, 0], expected positive channel counts"),

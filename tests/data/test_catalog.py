@@ -89,7 +89,7 @@ def test_a_set_that_is_no_image_classification(tmp_path):
         def _generate_examples(self):
             return iter(())
 
-    with pytest.raises(UserError, match=r"'sentences' has 0 images and 0 class labels in a sample \(text\), expected"):
+    with pytest.raises(UserError, match=r"'sentences' has 0 images in a sample \(text\), expected one as the image"):
         open_images(DatasetConfig("sentences", str(tmp_path)))
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfdl.config import DatasetConfig
+from tfdl.config import DatasetConfig, TrainConfig
 from tfdl.data.augmentation import affine
 from tfdl.data.images import resize
 from tfdl.tasks import TASKS, ImageClassification
@@ -72,7 +72,9 @@ def test_label_smoothing_is_for_training_only():
 
 
 def test_it_opens_with_its_data(data_dir):
-    task, sources = TASKS["image-classification"].open(DatasetConfig("digits", str(data_dir), image_size=(6, 6)))
+    task, sources = TASKS["image-classification"].open(
+        TrainConfig(dataset=DatasetConfig("digits", str(data_dir), image_size=(6, 6)))
+    )
     assert (task.image_shape, task.resized) == ((6, 6, 1), True)
     assert task.model_arguments == {"input_shape": (6, 6, 1), "num_classes": 10}
     assert set(sources) == {"train", "validation", "test"}

@@ -14,6 +14,7 @@ from tfdl.config.models import (
 )
 from tfdl.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, AdamWConfig, OptimizerConfig, SGDConfig
 from tfdl.config.sources import assignment, compose, load_yaml, to_mapping, to_yaml
+from tfdl.config.tokenizers import TokenizerConfig
 from tfdl.config.train import TrainConfig
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "RNNConfig",
     "ResNetConfig",
     "SGDConfig",
+    "TokenizerConfig",
     "TrainConfig",
     "TransformerConfig",
     "assignment",

@@ -11,7 +11,7 @@ class DatasetConfig:
     """A TFDS data set by name, its splits, and how images are brought to one size."""
 
     name: str = "digits"
-    """Any TFDS image classification set, or one of tfdl's own (``digits``), which needs no network."""
+    """A TFDS set, one of tfdl's own, which need no network, or the path of the user's own files."""
     data_dir: str | None = None
     """Where prepared data lives; none means TFDS_DATA_DIR, or else ~/tensorflow_datasets."""
     train_split: str | None = None
@@ -24,6 +24,19 @@ class DatasetConfig:
     """Height and width, in pixels, that images are resized to; none keeps the set's own size."""
     augmentation: Literal["none", "affine"] = "none"
     """Random change of training images: ``affine`` rotates, zooms and shifts a little."""
+    text_column: str | None = None
+    """The column (of files) or feature (of a TFDS set, with dots between nested names) that holds the text; none takes
+    the one that there is."""
+    label_column: str | None = None
+    """As above: the class."""
+    source_column: str | None = None
+    """As above: what is to be translated."""
+    target_column: str | None = None
+    """As above: its translation."""
+    sequence_length: int | None = None
+    """Most tokens in a sample; none takes the model's own. Language modeling cuts a corpus into windows of so many."""
+    skip_bad_rows: bool = False
+    """Whether rows of files that cannot be used are left out and counted, and are no error."""
     memory_limit_mb: int = 1024
     """A split that decodes to at most this size is kept in memory, on each rank; a larger one is read from disk."""
 
@@ -31,9 +44,25 @@ class DatasetConfig:
         check_types(self, "dataset.")
         require(bool(self.name.strip()), "dataset.name", self.name, "the name of a data set, such as digits")
         require_at_least(self, "dataset.", 0, "memory_limit_mb")
+        require_at_least(self, "dataset.", 1, "sequence_length")
         if self.image_size is not None:
             require(min(self.image_size) > 0, "dataset.image_size", self.image_size, "a positive height and width")
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Role -> column, where the user chose one."""
+        chosen = {
+            "text": self.text_column,
+            "label": self.label_column,
+            "source": self.source_column,
+            "target": self.target_column,
+        }
+        return {role: column for role, column in chosen.items() if column is not None}
 
 
 RECIPES: dict[str, dict[str, Any]] = {"digits": {"image_size": (24, 24), "augmentation": "affine"}}
 """What is known to work for a data set; holds where the user says nothing else."""
+TOKENIZERS: dict[str, str] = {"python_topics": "character", "dates": "character", "docstrings": "bpe"}
+"""The tokenizer that suits a data set."""
+DEFAULT_TOKENIZER = "bpe"
+"""That of all others."""

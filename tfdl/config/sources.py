@@ -13,7 +13,7 @@ from tfdl.config.train import TrainConfig
 from tfdl.errors import UserError
 
 # Fields that may be given by name alone, and become mappings when a key below them is set.
-_SECTIONS = ("model", "dataset", "optimizer")
+_SECTIONS = ("model", "dataset", "tokenizer", "optimizer")
 # What stays of a section when another name, or another preset, takes the place of the old one.
 _KEPT = {"name": ("data_dir",), "preset": ("name",)}
 
@@ -50,7 +50,7 @@ def compose(*layers: Mapping[str, Any]) -> TrainConfig:
     for layer in layers:
         for key, value in layer.items():
             _assign(merged, str(key).split("."), value)
-    return TrainConfig.from_mapping(_with_default_names(merged))
+    return TrainConfig.from_mapping(merged)
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
@@ -89,7 +89,9 @@ def _assign(target: dict[str, Any], path: list[str], value: Any) -> None:
     elif not rest:
         target[head] = value
     else:
-        section = target.setdefault(head, {})
+        if target.get(head) is None:
+            target[head] = {}
+        section = target[head]
         if not isinstance(section, dict):
             raise UserError(f"unknown key {'.'.join(path)!r}: {head!r} is a single value, not a section")
         if rest in (["name"], ["preset"]) and section.get(rest[0], value) != value:
@@ -102,15 +104,6 @@ def _name_first(section: Mapping[str, Any]) -> list[tuple[str, Any]]:
     order = ("name", "preset")
     items = [(str(key), value) for key, value in section.items()]
     return sorted(items, key=lambda item: order.index(item[0]) if item[0] in order else len(order))
-
-
-def _with_default_names(merged: dict[str, Any]) -> dict[str, Any]:
-    """``--set model.units=256`` alone means the default model's units."""
-    default = to_mapping(TrainConfig())
-    for section in _SECTIONS:
-        if isinstance(merged.get(section), dict) and "preset" not in merged[section]:
-            merged[section] = {"name": default[section]["name"], **merged[section]}
-    return merged
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

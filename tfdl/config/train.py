@@ -7,13 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tfdl.config.choice import choose
-from tfdl.config.dataset import RECIPES, DatasetConfig
-from tfdl.config.fields import check_types, from_mapping, require, require_at_least, require_fraction
-from tfdl.config.models import CNNConfig, ModelConfig, choose_model
+from tfdl.config.dataset import DEFAULT_TOKENIZER, RECIPES, TOKENIZERS, DatasetConfig
+from tfdl.config.fields import check_types, convert, from_mapping, require, require_at_least, require_fraction
+from tfdl.config.models import ModelConfig, choose_model
 from tfdl.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, OptimizerConfig
+from tfdl.config.tokenizers import TokenizerConfig
 from tfdl.errors import UserError, nearest
 
-TASKS = ("image-classification",)
+TASKS: dict[str, dict[str, str]] = {
+    "image-classification": {"model": "cnn", "dataset": "digits"},
+    "text-classification": {"model": "rnn", "dataset": "docstrings"},
+    "language-modeling": {"model": "transformer", "dataset": "python_topics"},
+    "translation": {"model": "transformer", "dataset": "dates"},
+}
+"""Every task, with the model and the data set that it takes where nobody names one."""
+DEFAULT_TASK = "image-classification"
 DEFAULT_EPOCHS = 20
 PRECISIONS = Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"]
 
@@ -22,16 +30,20 @@ PRECISIONS = Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"]
 class TrainConfig:
     """Everything that decides what a run computes; where it is written is not part of it.
 
-    ``model``, ``dataset`` and ``optimizer`` may be given by name: ``TrainConfig(model="cnn", epochs=5)``.
+    Sections (``model``, ``dataset``, ``tokenizer``, ``optimizer``) may be given by name: ``TrainConfig(model="cnn")``.
 
     Raises:
         UserError: a value that cannot be used, named with what was expected.
     """
 
-    model: ModelConfig = field(default_factory=CNNConfig)
+    model: ModelConfig = field(default_factory=dict)  # type: ignore[assignment]
+    """Of which nothing is said here: the task decides."""
     task: str = ""
     """What the numbers mean; empty takes the model's own task."""
-    dataset: DatasetConfig = field(default_factory=lambda: choose_dataset(DatasetConfig.name))
+    dataset: DatasetConfig = field(default_factory=dict)  # type: ignore[assignment]
+    """As above."""
+    tokenizer: TokenizerConfig | None = None
+    """How texts become numbers; none takes what is known to suit the data set, and images have none."""
     optimizer: OptimizerConfig = field(default_factory=AdamConfig)
     epochs: int | None = None
     """Passes over the training split; 20 when neither epochs nor steps is given."""
@@ -63,18 +75,11 @@ class TrainConfig:
     """Seconds that ranks wait for one that makes no progress or gives no sign before the job ends; 0 for no end."""
 
     def __post_init__(self) -> None:
-        self._set("model", choose_model(self.model))
-        self._set("optimizer", choose("optimizer", OPTIMIZER_CONFIGS, self.optimizer))
-        self._set("dataset", choose_dataset(self.dataset))
+        self._choose_task()
+        self._set("dataset", choose_dataset(self.dataset, self.task))
+        self._set("tokenizer", self._chosen_tokenizer())
+        self._set("optimizer", choose("optimizer", OPTIMIZER_CONFIGS, _named(self.optimizer, AdamConfig.name)))
         check_types(self, "")
-        self._set("task", self.task or self.model.default_task)
-        if self.task not in TASKS and self.task == self.model.default_task:
-            raise UserError(
-                f"model={self.model.name!r} is for {self.task}, which `tfdl train` cannot do yet; expected a model for"
-                f" {', '.join(TASKS)}. `tfdl.build_model` builds it for a training loop of your own"
-            )
-        if self.task not in TASKS:
-            raise UserError(f"task={self.task!r}, expected one of {', '.join(TASKS)}.{nearest(self.task, TASKS)}")
         if self.epochs is not None and self.steps is not None:
             raise UserError(f"epochs={self.epochs} and steps={self.steps}, expected one of the two; leave one out")
         if self.epochs is None and self.steps is None:
@@ -85,6 +90,26 @@ class TrainConfig:
         require_fraction(self, "", "label_smoothing")
         require(0 <= self.watchdog_timeout < math.inf, "watchdog_timeout", self.watchdog_timeout, "seconds, or 0")
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 4294967295")
+
+    def _choose_task(self) -> None:
+        """Model and task: each follows from the other where it is not given."""
+        task = convert(self.task, str, "task")
+        if task and task not in TASKS:
+            raise UserError(f"task={task!r}, expected one of {', '.join(TASKS)}.{nearest(task, TASKS)}")
+        model = choose_model(_named(self.model, TASKS[task or DEFAULT_TASK]["model"], "preset"), task)
+        self._set("model", model)
+        self._set("task", task or model.default_task)
+        if self.task not in model.tasks:
+            raise UserError(
+                f"task={self.task!r} and model={model.label!r}, which is for {' and '.join(model.tasks)}; choose"
+                f" another --model, such as {TASKS[self.task]['model']}, or leave --task out"
+            )
+
+    def _chosen_tokenizer(self) -> TokenizerConfig | None:
+        if self.task == "image-classification":
+            require(self.tokenizer is None, "tokenizer", self.tokenizer, "none: images have no tokens")
+            return None
+        return choose_tokenizer(self.tokenizer, self.dataset.name)
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -99,12 +124,33 @@ class TrainConfig:
         return dataclasses.replace(self, **changes)
 
 
-def choose_dataset(value: Any) -> DatasetConfig:
-    """A ``DatasetConfig`` from itself, or from a name or mapping, whose gaps the data set's recipe fills."""
+def choose_dataset(value: Any, task: str = DEFAULT_TASK) -> DatasetConfig:
+    """A ``DatasetConfig`` from itself, or from a name or mapping, whose gaps the data set's recipe fills.
+
+    Without a name it is the task's own data set.
+    """
     if isinstance(value, DatasetConfig):
         return value
-    fields = {"name": value} if isinstance(value, str) else value
+    fields = _named(value, TASKS[task]["dataset"])
     if not isinstance(fields, Mapping):
         raise UserError(f"dataset={value!r}, expected a name or a mapping with `name`")
-    recipe = RECIPES.get(str(fields.get("name", DatasetConfig.name)), {})
-    return from_mapping(DatasetConfig, {**recipe, **fields}, "dataset.")
+    return from_mapping(DatasetConfig, {**RECIPES.get(str(fields["name"]), {}), **fields}, "dataset.")
+
+
+def choose_tokenizer(value: Any, dataset: str) -> TokenizerConfig:
+    """A ``TokenizerConfig`` from itself, or from a name or mapping; without a name the data set's own."""
+    if isinstance(value, TokenizerConfig):
+        return value
+    fields = _named(value or {}, TOKENIZERS.get(dataset, DEFAULT_TOKENIZER))
+    if not isinstance(fields, Mapping):
+        raise UserError(f"tokenizer={value!r}, expected a name or a mapping with `name`")
+    return from_mapping(TokenizerConfig, fields, "tokenizer.")
+
+
+def _named(value: Any, name: str, *names: str) -> Any:
+    """A section as a mapping that says which one is meant, by ``name`` or by one of ``names``."""
+    if isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, Mapping) or {"name", *names} & set(value):
+        return value
+    return {"name": name, **value}

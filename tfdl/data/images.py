@@ -8,11 +8,13 @@ import tensorflow as tf
 
 from tfdl.config import DatasetConfig
 from tfdl.data.catalog import open_builder
+from tfdl.data.files.paths import is_local
 from tfdl.data.pipeline import load_into_memory
-from tfdl.data.records import RecordTable
+from tfdl.data.records import open_records
+from tfdl.data.roles import feature_keys, only, role_keys, value_at
 from tfdl.data.sources import RecordSource, Source
 from tfdl.data.splits import choose_splits
-from tfdl.errors import UserError, nearest
+from tfdl.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -25,29 +27,41 @@ class ImageDataset:
     class_names: tuple[str, ...]
     sources: dict[str, Source]
     """``train``, ``validation`` and ``test``; each batch is ``{"image": (b, h, w, c) uint8, "label": (b,) int32}``."""
+    notes: tuple[str, ...] = ()
+    """What the user should hear of it (images that were left out)."""
 
 
 def open_images(config: DatasetConfig) -> ImageDataset:
-    """Prepares the data set where needed, and opens its three splits.
+    """Opens the three splits of the user's images, or of a TFDS set, which is prepared where it is not.
 
     Raises:
         UserError: unknown set or split, not an image classification set, images of many sizes, or unlabelled samples.
     """
+    if is_local(config.name):
+        from tfdl.data.files import open_image_folder
+
+        return open_image_folder(config)
     builder = open_builder(config.name, config.data_dir)
-    image_key, label_key = _feature_keys(builder)
-    shape = _image_shape(builder, image_key, config.image_size)
-    decode = _decoder(builder, image_key, label_key, config.image_size)
+    keys = role_keys(builder, ("image", "label"), {})
+    features = feature_keys(builder.info.features)
+    shape = the_one_shape(builder.name, features[keys["image"]].shape, config.image_size)
+    decode = _decoder(builder, keys, config.image_size)
     signature = {"image": tf.TensorSpec(shape, tf.uint8), "label": tf.TensorSpec((), tf.int32)}
     sources: dict[str, Source] = {}
     for name, split in choose_splits(config, {key: info.num_examples for key, info in builder.info.splits.items()}):
-        source = RecordSource(_open_records(builder, split), decode, signature)
+        source = RecordSource(open_records(builder, split), decode, signature)
         if source.num_examples == 0:
             raise UserError(f"split {split!r} of {config.name!r} is empty; choose another dataset.{name}_split")
-        fits = source.num_examples * np.prod(shape) <= config.memory_limit_mb * 2**20
-        sources[name] = load_into_memory(source) if fits else source
+        sources[name] = in_memory_where_it_fits(source, config)
         _check_labelled(sources[name], config.name, name, split)
-    names = tuple(builder.info.features[label_key].names)
+    names = tuple(features[keys["label"]].names)
     return ImageDataset(config.name, shape, names, sources)
+
+
+def in_memory_where_it_fits(source: Any, config: DatasetConfig) -> Source:
+    """The source, decoded once and for all where ``memory_limit_mb`` allows it."""
+    size = source.num_examples * np.prod(source.signature["image"].shape)
+    return load_into_memory(source) if size <= config.memory_limit_mb * 2**20 else source
 
 
 def resize(images: Any, size: tuple[int, int]) -> Any:
@@ -56,65 +70,36 @@ def resize(images: Any, size: tuple[int, int]) -> Any:
     return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
 
 
-def _feature_keys(builder: Any) -> tuple[str, str]:
-    import tensorflow_datasets as tfds
+def the_one_shape(name: str, shape: tuple[int | None, ...], size: tuple[int, int] | None) -> tuple[int, int, int]:
+    """The shape that all images are brought to.
 
-    features = builder.info.features
-    found = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
-    images = [key for key, feature in found.items() if isinstance(feature, tfds.features.Image)]
-    labels = [key for key, feature in found.items() if isinstance(feature, tfds.features.ClassLabel)]
-    preferred = builder.info.supervised_keys
-    if preferred and len(preferred) == 2 and preferred[0] in images and preferred[1] in labels:
-        return preferred[0], preferred[1]
-    if len(images) == 1 and len(labels) == 1:
-        return images[0], labels[0]
-    raise UserError(
-        f"data set {builder.name!r} has {len(images)} images and {len(labels)} class labels in a sample"
-        f" ({', '.join(found) or 'no named features'}), expected one of each for image classification"
-    )
-
-
-def _image_shape(builder: Any, image_key: str, size: tuple[int, int] | None) -> tuple[int, int, int]:
-    height, width, channels = builder.info.features[image_key].shape
+    Raises:
+        UserError: they differ, and no size is given.
+    """
+    height, width, channels = shape
     if size is not None:
         height, width = size
     if height is None or width is None:
         raise UserError(
-            f"images of {builder.name!r} differ in size, expected one size: give --image-size, such as --image-size 224"
+            f"images of {name!r} differ in size, expected one size: give --image-size, such as --image-size 224"
         )
     return height, width, channels or 3
 
 
-def _decoder(builder: Any, image_key: str, label_key: str, size: tuple[int, int] | None) -> Any:
-    import tensorflow_datasets as tfds
-
-    wanted = tfds.decode.PartialDecoding({image_key: True, label_key: True})
-    features = wanted.extract_features(builder.info.features)
+def _decoder(builder: Any, keys: dict[str, str], size: tuple[int, int] | None) -> Any:
+    features = only(builder.info.features, keys.values()).extract_features(builder.info.features)
 
     def decode(serialized: Any) -> dict[str, Any]:
         example = features.deserialize_example(serialized)
-        image = example[image_key]
+        image = value_at(features, example, keys["image"])
         if image.dtype != tf.uint8:  # 16-bit PNG
             image = tf.image.convert_image_dtype(image, tf.uint8)
         return {
             "image": image if size is None else resize(image, size),
-            "label": tf.cast(example[label_key], tf.int32),
+            "label": tf.cast(value_at(features, example, keys["label"]), tf.int32),
         }
 
     return decode
-
-
-def _open_records(builder: Any, split: str) -> RecordTable:
-    try:
-        return RecordTable(builder, split)
-    except (KeyError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        known = list(builder.info.splits)
-        raise UserError(
-            f"unknown split {split!r} of {builder.name!r}, expected one of {', '.join(known)} or a part such as"
-            f" {known[0]}[:80%].{nearest(split.split('[')[0], known)}"
-        ) from error
 
 
 def _check_labelled(source: Source, name: str, role: str, split: str) -> None:

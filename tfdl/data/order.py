@@ -6,6 +6,9 @@ import numpy as np
 
 from tfdl.data.augmentation import NUM_DRAWS
 
+# Global batches that are sorted by length together: enough to find samples alike, too few to order the epoch.
+_SORTED_BATCHES = 50
+
 
 @dataclass(frozen=True)
 class Position:
@@ -13,11 +16,55 @@ class Position:
 
     epoch: int = 0
     sample: int = 0
+    block: int = 0
+    """The global batch that the order of that epoch was made for; 0: the one that reads on."""
 
 
 def epoch_order(num_examples: int, seed: int, epoch: int) -> np.ndarray:
     """A permutation of all samples, another one for each epoch."""
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(num_examples)
+
+
+def order_by_length(lengths: np.ndarray, seed: int, epoch: int, block: int) -> np.ndarray:
+    """A permutation in which the samples of one global batch are about equally long, so that little is padded.
+
+    The epoch's random order is cut into pieces of ``_SORTED_BATCHES`` global batches, each is sorted by length, and
+    whole batches are shuffled again: batches are as random as before, and their samples nearly so. A last batch that is
+    not full stays the last.
+
+    Args:
+        lengths: tokens of each sample.
+        seed, epoch: decide the order.
+        block: samples in a global batch.
+    """
+    order = epoch_order(len(lengths), seed, epoch)
+    piece = block * _SORTED_BATCHES
+    for begin in range(0, len(order), piece):
+        part = order[begin : begin + piece]
+        order[begin : begin + piece] = part[np.argsort(lengths[part], kind="stable")]
+    full = len(order) // block * block
+    stream = np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, 2])
+    places = np.random.Generator(stream).permutation(full // block)
+    return np.concatenate([order[:full].reshape(-1, block)[places].reshape(-1), order[full:]])
+
+
+def stream_order(num_windows: int, rows: int) -> np.ndarray:
+    """Windows in ``rows`` streams: place ``t * rows + r`` has the window that row ``r`` reads at step ``t``, by number.
+
+    The streams are consecutive pieces of the whole, and the first ones are longer by a window where they do not come
+    out even; so the last step, which has their windows alone, keeps the rows.
+    """
+    least, longer = divmod(num_windows, rows)
+    lengths = least + (np.arange(rows) < longer)
+    steps = np.arange(least + (longer > 0))
+    table = (np.cumsum(lengths) - lengths) + steps[:, np.newaxis]  # (steps, rows)
+    return table.reshape(-1)[:num_windows]
+
+
+def epoch_offset(num_tokens: int, seed: int, epoch: int) -> int:
+    """By how many tokens a stream is turned in this epoch, from 0 to ``num_tokens - 1``."""
+    stream = np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, 3])
+    return int(np.random.Generator(stream).integers(num_tokens))
 
 
 def epoch_draws(num_examples: int, seed: int, epoch: int) -> np.ndarray:

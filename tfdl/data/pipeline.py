@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.data.augmentation import NUM_DRAWS
-from tfdl.data.order import Position, epoch_draws, epoch_order, shard_rows
-from tfdl.data.sources import ArraySource, RecordSource, Source
+from tfdl.data.order import Position, epoch_draws, shard_rows
+from tfdl.data.sources import ArraySource, Source
 
 _PREFETCH = 4  # batches ready before they are needed
 
@@ -48,9 +48,13 @@ def training_batches(
     """
 
     def rows_of(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        order = epoch_order(source.num_examples, seed, int(epoch))
-        skipped = start.sample if epoch == start.epoch else 0
+        is_first = epoch == start.epoch
+        block = (start.block if is_first else 0) or batch_size * num_shards
+        order = source.epoch_order(seed, int(epoch), block)
+        skipped = start.sample if is_first else 0
         rows = shard_rows(order[skipped:], batch_size, shard_index, num_shards)
+        if augment is None:
+            return rows, np.zeros((*rows.shape, NUM_DRAWS), np.float32)
         return rows, epoch_draws(source.num_examples, seed, int(epoch))[rows]
 
     def rows_dataset(epoch: Any) -> tf.data.Dataset:
@@ -79,8 +83,8 @@ def evaluation_batches(
     return _read_ahead(indices.batch(batch_size).shard(num_shards, shard_index), source.read)
 
 
-def load_into_memory(source: RecordSource, batch_size: int = 256) -> ArraySource:
-    """The whole split, decoded once."""
+def load_into_memory(source: Any, batch_size: int = 256) -> ArraySource:
+    """A whole split, decoded once; the source has a ``signature``, as a ``RecordSource``."""
     batches = list(evaluation_batches(source, batch_size=batch_size).as_numpy_iterator())
     return ArraySource({name: np.concatenate([batch[name] for batch in batches]) for name in source.signature})
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfdl.errors import RunError, UserError
+from tfdl.errors import RunError, UserError, nearest
 
 # TFRecord framing: length (8 bytes), its checksum (4), the record, its checksum (4).
 _HEADER, _FOOTER = 12, 4
@@ -95,3 +95,17 @@ class RecordTable:
             mine = np.flatnonzero(places[:, 0] == number)
             found[mine] = self._files[number].read(places[mine, 1].tolist())
         return found
+
+
+def open_records(builder: Any, split: str) -> RecordTable:
+    """The records of a split by name; a name that is unknown is answered with those that are known."""
+    try:
+        return RecordTable(builder, split)
+    except (KeyError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        known = list(builder.info.splits)
+        raise UserError(
+            f"unknown split {split!r} of {builder.name!r}, expected one of {', '.join(known)} or a part such as"
+            f" {known[0]}[:80%].{nearest(split.split('[')[0], known)}"
+        ) from error

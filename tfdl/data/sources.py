@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from tfdl.data.order import epoch_order
 from tfdl.data.records import RecordTable
 
 
@@ -17,8 +18,22 @@ class Source(Protocol):
         """A batch of features for an int64 vector of sample numbers; runs inside a TensorFlow graph."""
         ...
 
+    def epoch_order(self, seed: int, epoch: int, block: int) -> np.ndarray:
+        """The order of an epoch's samples, each once, over all ranks; ``block`` of them are a global batch."""
+        ...
 
-class ArraySource:
+
+class Shuffled:
+    """Samples that may stand in any order."""
+
+    num_examples: int
+
+    def epoch_order(self, seed: int, epoch: int, block: int) -> np.ndarray:  # noqa: ARG002
+        """A random permutation, which does not depend on the batches that it is cut into."""
+        return epoch_order(self.num_examples, seed, epoch)
+
+
+class ArraySource(Shuffled):
     """Features held decoded in memory: a batch is one gather.
 
     Args:
@@ -34,7 +49,7 @@ class ArraySource:
         return {name: tf.gather(values, indices) for name, values in self._features.items()}
 
 
-class RecordSource:
+class RecordSource(Shuffled):
     """Features decoded from a prepared split at each reading; holds nothing but where the records are.
 
     Args:

@@ -49,6 +49,6 @@ def evaluate_in_detail(
     with world.agreement():
         loaded = load_run(run, checkpoint)
     with world.agreement():
-        task, sources = TASKS[loaded.config.task].open(loaded.config.dataset)
-    rows = gather_rows(row_function(loaded.model, task), sources[split], world)
+        task, sources = TASKS[loaded.config.task].open(loaded.config, loaded.run.assets)
+    rows = gather_rows(task, row_function(loaded.model, task), sources[split], world)
     return Evaluation(task.metrics(rows), task.details(rows) if hasattr(task, "details") else {})

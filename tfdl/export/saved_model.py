@@ -29,7 +29,8 @@ class Exported:
     """Name of each input, with its dtype and shape."""
     outputs: Signature
     largest_difference: float
-    """Between the SavedModel's answers in a clean process and the model's, over ``compared`` random samples."""
+    """Between the SavedModel's answers in a clean process and the model's, over ``compared`` random samples; of numbers
+    larger than 1, as a share of them."""
     compared: int
 
 
@@ -74,9 +75,10 @@ def export_saved_model(run: str | Path | RunDirectory, directory: str | Path, ch
 
 
 def _servable(model: Any, task: Any) -> tuple[tf.Module, Any]:
-    """A module that holds the weights, and the concrete function that serves."""
+    """A module that holds the weights and the task's tables, and the concrete function that serves."""
     module = tf.Module()
     module.model_variables = [variable.value for variable in model.variables]
+    module.tracked = getattr(task, "tracked", [])
     signature = task.serving_signature()
     serve = tf.function(lambda **inputs: task.serve(model, **inputs))
     with portable_kernels():  # the graph may be loaded where there is no GPU
@@ -91,13 +93,14 @@ def _next_version(directory: Path) -> Path:
 
 
 def _largest_difference(expected: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> float:
-    """Over the outputs that are real numbers; a missing output, or a label that differs, counts as infinite."""
+    """Over the outputs that are real numbers, as a share of those that are larger than 1; a missing output, or a label
+    that differs, counts as infinite."""
     if expected.keys() != found.keys():
         return float("inf")
     largest = 0.0
     for name, value in expected.items():
         if value.dtype.kind == "f" and value.shape == found[name].shape:
-            difference = float(np.abs(value - found[name]).max())
+            difference = float((np.abs(value - found[name]) / np.maximum(1, np.abs(value))).max())
             largest = max(largest, difference) if np.isfinite(difference) else float("inf")
         elif not np.array_equal(value.astype(found[name].dtype), found[name]):
             return float("inf")

@@ -29,6 +29,8 @@ class Progress:
     """Epochs done."""
     sample: int = 0
     """Samples of the next epoch that are done, over all ranks."""
+    block: int = 0
+    """The global batch that the order of this epoch was made for; 0 before its first step."""
     running: list[float] = field(default_factory=list)
     """Sums of the running metrics over the part of the epoch that is done, the weight last."""
     examples: int = 0

@@ -1,8 +1,14 @@
 """What the numbers mean: preprocessing, loss, metrics, and what a served model takes and returns."""
 
+from typing import Any
+
 from tfdl.tasks.cross_entropy import cross_entropy
 from tfdl.tasks.image_classification import ImageClassification
+from tfdl.tasks.language_modeling import LanguageModeling
 
-__all__ = ["TASKS", "ImageClassification", "cross_entropy"]
+__all__ = ["TASKS", "ImageClassification", "LanguageModeling", "cross_entropy"]
 
-TASKS = {"image-classification": ImageClassification}
+TASKS: dict[str, Any] = {
+    "image-classification": ImageClassification,
+    "language-modeling": LanguageModeling,
+}

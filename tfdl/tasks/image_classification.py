@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdl.config import DatasetConfig
+from tfdl.config import TrainConfig
 from tfdl.data import ImageDataset, Source, open_images
 from tfdl.data.augmentation import AUGMENTATIONS
 from tfdl.data.images import resize
-from tfdl.data.pipeline import WEIGHT
-from tfdl.tasks.classification_metrics import classification_details, classification_metrics, classification_rows
-from tfdl.tasks.cross_entropy import cross_entropy
+from tfdl.tasks.classification import Classification
 
 _ASSET = "image_classification.json"
 
 
-class ImageClassification:
+class ImageClassification(Classification):
     """Images in, a probability for each class out; trained with cross-entropy.
 
     Args:
@@ -31,10 +29,6 @@ class ImageClassification:
     """
 
     name = "image-classification"
-    running_metrics = ("loss", "accuracy")
-    """What ``running_sums`` adds up, in its order."""
-    monitor, larger_is_better = "accuracy", True
-    """The validation metric that decides which checkpoint is the best."""
 
     def __init__(
         self,
@@ -44,17 +38,19 @@ class ImageClassification:
         augmentation: str = "none",
         label_smoothing: float = 0.0,
     ):
-        self.image_shape, self.class_names, self.resized = image_shape, class_names, resized
-        self.augmentation, self.label_smoothing = augmentation, label_smoothing
+        super().__init__(class_names, label_smoothing)
+        self.image_shape, self.resized, self.augmentation = image_shape, resized, augmentation
 
     @classmethod
     def open(
-        cls, config: DatasetConfig, label_smoothing: float = 0.0
+        cls,
+        config: TrainConfig,
+        assets: Path | None = None,  # noqa: ARG003  (nothing is learned from the data)
     ) -> tuple["ImageClassification", dict[str, Source]]:
-        """The task and the splits of a data set."""
-        dataset: ImageDataset = open_images(config)
-        resized = config.image_size is not None
-        task = cls(dataset.image_shape, dataset.class_names, resized, config.augmentation, label_smoothing)
+        """The task and the splits of a run's data set."""
+        dataset: ImageDataset = open_images(config.dataset)
+        resized, augmentation = config.dataset.image_size is not None, config.dataset.augmentation
+        task = cls(dataset.image_shape, dataset.class_names, resized, augmentation, config.label_smoothing)
         return task, dataset.sources
 
     @classmethod
@@ -83,32 +79,6 @@ class ImageClassification:
         """Images as the model takes them: float32 ``(b, h, w, c)`` from 0 to 1."""
         return tf.cast(batch["image"], tf.float32) / 255.0
 
-    def losses(self, batch: Mapping[str, Any], logits: Any) -> tuple[Any, Any]:
-        """What training minimizes: cross-entropy of each sample, ``(b,)``, and each sample's weight, ``(b,)``."""
-        losses = cross_entropy(batch["label"], logits, self.label_smoothing)
-        return losses, self._weights(batch, losses)
-
-    def running_sums(self, batch: Mapping[str, Any], logits: Any, losses: Any) -> list[Any]:
-        """Weighted sums over the batch that, divided by the weight, are the running metrics."""
-        right = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), batch["label"])
-        weight = self._weights(batch, losses)
-        return [tf.reduce_sum(losses * weight), tf.reduce_sum(tf.cast(right, weight.dtype) * weight)]
-
-    def _weights(self, batch: Mapping[str, Any], losses: Any) -> Any:
-        return tf.cast(batch[WEIGHT], losses.dtype) if WEIGHT in batch else tf.ones_like(losses)
-
-    def evaluation_rows(self, batch: Mapping[str, Any], logits: Any) -> dict[str, Any]:
-        """One row for each sample: what ``metrics`` needs of it."""
-        return classification_rows(cross_entropy(batch["label"], logits), batch["label"], logits)
-
-    def metrics(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Loss, accuracy, top-5 accuracy, and precision, recall, F1 and AUC averaged over the classes."""
-        return classification_metrics(rows, len(self.class_names))
-
-    def details(self, rows: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Each class's scores, and the confusion matrix."""
-        return classification_details(rows, self.class_names)
-
     def serving_signature(self) -> dict[str, tf.TensorSpec]:
         """Raw images, any number of them; of any size where the task resizes them."""
         height, width, channels = self.image_shape
@@ -122,10 +92,7 @@ class ImageClassification:
         image = tf.pad(image, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
         if self.resized:
             image = resize(image, self.image_shape[:2])
-        probabilities = tf.nn.softmax(model(self.inputs({"image": image}), training=False))[:count]
-        class_id = tf.argmax(probabilities, -1, tf.int32)
-        names = tf.gather(tf.constant(list(self.class_names)), class_id)
-        return {"probabilities": probabilities, "class_id": class_id, "class_name": names}
+        return self.answers(model(self.inputs({"image": image}), training=False)[:count])
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
         """Random inputs of the serving signature, for comparing a SavedModel with its model."""

@@ -14,5 +14,10 @@ def language_metrics(losses: np.ndarray, tokens: np.ndarray) -> dict[str, float]
         tokens: ``(n,)``, how many those are.
     """
     loss = float(np.sum(losses, dtype=np.float64) / np.sum(tokens, dtype=np.float64))
+    return {"loss": loss, "perplexity": perplexity(loss)}
+
+
+def perplexity(loss: float) -> float:
+    """e to the power of a loss in nats; infinite where float64 ends."""
     with np.errstate(over="ignore"):
-        return {"loss": loss, "perplexity": float(np.exp(loss))}
+        return float(np.exp(loss))

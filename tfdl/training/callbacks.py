@@ -39,6 +39,8 @@ class RunPlan:
     directory: Path
     resumed_from: int
     """The step that the run goes on from; 0 for a new one."""
+    data_notes: tuple[str, ...] = ()
+    """What the task says about its data, a line each: samples that are cut, say."""
     membership: str = ""
     """In an elastic run, how its ranks have changed; empty for those that it started with."""
 

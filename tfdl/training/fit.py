@@ -111,7 +111,7 @@ class Fit:
         while not self._is_done():
             stopped = self._run_steps(iterator, self._next_steps(), stop)
             if progress.sample >= self._plan.source.num_examples:
-                progress.epoch, progress.sample = progress.epoch + 1, 0
+                progress.epoch, progress.sample, progress.block = progress.epoch + 1, 0, 0
                 break
             if not self._is_done():
                 if stopped:
@@ -145,6 +145,7 @@ class Fit:
     def _run_steps(self, iterator: Any, num_steps: int, stop: StopRequest) -> bool:
         """Some steps; whether any rank was asked to stop."""
         progress, begin = self._progress, time.perf_counter()
+        progress.block = progress.block or self._global_batch
         self._trainer.run(iterator, num_steps)
         seconds = time.perf_counter() - begin
         mine = (float(bool(stop.name)), float(self._keeper.wish()), seconds)
@@ -174,7 +175,9 @@ class Fit:
     def _running_metrics(self) -> dict[str, float]:
         *sums, weight = self._progress.running
         weight = weight or math.nan
-        return {name: value / weight for name, value in zip(self._task.running_metrics, sums, strict=True)}
+        means = {name: value / weight for name, value in zip(self._task.running_metrics, sums, strict=True)}
+        shown = getattr(self._task, "running_values", None)
+        return means if shown is None else shown(means)
 
     def _check_finite(self, name: str, metrics: dict[str, float]) -> None:
         if not abs(metrics["loss"]) < float("inf"):
@@ -217,10 +220,10 @@ def open_batches(plan: FitPlan, trainer: Trainer, progress: Progress) -> Any:
         plan.source,
         batch_size=plan.batch_size,
         seed=plan.seed,
-        start=Position(progress.epoch, progress.sample),
+        start=Position(progress.epoch, progress.sample, progress.block),
         shard_index=trainer.world.rank,
         num_shards=trainer.world.size,
-        augment=trainer.task.augment,
+        augment=getattr(trainer.task, "augment", None),
     )
 
 

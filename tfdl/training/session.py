@@ -105,7 +105,8 @@ class Session:
         """Everything before the first step. A rank that fails here takes the others with it, with its own error."""
         config, world = self.config, self._world
         with long_work("preparing the data", math.inf):
-            self._task, self._sources = self._opened = open_data(config, world, self._opened)
+            assets = self.run_directory.assets if self.place.checkpoint else None
+            self._task, self._sources = self._opened = open_data(config, world, assets, self._opened)
         with world.agreement(), long_work("building the model"):
             _check_batch_size(config, self._sources["train"], world.size)
             keras.utils.set_random_seed(config.seed)
@@ -260,6 +261,7 @@ class Session:
             global_batch_size=self._rank_batch * world.size,
             rate_note=rate_note(config.optimizer, world.size),
             compilation_note=self._compilation_note,
+            data_notes=self._task.notes,
             steps_per_epoch=self._steps_per_epoch,
             total_steps=self._total_steps - self._ahead,
             total_epochs=None if rest else epochs,
@@ -310,18 +312,22 @@ class Session:
 
 
 def open_data(
-    config: TrainConfig, world: distributed.World, opened: tuple[Any, dict[str, Source]] | None = None
+    config: TrainConfig,
+    world: distributed.World,
+    assets: Path | None = None,
+    opened: tuple[Any, dict[str, Source]] | None = None,
 ) -> tuple[Any, dict[str, Source]]:
     """The task and its splits. The chief prepares the data first; hosts that do not share its disk then do so too.
 
-    A rank that has ``opened`` them already keeps them.
+    What a run that goes on has learned from its data (a vocabulary) is in its ``assets``. A rank that has ``opened``
+    the data already keeps it.
     """
     task_class = TASKS[config.task]
     with world.agreement():
         if world.is_chief:
-            opened = opened or task_class.open(config.dataset, config.label_smoothing)
+            opened = opened or task_class.open(config, assets)
     with world.agreement():
-        opened = opened or task_class.open(config.dataset, config.label_smoothing)
+        opened = opened or task_class.open(config, assets)
     assert opened is not None
     return opened
 

@@ -10,12 +10,22 @@ class ModelConfig:
     """The shape of a model, apart from what its data decides (image size, classes, vocabulary)."""
 
     name: ClassVar[str]
-    default_task: ClassVar[str]
+    tasks: ClassVar[tuple[str, ...]]
+    """What the family can be trained for; the first where nobody says."""
     example_data: ClassVar[Mapping[str, Any]]
     """Data arguments of ``tfdl.build_model`` to show the family with, where nobody gives any."""
+    carries_state: ClassVar[bool] = False
+    """Whether the model reads on in a text from where it stopped, with a state (see ``RNNLanguageModel``)."""
+    task_fields: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Task -> the fields that make the family's default fit for it, where nobody sets them."""
 
     preset: str | None = None
     """The preset that the other fields began as, for people to read; none for a family's defaults."""
+
+    @property
+    def default_task(self) -> str:
+        """What the model is for, where nobody says."""
+        return self.tasks[0]
 
     @property
     def label(self) -> str:

@@ -13,7 +13,7 @@ class CNNConfig(ModelConfig):
     """Blocks of convolution, normalization, ReLU and pooling, then two dense layers."""
 
     name: ClassVar[str] = "cnn"
-    default_task: ClassVar[str] = "image-classification"
+    tasks: ClassVar[tuple[str, ...]] = ("image-classification",)
     example_data: ClassVar[Mapping[str, Any]] = {"input_shape": (24, 24, 3), "num_classes": 10}
 
     filters: tuple[int, ...] = (32, 64)

@@ -20,8 +20,11 @@ _FAMILY_PRESETS: tuple[tuple[Preset, ...], ...] = (RESNET_PRESETS, RNN_PRESETS, 
 PRESETS: dict[str, Preset] = {preset.name: preset for presets in _FAMILY_PRESETS for preset in presets}
 
 
-def choose_model(value: Any) -> ModelConfig:
+def choose_model(value: Any, task: str = "") -> ModelConfig:
     """A configuration from itself, from a family's or preset's name, or from a mapping with ``name`` and fields.
+
+    A family's defaults are those for ``task``, where one is given that asks for other ones (a Transformer's
+    architecture); a preset is as it is.
 
     ``{"name": "resnet", "preset": "resnet56", "dropout": 0.1}``: fields win over the preset's, the preset's over the
     family's defaults. A preset's name alone also serves as the name.
@@ -38,8 +41,8 @@ def choose_model(value: Any) -> ModelConfig:
     if isinstance(name, str) and name in PRESETS:
         preset, name = preset or name, PRESETS[name].config.name
     if preset is None:
-        _check_name(name)
-        return choose("model", MODEL_CONFIGS, {"name": name, **fields})
+        defaults = _family(name).task_fields.get(task, {})
+        return choose("model", MODEL_CONFIGS, {"name": name, **defaults, **fields})
     found = _preset(preset)
     if name not in (None, found.config.name):
         raise UserError(
@@ -56,10 +59,11 @@ def _preset(name: Any) -> Preset:
     return PRESETS[name]
 
 
-def _check_name(name: Any) -> None:
+def _family(name: Any) -> type[ModelConfig]:
     name = convert(name, str, "model.name")
     if name not in MODEL_CONFIGS:
         raise UserError(
             f"unknown model {name!r}, expected one of {', '.join(MODEL_CONFIGS)}, or a preset that `tfdl models` lists."
             f"{nearest(name, [*MODEL_CONFIGS, *PRESETS])}"
         )
+    return MODEL_CONFIGS[name]

@@ -14,7 +14,7 @@ class ResNetConfig(ModelConfig):
     """Stages of residual blocks, for small images by default (ResNet-20)."""
 
     name: ClassVar[str] = "resnet"
-    default_task: ClassVar[str] = "image-classification"
+    tasks: ClassVar[tuple[str, ...]] = ("image-classification",)
     example_data: ClassVar[Mapping[str, Any]] = {"input_shape": (32, 32, 3), "num_classes": 10}
 
     stem: Literal["3x3", "7x7"] = "3x3"

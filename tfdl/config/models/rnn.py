@@ -13,8 +13,9 @@ class RNNConfig(ModelConfig):
     """Stacks of LSTM, GRU or plain recurrent layers on tokens, for language modeling or classification."""
 
     name: ClassVar[str] = "rnn"
-    default_task: ClassVar[str] = "language-modeling"
+    tasks: ClassVar[tuple[str, ...]] = ("language-modeling", "text-classification")
     example_data: ClassVar[Mapping[str, Any]] = {"vocab_size": 10_000}
+    carries_state: ClassVar[bool] = True
 
     cell: Literal["lstm", "gru", "simple"] = "lstm"
     """What a step computes."""

@@ -14,6 +14,11 @@ class TransformerConfig(ModelConfig):
 
     name: ClassVar[str] = "transformer"
     example_data: ClassVar[Mapping[str, Any]] = {"vocab_size": 65}
+    task_fields: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "text-classification": {"architecture": "encoder"},
+        "image-classification": {"architecture": "encoder", "patch_size": 4},
+        "translation": {"architecture": "encoder-decoder"},
+    }
 
     architecture: Literal["decoder", "encoder", "encoder-decoder"] = "decoder"
     """What is answered: each token's successor (GPT), a class for a sequence or an image (BERT, ViT), or a sequence for
@@ -57,11 +62,11 @@ class TransformerConfig(ModelConfig):
     """Added to the variance or the mean square."""
 
     @property
-    def default_task(self) -> str:  # type: ignore[override]
+    def tasks(self) -> tuple[str, ...]:  # type: ignore[override]
         """What the architecture answers."""
         if self.architecture == "encoder":
-            return "text-classification" if self.patch_size is None else "image-classification"
-        return "language-modeling" if self.architecture == "decoder" else "translation"
+            return ("text-classification",) if self.patch_size is None else ("image-classification",)
+        return ("language-modeling",) if self.architecture == "decoder" else ("translation",)
 
     def __post_init__(self) -> None:
         check_types(self, "model.")

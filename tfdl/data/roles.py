@@ -1,0 +1,151 @@
+"""Which feature of a TFDS sample is the text, the label, the source, the target or the image."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tfdl.errors import UserError, nearest
+
+# Role -> what a feature that can serve it is called in messages.
+_KINDS = {"text": "text", "source": "text", "target": "text", "label": "class label", "image": "image"}
+
+
+def role_keys(builder: Any, roles: tuple[str, ...], chosen: Mapping[str, str]) -> dict[str, str]:
+    """Role -> key of the feature that serves it, dots for nested ones (``translation.de``); needs no data.
+
+    In this order: the user's choice; the set's own pair of input and target (``supervised_keys``); a feature that is
+    called as the role; the only feature of the right kind. Nothing is guessed where several are left.
+
+    Args:
+        builder: a TFDS builder, prepared or not.
+        roles: of ``text``, ``label``, ``source``, ``target`` and ``image``.
+        chosen: role -> key, what the user said (``--text-column`` and so on); may be empty.
+
+    Raises:
+        UserError: a chosen key that is not there or is of another kind, no feature for a role, or several.
+    """
+    features = feature_keys(builder.info.features)
+    able = {role: [key for key, feature in features.items() if _serves(feature, role)] for role in roles}
+    keys = {role: chosen[role] for role in roles if chosen.get(role)}
+    for role, key in keys.items():
+        _check_chosen(builder.name, role, key, features, able[role])
+    if len(set(keys.values())) < len(keys):
+        options = " and ".join(map(option_of, keys))
+        raise UserError(f"{options} are one feature, {next(iter(keys.values()))!r}; expected two")
+    for find in (_of_supervised_pair, _of_the_same_name, _only_one):
+        for role in [role for role in roles if role not in keys]:
+            free = {key: features[key] for key in able[role] if key not in keys.values()}
+            found = find(role, free, builder)
+            keys.update({role: found} if found else {})
+    for role in roles:
+        if role not in keys:
+            raise UserError(_undecided(builder.name, role, able[role], list(features)))
+    return {role: keys[role] for role in roles}
+
+
+def option_of(role: str) -> str:
+    """The command-line option that chooses the feature of a role."""
+    return f"--{role}-column"
+
+
+def feature_keys(features: Any) -> dict[str, Any]:
+    """Dotted key -> feature, of all that a sample has exactly once (nothing within sequences)."""
+    import tensorflow_datasets as tfds
+
+    found: dict[str, Any] = {}
+    if isinstance(features, tfds.features.FeaturesDict):  # a Translation is one
+        for name, feature in features.items():
+            inner = feature_keys(feature)
+            found.update({f"{name}.{key}": value for key, value in inner.items()} if inner else {name: feature})
+    return found
+
+
+def only(features: Any, keys: Iterable[str]) -> Any:
+    """A ``PartialDecoding`` that reads the features of these dotted keys and no other."""
+    import tensorflow_datasets as tfds
+
+    wanted: dict[str, Any] = {}
+    for key in keys:
+        *outer, last = path_of(features, key)
+        inner = wanted
+        for name in outer:
+            inner = inner.setdefault(name, {})
+        inner[last] = True
+    return tfds.decode.PartialDecoding(wanted)
+
+
+def path_of(features: Any, key: str) -> tuple[str, ...]:
+    """The names that lead to a dotted key; a name may have dots of its own."""
+    for name, feature in features.items():
+        if key == name:
+            return (name,)
+        if key.startswith(f"{name}.") and key[len(name) + 1 :] in feature_keys(feature):
+            return (name, *path_of(feature, key[len(name) + 1 :]))
+    raise KeyError(key)
+
+
+def value_at(features: Any, example: Any, key: str) -> Any:
+    """What a decoded example holds at a dotted key."""
+    for name in path_of(features, key):
+        example = example[name]
+    return example
+
+
+def _serves(feature: Any, role: str) -> bool:
+    import tensorflow_datasets as tfds
+
+    kind = _KINDS[role]
+    if kind == "class label":
+        return isinstance(feature, tfds.features.ClassLabel)
+    if kind == "image":
+        mask = isinstance(feature, tfds.features.LabeledImage)
+        return isinstance(feature, tfds.features.Image) and not mask
+    scalar = isinstance(feature, tfds.features.Tensor) and feature.shape == ()
+    return scalar and feature.np_dtype in (object, str, bytes)  # how TFDS writes a string's type
+
+
+def _of_supervised_pair(role: str, free: Mapping[str, Any], builder: Any) -> str | None:
+    pair: tuple[Any, ...] = builder.info.supervised_keys or ()
+    if len(pair) < 2 or not all(isinstance(key, str) for key in pair[:2]):
+        return None
+    mine, other = (pair[1], pair[0]) if role in ("label", "target") else (pair[0], pair[1])
+    if role == "text" and other != mine and other in free:
+        return None  # a pair of texts does not say which one is meant by a text alone
+    return mine if mine in free else None
+
+
+def _of_the_same_name(role: str, free: Mapping[str, Any], builder: Any) -> str | None:  # noqa: ARG001
+    return role if role in free else None
+
+
+def _only_one(role: str, free: Mapping[str, Any], builder: Any) -> str | None:  # noqa: ARG001
+    """Plain strings are texts too, but mostly names and addresses: they count where there is no ``Text``."""
+    import tensorflow_datasets as tfds
+
+    texts = [key for key, feature in free.items() if isinstance(feature, tfds.features.Text)]
+    found = texts or list(free)
+    return found[0] if len(found) == 1 else None
+
+
+def _check_chosen(name: str, role: str, key: str, features: Mapping[str, Any], able: list[str]) -> None:
+    if key in able:
+        return
+    known = f"expected {_one_of(_KINDS[role], able)}"
+    if key in features:
+        kind = type(features[key]).__name__
+        raise UserError(f"{option_of(role)} {key!r} of data set {name!r} is a feature of type {kind}, {known}")
+    raise UserError(f"data set {name!r} has no feature {key!r} ({option_of(role)}), {known}.{nearest(key, able)}")
+
+
+def _one_of(kind: str, able: list[str]) -> str:
+    return f"one of {', '.join(able)}" if able else f"a {kind}, and it has none"
+
+
+def _undecided(name: str, role: str, able: list[str], every: list[str]) -> str:
+    kind = _KINDS[role]
+    has = f"{len(able)} {kind}s" if len(able) != 1 else f"one {kind}"
+    shown = ", ".join(able or every[:20]) or "no named features"
+    pair = role in ("source", "target")
+    options = "--source-column and --target-column" if pair else option_of(role)
+    advice = f"; choose with {options}" if len(able) > 1 and role != "image" else ""
+    wanted = "two, source and target" if pair else f"one as the {role}"
+    return f"data set {name!r} has {has} in a sample ({shown}), expected {wanted}{advice}"

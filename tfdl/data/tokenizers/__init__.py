@@ -1,0 +1,25 @@
+"""Text to token ids and back, the same in Python and in a TensorFlow graph; learned from texts, saved with a run."""
+
+from typing import TYPE_CHECKING
+
+from tfdl.lazy import lazy_names
+
+_PUBLIC = {
+    "ByteTokenizer": "tfdl.data.tokenizers.byte",
+    "CharacterTokenizer": "tfdl.data.tokenizers.character",
+    "Tokenizer": "tfdl.data.tokenizers.base",
+    "fit_tokenizer": "tfdl.data.tokenizers.registry",
+    "load_tokenizer": "tfdl.data.tokenizers.registry",
+}
+
+__all__ = sorted(_PUBLIC)
+
+if TYPE_CHECKING:
+    from tfdl.data.tokenizers.base import Tokenizer as Tokenizer
+    from tfdl.data.tokenizers.byte import ByteTokenizer as ByteTokenizer
+    from tfdl.data.tokenizers.character import CharacterTokenizer as CharacterTokenizer
+    from tfdl.data.tokenizers.registry import fit_tokenizer as fit_tokenizer
+    from tfdl.data.tokenizers.registry import load_tokenizer as load_tokenizer
+
+
+__getattr__ = lazy_names(__name__, _PUBLIC)

@@ -1,0 +1,50 @@
+"""A run's data set of texts as tokens: what every task of texts begins with."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfdl.config import TrainConfig
+from tfdl.data.catalog import data_root
+from tfdl.data.texts import TextDataset, TextSplit, open_texts
+from tfdl.data.token_table import Column, token_table
+from tfdl.data.tokenizers import Tokenizer, fit_tokenizer, load_tokenizer
+
+TOKENIZER_FOLDER = "tokenizer"
+"""Below a run's assets."""
+# Below the folder of prepared data.
+_KEPT_TOKENS = "tfdl-tokens"
+
+
+@dataclass(frozen=True)
+class Tokenized:
+    """The splits of a data set, as columns by role."""
+
+    dataset: TextDataset
+    tokenizer: Tokenizer
+    splits: Mapping[str, Mapping[str, Column]]
+    """``train``, ``validation`` and ``test``."""
+
+
+def open_tokens(config: TrainConfig, roles: tuple[str, ...], assets: Path | None) -> Tokenized:
+    """Opens the data set, learns the tokenizer from its training split, and tokenizes all splits.
+
+    Args:
+        config: the run.
+        roles: see ``open_texts``.
+        assets: of the run, where it has learned a tokenizer before; that one is taken then.
+    """
+    dataset = open_texts(config.dataset, roles)
+    if assets is None:
+        assert config.tokenizer is not None, "a task of texts has a tokenizer"
+        tokenizer = fit_tokenizer(config.tokenizer, _texts(dataset.splits["train"], roles))
+    else:
+        tokenizer = load_tokenizer(assets / TOKENIZER_FOLDER)
+    folder = data_root(config.dataset.data_dir) / _KEPT_TOKENS
+    splits = {name: token_table(split, roles, tokenizer, folder) for name, split in dataset.splits.items()}
+    return Tokenized(dataset, tokenizer, splits)
+
+
+def _texts(split: TextSplit, roles: tuple[str, ...]) -> Iterator[str]:
+    for row in split:
+        yield from (str(row[role]) for role in roles if role != "label")
