@@ -13,8 +13,8 @@ from tfdl.distributed.world import World
 from tfdl.errors import RunError, UserError
 
 
-# Gathered by more than two ranks over Gloo: what all of them send together at most. The message's own size matters
-# little below it.
+# Gathered by more than two ranks over Gloo: what all of them hold together at most. Below it the size of a message
+# matters little.
 _GATHERED_BYTES = 2**16
 
 

@@ -130,7 +130,9 @@ def traced_names(world: distributed.World) -> list[str]:
     @tf.function
     def several(mine):
         gathered = world.all_gather(world.broadcast(mine))
-        return tf.reduce_sum(gathered) + tf.reduce_sum(tf.cast(world.all_reduce(tf.cast(mine, tf.bfloat16)), tf.float32))
+        return tf.reduce_sum(gathered) + tf.reduce_sum(
+            tf.cast(world.all_reduce(tf.cast(mine, tf.bfloat16)), tf.float32)
+        )
 
     graph = several.get_concrete_function(tf.TensorSpec([LARGE])).graph
     return sorted(op.name for op in graph.get_operations() if op.type.startswith("Horovod"))
