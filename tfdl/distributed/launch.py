@@ -13,7 +13,7 @@ def init(watchdog_timeout: float = DEFAULT_TIMEOUT, *, subsets: Sequence[Sequenc
 
     Alone it is a ``SingleWorld``. Launched as several ranks it is a ``HorovodWorld``, or an error on every rank: never
     several silent runs beside each other. A watchdog then sees which rank fails, dies, hangs or is cut off, names it,
-    and ends the job.
+    and ends the job; and ``keras.Model.fit`` refuses an optimizer that is not from ``DistributedOptimizer``.
 
     Args:
         watchdog_timeout: seconds that ranks may wait in a collective for one that makes no progress, and that a rank
@@ -38,6 +38,9 @@ def init(watchdog_timeout: float = DEFAULT_TIMEOUT, *, subsets: Sequence[Sequenc
     from tfdl.distributed.watchdog.watchdog import Watchdog
 
     Watchdog.start(world, watchdog_timeout)
+    from tfdl.distributed.keras_guards import watch_fit
+
+    watch_fit()
     return world
 
 

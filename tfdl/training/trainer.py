@@ -70,9 +70,17 @@ class Trainer:
         """Takes ``num_steps`` batches from the iterator, a step for each, without coming back to Python between."""
         self._run_steps(batches, tf.constant(num_steps))
 
-    def passes(self, xla: bool) -> Any:
-        """The forward and backward pass as a graph of its own: a batch's gradients, and its sums."""
-        return tf.function(self._forward_backward, jit_compile=xla, reduce_retracing=True)
+    def gradients(self, batch: Any, xla: bool) -> tuple[list[Any], Any]:
+        """The gradient of the mean loss over all ranks' samples, and this rank's sums: a step without its update.
+
+        Without XLA a buffer of gradients leaves as soon as they are there, and the backward pass goes on meanwhile;
+        what XLA has compiled answers with all of them at once.
+        """
+        run = self._forward_backward
+        if xla:
+            run = tf.function(self._forward_backward, jit_compile=True, reduce_retracing=True)
+        gradients, sums = run(batch) if self.accumulation_steps == 1 else self._accumulated(batch, run)
+        return reduce_gradients(gradients, sums[-1], self.world, wire_dtype=self._wire_dtype), sums
 
     def take_sums(self, *extra: float) -> np.ndarray:
         """The running sums and the weight over all ranks since the last call, then the ranks' sum of ``extra``."""
@@ -86,9 +94,7 @@ class Trainer:
 
     def _step(self, batch: Any) -> None:
         before = self._statistics()
-        run = self.passes(xla=True) if self.xla else self._forward_backward
-        gradients, sums = run(batch) if self.accumulation_steps == 1 else self._accumulated(batch, run)
-        reduced = reduce_gradients(gradients, sums[-1], self.world, wire_dtype=self._wire_dtype)
+        reduced, sums = self.gradients(batch, self.xla)
         applied = self._update(reduced, before)
         self._sums.assign_add(self._counted(sums, applied))
 
