@@ -88,6 +88,35 @@ def tiny() -> Callable[..., TrainConfig]:
     return make
 
 
+TINY_LANGUAGE = {
+    "task": "language-modeling",
+    # Nine texts, eleven thousand characters.
+    "dataset": {"name": "python_topics", "train_split": "train[:9]", "validation_split": "validation[:1]",
+                "test_split": "test[:2]", "sequence_length": 16},
+    "optimizer": {"name": "adam", "learning_rate": 0.01, "schedule": "constant"},
+    "batch_size": 32,  # 22 steps an epoch, the last one short
+    "steps_per_execution": 5,
+    "xla": "off",
+    "epochs": 2,
+}  # fmt: skip
+TINY_LANGUAGE_MODELS = {
+    "rnn": {"model.name": "rnn", "model.units": 16, "model.num_layers": 2, "model.dropout": 0.1},
+    "transformer": {"model.name": "transformer", "model.hidden_dim": 16, "model.num_heads": 2, "model.num_layers": 1,
+                    "model.dropout": 0.1},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def tiny_language() -> Callable[..., TrainConfig]:
+    """A language model that trains in seconds: ``tiny_language("rnn", changes, **plain)``; as ``tiny`` otherwise."""
+
+    def make(model: str, changes: dict[str, Any] | None = None, **plain: Any) -> TrainConfig:
+        lengths = {"epochs": None} if "steps" in plain else {}
+        return compose(TINY_LANGUAGE, TINY_LANGUAGE_MODELS[model], changes or {}, lengths, plain)
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory: pytest.TempPathFactory, tiny: Any, data_dir: Path) -> Any:  # noqa: ARG001
     """A finished run of two epochs. To be read only: copy it before changing it."""

@@ -10,7 +10,8 @@ from tfdl.config.choice import choose
 from tfdl.config.dataset import DEFAULT_TOKENIZER, RECIPES, TOKENIZERS, DatasetConfig
 from tfdl.config.fields import check_types, convert, from_mapping, require, require_at_least, require_fraction
 from tfdl.config.models import ModelConfig, choose_model
-from tfdl.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, OptimizerConfig
+from tfdl.config.optimizers import OPTIMIZER_CONFIGS, OptimizerConfig
+from tfdl.config.recipes import optimizer_fields, recipe
 from tfdl.config.tokenizers import TokenizerConfig
 from tfdl.errors import UserError, nearest
 
@@ -22,7 +23,6 @@ TASKS: dict[str, dict[str, str]] = {
 }
 """Every task, with the model and the data set that it takes where nobody names one."""
 DEFAULT_TASK = "image-classification"
-DEFAULT_EPOCHS = 20
 PRECISIONS = Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"]
 
 
@@ -44,13 +44,15 @@ class TrainConfig:
     """As above."""
     tokenizer: TokenizerConfig | None = None
     """How texts become numbers; none takes what is known to suit the data set, and images have none."""
-    optimizer: OptimizerConfig = field(default_factory=AdamConfig)
+    optimizer: OptimizerConfig = field(default_factory=dict)  # type: ignore[assignment]
+    """Of which nothing is said here: the recipe of task and model decides (``tfdl/config/recipes.py``)."""
     epochs: int | None = None
-    """Passes over the training split; 20 when neither epochs nor steps is given."""
+    """Passes over the training split; the recipe's when neither epochs nor steps is given."""
     steps: int | None = None
     """Optimizer steps over the whole run, instead of epochs."""
-    batch_size: int = 64
-    """Samples that a rank computes at a time; the global batch is this times accumulation_steps times the ranks."""
+    batch_size: int = None  # type: ignore[assignment]
+    """Samples that a rank computes at a time; the global batch is this times accumulation_steps times the ranks.
+    The recipe's where it is not given."""
     accumulation_steps: int = 1
     """Batches of this size whose gradients one optimizer step adds up; the global batch is larger by as much."""
     label_smoothing: float = 0.0
@@ -59,10 +61,10 @@ class TrainConfig:
     """What layers compute in; the mixed ones compute in 16 bits and keep weights, statistics and logits in float32."""
     compression: Literal["none", "float16", "bfloat16"] = "none"
     """What gradients are rounded to on their way between ranks; for slow links. Sums in float16 may overflow."""
-    xla: Literal["off", "on", "auto"] = "off"
+    xla: Literal["off", "on", "auto"] = None  # type: ignore[assignment]
     """Whether XLA compiles the forward and backward pass; ``auto`` measures when training begins, and notes its choice
     in the run's config.yaml. The two round differently and draw other dropout, so only ``on`` and ``off`` repeat a run
-    to the bit."""
+    to the bit. The recipe's where it is not given."""
     seed: int = 0
     """Decides initial weights, order of samples and dropout."""
     steps_per_execution: int = 20
@@ -78,12 +80,10 @@ class TrainConfig:
         self._choose_task()
         self._set("dataset", choose_dataset(self.dataset, self.task))
         self._set("tokenizer", self._chosen_tokenizer())
-        self._set("optimizer", choose("optimizer", OPTIMIZER_CONFIGS, _named(self.optimizer, AdamConfig.name)))
+        self._follow_recipe()
         check_types(self, "")
         if self.epochs is not None and self.steps is not None:
             raise UserError(f"epochs={self.epochs} and steps={self.steps}, expected one of the two; leave one out")
-        if self.epochs is None and self.steps is None:
-            self._set("epochs", DEFAULT_EPOCHS)
         require_at_least(self, "", 1, "epochs", "steps", "batch_size", "steps_per_execution", "keep_checkpoints")
         require_at_least(self, "", 0, "sync_check_steps")
         require_at_least(self, "", 1, "accumulation_steps")
@@ -104,6 +104,19 @@ class TrainConfig:
                 f"task={self.task!r} and model={model.label!r}, which is for {' and '.join(model.tasks)}; choose"
                 f" another --model, such as {TASKS[self.task]['model']}, or leave --task out"
             )
+
+    def _follow_recipe(self) -> None:
+        """Fills in what was not given."""
+        found = recipe(self.task, self.model.name)
+        given = {"name": self.optimizer} if isinstance(self.optimizer, str) else self.optimizer
+        if isinstance(given, Mapping):
+            given = optimizer_fields(given, found["optimizer"])
+        self._set("optimizer", choose("optimizer", OPTIMIZER_CONFIGS, given))
+        if self.epochs is None and self.steps is None:
+            self._set("epochs", found["epochs"])
+        for name in ("batch_size", "xla"):
+            if getattr(self, name) is None:
+                self._set(name, found[name])
 
     def _chosen_tokenizer(self) -> TokenizerConfig | None:
         if self.task == "image-classification":
