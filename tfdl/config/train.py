@@ -11,6 +11,7 @@ from tfdl.config.dataset import DEFAULT_TOKENIZER, RECIPES, TOKENIZERS, DatasetC
 from tfdl.config.fields import check_types, convert, from_mapping, require, require_at_least, require_fraction
 from tfdl.config.models import ModelConfig, choose_model
 from tfdl.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, OptimizerConfig
+from tfdl.config.recipes import DEFAULT_EPOCHS, TRAINING
 from tfdl.config.tokenizers import TokenizerConfig
 from tfdl.errors import UserError, nearest
 
@@ -22,7 +23,8 @@ TASKS: dict[str, dict[str, str]] = {
 }
 """Every task, with the model and the data set that it takes where nobody names one."""
 DEFAULT_TASK = "image-classification"
-DEFAULT_EPOCHS = 20
+# A warm-up is given in steps or in epochs.
+_SAME_LENGTH = {"warmup_epochs": "warmup_steps", "warmup_steps": "warmup_epochs"}
 PRECISIONS = Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"]
 
 
@@ -44,9 +46,10 @@ class TrainConfig:
     """As above."""
     tokenizer: TokenizerConfig | None = None
     """How texts become numbers; none takes what is known to suit the data set, and images have none."""
-    optimizer: OptimizerConfig = field(default_factory=AdamConfig)
+    optimizer: OptimizerConfig = field(default_factory=dict)  # type: ignore[assignment]
+    """Of which nothing is said here: Adam, as suits task and model."""
     epochs: int | None = None
-    """Passes over the training split; 20 when neither epochs nor steps is given."""
+    """Passes over the training split; when neither epochs nor steps is given, as suits task and model, or 20."""
     steps: int | None = None
     """Optimizer steps over the whole run, instead of epochs."""
     batch_size: int = 64
@@ -78,12 +81,13 @@ class TrainConfig:
         self._choose_task()
         self._set("dataset", choose_dataset(self.dataset, self.task))
         self._set("tokenizer", self._chosen_tokenizer())
-        self._set("optimizer", choose("optimizer", OPTIMIZER_CONFIGS, _named(self.optimizer, AdamConfig.name)))
+        recipe = TRAINING.get((self.task, self.model.name), {})
+        self._set("optimizer", choose_optimizer(self.optimizer, recipe.get("optimizer", {})))
         check_types(self, "")
         if self.epochs is not None and self.steps is not None:
             raise UserError(f"epochs={self.epochs} and steps={self.steps}, expected one of the two; leave one out")
         if self.epochs is None and self.steps is None:
-            self._set("epochs", DEFAULT_EPOCHS)
+            self._set("epochs", recipe.get("epochs", DEFAULT_EPOCHS))
         require_at_least(self, "", 1, "epochs", "steps", "batch_size", "steps_per_execution", "keep_checkpoints")
         require_at_least(self, "", 0, "sync_check_steps")
         require_at_least(self, "", 1, "accumulation_steps")
@@ -109,7 +113,11 @@ class TrainConfig:
         if self.task == "image-classification":
             require(self.tokenizer is None, "tokenizer", self.tokenizer, "none: images have no tokens")
             return None
-        return choose_tokenizer(self.tokenizer, self.dataset.name)
+        tokenizer = choose_tokenizer(self.tokenizer, self.dataset.name)
+        fits = tokenizer.name != "gpt2" or self.task == "language-modeling"
+        expected = f"another one for {self.task}, such as bpe: token 0, which ends shorter texts there, is '!' in gpt2"
+        require(fits, "tokenizer.name", tokenizer.name, expected)
+        return tokenizer
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -135,6 +143,16 @@ def choose_dataset(value: Any, task: str = DEFAULT_TASK) -> DatasetConfig:
     if not isinstance(fields, Mapping):
         raise UserError(f"dataset={value!r}, expected a name or a mapping with `name`")
     return from_mapping(DatasetConfig, {**RECIPES.get(str(fields["name"]), {}), **fields}, "dataset.")
+
+
+def choose_optimizer(value: Any, recipe: Mapping[str, Any]) -> OptimizerConfig:
+    """An ``OptimizerConfig`` from itself, or from a name or mapping, whose gaps the recipe fills where it is Adam."""
+    fields = _named(value, AdamConfig.name)
+    if isinstance(fields, Mapping) and fields.get("name") == AdamConfig.name:
+        said = {_SAME_LENGTH.get(key, key) for key in fields} | set(fields)
+        fields = {**{key: item for key, item in recipe.items() if key not in said}, **fields}
+    chosen: OptimizerConfig = choose("optimizer", OPTIMIZER_CONFIGS, fields)
+    return chosen
 
 
 def choose_tokenizer(value: Any, dataset: str) -> TokenizerConfig:

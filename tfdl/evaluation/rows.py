@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.data import Source, evaluation_batches
+from tfdl.data.pipeline import evaluation_pieces
 from tfdl.distributed import World
 from tfdl.distributed.watchdog.current import tick
 from tfdl.evaluation.carried_rows import CarriedRows, Part
@@ -45,18 +46,19 @@ def gather_rows(task: Any, rows_of: Rows, source: Source, world: World) -> dict[
     if isinstance(rows_of, CarriedRows):
         mine = list(rows_of.parts(source, world.rank, world.size))
     else:
-        batch_size = getattr(task, "evaluation_batch_size", EVALUATION_BATCH_SIZE)
-        mine = list(_batch_parts(rows_of, source, world, batch_size))
+        mine = list(_batch_parts(task, rows_of, source, world))
     parts: list[Part] = [part for theirs in world.all_gather_object(mine) for part in theirs]
     in_order = np.argsort(np.concatenate([numbers for numbers, _ in parts]))
     return {name: np.concatenate([columns[name] for _, columns in parts])[in_order] for name in parts[0][1]}
 
 
-def _batch_parts(rows_of: Callable[[Any], Any], source: Source, world: World, batch_size: int) -> Iterator[Part]:
-    batches = evaluation_batches(source, batch_size=batch_size, shard_index=world.rank, num_shards=world.size)
-    begin = world.rank * batch_size
-    for batch in batches:
-        columns = {name: np.asarray(column) for name, column in rows_of(batch).items()}
-        yield np.arange(begin, min(begin + batch_size, source.num_examples)), columns
-        begin += world.size * batch_size
+def _batch_parts(task: Any, rows_of: Callable[[Any], Any], source: Source, world: World) -> Iterator[Part]:
+    size = {
+        "batch_size": getattr(task, "evaluation_batch_size", EVALUATION_BATCH_SIZE),
+        "most_tokens": getattr(task, "evaluation_tokens", None),
+    }
+    pieces = evaluation_pieces(source, **size)[world.rank :: world.size]
+    batches = evaluation_batches(source, **size, shard_index=world.rank, num_shards=world.size)
+    for numbers, batch in zip(pieces, batches, strict=True):
+        yield numbers, {name: np.asarray(column) for name, column in rows_of(batch).items()}
         tick()
