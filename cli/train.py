@@ -112,16 +112,19 @@ class ImageSize(click.ParamType):
 @click.option("--skip-bad-rows", is_flag=True, default=None, help="Leave out and count rows that cannot be used.")
 @click.option("--config", "config_file", type=click.Path(), metavar="FILE", help="YAML configuration.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set any configuration key; repeatable.")
-@click.option("--epochs", type=int, help="Passes over the training data.  [default: 20]")
+@click.option("--epochs", type=int, help="Passes over the training data.  [default: the recipe's, such as 20]")
 @click.option("--steps", type=int, help="Optimizer steps, instead of epochs.")
-@click.option("--batch-size", type=int, help="Samples in a step on each rank.  [default: 64]")
+@click.option("--batch-size", type=int, help="Samples in a step on each rank.  [default: the recipe's, such as 64]")
 @click.option("--accumulation-steps", type=int, help="Batches that one optimizer step adds up.  [default: 1]")
-@click.option("--learning-rate", type=float, help="Step size.  [default: adam 0.001, sgd 0.01]")
+@click.option("--learning-rate", type=float, help="Step size.  [default: the recipe's; adam 0.001, sgd 0.01]")
 @click.option(
-    "--optimizer", metavar="NAME", shell_complete=_names("optimizer"), help="adam, adamw or sgd.  [default: adam]"
+    "--optimizer",
+    metavar="NAME",
+    shell_complete=_names("optimizer"),
+    help="adam, adamw or sgd.  [default: the recipe's, such as adam]",
 )
 @click.option("--schedule", metavar="NAME", shell_complete=_names("schedule"),
-              help="constant, linear, cosine, inverse_sqrt, step or one_cycle.  [default: constant]")  # fmt: skip
+              help="constant, linear, cosine, inverse_sqrt, step or one_cycle.  [default: the recipe's]")  # fmt: skip
 @click.option("--warmup-steps", type=int, help="Steps until the learning rate has its full size.  [default: 0]")
 @click.option("--weight-decay", type=float, help="Decoupled; not of biases and gains.  [default: 0, adamw 0.004]")
 @click.option("--label-smoothing", type=float, help="Of the training target, 0 to 1.  [default: 0]")
@@ -129,7 +132,12 @@ class ImageSize(click.ParamType):
               help="float32, mixed_bfloat16, mixed_float16 or float64.  [default: float32]")  # fmt: skip
 @click.option("--compression", metavar="NAME", shell_complete=_names("compression"),
               help="Of gradients between ranks: none, float16 or bfloat16.  [default: none]")  # fmt: skip
-@click.option("--xla", metavar="WHEN", shell_complete=_names("xla"), help="Compile: on, off or auto.  [default: off]")
+@click.option(
+    "--xla",
+    metavar="WHEN",
+    shell_complete=_names("xla"),
+    help="Compile: on, off or auto.  [default: the recipe's, such as off]",
+)
 @click.option("--seed", type=int, help="Decides weights, order and dropout.  [default: 0]")
 @click.option("--watchdog-timeout", type=float, metavar="SECONDS",
               help="How long ranks wait for one that hangs; 0: for ever.  [default: 600]")  # fmt: skip
@@ -157,7 +165,8 @@ def command(
 
     Alone it trains on one GPU or on the CPU. Started by horovodrun it trains one model on all ranks.
 
-    Configuration: --config, then --set, then the options, each over the one before.
+    Configuration: a recipe for task and model, then --config, then --set, then the options, each over the one before;
+    --print-config shows what comes out.
     """
     from tfdl.config import compose, to_yaml
 

@@ -1,19 +1,68 @@
-"""How long, and at which learning rate, a model learns something worth looking at; holds where the user says nothing.
+"""How long and how fast to train, where nobody says: what was found to work for a task and a family of models."""
 
-A data set's own recipe is in ``config/dataset.py``; a family's shape for a task in its ``task_fields``.
-"""
-
+from collections.abc import Mapping
 from typing import Any
 
-DEFAULT_EPOCHS = 20
+DEFAULTS: Mapping[str, Any] = {"epochs": 20, "batch_size": 64, "xla": "off", "optimizer": {"name": "adam"}}
+"""For what has no recipe, and for what a recipe is silent about."""
 
-TRAINING: dict[tuple[str, str], dict[str, Any]] = {
-    ("text-classification", "rnn"): {"epochs": 8, "optimizer": {"learning_rate": 0.003, "schedule": "cosine"}},
-    ("text-classification", "transformer"): {"epochs": 8, "optimizer": {"schedule": "cosine", "warmup_steps": 50}},
+# (task, family) -> fields of a ``TrainConfig``; what was measured stands in docs/tasks.md.
+_RECIPES: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("language-modeling", "transformer"): {
+        "epochs": 8,
+        "batch_size": 16,
+        "optimizer": {
+            "name": "adamw",
+            "learning_rate": 0.002,
+            "schedule": "cosine",
+            "final_fraction": 0.1,
+            "beta_2": 0.99,
+            "weight_decay": 0.1,
+            "clip_norm": 1.0,
+        },
+    },
+    ("language-modeling", "rnn"): {
+        "epochs": 8,
+        "batch_size": 20,
+        "optimizer": {
+            "name": "adam",
+            "learning_rate": 0.002,
+            "schedule": "cosine",
+            "final_fraction": 0.1,
+            "clip_norm": 1.0,
+        },
+    },
+    ("text-classification", "rnn"): {
+        "epochs": 8,
+        "optimizer": {"name": "adam", "learning_rate": 0.003, "schedule": "cosine", "clip_norm": 1.0},
+    },
+    ("text-classification", "transformer"): {
+        "epochs": 8,
+        "optimizer": {"name": "adam", "schedule": "cosine", "warmup_steps": 50, "clip_norm": 1.0},
+    },
     ("translation", "transformer"): {
         "epochs": 6,
-        "optimizer": {"learning_rate": 0.002, "schedule": "cosine", "warmup_steps": 200, "clip_norm": 1.0},
+        "optimizer": {
+            "name": "adam",
+            "learning_rate": 0.002,
+            "schedule": "cosine",
+            "warmup_steps": 200,
+            "clip_norm": 1.0,
+        },
     },
 }
-"""Task and model family -> fields of ``TrainConfig``. Epochs hold without ``steps``; fields of the optimizer for Adam,
-unless another optimizer is chosen."""
+# A warm-up is given in steps or in epochs: whoever gives one of the two takes the other's place.
+_SAME_LENGTH = {"warmup_epochs": "warmup_steps", "warmup_steps": "warmup_epochs"}
+
+
+def recipe(task: str, family: str) -> dict[str, Any]:
+    """What a run takes for ``epochs``, ``batch_size``, ``xla`` and ``optimizer`` where it is not told."""
+    return {**DEFAULTS, **_RECIPES.get((task, family), {})}
+
+
+def optimizer_fields(given: Mapping[str, Any], suggested: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an optimizer: those given, and the recipe's unless another optimizer was chosen."""
+    if given.get("name", suggested["name"]) != suggested["name"]:
+        return dict(given)
+    said = {*given, *(_SAME_LENGTH[name] for name in given if name in _SAME_LENGTH)}
+    return {**{name: value for name, value in suggested.items() if name not in said}, **given}

@@ -10,8 +10,8 @@ from tfdl.config.choice import choose
 from tfdl.config.dataset import DEFAULT_TOKENIZER, RECIPES, TOKENIZERS, DatasetConfig
 from tfdl.config.fields import check_types, convert, from_mapping, require, require_at_least, require_fraction
 from tfdl.config.models import ModelConfig, choose_model
-from tfdl.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, OptimizerConfig
-from tfdl.config.recipes import DEFAULT_EPOCHS, TRAINING
+from tfdl.config.optimizers import OPTIMIZER_CONFIGS, OptimizerConfig
+from tfdl.config.recipes import optimizer_fields, recipe
 from tfdl.config.tokenizers import TokenizerConfig
 from tfdl.errors import UserError, nearest
 
@@ -23,8 +23,6 @@ TASKS: dict[str, dict[str, str]] = {
 }
 """Every task, with the model and the data set that it takes where nobody names one."""
 DEFAULT_TASK = "image-classification"
-# A warm-up is given in steps or in epochs.
-_SAME_LENGTH = {"warmup_epochs": "warmup_steps", "warmup_steps": "warmup_epochs"}
 PRECISIONS = Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"]
 
 
@@ -47,13 +45,14 @@ class TrainConfig:
     tokenizer: TokenizerConfig | None = None
     """How texts become numbers; none takes what is known to suit the data set, and images have none."""
     optimizer: OptimizerConfig = field(default_factory=dict)  # type: ignore[assignment]
-    """Of which nothing is said here: Adam, as suits task and model."""
+    """Of which nothing is said here: the recipe of task and model decides (``tfdl/config/recipes.py``)."""
     epochs: int | None = None
-    """Passes over the training split; when neither epochs nor steps is given, as suits task and model, or 20."""
+    """Passes over the training split; the recipe's when neither epochs nor steps is given."""
     steps: int | None = None
     """Optimizer steps over the whole run, instead of epochs."""
-    batch_size: int = 64
-    """Samples that a rank computes at a time; the global batch is this times accumulation_steps times the ranks."""
+    batch_size: int = None  # type: ignore[assignment]
+    """Samples that a rank computes at a time; the global batch is this times accumulation_steps times the ranks.
+    The recipe's where it is not given."""
     accumulation_steps: int = 1
     """Batches of this size whose gradients one optimizer step adds up; the global batch is larger by as much."""
     label_smoothing: float = 0.0
@@ -62,10 +61,10 @@ class TrainConfig:
     """What layers compute in; the mixed ones compute in 16 bits and keep weights, statistics and logits in float32."""
     compression: Literal["none", "float16", "bfloat16"] = "none"
     """What gradients are rounded to on their way between ranks; for slow links. Sums in float16 may overflow."""
-    xla: Literal["off", "on", "auto"] = "off"
+    xla: Literal["off", "on", "auto"] = None  # type: ignore[assignment]
     """Whether XLA compiles the forward and backward pass; ``auto`` measures when training begins, and notes its choice
     in the run's config.yaml. The two round differently and draw other dropout, so only ``on`` and ``off`` repeat a run
-    to the bit."""
+    to the bit. The recipe's where it is not given."""
     seed: int = 0
     """Decides initial weights, order of samples and dropout."""
     steps_per_execution: int = 20
@@ -81,13 +80,10 @@ class TrainConfig:
         self._choose_task()
         self._set("dataset", choose_dataset(self.dataset, self.task))
         self._set("tokenizer", self._chosen_tokenizer())
-        recipe = TRAINING.get((self.task, self.model.name), {})
-        self._set("optimizer", choose_optimizer(self.optimizer, recipe.get("optimizer", {})))
+        self._follow_recipe()
         check_types(self, "")
         if self.epochs is not None and self.steps is not None:
             raise UserError(f"epochs={self.epochs} and steps={self.steps}, expected one of the two; leave one out")
-        if self.epochs is None and self.steps is None:
-            self._set("epochs", recipe.get("epochs", DEFAULT_EPOCHS))
         require_at_least(self, "", 1, "epochs", "steps", "batch_size", "steps_per_execution", "keep_checkpoints")
         require_at_least(self, "", 0, "sync_check_steps")
         require_at_least(self, "", 1, "accumulation_steps")
@@ -108,6 +104,19 @@ class TrainConfig:
                 f"task={self.task!r} and model={model.label!r}, which is for {' and '.join(model.tasks)}; choose"
                 f" another --model, such as {TASKS[self.task]['model']}, or leave --task out"
             )
+
+    def _follow_recipe(self) -> None:
+        """Fills in what was not given."""
+        found = recipe(self.task, self.model.name)
+        given = {"name": self.optimizer} if isinstance(self.optimizer, str) else self.optimizer
+        if isinstance(given, Mapping):
+            given = optimizer_fields(given, found["optimizer"])
+        self._set("optimizer", choose("optimizer", OPTIMIZER_CONFIGS, given))
+        if self.epochs is None and self.steps is None:
+            self._set("epochs", found["epochs"])
+        for name in ("batch_size", "xla"):
+            if getattr(self, name) is None:
+                self._set(name, found[name])
 
     def _chosen_tokenizer(self) -> TokenizerConfig | None:
         if self.task == "image-classification":
@@ -143,16 +152,6 @@ def choose_dataset(value: Any, task: str = DEFAULT_TASK) -> DatasetConfig:
     if not isinstance(fields, Mapping):
         raise UserError(f"dataset={value!r}, expected a name or a mapping with `name`")
     return from_mapping(DatasetConfig, {**RECIPES.get(str(fields["name"]), {}), **fields}, "dataset.")
-
-
-def choose_optimizer(value: Any, recipe: Mapping[str, Any]) -> OptimizerConfig:
-    """An ``OptimizerConfig`` from itself, or from a name or mapping, whose gaps the recipe fills where it is Adam."""
-    fields = _named(value, AdamConfig.name)
-    if isinstance(fields, Mapping) and fields.get("name") == AdamConfig.name:
-        said = {_SAME_LENGTH.get(key, key) for key in fields} | set(fields)
-        fields = {**{key: item for key, item in recipe.items() if key not in said}, **fields}
-    chosen: OptimizerConfig = choose("optimizer", OPTIMIZER_CONFIGS, fields)
-    return chosen
 
 
 def choose_tokenizer(value: Any, dataset: str) -> TokenizerConfig:

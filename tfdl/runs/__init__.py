@@ -8,6 +8,7 @@ _PUBLIC = {
     "LoadedRun": "tfdl.runs.load",
     "Progress": "tfdl.runs.checkpoint",
     "RunDirectory": "tfdl.runs.run_directory",
+    "load_carried": "tfdl.runs.checkpoint",
     "load_checkpoint": "tfdl.runs.checkpoint",
     "load_run": "tfdl.runs.load",
     "save_checkpoint": "tfdl.runs.checkpoint",
@@ -18,6 +19,7 @@ __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
     from tfdl.runs.checkpoint import Progress as Progress
+    from tfdl.runs.checkpoint import load_carried as load_carried
     from tfdl.runs.checkpoint import load_checkpoint as load_checkpoint
     from tfdl.runs.checkpoint import save_checkpoint as save_checkpoint
     from tfdl.runs.digest import weights_sha256 as weights_sha256

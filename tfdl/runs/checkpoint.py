@@ -17,6 +17,8 @@ from tfdl.runs.atomic import new_folder, point
 
 _ANOTHER = "use another one (--checkpoint NAME; to resume from it, make the link `last` beside it point to it)"
 _FILES = ("model.safetensors", "optimizer.safetensors", "random.safetensors", "progress.json")
+# Only where a recurrent model was saved within an epoch.
+_CARRIED = "carried.safetensors"
 
 
 @dataclass
@@ -47,10 +49,13 @@ class Progress:
     """The last validation's metrics."""
 
 
-def save_checkpoint(folder: Path, model: Any, optimizer: Any, progress: Progress) -> Path:
+def save_checkpoint(
+    folder: Path, model: Any, optimizer: Any, progress: Progress, carried: Mapping[str, np.ndarray] | None = None
+) -> Path:
     """Writes ``folder/step-00001234`` and points ``last`` at it.
 
-    ``optimizer`` is an optimizer, or a list of all variables that updates need beside the model's.
+    ``optimizer`` is an optimizer, or a list of all variables that updates need beside the model's; ``carried`` is the
+    state that a recurrent model goes on from, a row for each row of the global batch.
 
     The folder holds a manifest with the SHA-256 of each file; nothing in it runs code when it is read.
     """
@@ -61,7 +66,9 @@ def save_checkpoint(folder: Path, model: Any, optimizer: Any, progress: Progress
         (aside / "optimizer.safetensors").write_bytes(save(_values(_by_path(_variables(optimizer)))))
         (aside / "random.safetensors").write_bytes(save(_values(_random_state(model))))
         (aside / "progress.json").write_text(json.dumps(asdict(progress), indent=2) + "\n", encoding="utf-8")
-        manifest = {name: _sha256(aside / name) for name in _FILES}
+        if carried is not None:
+            (aside / _CARRIED).write_bytes(save(dict(carried)))
+        manifest = {path.name: _sha256(path) for path in sorted(aside.iterdir())}
         (aside / "manifest.json").write_text(json.dumps({"sha256": manifest}, indent=2) + "\n", encoding="utf-8")
     point(folder / "last", target.name)
     return target
@@ -82,11 +89,18 @@ def load_checkpoint(folder: Path, model: Any, optimizer: Any = None) -> Progress
     return Progress(**json.loads((folder / "progress.json").read_text(encoding="utf-8")))
 
 
+def load_carried(folder: Path) -> dict[str, np.ndarray] | None:
+    """The state that a recurrent model goes on from, where the checkpoint, which was verified, has one."""
+    path = folder / _CARRIED
+    return load_file(path) if path.exists() else None
+
+
 def verify(folder: Path) -> None:
     """Compares every file with the manifest."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["sha256"]
-        damaged = [name for name in _FILES if manifest.get(name) != _sha256(folder / name)]
+        names = dict.fromkeys((*_FILES, *manifest))
+        damaged = [name for name in names if manifest.get(name) != _sha256(folder / name)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"checkpoint {folder} is incomplete ({error}); {_ANOTHER}") from error
     if damaged:

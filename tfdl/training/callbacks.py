@@ -41,6 +41,8 @@ class RunPlan:
     """The step that the run goes on from; 0 for a new one."""
     data_notes: tuple[str, ...] = ()
     """What the task says about its data, a line each: samples that are cut, say."""
+    state_note: str = ""
+    """Where a recurrent model goes on within an epoch without its state."""
     membership: str = ""
     """In an elastic run, how its ranks have changed; empty for those that it started with."""
 

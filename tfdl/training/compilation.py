@@ -69,6 +69,7 @@ def reduces_inside(model: Any) -> bool:
 
 def _measured(trainer: Trainer, batch: Any) -> tuple[float, float, float]:
     """Seconds of a pass without and with XLA, and of the compilation; the slowest rank's, on all of them."""
+    batch = trainer.joined(batch)
     state = [(variable, variable.numpy()) for variable in trainer.model.non_trainable_variables]
     first, plain = _timed(trainer.passes(xla=False), batch)
     first, compiled = _timed(trainer.passes(xla=True), batch)
@@ -84,7 +85,7 @@ def _timed(run: Any, batch: Any) -> tuple[float, float]:
     seconds = []
     for _ in range(1 + _TIMED):
         begin = time.perf_counter()
-        _, sums = run(batch)
+        _, sums, _ = run(batch)
         sums.numpy()
         seconds.append(time.perf_counter() - begin)
     return seconds[0], min(seconds[1:])

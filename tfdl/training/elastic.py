@@ -28,6 +28,8 @@ class Commit:
 
     variables: list[np.ndarray]
     """Weights, statistics, random streams, the optimizer's state, the loss scale: the trainer's order."""
+    carried: Any
+    """What a recurrent model goes on from within an epoch, all ranks' rows."""
     progress: Progress
     rank: int
     """Whose random streams they are."""
@@ -175,7 +177,9 @@ class ElasticSession(Session, Keeper):
                 for variable, value in zip(self._trainer.variables, kept.commit.variables, strict=True):
                     variable.assign(value)
                 fold_rank_into_seeds(seed_generators(self._model), -kept.commit.rank)
-            self._progress = world.broadcast_object(self._progress, self._root)
+            rows = kept.commit.carried if kept.commit is not None else None
+            self._progress, rows = world.broadcast_object((self._progress, rows), self._root)
+            self._restore_carried(rows)
             broadcast_state(self._trainer.variables, world, self._root)
             fold_rank_into_seeds(seed_generators(self._model), world.rank)
         self._commit()
@@ -194,8 +198,8 @@ class ElasticSession(Session, Keeper):
         progress, now = self._progress, time.time()
         progress.wall_seconds += now - self._begin
         self._begin = now
-        values = [np.array(variable) for variable in self._trainer.variables]
-        self._kept.commit = Commit(values, copy.deepcopy(progress), self._world.rank, self._world.size, now)
+        values, carried = [np.array(variable) for variable in self._trainer.variables], self._gathered_carried()
+        self._kept.commit = Commit(values, carried, copy.deepcopy(progress), self._world.rank, self._world.size, now)
         self._committed_step = self._kept.reached = progress.step
 
     @property

@@ -21,11 +21,12 @@ from tfdl.errors import UserError
 from tfdl.evaluation import evaluate_source
 from tfdl.evaluation.rows import row_function
 from tfdl.models import build_model, compute_precision
-from tfdl.runs import Progress, RunDirectory, load_checkpoint, save_checkpoint, weights_sha256
+from tfdl.runs import Progress, RunDirectory, load_carried, load_checkpoint, save_checkpoint, weights_sha256
 from tfdl.runs.checkpoint import prune
 from tfdl.tasks import TASKS
 from tfdl.training.averaged_weights import averaged_weights, swap_averages
 from tfdl.training.callbacks import Callback, Callbacks, MetricsLog, RunPlan, TensorBoardLog
+from tfdl.training.carried_state import CarriedState
 from tfdl.training.compilation import decide
 from tfdl.training.fit import Fit, FitPlan, Keeper, open_batches
 from tfdl.training.optimization import follow_plan, optimizer_for, rate_note
@@ -99,6 +100,8 @@ class Session:
         self._world, self._begin = world, begin
         self._written = False  # whether the run directory is ours to write in
         self._progress = Progress()
+        self._carried_rows: Any = None  # of a checkpoint: what a recurrent model goes on from
+        self._state_note = ""
         self._opened: tuple[Any, dict[str, Source]] | None = None  # the task and its data, where they are known
 
     def prepare(self) -> None:
@@ -123,10 +126,26 @@ class Session:
         with world.agreement(), long_work("opening the run directory"):
             if world.is_chief:
                 self._open_directory()
-        self._progress, self.run_directory = world.broadcast_object((self._progress, self.run_directory))
+        found = (self._progress, self.run_directory, self._carried_rows)
+        self._progress, self.run_directory, self._carried_rows = world.broadcast_object(found)
         self._written = True
+        self._restore_carried(self._carried_rows)
         broadcast_state(self._trainer.variables, world)
         fold_rank_into_seeds(seed_generators(self._model), world.rank)
+
+    def _restore_carried(self, rows: Any) -> None:
+        """The state that this rank's rows go on from, of a model that carries one."""
+        carried, progress = self._trainer.carried, self._progress
+        if carried is not None and not carried.restore(rows, progress.sample, progress.block):
+            self._state_note = (
+                f"this epoch was begun with {progress.block} windows a step: until it ends, each begins with a state of"
+                " zeros"
+            )
+
+    def _gathered_carried(self) -> Any:
+        """All ranks' rows of it, within an epoch; an epoch begins with none."""
+        carried = self._trainer.carried
+        return carried.gathered() if carried is not None and self._progress.sample else None
 
     def _build_trainer(self) -> Trainer:
         config = self.config
@@ -137,6 +156,7 @@ class Session:
             steps_per_epoch=self._steps_per_epoch,
             ranks=self._world.size,
         )
+        carries_state = getattr(self._task, "carries_state", False)
         # Losses are summed over a batch, not averaged: the first scale is smaller by as much.
         scale = 2.0**15 / 2.0 ** math.ceil(math.log2(config.batch_size))
         return Trainer(
@@ -147,6 +167,7 @@ class Session:
             accumulation_steps=config.accumulation_steps,
             compression=config.compression,
             loss_scale=DynamicLossScale(scale) if config.precision == "mixed_float16" else None,
+            carried=CarriedState(self._model, self._rank_batch, self._world) if carries_state else None,
         )
 
     def _decide_compilation(self) -> None:
@@ -205,6 +226,7 @@ class Session:
             self._task.save(self.run_directory.assets)
         else:
             self._progress = load_checkpoint(checkpoint, self._model, self._trainer.update_variables)
+            self._carried_rows = load_carried(checkpoint)
             swap_averages(self._trainer.optimizer)  # a checkpoint's weights are the averages, where there are some
             _check_not_past(self.config, self._progress)
             self._written = True
@@ -261,7 +283,8 @@ class Session:
             global_batch_size=self._rank_batch * world.size,
             rate_note=rate_note(config.optimizer, world.size),
             compilation_note=self._compilation_note,
-            data_notes=self._task.notes,
+            data_notes=getattr(self._task, "notes", ()),
+            state_note=self._state_note,
             steps_per_epoch=self._steps_per_epoch,
             total_steps=self._total_steps - self._ahead,
             total_epochs=None if rest else epochs,
@@ -289,12 +312,12 @@ class Session:
         """A checkpoint, from the chief; every rank learns whether it could be written."""
         self._progress.wall_seconds += time.time() - self._begin
         self._begin = time.time()
+        carried = self._gathered_carried()
         with self._world.agreement(), long_work("saving a checkpoint"):
             if self._world.is_chief:
+                updates, folder = self._trainer.update_variables, self.run_directory.checkpoints
                 with averaged_weights(self._trainer.optimizer):
-                    save_checkpoint(
-                        self.run_directory.checkpoints, self._model, self._trainer.update_variables, self._progress
-                    )
+                    save_checkpoint(folder, self._model, updates, self._progress, carried)
                 prune(self.run_directory.checkpoints, self.config.keep_checkpoints, self._progress.best_step)
 
     def _finish(self) -> dict[str, Any]:
@@ -335,11 +358,12 @@ def open_data(
 def _check_batch_size(config: TrainConfig, source: Source, world_size: int) -> None:
     per_batch = config.accumulation_steps * world_size
     samples, batch = source.num_examples, config.batch_size * per_batch
+    unit = getattr(source, "unit", "training samples")
     if batch > samples:
         ranks = f" on each of {world_size} ranks" if world_size > 1 else ""
         ranks += f", {config.accumulation_steps} times a step" if config.accumulation_steps > 1 else ""
         raise UserError(
-            f"batch_size={config.batch_size}{ranks}, but {config.dataset.name!r} has {samples} training samples;"
+            f"batch_size={config.batch_size}{ranks}, but {config.dataset.name!r} has {samples} {unit};"
             f" expected at most {samples // per_batch}"
         )
 

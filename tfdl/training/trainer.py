@@ -10,6 +10,7 @@ from tfdl.data.pipeline import WEIGHT
 from tfdl.distributed import DynamicLossScale, World, reduce_gradients
 from tfdl.distributed.loss_scale import all_finite
 from tfdl.distributed.world import statistics_weight
+from tfdl.training.carried_state import CarriedState
 from tfdl.training.micro_batches import cut
 
 
@@ -27,6 +28,7 @@ class Trainer:
         accumulation_steps: pieces that a batch is computed in, one after the other, before the one reduction and the
             one update. Batch statistics are those of a piece; all else is as for the whole batch.
         compression: ``float16`` or ``bfloat16`` sends float32 gradients in half the bytes, rounded.
+        carried: the state that a recurrent language model goes on from, if it does.
         loss_scale: for float16; none where gradients need no scaling. A step whose gradients are not finite is skipped:
             it changes neither weights nor batch statistics nor the optimizer, on no rank. Its loss counts in the
             metrics unless it is itself no number.
@@ -46,9 +48,10 @@ class Trainer:
         accumulation_steps: int = 1,
         compression: str = "none",
         loss_scale: DynamicLossScale | None = None,
+        carried: CarriedState | None = None,
     ):
         self.model, self.optimizer, self.task, self.world = model, optimizer, task, world
-        self.accumulation_steps, self.loss_scale = accumulation_steps, loss_scale
+        self.accumulation_steps, self.loss_scale, self.carried = accumulation_steps, loss_scale, carried
         self._wire_dtype = None if compression == "none" else compression
         self.xla = False
         optimizer.build(model.trainable_variables)
@@ -70,8 +73,12 @@ class Trainer:
         """Takes ``num_steps`` batches from the iterator, a step for each, without coming back to Python between."""
         self._run_steps(batches, tf.constant(num_steps))
 
+    def joined(self, batch: Any) -> Any:
+        """The batch as ``passes`` takes it: with the state that its rows go on from, of a model that carries one."""
+        return batch if self.carried is None else self.carried.joined(batch)
+
     def passes(self, xla: bool) -> Any:
-        """The forward and backward pass as a graph of its own: a batch's gradients, and its sums."""
+        """The forward and backward pass as a graph of its own: a batch's gradients, its sums, and the state after."""
         return tf.function(self._forward_backward, jit_compile=xla, reduce_retracing=True)
 
     def take_sums(self, *extra: float) -> np.ndarray:
@@ -85,20 +92,22 @@ class Trainer:
             self._step(next(batches))
 
     def _step(self, batch: Any) -> None:
-        before = self._statistics()
+        before, batch = self._statistics(), self.joined(batch)
         run = self.passes(xla=True) if self.xla else self._forward_backward
-        gradients, sums = run(batch) if self.accumulation_steps == 1 else self._accumulated(batch, run)
+        gradients, sums, after = run(batch) if self.accumulation_steps == 1 else self._accumulated(batch, run)
         reduced = reduce_gradients(gradients, sums[-1], self.world, wire_dtype=self._wire_dtype)
         applied = self._update(reduced, before)
         self._sums.assign_add(self._counted(sums, applied))
+        if self.carried is not None:
+            self.carried.keep(batch, after)
 
-    def _forward_backward(self, batch: Any) -> tuple[list[Any], Any]:
-        """The gradients of the batch's loss *sum*, and the sums of the running metrics and of the weights.
+    def _forward_backward(self, batch: Any) -> tuple[list[Any], Any, list[Any]]:
+        """The gradients of the batch's loss *sum*, the sums of the running metrics and of the weights, and the state.
 
         The sum, not the mean: pieces and ranks add up, and are divided once by all samples' weight.
         """
         with tf.GradientTape() as tape, statistics_weight(self._present(batch)):
-            outputs = self.model(self.task.inputs(batch), training=True)
+            outputs, after = self._outputs(batch)
             losses, weights = self.task.losses(batch, outputs)  # (B,), (B,)
             weight = tf.reduce_sum(weights)
             objective = tf.reduce_sum(losses * weights) + weight * self._penalty()
@@ -107,24 +116,32 @@ class Trainer:
         variables = self.model.trainable_variables
         gradients = list(map(_shaped, tape.gradient(objective, variables), variables))
         sums = [*self.task.running_sums(batch, outputs, losses), weight]
-        return gradients, tf.stack([tf.cast(value, tf.float64) for value in sums])
+        return gradients, tf.stack([tf.cast(value, tf.float64) for value in sums]), after
 
-    def _accumulated(self, batch: Any, run: Any) -> tuple[list[Any], Any]:
+    def _outputs(self, batch: Any) -> tuple[Any, list[Any]]:
+        """The model's outputs, and the state after the batch, if it carries one."""
+        inputs = self.task.inputs(batch)
+        return (self.model(inputs, training=True), []) if self.carried is None else self.carried.outputs(batch, inputs)
+
+    def _accumulated(self, batch: Any, run: Any) -> tuple[list[Any], Any, list[Any]]:
         """The same sums, piece by piece."""
         batch, cuts = cut(batch, self.accumulation_steps)
         variables = self.model.trainable_variables
         totals = [tf.zeros(variable.shape, variable.dtype) for variable in variables]
         sums = tf.zeros_like(self._sums)
+        states = [] if self.carried is None else [batch[name] for name in self.carried.names]
         untouched: set[int] = set()  # filled while the loop is traced
         for piece in tf.range(self.accumulation_steps):
             # One after the other: synchronized statistics of two pieces at once would be taken for each other's.
             tf.autograph.experimental.set_loop_options(parallel_iterations=1)
             rows = {name: value[cuts[piece] : cuts[piece + 1]] for name, value in batch.items()}
-            gradients, more = run(rows)
+            gradients, more, after = run(rows)
             untouched.update(place for place, gradient in enumerate(gradients) if gradient is None)
             totals = _added(totals, gradients)
             sums += more
-        return [None if place in untouched else total for place, total in enumerate(totals)], sums
+            places = tf.range(cuts[piece], cuts[piece + 1])[:, tf.newaxis]
+            states = [tf.tensor_scatter_nd_update(state, places, new) for state, new in zip(states, after, strict=True)]
+        return [None if place in untouched else total for place, total in enumerate(totals)], sums, states
 
     def _update(self, gradients: Sequence[Any], before: Sequence[Any]) -> Any:
         """Whether the step was applied, and not skipped."""
