@@ -109,7 +109,7 @@ def test_commands_import_what_is_heavy_in_bodies_only(path):
 
 @pytest.mark.parametrize(
     "module",
-    ["tfdl", "tfdl.config", "tfdl.errors", "tfdl.data", "tfdl.runs", "tfdl.training", "tfdl.evaluation", "tfdl.export",
+    ["tfdl", "tfdl.config", "tfdl.errors", "tfdl.data", "tfdl.data.tokenizers", "tfdl.runs", "tfdl.training", "tfdl.evaluation", "tfdl.export",
      "tfdl.distributed", "tfdl.inspection", "tfdl.models", "tfdl.diagnosis", "tfdl.cli.main"],
 )  # fmt: skip
 def test_importing_is_light(module):
