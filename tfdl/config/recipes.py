@@ -38,7 +38,7 @@ _RECIPES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     },
     ("text-classification", "transformer"): {
         "epochs": 8,
-        "optimizer": {"name": "adam", "schedule": "cosine", "warmup_steps": 50, "clip_norm": 1.0},
+        "optimizer": {"name": "adam", "schedule": "cosine", "warmup_epochs": 1, "clip_norm": 1.0},
     },
     ("translation", "transformer"): {
         "epochs": 6,
@@ -46,13 +46,13 @@ _RECIPES: Mapping[tuple[str, str], Mapping[str, Any]] = {
             "name": "adam",
             "learning_rate": 0.002,
             "schedule": "cosine",
-            "warmup_steps": 200,
+            "warmup_epochs": 0.5,
             "clip_norm": 1.0,
         },
     },
 }
 # A warm-up is given in steps or in epochs: whoever gives one of the two takes the other's place.
-_SAME_LENGTH = {"warmup_epochs": "warmup_steps", "warmup_steps": "warmup_epochs"}
+_WARM_UPS = {"warmup_epochs", "warmup_steps"}
 
 
 def recipe(task: str, family: str) -> dict[str, Any]:
@@ -60,9 +60,12 @@ def recipe(task: str, family: str) -> dict[str, Any]:
     return {**DEFAULTS, **_RECIPES.get((task, family), {})}
 
 
-def optimizer_fields(given: Mapping[str, Any], suggested: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of an optimizer: those given, and the recipe's unless another optimizer was chosen."""
+def optimizer_fields(given: Mapping[str, Any], suggested: Mapping[str, Any], steps: int | None) -> dict[str, Any]:
+    """The fields of an optimizer: those given, and the recipe's unless another optimizer was chosen.
+
+    A run of so many ``steps`` may be shorter than a warm-up, so it has none of the recipe's.
+    """
     if given.get("name", suggested["name"]) != suggested["name"]:
         return dict(given)
-    said = {*given, *(_SAME_LENGTH[name] for name in given if name in _SAME_LENGTH)}
-    return {**{name: value for name, value in suggested.items() if name not in said}, **given}
+    left_out = _WARM_UPS if steps is not None or _WARM_UPS & set(given) else set()
+    return {**{name: value for name, value in suggested.items() if name not in left_out}, **given}

@@ -110,7 +110,7 @@ class TrainConfig:
         found = recipe(self.task, self.model.name)
         given = {"name": self.optimizer} if isinstance(self.optimizer, str) else self.optimizer
         if isinstance(given, Mapping):
-            given = optimizer_fields(given, found["optimizer"])
+            given = optimizer_fields(given, found["optimizer"], self.steps)
         self._set("optimizer", choose("optimizer", OPTIMIZER_CONFIGS, given))
         if self.epochs is None and self.steps is None:
             self._set("epochs", found["epochs"])

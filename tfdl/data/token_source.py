@@ -1,5 +1,6 @@
 """Texts of unequal lengths as batches of tokens: alike ones together, padded at the end."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.data.order import order_by_length
+from tfdl.data.texts import TextSplit
 from tfdl.data.token_table import Column, TokenColumn
 
 PADDING = 0
@@ -18,14 +20,16 @@ _FINEST = 8
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands around a text's own tokens."""
+    """What stands around a text's own tokens, and how long the whole may be."""
 
+    longest: int
+    """Most tokens, those before and after included; a longer text is cut."""
     before: int | None = None
     after: int | None = None
 
     @property
     def size(self) -> int:
-        """How many tokens that is."""
+        """How many tokens stand around it."""
         return (self.before is not None) + (self.after is not None)
 
 
@@ -41,22 +45,31 @@ class TokenSource:
 
     Args:
         columns: role -> tokens, or ``label`` -> class numbers.
-        frames: role -> what stands around its texts.
-        longest: most tokens of a text, its frame included; longer ones are cut.
+        frames: role -> how its texts stand in a batch.
         memory_limit_mb: most memory that tokens may take.
+        rows: the texts themselves, where someone will ask for them.
     """
 
-    def __init__(self, columns: Mapping[str, Column], frames: Mapping[str, Frame], longest: int, memory_limit_mb: int):
+    def __init__(
+        self,
+        columns: Mapping[str, Column],
+        frames: Mapping[str, Frame],
+        memory_limit_mb: int,
+        rows: TextSplit | None = None,
+    ):
         texts = {role: column for role, column in columns.items() if isinstance(column, TokenColumn)}
         self.num_examples = len(next(iter(columns.values())))
         whole = {role: column.lengths + frames[role].size for role, column in texts.items()}
-        kept = {role: np.minimum(lengths, longest) for role, lengths in whole.items()}
+        kept = {role: np.minimum(lengths, frames[role].longest) for role, lengths in whole.items()}
         self.lengths = np.sum(list(kept.values()), 0)
         """Tokens of each sample, over all its texts, as a batch has them."""
         self.num_cut = int(np.any([kept[role] < whole[role] for role in texts], 0).sum())
-        """Samples of which a text is longer than ``longest``."""
+        """Samples of which a text is cut."""
         in_memory = sum(column.tokens.nbytes for column in texts.values()) <= memory_limit_mb * 2**20
-        self._texts = {role: _Texts(texts[role], frames[role], longest, in_memory) for role in texts}
+        self._texts = {role: _Texts(texts[role], frames[role], in_memory) for role in texts}
+        self._rows = rows
+        self.samples = np.arange(self.num_examples)
+        """The samples that an evaluation goes through, in the split's order."""
         with tf.device("CPU:0"):
             self._numbers = {role: tf.constant(columns[role], tf.int32) for role in columns.keys() - texts.keys()}
 
@@ -71,7 +84,8 @@ class TokenSource:
     def evaluation_pieces(self, most: int, most_tokens: int | None = None) -> list[np.ndarray]:
         """All samples, the longest first, in pieces of at most ``most``, and of at most ``most_tokens`` with padding
         (one sample is always allowed)."""
-        order = np.argsort(-self.lengths, kind="stable")
+        lengths = self.lengths[self.samples]
+        order = self.samples[np.argsort(-lengths, kind="stable")]
         pieces, begin = [], 0
         while begin < len(order):
             longest = int(self.lengths[order[begin]])
@@ -80,18 +94,32 @@ class TokenSource:
             begin += count
         return pieces
 
+    def spread(self, most: int) -> "TokenSource":
+        """At most so many of the samples, by their own numbers, evenly spread over the split, to be evaluated."""
+        part = copy.copy(self)
+        count = min(most, len(self.samples))
+        part.samples = self.samples[np.arange(count) * len(self.samples) // count]
+        return part
+
+    def texts(self, *roles: str) -> dict[str, np.ndarray]:
+        """The samples' texts by role, as they were before they became tokens: arrays of strings ``(n,)``."""
+        assert self._rows is not None
+        wanted = set(self.samples.tolist())
+        rows = [row for number, row in enumerate(self._rows) if number in wanted]
+        return {role: np.array([row[role] for row in rows], object) for role in roles}
+
 
 class _Texts:
     """The texts of one role."""
 
-    def __init__(self, column: TokenColumn, frame: Frame, longest: int, in_memory: bool):
-        self._frame, self._room = frame, longest - frame.size
+    def __init__(self, column: TokenColumn, frame: Frame, in_memory: bool):
+        self._frame, self._room = frame, frame.longest - frame.size
         assert self._room >= 0
         # One token more: a split of empty texts alone has a place to look at, too.
         with tf.device("CPU:0"):
             self._tokens = tf.constant(np.append(column.tokens, column.tokens.dtype.type(0))) if in_memory else None
             self._starts = tf.constant(column.starts)
-            self._padded = tf.constant(padded_lengths(longest))
+            self._padded = tf.constant(padded_lengths(frame.longest))
         self._column = column
 
     def read(self, indices: Any) -> Any:

@@ -63,8 +63,8 @@ class TextClassification(Classification):
         sources: dict[str, Source] = {}
         for split, columns in found.splits.items():
             _check_labels(columns["label"], config.dataset.name, split)
-            frames = {"text": Frame(before=found.tokenizer.start_id)}
-            sources[split] = TokenSource(columns, frames, longest, limit)
+            frames = {"text": Frame(longest, before=found.tokenizer.start_id)}
+            sources[split] = TokenSource(columns, frames, limit)
         if assets is not None:
             _check_classes(names, cls.load(assets).class_names, config.dataset.name)
         notes = (*found.dataset.notes, *cut_note(sources, longest))
@@ -103,8 +103,8 @@ class TextClassification(Classification):
     def serve(self, model: Any, text: Any) -> dict[str, Any]:
         """Texts to ``probabilities`` ``(b, classes)``, ``class_id`` ``(b,)`` and ``class_name`` ``(b,)``."""
         count = tf.shape(text)[0]
-        frame = Frame(before=self.tokenizer.start_id)
-        tokens = padded_tokens(self.tokenizer, with_stand_in(text), frame, self.longest)
+        frame = Frame(self.longest, before=self.tokenizer.start_id)
+        tokens = padded_tokens(self.tokenizer, with_stand_in(text), frame)
         return self.answers(model(tokens, training=False)[:count])
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:

@@ -48,9 +48,9 @@ def with_stand_in(texts: Any) -> Any:
     return tf.concat([texts, tf.fill([tf.cast(tf.shape(texts)[0] == 0, tf.int32)], "")], 0)
 
 
-def padded_tokens(tokenizer: Tokenizer, texts: Any, frame: Frame, longest: int) -> Any:
+def padded_tokens(tokenizer: Tokenizer, texts: Any, frame: Frame) -> Any:
     """Strings ``(b,)`` to int32 tokens ``(b, t)``, cut, framed and padded as in training, with plain TensorFlow ops."""
-    tokens = tokenizer.encode_in_graph(texts)[:, : longest - frame.size]
+    tokens = tokenizer.encode_in_graph(texts)[:, : frame.longest - frame.size]
     count = tf.shape(texts)[0]
     before = [] if frame.before is None else [tf.fill([count, 1], frame.before)]
     after = [] if frame.after is None else [tf.fill([count, 1], frame.after)]
