@@ -41,10 +41,10 @@ _RECIPES: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "optimizer": {"name": "adam", "schedule": "cosine", "warmup_epochs": 1, "clip_norm": 1.0},
     },
     ("translation", "transformer"): {
-        "epochs": 6,
+        "epochs": 4,
         "optimizer": {
             "name": "adam",
-            "learning_rate": 0.002,
+            "learning_rate": 0.001,
             "schedule": "cosine",
             "warmup_epochs": 0.5,
             "clip_norm": 1.0,

@@ -8,7 +8,7 @@ from tfdl.tasks.language_metrics import language_metrics
 
 
 def token_metrics(rows: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Loss for a token and perplexity (see ``language_metrics``), and the share of tokens that were thought most likely.
+    """Loss for a token and perplexity (see ``language_metrics``), and the share of tokens that scored highest.
 
     Args:
         rows: ``loss``, each target's losses added up; ``tokens`` and ``right``, how many tokens it has, and how many of
