@@ -111,7 +111,15 @@ def test_the_user_s_choice_wins(builder, name, roles, chosen, expected):
             "tiny_shakespeare",
             PAIR,
             {},
-            "data set 'tiny_shakespeare' has one text in a sample (text), expected two, source and target",
+            "data set 'tiny_shakespeare' has one text in a sample (text), expected two, source and target; for what it"
+            " has, give --task language-modeling",
+        ),
+        (
+            "mnist",
+            TEXT,
+            {},
+            "data set 'mnist' has 0 texts in a sample (image, label), expected one as the text; for what it has, give"
+            " --task image-classification",
         ),
         (
             "cifar10",
@@ -120,7 +128,6 @@ def test_the_user_s_choice_wins(builder, name, roles, chosen, expected):
             "data set 'cifar10' is not of texts, and its one text 'id' may be a name; if it is meant, choose it with"
             " --text-column",
         ),
-        ("mnist", TEXT, {}, "data set 'mnist' has 0 texts in a sample (image, label), expected one as the text"),
         (
             "mnist",
             TEXT,

@@ -5,8 +5,19 @@ from typing import Any
 
 from tfdl.errors import UserError, nearest
 
+# Task -> its roles; what several tasks can use is first of all for the first of them.
+_TASKS = {
+    "image-classification": ("image", "label"),
+    "text-classification": ("text", "label"),
+    "translation": ("source", "target"),
+    "language-modeling": ("text",),
+}
 # Role -> what a feature that can serve it is called in messages.
 _KINDS = {"text": "text", "source": "text", "target": "text", "label": "class label", "image": "image"}
+
+
+class _MissingError(UserError):
+    """A data set has nothing that could serve a role."""
 
 
 def role_keys(builder: Any, roles: tuple[str, ...], chosen: Mapping[str, str]) -> dict[str, str]:
@@ -23,6 +34,13 @@ def role_keys(builder: Any, roles: tuple[str, ...], chosen: Mapping[str, str]) -
     Raises:
         UserError: a chosen key that is not there or is of another kind, no feature for a role, or several.
     """
+    try:
+        return _keys_of(builder, roles, chosen)
+    except _MissingError as error:
+        raise UserError(f"{error}{_other_task(builder, roles)}") from None
+
+
+def _keys_of(builder: Any, roles: tuple[str, ...], chosen: Mapping[str, str]) -> dict[str, str]:
     features = feature_keys(builder.info.features)
     able = {role: [key for key, feature in features.items() if _serves(feature, role)] for role in roles}
     keys = {role: chosen[role] for role in roles if chosen.get(role)}
@@ -36,10 +54,23 @@ def role_keys(builder: Any, roles: tuple[str, ...], chosen: Mapping[str, str]) -
             free = {key: features[key] for key in able[role] if key not in keys.values()}
             found = find(role, free, builder)
             keys.update({role: found} if found else {})
-    for role in roles:
-        if role not in keys:
-            raise UserError(_undecided(builder.name, role, able[role], features))
+    left = {role: set(able[role]) - set(keys.values()) for role in roles if role not in keys}
+    for role in sorted(left, key=lambda role: bool(left[role])):  # what is not there at all is told first
+        kind = UserError if left[role] else _MissingError
+        raise kind(_undecided(builder.name, role, able[role], features))
     return {role: keys[role] for role in roles}
+
+
+def _other_task(builder: Any, roles: tuple[str, ...]) -> str:
+    """What to say where a set lacks what a task needs, and has what another one needs."""
+    for task, others in _TASKS.items():
+        if others != roles:
+            try:
+                _keys_of(builder, others, {})
+            except UserError:
+                continue
+            return f"; for what it has, give --task {task}"
+    return ""
 
 
 def option_of(role: str) -> str:

@@ -15,10 +15,12 @@ class TransformerConfig(ModelConfig):
     name: ClassVar[str] = "transformer"
     example_data: ClassVar[Mapping[str, Any]] = {"vocab_size": 65}
     task_fields: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "text-classification": {"architecture": "encoder"},
+        "text-classification": {
+            "architecture": "encoder", "num_layers": 2, "sequence_length": 256, "dropout": 0.1,
+        },
         "image-classification": {"architecture": "encoder", "patch_size": 4},
-        "translation": {"architecture": "encoder-decoder"},
-    }
+        "translation": {"architecture": "encoder-decoder", "num_layers": 2},
+    }  # fmt: skip
 
     architecture: Literal["decoder", "encoder", "encoder-decoder"] = "decoder"
     """What is answered: each token's successor (GPT), a class for a sequence or an image (BERT, ViT), or a sequence for
