@@ -31,7 +31,7 @@ def command(run: str, split: str, checkpoint: str, as_json: bool, details: bool)
     """Measure a trained run on one of its splits.
 
     For the test split the numbers are those of the run's summary.json. Of a classifier with at most 20 classes each
-    class and the confusion matrix are shown, too; in JSON they come with --details.
+    class and the confusion matrix are shown, too, of translations the first few; in JSON they come with --details.
     """
     from tfdl.cli.quiet import quiet_start
     from tfdl.runs import RunDirectory
@@ -53,6 +53,8 @@ def command(run: str, split: str, checkpoint: str, as_json: bool, details: bool)
     click.echo(f"{run}, {split} split, checkpoint {checkpoint}")
     for name, value in found.metrics.items():
         click.echo(f"  {name:{width}}  {value:.6g}")
+    for example in found.details.get("examples", []):
+        click.echo("\n" + "\n".join(f"  {role:11}  {text!r}" for role, text in example.items()))
     classes = found.details.get("classes", {})
     if classes and (details or len(classes) <= MOST_SHOWN_CLASSES):
         print_tables(class_table(classes), confusion_table(list(classes), found.details["confusion_matrix"]))

@@ -58,7 +58,8 @@ class Progress(Callback):
             self._say(f"step {report.progress.step}/{self._plan.total_steps}  {text}")
 
     def on_epoch(self, report: EpochReport) -> None:
-        validation = {f"val_{name}": report.validation[name] for name in report.metrics if name in report.validation}
+        names = [name for name in (*report.metrics, *self._plan.headline) if name in report.validation]
+        validation = {f"val_{name}": report.validation[name] for name in names}
         shown = f"{self._where(report)}  {_shown(report.metrics)}  {_shown(validation)}"
         self._say(shown + _scaling(report.loss_scale) + self._pace(report))
 

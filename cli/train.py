@@ -7,6 +7,7 @@ import click
 
 from tfdl.cli.failures import speaks
 from tfdl.cli.options import debug_option
+from tfdl.cli.signals import stop_between_steps
 
 EPILOG = """\b
 Examples:
@@ -59,13 +60,13 @@ def _names(kind: str) -> Any:
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
         from tfdl.config import MODEL_CONFIGS, OPTIMIZER_CONFIGS, PRESETS
+        from tfdl.data.known_sets import EMBEDDED_SETS, TFDS_SETS
 
-        datasets = ("digits", "python_topics", "docstrings", "dates", "mnist", "fashion_mnist", "cifar10")
         known = {
             "model": [*MODEL_CONFIGS, *PRESETS],
             "preset": list(PRESETS),
             "optimizer": list(OPTIMIZER_CONFIGS),
-            "dataset": datasets,
+            "dataset": [one.name for one in (*EMBEDDED_SETS, *TFDS_SETS)],
             "task": ("image-classification", "text-classification", "language-modeling", "translation"),
             "tokenizer": ("byte", "character", "word", "bpe", "gpt2"),
             "schedule": ("constant", "linear", "cosine", "inverse_sqrt", "step", "one_cycle"),
@@ -176,6 +177,11 @@ def command(
             click.echo(to_yaml(config), nl=False)
         return
 
+    with stop_between_steps():
+        _train(config, output, resume=resume, overwrite=overwrite, elastic=elastic, commit_steps=commit_steps)
+
+
+def _train(config: Any, output: str | None, *, elastic: bool, **choices: Any) -> None:
     from tfdl.cli.quiet import quiet_start
 
     quiet_start()
@@ -183,15 +189,7 @@ def command(
     from tfdl.training import train
 
     watchers = [Progress()] if speaks() or elastic else []  # of changing ranks, any may become the one that speaks
-    train(
-        config,
-        output,
-        resume=resume,
-        overwrite=overwrite,
-        callbacks=watchers,
-        elastic=elastic,
-        commit_steps=commit_steps,
-    )
+    train(config, output, callbacks=watchers, elastic=elastic, **choices)
 
 
 def _precedence(item: tuple[str, Any]) -> int:

@@ -45,6 +45,19 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """``real_data(name)``: a public data set's original files, kept beside the checkout; tests skip without them."""
+
+    def find(name: str) -> Path:
+        folder = Path(__file__).parents[2] / "shared" / "data" / name
+        if not folder.is_dir():
+            pytest.skip(f"the files of {name} are not in {folder}")
+        return folder
+
+    return find
+
+
+@pytest.fixture(scope="session")
 def digits(data_dir: Path) -> Any:
     """The prepared digits as they are, 8x8."""
     from tfdl.config import DatasetConfig

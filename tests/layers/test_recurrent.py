@@ -325,6 +325,20 @@ def test_cudnn_is_for_machines_with_a_gpu_and_graphs_that_stay(monkeypatch):
     assert is_usable(None)
 
 
+@pytest.mark.parametrize("own", [LSTM, GRU])
+def test_an_exported_graph_has_no_kernel_of_cudnn(own, monkeypatch):
+    layer = randomized(own(UNITS))
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: ["a GPU"])
+
+    def operations():
+        graph = tf.function(layer.call).get_concrete_function(tf.TensorSpec((None, None, WIDTH))).graph
+        return {operation.type for operation in graph.get_operations()}
+
+    assert "CudnnRNN" in operations()
+    with portable_kernels():
+        assert "CudnnRNN" not in operations()
+
+
 @pytest.mark.parametrize(("xla", "expected"), [(False, True), (True, False)])
 def test_what_xla_compiles_is_not_cudnn_s(xla, expected, monkeypatch):
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: ["a GPU"])

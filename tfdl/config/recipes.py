@@ -33,7 +33,27 @@ _RECIPES: Mapping[tuple[str, str], Mapping[str, Any]] = {
             "clip_norm": 1.0,
         },
     },
+    ("text-classification", "rnn"): {
+        "epochs": 8,
+        "optimizer": {"name": "adam", "learning_rate": 0.003, "schedule": "cosine", "clip_norm": 1.0},
+    },
+    ("text-classification", "transformer"): {
+        "epochs": 8,
+        "optimizer": {"name": "adam", "schedule": "cosine", "warmup_epochs": 1, "clip_norm": 1.0},
+    },
+    ("translation", "transformer"): {
+        "epochs": 4,
+        "optimizer": {
+            "name": "adam",
+            "learning_rate": 0.001,
+            "schedule": "cosine",
+            "warmup_epochs": 0.5,
+            "clip_norm": 1.0,
+        },
+    },
 }
+# A warm-up is given in steps or in epochs: whoever gives one of the two takes the other's place.
+_WARM_UPS = {"warmup_epochs", "warmup_steps"}
 
 
 def recipe(task: str, family: str) -> dict[str, Any]:
@@ -41,8 +61,12 @@ def recipe(task: str, family: str) -> dict[str, Any]:
     return {**DEFAULTS, **_RECIPES.get((task, family), {})}
 
 
-def optimizer_fields(given: Mapping[str, Any], suggested: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of an optimizer: those given, and the recipe's unless another optimizer was chosen."""
+def optimizer_fields(given: Mapping[str, Any], suggested: Mapping[str, Any], steps: int | None) -> dict[str, Any]:
+    """The fields of an optimizer: those given, and the recipe's unless another optimizer was chosen.
+
+    A run of so many ``steps`` may be shorter than a warm-up, so it has none of the recipe's.
+    """
     if given.get("name", suggested["name"]) != suggested["name"]:
         return dict(given)
-    return {**suggested, **given}
+    left_out = _WARM_UPS if steps is not None or _WARM_UPS & set(given) else set()
+    return {**{name: value for name, value in suggested.items() if name not in left_out}, **given}

@@ -7,17 +7,17 @@ from tfdl.config.fields import check_types, require
 
 # Tokenizers whose vocabulary has a chosen size -> the size where none is given, and the least that is of use: special
 # tokens and, for those of bytes, all 256 of them.
-_SIZES = {"word": (50_000, 5), "bpe": (8_000, 259), "unigram": (8_000, 259)}
+_SIZES = {"word": (50_000, 5), "bpe": (8_000, 259)}
 
 
 @dataclass(frozen=True)
 class TokenizerConfig:
     """A tokenizer by name; see docs/tokenizers.md for which to take when."""
 
-    name: Literal["byte", "character", "word", "bpe", "unigram", "gpt2"] = "byte"
+    name: Literal["byte", "character", "word", "bpe", "gpt2"] = "byte"
     """All but ``byte`` and ``gpt2`` learn their vocabulary from the training texts."""
     vocab_size: int | None = None
-    """Most tokens of ``word`` (none: 50,000), ``bpe`` and ``unigram`` (none: 8,000), special tokens included."""
+    """Most tokens of ``word`` (none: 50,000) and ``bpe`` (none: 8,000), special tokens included."""
     folder: str | None = None
     """Where ``gpt2`` finds vocab.json and merges.txt, as Hugging Face publishes them."""
 
@@ -28,7 +28,7 @@ class TokenizerConfig:
             fits = self.vocab_size is None or self.vocab_size >= least
             require(fits, "tokenizer.vocab_size", self.vocab_size, f"a number of at least {least} for {self.name}")
         else:
-            expected = f"none for {self.name}, whose vocabulary decides; leave it out"
+            expected = f"none for {self.name}, whose vocabulary is given; leave it out"
             require(self.vocab_size is None, "tokenizer.vocab_size", self.vocab_size, expected)
         if self.name == "gpt2":
             require(bool(self.folder), "tokenizer.folder", self.folder, "the folder of vocab.json and merges.txt")

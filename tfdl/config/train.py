@@ -110,7 +110,7 @@ class TrainConfig:
         found = recipe(self.task, self.model.name)
         given = {"name": self.optimizer} if isinstance(self.optimizer, str) else self.optimizer
         if isinstance(given, Mapping):
-            given = optimizer_fields(given, found["optimizer"])
+            given = optimizer_fields(given, found["optimizer"], self.steps)
         self._set("optimizer", choose("optimizer", OPTIMIZER_CONFIGS, given))
         if self.epochs is None and self.steps is None:
             self._set("epochs", found["epochs"])
@@ -122,7 +122,11 @@ class TrainConfig:
         if self.task == "image-classification":
             require(self.tokenizer is None, "tokenizer", self.tokenizer, "none: images have no tokens")
             return None
-        return choose_tokenizer(self.tokenizer, self.dataset.name)
+        tokenizer = choose_tokenizer(self.tokenizer, self.dataset.name)
+        fits = tokenizer.name != "gpt2" or self.task == "language-modeling"
+        expected = f"another one for {self.task}, such as bpe: token 0, which ends shorter texts there, is '!' in gpt2"
+        require(fits, "tokenizer.name", tokenizer.name, expected)
+        return tokenizer
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)

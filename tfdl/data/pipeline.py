@@ -73,14 +73,25 @@ def training_batches(
 
 
 def evaluation_batches(
-    source: Source, *, batch_size: int, shard_index: int = 0, num_shards: int = 1
+    source: Source, *, batch_size: int, most_tokens: int | None = None, shard_index: int = 0, num_shards: int = 1
 ) -> tf.data.Dataset:
-    """One pass in the split's own order. Shard ``i`` of ``n`` takes every ``n``-th batch from the ``i``-th.
+    """One pass over ``evaluation_pieces``. Shard ``i`` of ``n`` takes every ``n``-th piece from the ``i``-th.
 
     A batch holds the same samples for any number of shards; shards may have one batch more or less than others.
     """
-    indices = tf.data.Dataset.range(source.num_examples)
-    return _read_ahead(indices.batch(batch_size).shard(num_shards, shard_index), source.read)
+    pieces = evaluation_pieces(source, batch_size, most_tokens)[shard_index::num_shards]
+    numbers = np.concatenate([np.zeros(0, np.int64), *pieces])
+    rows = tf.RaggedTensor.from_row_lengths(numbers, [len(piece) for piece in pieces])
+    return _read_ahead(tf.data.Dataset.from_tensor_slices(rows), source.read)
+
+
+def evaluation_pieces(source: Source, batch_size: int, most_tokens: int | None = None) -> list[np.ndarray]:
+    """The samples that are evaluated together: in the split's own order, or as a source of texts has them, whose
+    lengths say which fit well together and how many of them."""
+    if hasattr(source, "evaluation_pieces"):
+        pieces: list[np.ndarray] = source.evaluation_pieces(batch_size, most_tokens)
+        return pieces
+    return np.split(np.arange(source.num_examples), range(batch_size, source.num_examples, batch_size))
 
 
 def load_into_memory(source: Any, batch_size: int = 256) -> ArraySource:

@@ -102,7 +102,7 @@ def _largest_difference(expected: dict[str, np.ndarray], found: dict[str, np.nda
         if value.dtype.kind == "f" and value.shape == found[name].shape:
             difference = float((np.abs(value - found[name]) / np.maximum(1, np.abs(value))).max())
             largest = max(largest, difference) if np.isfinite(difference) else float("inf")
-        elif not np.array_equal(value.astype(found[name].dtype), found[name]):
+        elif not np.array_equal(value.astype("S") if value.dtype == object else value, found[name]):
             return float("inf")
     return largest
 

@@ -17,6 +17,8 @@ class Task:
     monitor: str
     """The validation metric that decides which checkpoint is the best."""
     larger_is_better: bool
+    headline: tuple[str, ...] = ()
+    """Metrics that training has not, but validation, to be shown after each epoch."""
     notes: tuple[str, ...] = ()
     """Lines about the data, for whoever starts a run."""
     tracked: tuple[tf.Module, ...] = ()

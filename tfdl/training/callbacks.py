@@ -41,6 +41,8 @@ class RunPlan:
     """The step that the run goes on from; 0 for a new one."""
     data_notes: tuple[str, ...] = ()
     """What the task says about its data, a line each: samples that are cut, say."""
+    headline: tuple[str, ...] = ()
+    """Metrics of the validation alone that are to be shown after each epoch."""
     state_note: str = ""
     """Where a recurrent model goes on within an epoch without its state."""
     membership: str = ""

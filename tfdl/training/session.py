@@ -19,6 +19,7 @@ from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_g
 from tfdl.distributed.watchdog import current_watchdog, long_work
 from tfdl.errors import UserError
 from tfdl.evaluation import evaluate_source
+from tfdl.evaluation.decoding_rows import DecodingRows
 from tfdl.evaluation.rows import row_function
 from tfdl.models import build_model, compute_precision
 from tfdl.runs import Progress, RunDirectory, load_carried, load_checkpoint, save_checkpoint, weights_sha256
@@ -283,7 +284,8 @@ class Session:
             global_batch_size=self._rank_batch * world.size,
             rate_note=rate_note(config.optimizer, world.size),
             compilation_note=self._compilation_note,
-            data_notes=self._task.notes,
+            data_notes=getattr(self._task, "notes", ()),
+            headline=getattr(self._task, "headline", ()),
             state_note=self._state_note,
             steps_per_epoch=self._steps_per_epoch,
             total_steps=self._total_steps - self._ahead,
@@ -304,9 +306,10 @@ class Session:
             sync_check_steps=config.sync_check_steps,
         )
 
-    def _validate(self) -> dict[str, float]:
+    def _validate(self, *, quickly: bool = True) -> dict[str, float]:
         with averaged_weights(self._trainer.optimizer):
-            return evaluate_source(self._task, self._rows_of, self._sources["validation"], self._world)
+            source = self._sources["validation"]
+            return evaluate_source(self._task, self._rows_of, source, self._world, quickly=quickly)
 
     def _save(self) -> None:
         """A checkpoint, from the chief; every rank learns whether it could be written."""
@@ -321,7 +324,9 @@ class Session:
                 prune(self.run_directory.checkpoints, self.config.keep_checkpoints, self._progress.best_step)
 
     def _finish(self) -> dict[str, Any]:
-        validation = self._progress.validation or self._validate()
+        validation = self._progress.validation
+        if not validation or isinstance(self._rows_of, DecodingRows):  # which decodes all for the results
+            validation = self._validate(quickly=False)
         with averaged_weights(self._trainer.optimizer):
             digest = weights_sha256(self._model)
             test = evaluate_source(self._task, self._rows_of, self._sources["test"], self._world)

@@ -16,6 +16,11 @@ class RNNConfig(ModelConfig):
     tasks: ClassVar[tuple[str, ...]] = ("language-modeling", "text-classification")
     example_data: ClassVar[Mapping[str, Any]] = {"vocab_size": 10_000}
     carries_state: ClassVar[bool] = True
+    task_fields: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "text-classification": {
+            "cell": "gru", "num_layers": 1, "units": 128, "bidirectional": True, "dropout": 0.4,
+        },
+    }  # fmt: skip
 
     cell: Literal["lstm", "gru", "simple"] = "lstm"
     """What a step computes."""

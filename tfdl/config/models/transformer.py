@@ -15,10 +15,12 @@ class TransformerConfig(ModelConfig):
     name: ClassVar[str] = "transformer"
     example_data: ClassVar[Mapping[str, Any]] = {"vocab_size": 65}
     task_fields: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "text-classification": {"architecture": "encoder"},
+        "text-classification": {
+            "architecture": "encoder", "num_layers": 2, "sequence_length": 256, "dropout": 0.1,
+        },
         "image-classification": {"architecture": "encoder", "patch_size": 4},
-        "translation": {"architecture": "encoder-decoder"},
-    }
+        "translation": {"architecture": "encoder-decoder", "num_layers": 2},
+    }  # fmt: skip
 
     architecture: Literal["decoder", "encoder", "encoder-decoder"] = "decoder"
     """What is answered: each token's successor (GPT), a class for a sequence or an image (BERT, ViT), or a sequence for
@@ -77,6 +79,13 @@ class TransformerConfig(ModelConfig):
         fits = self.patch_size is None or self.architecture == "encoder"
         require(fits, "model.patch_size", self.patch_size, "none, except with model.architecture=encoder")
         self._check_heads()
+
+    def check_length(self, name: str, length: int) -> None:
+        fits = self.positions != "learned" or length <= self.sequence_length
+        expected = f"at most the model's {self.sequence_length} learned positions"
+        require(
+            fits, name, length, f"{expected}; ask for fewer tokens, or build it with model.sequence_length={length}"
+        )
 
     def _check_heads(self) -> None:
         heads, groups, width = self.num_heads, self.num_key_value_heads or self.num_heads, self.hidden_dim

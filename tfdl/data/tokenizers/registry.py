@@ -11,8 +11,11 @@ from tfdl.errors import UserError
 
 # Name -> module and class; a module is loaded when its tokenizer is asked for.
 _CLASSES = {
+    "bpe": ("tfdl.data.tokenizers.bpe", "BPETokenizer"),
     "byte": ("tfdl.data.tokenizers.byte", "ByteTokenizer"),
     "character": ("tfdl.data.tokenizers.character", "CharacterTokenizer"),
+    "gpt2": ("tfdl.data.tokenizers.gpt2", "GPT2Tokenizer"),
+    "word": ("tfdl.data.tokenizers.word", "WordTokenizer"),
 }
 
 

@@ -1,0 +1,44 @@
+"""Two ways to cut a text into words, each the same in Python and in a graph.
+
+``spaces``: what stands between spaces is a word. It is for texts that somebody has tokenized already, as WikiText is:
+``the song , @-@ <unk>``. ``punctuation``: marks and symbols are words of their own, but for apostrophes within words:
+``don't`` is one word, ``well-kept!`` is four. In both a newline is a word, and other spaces are nothing.
+"""
+
+import re
+from typing import Literal
+
+import tensorflow as tf
+
+from tfdl.data.tokenizers.pretokens import MARKER, split_at_markers
+from tfdl.data.tokenizers.unicode_classes import SPACES, inside_brackets
+
+Split = Literal["spaces", "punctuation"]
+
+UNKNOWN_WORD = "<unk>"
+"""What WikiText writes for a rare word, and what an unknown word decodes to."""
+
+# ASCII but for the underscore; Latin-1; the blocks of punctuation, currencies, arrows to symbols, East Asian
+# punctuation, full-width ASCII, emoji.
+_MARKS = r"!-/:-@\[-\^`{-~" + inside_brackets("""
+a1-a9 ab-b4 b6-b8 bb bf d7 f7 2010-2027 2030-205e 20a0-20cf 2190-2bff 3001-3020 3030 ff01-ff0f ff1a-ff20 ff3b-ff40
+ff5b-ff65 1f000-1faff
+""")
+_WORD = f"[^{SPACES}{_MARKS}]+"
+_SPACES_BUT_NEWLINE = "\t\x0b-\r" + SPACES.removeprefix("\t-\r")
+_PATTERNS: dict[Split, str] = {
+    "spaces": f"\n|[^{SPACES}]+",
+    "punctuation": f"{UNKNOWN_WORD}|{_WORD}(?:['’]{_WORD})*|[^{_SPACES_BUT_NEWLINE}]",
+}
+_COMPILED = {split: re.compile(pattern) for split, pattern in _PATTERNS.items()}
+
+
+def split_words(text: str, split: Split) -> list[str]:
+    """The words of a text."""
+    return _COMPILED[split].findall(text)
+
+
+def split_words_in_graph(texts: tf.Tensor, split: Split) -> tf.RaggedTensor:
+    """As ``split_words``: UTF-8 ``(b,)`` -> strings ``(b, None)``."""
+    between = tf.strings.regex_replace(texts, f"[{_SPACES_BUT_NEWLINE}]+", MARKER)
+    return split_at_markers(tf.strings.regex_replace(between, _PATTERNS[split], rb"\0" + MARKER))
