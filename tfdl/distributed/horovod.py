@@ -13,7 +13,6 @@ from tfdl.distributed.srun import Rendezvous, is_for_mpi
 from tfdl.distributed.world import World
 from tfdl.errors import RunError, UserError
 
-
 # Gathered by more than two ranks over Gloo: what all of them hold together at most. Below it the size of a message
 # matters little.
 _GATHERED_BYTES = 2**16
