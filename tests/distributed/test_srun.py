@@ -55,7 +55,7 @@ def test_who_is_a_rank(variables, launch, monkeypatch):
 
 def test_a_task_without_a_number_is_an_error(monkeypatch):
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
-    with pytest.raises(UserError, match="SLURM_PROCID='' and SLURM_STEP_NUM_TASKS='2'.*start the job through srun"):
+    with pytest.raises(UserError, match=r"SLURM_PROCID='' and SLURM_STEP_NUM_TASKS='2'.*start the job through srun"):
         find_launch()
     assert launched_rank() == 0
 

@@ -9,7 +9,7 @@ import yaml
 from tests.horovod_launch.recipes import FOLDER
 
 # Kind of object -> its fields -> the kind of what they hold: another kind, "[kind]" for a list, or a type.
-# MPIJob, MPIJobSpec, RunPolicy and ReplicaSpec: pkg/apis/kubeflow/v2beta1/types.go of kubeflow/mpi-operator. The others:
+# MPIJob, MPIJobSpec, RunPolicy and ReplicaSpec: pkg/apis/kubeflow/v2beta1/types.go of kubeflow/mpi-operator. Others:
 # Kubernetes' core/v1; of these large ones the fields that a job like ours may use.
 FIELDS: dict[str, dict[str, Any]] = {
     "MPIJob": {"apiVersion": str, "kind": str, "metadata": "ObjectMeta", "spec": "MPIJobSpec"},

@@ -121,7 +121,7 @@ def test_a_mistake_ends_with_one_line(tmp_path, name, arguments, extra, words):
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("ssh") is None, reason="no ssh here")
 def test_a_host_that_cannot_be_reached_ends_with_one_line(tmp_path):
-    """An address that nobody has. (Where the network takes connections to everywhere, ssh gives up after ten seconds.)"""
+    """An address that nobody has. (Where a network takes connections to everywhere, ssh gives up in ten seconds.)"""
     (tmp_path / "hosts").write_text("localhost slots=1  # this one\n240.0.0.1 slots=1\n")
     code, output = run("ssh.sh", "hosts", "--output", "run", cwd=tmp_path)
     assert (code, output.count("\n")) == (2, 1), output

@@ -1,6 +1,6 @@
 """Stands in for Slurm's ``srun``: starts ``SLURM_NTASKS`` ranks of a command here, and answers with the highest code.
 
-Options are those of the recipe, which are for Slurm itself. ``SLURM_JOB_NUM_NODES`` nodes share the ranks evenly; all of
+Options are those of the recipe, which are for Slurm. ``SLURM_JOB_NUM_NODES`` nodes share the ranks evenly; all of
 them are this machine.
 """
 
