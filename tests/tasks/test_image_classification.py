@@ -82,7 +82,7 @@ def test_it_opens_with_its_data(data_dir):
 
 @pytest.mark.parametrize("resized", [True, False])
 def test_it_is_saved_and_loaded_without_its_data(tmp_path, resized):
-    before = ImageClassification((24, 16, 3), ("Katze", "Hündin"), resized, "affine")
+    before = ImageClassification((24, 16, 3), ("Katze", "Hündin"), resized, ("affine",))
     before.save(tmp_path)
     after = ImageClassification.load(tmp_path)
     assert (after.image_shape, after.class_names, after.resized) == (before.image_shape, before.class_names, resized)

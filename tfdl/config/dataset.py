@@ -46,9 +46,6 @@ class DatasetConfig:
     """A split that decodes to at most this size is kept in memory, on each rank; a larger one is read from disk."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.augmentation, str):
-            names = [] if self.augmentation == "none" else self.augmentation.replace(" ", "").split(",")
-            object.__setattr__(self, "augmentation", tuple(names))
         check_types(self, "dataset.")
         for name in self.augmentation:
             expected = f"names of {', '.join(AUGMENTATIONS)}, or none.{nearest(name, AUGMENTATIONS)}"
