@@ -9,7 +9,7 @@ DEFAULTS: Mapping[str, Any] = {"epochs": 20, "batch_size": 64, "xla": "off", "op
 # (task, family) -> fields of a ``TrainConfig``; what was measured stands in docs/tasks.md.
 _RECIPES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("language-modeling", "transformer"): {
-        "epochs": 8,
+        "epochs": 7,
         "batch_size": 16,
         "xla": "on",
         "optimizer": {
@@ -23,7 +23,7 @@ _RECIPES: Mapping[tuple[str, str], Mapping[str, Any]] = {
         },
     },
     ("language-modeling", "rnn"): {
-        "epochs": 8,
+        "epochs": 7,
         "batch_size": 20,
         "optimizer": {
             "name": "adam",
