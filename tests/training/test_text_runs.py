@@ -129,7 +129,9 @@ def test_a_translator_is_served_with_strings(runs, tmp_path):
 def test_a_classifier_is_served_with_strings(runs, tmp_path):
     found, serve = exported(runs["text-classification"], tmp_path)
     assert found.inputs == {"text": ("string", "(any)")}
-    answers = serve(text=tf.constant(["Return the event loop policy of the current task.", "ELEMENT attributes in XML"]))
+    answers = serve(
+        text=tf.constant(["Return the event loop policy of the current task.", "ELEMENT attributes in XML"])
+    )
     assert answers["class_name"].numpy()[0] == b"asyncio"
     np.testing.assert_allclose(np.sum(answers["probabilities"], 1), 1, rtol=1e-5)
 
