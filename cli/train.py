@@ -32,6 +32,7 @@ _KEYS = {
     "dataset": "dataset",
     "data_dir": "dataset.data_dir",
     "image_size": "dataset.image_size",
+    "augmentation": "dataset.augmentation",
     "text_column": "dataset.text_column",
     "label_column": "dataset.label_column",
     "source_column": "dataset.source_column",
@@ -104,6 +105,9 @@ class ImageSize(click.ParamType):
               help="Data set, or files of your own.  [default: the task's own, such as digits]")  # fmt: skip
 @click.option("--data-dir", metavar="DIR", help="Prepared data.  [default: $TFDS_DATA_DIR or ~/tensorflow_datasets]")
 @click.option("--image-size", type=ImageSize(), help="Resize images, in pixels.  [default: digits 24, else as is]")
+@click.option(
+    "--augmentation", metavar="NAMES", help="Of images, such as crop,flip,randaugment,mixup.  [default: digits affine]"
+)
 @click.option("--tokenizer", metavar="NAME", shell_complete=_names("tokenizer"),
               help="byte, character, word, bpe or gpt2.  [default: what suits the data set]")  # fmt: skip
 @click.option("--sequence-length", type=int, help="Most tokens in a sample.  [default: the model's own]")

@@ -39,7 +39,7 @@ done
 command -v tfdl >/dev/null || fail "no tfdl on PATH; activate its environment, then submit again"
 
 # Slurm does not hand --cpus-per-task on to srun (since 22.05), and may be set to kill ranks when the first one ends.
-srun --kill-on-bad-exit=0 ${SLURM_CPUS_PER_TASK:+--cpus-per-task="$SLURM_CPUS_PER_TASK"} tfdl train --resume "$@"
+srun --kill-on-bad-exit=0 --wait=120 ${SLURM_CPUS_PER_TASK:+--cpus-per-task="$SLURM_CPUS_PER_TASK"} tfdl train --resume "$@"
 code=$?
 # A job that was cancelled (SIGTERM) answers 75 as well, and must not come back.
 if [[ $code == 75 ]] && ! grep -qs "stopped by SIGTERM" "$run/status.json"; then

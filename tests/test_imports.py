@@ -31,7 +31,15 @@ ALLOWED = {
     "training": {"config", "data", "distributed", "errors", "evaluation", "models", "optimizers", "runs", "tasks"},
 }
 # Modules that import Horovod, or start a program that does.
-HOROVOD = {"horovod.py", "elastic.py", "install.py", "allreduce_proof.py", "wheel_build.py", "build_environment.py", "srun.py"}
+HOROVOD = {
+    "horovod.py",
+    "elastic.py",
+    "install.py",
+    "allreduce_proof.py",
+    "wheel_build.py",
+    "build_environment.py",
+    "srun.py",
+}
 
 
 def imports(path):

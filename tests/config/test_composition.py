@@ -68,13 +68,13 @@ def test_another_data_set_keeps_the_data_folder_alone():
 def test_digits_have_a_recipe():
     for config in (TrainConfig(), TrainConfig(dataset="digits"), compose({"dataset.data_dir": None})):
         assert config.dataset.image_size == (24, 24)
-        assert config.dataset.augmentation == "affine"
+        assert config.dataset.augmentation == ("affine",)
 
 
 def test_a_recipe_yields_to_what_is_said():
     config = compose({"dataset.image_size": None, "dataset.augmentation": "none"})
     assert config.dataset == DatasetConfig("digits")
-    assert compose({"dataset.image_size": [8, 8]}).dataset.augmentation == "affine"
+    assert compose({"dataset.image_size": [8, 8]}).dataset.augmentation == ("affine",)
 
 
 def test_other_data_sets_have_none():

@@ -97,6 +97,11 @@ def test_texts_that_are_equal_and_texts_that_are_not():
     assert text_metrics(["", ""], wanted) == pytest.approx({"exact_match": 0, "bleu": 0, "chrf": 0})
 
 
+def test_texts_of_one_word_have_a_bleu():
+    assert text_metrics(["1987-03-23", "ja"], ["1987-03-23", "ja"])["bleu"] == pytest.approx(100)
+    assert text_metrics(["ja", "nein"], ["ja", "doch"])["bleu"] == pytest.approx(50)
+
+
 def test_bleu_by_hand():
     """Papineni et al.'s formula: precisions 4/6, 2/5, 1/4 and no 4-gram of 3, which sacrebleu counts as 1/2; the
     reference is as long."""
@@ -143,7 +148,9 @@ def served():
         "transformer", architecture="encoder-decoder", hidden_dim=16, num_heads=2, num_layers=1, sequence_length=12,
         **task.model_arguments,
     )  # fmt: skip
-    return task, tf.function(lambda source: task.serve(model, source), input_signature=[*task.serving_signature().values()])
+    return task, tf.function(
+        lambda source: task.serve(model, source), input_signature=[*task.serving_signature().values()]
+    )
 
 
 def test_strings_in_and_strings_out(served):

@@ -139,8 +139,9 @@ class Rendezvous:
                 found = str(getattr(error, "reason", error))
             time.sleep(_POLL_SECONDS)
         raise UserError(
-            f"rank 0 of job step {self._job} was not found at {self._address}:{self._port} in {seconds:.0f} s ({found});"
-            f" see rank 0's own message, or set {_ADDRESS} to its address and {_PORT} to a port that is open between nodes"
+            f"rank 0 of job step {self._job} was not found at {self._address}:{self._port} in {seconds:.0f} s"
+            f" ({found}); see rank 0's own message, or set {_ADDRESS} to its address and {_PORT} to a port that is open"
+            " between nodes"
         )
 
 
@@ -152,7 +153,9 @@ def _address(host: str, rank: int, *, one_node: bool) -> str:
     try:
         address = socket.gethostbyname(chosen or host)
     except OSError as error:
-        raise UserError(f"rank 0's node {host!r} does not resolve here ({error}); set {_ADDRESS} to its address") from error
+        raise UserError(
+            f"rank 0's node {host!r} does not resolve here ({error}); set {_ADDRESS} to its address"
+        ) from error
     if rank == 0 and not one_node and address.startswith("127."):
         raise UserError(
             f"{host} resolves to {address} on itself, where other nodes cannot reach it; in /etc/hosts give it its"

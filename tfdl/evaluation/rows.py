@@ -74,9 +74,10 @@ def _together(mine: Iterable[Part], world: World) -> dict[str, np.ndarray]:
     return {name: np.concatenate([columns[name] for _, columns in parts])[in_order] for name in parts[0][1]}
 
 
-def _batch_parts(rows_of: Callable[[Any], Any], source: Source, world: World, **sizes: Any) -> Iterator[Part]:
+def _batch_parts(rows_of: Any, source: Source, world: World, **sizes: Any) -> Iterator[Part]:
     pieces = evaluation_pieces(source, **sizes)[world.rank :: world.size]
     batches = evaluation_batches(source, **sizes, shard_index=world.rank, num_shards=world.size)
+    rows_of = rows_of.get_concrete_function(batches.element_spec)  # one graph for batches of all shapes
     for numbers, batch in zip(pieces, batches, strict=True):
         yield numbers, {name: np.asarray(column) for name, column in rows_of(batch).items()}
         tick()

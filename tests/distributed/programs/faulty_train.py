@@ -1,4 +1,4 @@
-"""``tfdl train`` with a fault: ``faulty_train.py CASE RANK OPTION...``; the rank meets it after step 6 or FAULT_STEP."""
+"""``tfdl train`` with a fault: ``faulty_train.py CASE RANK OPTION...``; it is met after step 6 or FAULT_STEP."""
 
 import os
 import signal
