@@ -14,8 +14,9 @@ _RECIPES: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "xla": "on",
         "optimizer": {
             "name": "adamw",
-            "learning_rate": 0.002,
+            "learning_rate": 0.003,
             "schedule": "cosine",
+            "warmup_epochs": 0.5,
             "final_fraction": 0.1,
             "beta_2": 0.99,
             "weight_decay": 0.1,

@@ -46,7 +46,6 @@ class LanguageModeling(Task):
     name = "language-modeling"
     running_metrics = ("loss", "accuracy")
     monitor, larger_is_better = "loss", False
-    augment = None
 
     def __init__(
         self, tokenizer: Tokenizer, sequence_length: int, carries_state: bool = False, label_smoothing: float = 0.0
