@@ -11,7 +11,7 @@ parameters and Keras's or PyTorch's own Adam; `tfdl, its Adam` has tfdl's. Varia
 import argparse
 import json
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,25 @@ from rich.console import Console
 import tfdl
 from tfdl.models import compute_precision
 
-LAYERS, HEADS, WIDTH, CONTEXT, BATCH, VOCABULARY = 4, 4, 128, 64, 12, 65
-TOKENS = np.random.default_rng(0).integers(0, VOCABULARY, (BATCH, CONTEXT + 1))
-GPT = {"num_layers": LAYERS, "num_heads": HEADS, "hidden_dim": WIDTH, "sequence_length": CONTEXT}
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of a GPT and its batch; nanoGPT's for a CPU if nothing is said."""
+
+    layers: int = 4
+    heads: int = 4
+    width: int = 128
+    context: int = 64
+    batch: int = 12
+    vocabulary: int = 65
+
+    @property
+    def tokens(self) -> np.ndarray:
+        """A batch of random text, one token more than the context."""
+        return np.random.default_rng(0).integers(0, self.vocabulary, (self.batch, self.context + 1))
+
+    def __str__(self) -> str:
+        return f"GPT {self.layers}x{self.width}, context {self.context}, batch {self.batch}"
 
 
 def main() -> None:
@@ -38,16 +54,18 @@ def main() -> None:
     parser.add_argument("--torch", action="store_true", help="PyTorch too, in float32")
     parser.add_argument("--output", type=Path, help="JSON file for the numbers")
     options = parser.parse_args()
+    sizes = Sizes()
     variants: dict[str, Program] = {}
     with compute_precision(options.precision):
         for compiled, suffix in ((False, ""), (True, ", XLA")):
-            variants[f"plain Keras{suffix}"] = keras_step(plain_keras(), keras.optimizers.Adam(), compiled)
-            variants[f"tfdl{suffix}"] = keras_step(ours(), keras.optimizers.Adam(), compiled)
-            variants[f"tfdl, its Adam{suffix}"] = keras_step(ours(), tfdl.optimizers.Adam(), compiled)
+            variants[f"plain Keras{suffix}"] = keras_step(sizes, plain_keras(sizes), keras.optimizers.Adam(), compiled)
+            variants[f"tfdl{suffix}"] = keras_step(sizes, ours(sizes), keras.optimizers.Adam(), compiled)
+            variants[f"tfdl, its Adam{suffix}"] = keras_step(sizes, ours(sizes), tfdl.optimizers.Adam(), compiled)
     if options.torch:
-        variants |= {"PyTorch": torch_step(compiled=False), "PyTorch, torch.compile": torch_step(compiled=True)}
+        for compiled, suffix in ((False, ""), (True, ", torch.compile")):
+            variants[f"PyTorch{suffix}"] = torch_step(sizes, compiled)
     rows = compare(variants, options.rounds, options.seconds)
-    title = f"GPT {LAYERS}x{WIDTH}, context {CONTEXT}, batch {BATCH}, {options.precision}"
+    title = f"{sizes}, {options.precision}"
     Console().print(rendered(title, rows))
     if options.output:
         versions = {"tensorflow": tf.__version__, "keras": keras.__version__, "python": platform.python_version()}
@@ -56,26 +74,33 @@ def main() -> None:
         options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
-def ours() -> keras.Model:
+def ours(sizes: Sizes) -> keras.Model:
     """tfdl's model."""
-    return tfdl.build_model("transformer", vocab_size=VOCABULARY, **GPT)
+    return tfdl.build_model(
+        "transformer",
+        vocab_size=sizes.vocabulary,
+        num_layers=sizes.layers,
+        num_heads=sizes.heads,
+        hidden_dim=sizes.width,
+        sequence_length=sizes.context,
+    )
 
 
-def plain_keras() -> keras.Model:
+def plain_keras(sizes: Sizes) -> keras.Model:
     """The same model of Keras's own layers."""
     layers = keras.layers
-    table = layers.ReversibleEmbedding(VOCABULARY, WIDTH)
-    tokens = keras.Input((CONTEXT,), dtype="int32")  # (B, T)
+    table = layers.ReversibleEmbedding(sizes.vocabulary, sizes.width)
+    tokens = keras.Input((sizes.context,), dtype="int32")  # (B, T)
     x = Places()(table(tokens))  # (B, T, D)
-    for _ in range(LAYERS):
+    for _ in range(sizes.layers):
         y = layers.LayerNormalization(epsilon=1e-5)(x)
-        x = x + layers.MultiHeadAttention(HEADS, WIDTH // HEADS)(y, y, use_causal_mask=True)
+        x = x + layers.MultiHeadAttention(sizes.heads, sizes.width // sizes.heads)(y, y, use_causal_mask=True)
         y = layers.LayerNormalization(epsilon=1e-5)(x)
-        y = layers.Dense(4 * WIDTH, activation=approximate_gelu)(y)  # (B, T, 4D)
-        x = x + layers.Dense(WIDTH)(y)
+        y = layers.Dense(4 * sizes.width, activation=approximate_gelu)(y)  # (B, T, 4D)
+        x = x + layers.Dense(sizes.width)(y)
     x = layers.LayerNormalization(epsilon=1e-5)(x)
     model = keras.Model(tokens, keras.ops.cast(table(x, reverse=True), "float32"))
-    assert model.count_params() == ours().count_params()
+    assert model.count_params() == ours(sizes).count_params()
     return model
 
 
@@ -94,9 +119,10 @@ def approximate_gelu(x: Any) -> Any:
     return keras.activations.gelu(x, approximate=True)
 
 
-def keras_step(model: keras.Model, optimizer: keras.optimizers.Optimizer, compiled: bool) -> Program:
+def keras_step(sizes: Sizes, model: keras.Model, optimizer: keras.optimizers.Optimizer, compiled: bool) -> Program:
     """So many training steps, which give the last one's loss."""
-    inputs, targets = tf.constant(TOKENS[:, :-1], tf.int32), tf.constant(TOKENS[:, 1:], tf.int32)
+    tokens = sizes.tokens
+    inputs, targets = tf.constant(tokens[:, :-1], tf.int32), tf.constant(tokens[:, 1:], tf.int32)
     variables = model.trainable_variables
     optimizer.build(variables)
 
@@ -111,44 +137,47 @@ def keras_step(model: keras.Model, optimizer: keras.optimizers.Optimizer, compil
     return lambda num_steps: [step() for _ in range(int(num_steps))][-1]
 
 
-def torch_step(compiled: bool) -> Program:
+def torch_step(sizes: Sizes, compiled: bool) -> Program:
     """The same in PyTorch."""
     import torch
     from torch import nn
     from torch.nn import functional
 
+    heads, width, context, batch = sizes.heads, sizes.width, sizes.context, sizes.batch
+
     class Block(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.norm_1, self.norm_2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
-            self.query_key_value, self.output = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-            self.up, self.down = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
+            self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+            self.query_key_value, self.output = nn.Linear(width, 3 * width), nn.Linear(width, width)
+            self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
         def forward(self, x: Any) -> Any:
-            heads = self.query_key_value(self.norm_1(x)).view(BATCH, CONTEXT, 3 * HEADS, -1).transpose(1, 2)
-            y = functional.scaled_dot_product_attention(*heads.split(HEADS, 1), is_causal=True)  # (B, H, T, d)
-            x = x + self.output(y.transpose(1, 2).reshape(BATCH, CONTEXT, WIDTH))
+            parts = self.query_key_value(self.norm_1(x)).view(batch, context, 3 * heads, -1).transpose(1, 2)
+            y = functional.scaled_dot_product_attention(*parts.split(heads, 1), is_causal=True)  # (B, H, T, d)
+            x = x + self.output(y.transpose(1, 2).reshape(batch, context, width))
             return x + self.down(functional.gelu(self.up(self.norm_2(x)), approximate="tanh"))
 
     class Model(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.table, self.places = nn.Embedding(VOCABULARY, WIDTH), nn.Embedding(CONTEXT, WIDTH)
-            self.blocks = nn.Sequential(*(Block() for _ in range(LAYERS)))
-            self.norm = nn.LayerNorm(WIDTH)
+            self.table, self.places = nn.Embedding(sizes.vocabulary, width), nn.Embedding(context, width)
+            self.blocks = nn.Sequential(*(Block() for _ in range(sizes.layers)))
+            self.norm = nn.LayerNorm(width)
 
         def forward(self, tokens: Any) -> Any:
             x = self.blocks(self.table(tokens) + self.places.weight)
             return functional.linear(self.norm(x), self.table.weight)
 
     model = Model()
-    assert sum(weight.numel() for weight in model.parameters()) == ours().count_params()
+    assert sum(weight.numel() for weight in model.parameters()) == ours(sizes).count_params()
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     run = torch.compile(model) if compiled else model
-    inputs, targets = torch.from_numpy(TOKENS[:, :-1].copy()), torch.from_numpy(TOKENS[:, 1:].copy())
+    tokens = sizes.tokens
+    inputs, targets = torch.from_numpy(tokens[:, :-1].copy()), torch.from_numpy(tokens[:, 1:].copy())
 
     def step() -> Any:
-        loss = functional.cross_entropy(run(inputs).view(-1, VOCABULARY), targets.view(-1))
+        loss = functional.cross_entropy(run(inputs).view(-1, sizes.vocabulary), targets.view(-1))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

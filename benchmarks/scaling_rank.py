@@ -101,7 +101,7 @@ def program(options: argparse.Namespace, world: World, bucket_bytes: int) -> Any
     return run
 
 
-def reduce_weight(gradients: list[Any], weight: Any, world: World, bucket_bytes: int) -> list[Any]:  # noqa: ARG001
+def reduce_weight(gradients: list[Any], weight: Any, world: World, **_: Any) -> list[Any]:
     """Gradients of this rank alone, which wait for all ranks."""
     reduced = reduce_gradients([*gradients, tf.zeros([])], weight, SingleWorld())
     total = world.all_reduce(tf.reduce_sum([tf.reduce_sum(gradient[..., :1]) for gradient in reduced[:-1]]) * 0 + 1)

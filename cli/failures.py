@@ -1,7 +1,6 @@
 """How an error leaves the command line: one line on standard error, and the exit code of the contract."""
 
 import errno
-import os
 import sys
 import traceback
 
@@ -88,10 +87,9 @@ def _cause(text: str) -> str:
 
 def launched_rank() -> int | None:
     """This process's rank in the launcher's environment, before anything heavy is imported; ``None`` without one."""
-    for name in ("HOROVOD_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"):
-        if name in os.environ:
-            return int(os.environ[name]) if os.environ[name].isdigit() else 0
-    return None
+    from tfdl.distributed import launchers
+
+    return launchers.launched_rank()
 
 
 def speaks() -> bool:

@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "Train a model and leave a run directory.",
     "evaluate": "Measure a trained run on one of its splits.",
     "export": "Write a run as a SavedModel and prove that it answers alike.",
+    "datasets": "List data sets, show what one is, or prepare it.",
     "models": "List the models, or tell what one of them takes.",
     "doctor": "Say what is installed, what is wrong and what mends it.",
     "install-horovod": "Build Horovod against the installed TensorFlow.",

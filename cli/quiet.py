@@ -20,7 +20,7 @@ def quiet_start() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
         raise UserError(f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}, expected tensorflow; unset KERAS_BACKEND")
-    with _held_back_stderr():
+    with held_back_stderr():
         import keras  # noqa: F401
         import tensorflow as tf
 
@@ -31,7 +31,7 @@ def quiet_start() -> None:
 
 
 @contextmanager
-def _held_back_stderr() -> Iterator[None]:
+def held_back_stderr() -> Iterator[None]:
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as held:

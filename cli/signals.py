@@ -1,4 +1,4 @@
-"""Signals before training has begun to watch for them."""
+"""Signals before training has begun to watch for them, and after it has."""
 
 import signal
 from collections.abc import Iterator
@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
+
+from tfdl.errors import StoppedBetweenStepsError
 
 # Well below the time that launchers give between SIGTERM and SIGKILL.
 _GRACE_SECONDS = 2.0
@@ -32,3 +34,21 @@ def time_to_speak() -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stop_between_steps() -> Iterator[None]:
+    """Ends with exit code 75 on SIGUSR1 while no steps are under way: what is unsaved then is made anew.
+
+    A scheduler may send its warning while data is prepared or a model is compiled; the signal's default, to kill the
+    process, would read as a failure there.
+    """
+
+    def stop(*_: Any) -> None:
+        raise StoppedBetweenStepsError("stopped by SIGUSR1 while no steps were under way; go on with --resume")
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)

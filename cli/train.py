@@ -7,6 +7,7 @@ import click
 
 from tfdl.cli.failures import speaks
 from tfdl.cli.options import debug_option
+from tfdl.cli.signals import stop_between_steps
 
 EPILOG = """\b
 Examples:
@@ -30,6 +31,7 @@ _KEYS = {
     "dataset": "dataset",
     "data_dir": "dataset.data_dir",
     "image_size": "dataset.image_size",
+    "augmentation": "dataset.augmentation",
     "text_column": "dataset.text_column",
     "label_column": "dataset.label_column",
     "source_column": "dataset.source_column",
@@ -59,13 +61,13 @@ def _names(kind: str) -> Any:
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
         from tfdl.config import MODEL_CONFIGS, OPTIMIZER_CONFIGS, PRESETS
+        from tfdl.data.known_sets import EMBEDDED_SETS, TFDS_SETS
 
-        datasets = ("digits", "python_topics", "docstrings", "dates", "mnist", "fashion_mnist", "cifar10")
         known = {
             "model": [*MODEL_CONFIGS, *PRESETS],
             "preset": list(PRESETS),
             "optimizer": list(OPTIMIZER_CONFIGS),
-            "dataset": datasets,
+            "dataset": [one.name for one in (*EMBEDDED_SETS, *TFDS_SETS)],
             "task": ("image-classification", "text-classification", "language-modeling", "translation"),
             "tokenizer": ("byte", "character", "word", "bpe", "gpt2"),
             "schedule": ("constant", "linear", "cosine", "inverse_sqrt", "step", "one_cycle"),
@@ -102,6 +104,9 @@ class ImageSize(click.ParamType):
               help="Data set, or files of your own.  [default: the task's own, such as digits]")  # fmt: skip
 @click.option("--data-dir", metavar="DIR", help="Prepared data.  [default: $TFDS_DATA_DIR or ~/tensorflow_datasets]")
 @click.option("--image-size", type=ImageSize(), help="Resize images, in pixels.  [default: digits 24, else as is]")
+@click.option(
+    "--augmentation", metavar="NAMES", help="Of images, such as crop,flip,randaugment,mixup.  [default: digits affine]"
+)
 @click.option("--tokenizer", metavar="NAME", shell_complete=_names("tokenizer"),
               help="byte, character, word, bpe or gpt2.  [default: what suits the data set]")  # fmt: skip
 @click.option("--sequence-length", type=int, help="Most tokens in a sample.  [default: the model's own]")
@@ -176,6 +181,11 @@ def command(
             click.echo(to_yaml(config), nl=False)
         return
 
+    with stop_between_steps():
+        _train(config, output, resume=resume, overwrite=overwrite, elastic=elastic, commit_steps=commit_steps)
+
+
+def _train(config: Any, output: str | None, *, elastic: bool, **choices: Any) -> None:
     from tfdl.cli.quiet import quiet_start
 
     quiet_start()
@@ -183,15 +193,7 @@ def command(
     from tfdl.training import train
 
     watchers = [Progress()] if speaks() or elastic else []  # of changing ranks, any may become the one that speaks
-    train(
-        config,
-        output,
-        resume=resume,
-        overwrite=overwrite,
-        callbacks=watchers,
-        elastic=elastic,
-        commit_steps=commit_steps,
-    )
+    train(config, output, callbacks=watchers, elastic=elastic, **choices)
 
 
 def _precedence(item: tuple[str, Any]) -> int:

@@ -45,6 +45,19 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """``real_data(name)``: a public data set's original files, kept beside the checkout; tests skip without them."""
+
+    def find(name: str) -> Path:
+        folder = Path(__file__).parents[2] / "shared" / "data" / name
+        if not folder.is_dir():
+            pytest.skip(f"the files of {name} are not in {folder}")
+        return folder
+
+    return find
+
+
+@pytest.fixture(scope="session")
 def digits(data_dir: Path) -> Any:
     """The prepared digits as they are, 8x8."""
     from tfdl.config import DatasetConfig
@@ -71,6 +84,35 @@ def tiny() -> Callable[..., TrainConfig]:
     def make(changes: dict[str, Any] | None = None, **plain: Any) -> TrainConfig:
         lengths = {"epochs": None} if "steps" in plain else {}
         return compose(TINY, changes or {}, lengths, plain)
+
+    return make
+
+
+TINY_LANGUAGE = {
+    "task": "language-modeling",
+    # Nine texts, eleven thousand characters.
+    "dataset": {"name": "python_topics", "train_split": "train[:9]", "validation_split": "validation[:1]",
+                "test_split": "test[:2]", "sequence_length": 16},
+    "optimizer": {"name": "adam", "learning_rate": 0.01, "schedule": "constant"},
+    "batch_size": 32,  # 22 steps an epoch, the last one short
+    "steps_per_execution": 5,
+    "xla": "off",
+    "epochs": 2,
+}  # fmt: skip
+TINY_LANGUAGE_MODELS = {
+    "rnn": {"model.name": "rnn", "model.units": 16, "model.num_layers": 2, "model.dropout": 0.1},
+    "transformer": {"model.name": "transformer", "model.hidden_dim": 16, "model.num_heads": 2, "model.num_layers": 1,
+                    "model.dropout": 0.1},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def tiny_language() -> Callable[..., TrainConfig]:
+    """A language model that trains in seconds: ``tiny_language("rnn", changes, **plain)``; as ``tiny`` otherwise."""
+
+    def make(model: str, changes: dict[str, Any] | None = None, **plain: Any) -> TrainConfig:
+        lengths = {"epochs": None} if "steps" in plain else {}
+        return compose(TINY_LANGUAGE, TINY_LANGUAGE_MODELS[model], changes or {}, lengths, plain)
 
     return make
 

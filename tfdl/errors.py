@@ -26,3 +26,11 @@ class StoppedError(RunError):
     """A signal asked the run to stop, and a checkpoint was saved. Exit code 75."""
 
     exit_code = 75
+    agreed = True
+    """All ranks end with it."""
+
+
+class StoppedBetweenStepsError(StoppedError):
+    """A signal asked this rank to stop while no steps were under way; what is done is saved already. Exit code 75."""
+
+    agreed = False

@@ -191,7 +191,9 @@ def test_the_shell_completes_names():
         return [line.split(",")[1] for line in done.stdout.splitlines()]
 
     assert complete("tfdl train --optimizer s") == ["sgd"]
-    assert complete("tfdl train --dataset ") == ["digits", "mnist", "fashion_mnist", "cifar10"]
+    assert {"digits", "dates", "mnist", "wmt14_translate/de-en"} <= set(complete("tfdl train --dataset "))
+    assert complete("tfdl train --dataset fash") == ["fashion_mnist"]
+    assert complete("tfdl datasets show cifar1") == ["cifar10", "cifar100"]
 
 
 # Exit codes

@@ -48,6 +48,16 @@ def test_a_page_for_programs(tfdl_command):
         (["cnn", "--set", "vocab_size=3"], "with vocab_size, expected of input_shape, num_classes only"),
         (["cnn", "--optimizer", "adm"], "unknown optimizer 'adm'"),
         (["cnn", "--precision", "half"], "precision='half', expected one of float32, "),
+        (["cnn", "--set", "input_shape=24"], "input_shape=24, expected (height, width, channels) such as (32, 32, 3)"),
+        (["resnet50", "--set", "input_shape=[16,16,3]"], "images of 16x16 are too small for 5 halvings"),
+        (["rnn", "--set", "vocab_size=many"], "vocab_size='many', expected a whole number of at least 1"),
+        (["gpt2", "--set", "model.num_heads=7"], "model.hidden_dim=768, expected a multiple of model.num_heads=7"),
+        (
+            ["gpt2", "--sequence-length", "2000"],
+            "sequence_length=2000, expected at most the model's 1024 learned positions; ask for fewer tokens, or build"
+            " it with model.sequence_length=2000",
+        ),
+        (["resnet20", "--sequence-length", "64"], "sequence_length=64, but resnet20 reads images; leave it out"),
         (["cnn", "--batch-size", "0"], "0 is not in the range x>=1"),
     ],
 )

@@ -59,7 +59,10 @@ def test_what_does_not_fit_is_named_with_what_was_expected(value, hint, message)
 def test_one_of_several_words_is_answered_with_the_nearest():
     with pytest.raises(UserError) as raised:
         TrainConfig.from_mapping({"dataset": {"augmentation": "afine"}})
-    assert str(raised.value) == "dataset.augmentation='afine', expected one of none, affine. Did you mean 'affine'?"
+    assert str(raised.value) == (
+        "dataset.augmentation='afine', expected names of affine, crop, flip, randaugment, erase, mixup, cutmix, or"
+        " none. Did you mean 'affine'?"
+    )
 
 
 def test_an_unknown_key_is_answered_with_the_nearest():

@@ -4,7 +4,17 @@ import dataclasses
 
 import pytest
 
-from tfdl.config import AdamConfig, CNNConfig, DatasetConfig, SGDConfig, TrainConfig, assignment, compose, load_yaml
+from tfdl.config import (
+    AdamConfig,
+    CNNConfig,
+    DatasetConfig,
+    SGDConfig,
+    TrainConfig,
+    assignment,
+    compose,
+    load_yaml,
+    to_mapping,
+)
 from tfdl.errors import UserError
 
 
@@ -58,13 +68,13 @@ def test_another_data_set_keeps_the_data_folder_alone():
 def test_digits_have_a_recipe():
     for config in (TrainConfig(), TrainConfig(dataset="digits"), compose({"dataset.data_dir": None})):
         assert config.dataset.image_size == (24, 24)
-        assert config.dataset.augmentation == "affine"
+        assert config.dataset.augmentation == ("affine",)
 
 
 def test_a_recipe_yields_to_what_is_said():
     config = compose({"dataset.image_size": None, "dataset.augmentation": "none"})
     assert config.dataset == DatasetConfig("digits")
-    assert compose({"dataset.image_size": [8, 8]}).dataset.augmentation == "affine"
+    assert compose({"dataset.image_size": [8, 8]}).dataset.augmentation == ("affine",)
 
 
 def test_other_data_sets_have_none():
@@ -135,3 +145,29 @@ def test_a_configuration_is_frozen_and_replaced():
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.seed = 1
     assert config.replace(seed=1) == TrainConfig(seed=1)
+
+
+# Recipes
+
+
+@pytest.mark.parametrize("model", ["transformer", "rnn"])
+def test_a_recipe_fills_what_nobody_says(model):
+    found, said = compose({"model": model}), {"batch_size": 3, "optimizer.learning_rate": 0.5, "xla": "off", "steps": 7}
+    assert found.optimizer.schedule == "cosine"
+    assert found.epochs is not None
+    changed = compose({"model": model}, said)
+    assert (changed.batch_size, changed.optimizer.learning_rate, changed.xla) == (3, 0.5, "off")
+    assert (changed.epochs, changed.steps) == (None, 7)
+    assert changed.optimizer == dataclasses.replace(found.optimizer, learning_rate=0.5)
+
+
+def test_another_optimizer_has_its_own_defaults():
+    assert compose({"model": "transformer", "optimizer": "sgd"}).optimizer == SGDConfig()
+    whole = SGDConfig(learning_rate=1.0)
+    assert TrainConfig(model="transformer", optimizer=whole).optimizer == whole
+
+
+def test_what_was_resolved_is_not_filled_in_again():
+    config = compose({"model": "transformer"}, {"optimizer": "adam"})
+    assert compose(to_mapping(config)) == config
+    assert config.optimizer == AdamConfig()

@@ -31,7 +31,7 @@ datasets = st.builds(
     validation_split=texts,
     test_split=texts,
     image_size=st.none() | st.tuples(counts, counts),
-    augmentation=st.sampled_from(["none", "affine"]),
+    augmentation=st.sampled_from(["none", "affine", "flip,crop", ("mixup",)]),
     memory_limit_mb=st.integers(0, 1 << 40),
 )
 optimizers = st.builds(

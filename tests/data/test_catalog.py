@@ -60,8 +60,9 @@ def test_without_a_network_the_offline_choices_are_named(tmp_path, monkeypatch):
         open_builder("mnist", str(tmp_path))
     assert str(raised.value) == (
         f"data set 'mnist' is not prepared in {tmp_path}, and storage.googleapis.com cannot be reached to download it;"
-        " connect to a network, give the folder of prepared data with --data-dir, or use an offline data set: digits,"
-        " python_topics, docstrings, dates"
+        " connect to a network, give the folder of prepared data with --data-dir, prepare it from files that you have"
+        " (tfdl datasets prepare mnist --from FOLDER), or use an offline data set: digits, python_topics, docstrings,"
+        " dates"
     )
     assert not (tmp_path / "mnist").exists()
 

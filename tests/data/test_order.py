@@ -4,8 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfdl.data.augmentation import NUM_DRAWS
-from tfdl.data.order import epoch_draws, epoch_order, shard_rows, steps_left
+from tfdl.data.order import epoch_draws, epoch_order, epoch_partners, shard_rows, steps_left
 
 sizes = st.integers(1, 200)
 seeds = st.integers(0, 2**32 - 1)
@@ -30,18 +29,25 @@ def test_epochs_and_seeds_differ(seed, epoch, distance):
 def test_the_order_of_tomorrow_is_that_of_today():
     """A run of an older version is resumed in the same order; NumPy keeps Philox's stream."""
     assert epoch_order(10, 0, 0).tolist() == [0, 7, 8, 6, 9, 5, 1, 3, 2, 4]
-    np.testing.assert_allclose(epoch_draws(1, 0, 0)[0], [0.72253549, 0.34218276, 0.13493633, 0.57651442], rtol=1e-6)
+    np.testing.assert_allclose(epoch_draws(1, 0, 0, 4)[0], [0.72253549, 0.34218276, 0.13493633, 0.57651442], rtol=1e-6)
 
 
 @given(seeds, epochs)
 def test_draws_are_uniform_and_differ_between_epochs(seed, epoch):
-    draws = epoch_draws(500, seed, epoch)
-    assert draws.shape == (500, NUM_DRAWS)
+    draws = epoch_draws(500, seed, epoch, 4)
+    assert draws.shape == (500, 4)
     assert draws.dtype == np.float32
     assert (draws >= 0).all()
     assert (draws < 1).all()
     assert 0.4 < draws.mean() < 0.6
-    assert not np.array_equal(draws, epoch_draws(500, seed, epoch + 1))
+    assert not np.array_equal(draws, epoch_draws(500, seed, epoch + 1, 4))
+
+
+@given(sizes, seeds, epochs)
+def test_everyone_is_another_one_s_partner_once(size, seed, epoch):
+    partners = epoch_partners(epoch_order(size, seed, epoch), seed, epoch)
+    assert sorted(partners) == list(range(size))
+    assert size == 1 or (partners != np.arange(size)).all()
 
 
 @given(sizes, st.integers(1, 5), seeds)

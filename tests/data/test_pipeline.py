@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfdl.data import ArraySource, Position, evaluation_batches, training_batches
-from tfdl.data.augmentation import affine
-from tfdl.data.order import epoch_draws, epoch_order
+from tfdl.data.augmentation import Augmentation
+from tfdl.data.order import epoch_draws, epoch_order, epoch_partners
 from tfdl.data.pipeline import WEIGHT
 
 
@@ -89,9 +89,19 @@ def test_shards_join_to_the_one_shard_s_batches(size, share):
             assert sorted(itertools.chain(*(part[step] for part in parts))) == sorted(batch)
 
 
+class Draws:
+    """Shows what an augmentation is given."""
+
+    num_draws, mixes = 4, False
+
+    def __call__(self, batch, draws, *others):
+        shown = {**batch, "draws": draws}
+        return {**shown, "other": others[0]["number"], "other_draws": others[1]} if others else shown
+
+
 def test_draws_belong_to_the_sample_on_any_shard():
     """Sample k's draws in an epoch are row k of the epoch's, wherever and whenever it is read."""
-    draws = epoch_draws(10, 3, 0)
+    draws = epoch_draws(10, 3, 0, 4)
     for shards in (1, 2):
         for shard in range(shards):
             stream = training_batches(
@@ -100,10 +110,35 @@ def test_draws_belong_to_the_sample_on_any_shard():
                 seed=3,
                 shard_index=shard,
                 num_shards=shards,
-                augment=lambda features, draws: {**features, "draws": draws},
+                augment=Draws(),
             )
             for batch in take(stream, 3):
                 np.testing.assert_array_equal(batch["draws"], draws[batch["number"]])
+
+
+class Mixed(Draws):
+    mixes = True
+
+
+def test_partners_and_their_draws_belong_to_the_sample_on_any_shard():
+    """They are chosen in the order of the whole epoch; a resumed epoch has the same ones."""
+    draws = epoch_draws(10, 3, 0, 4)
+    partners = epoch_partners(epoch_order(10, 3, 0), 3, 0)
+    for shards, sample in ((1, 0), (2, 0), (1, 4)):
+        for shard in range(shards):
+            stream = training_batches(
+                numbered(10),
+                batch_size=4 // shards,
+                seed=3,
+                start=Position(0, sample),
+                shard_index=shard,
+                num_shards=shards,
+                augment=Mixed(),
+            )
+            for batch in take(stream, 2):
+                np.testing.assert_array_equal(batch["other"], partners[batch["number"]])
+                np.testing.assert_array_equal(batch["draws"], draws[batch["number"]])
+                np.testing.assert_array_equal(batch["other_draws"], draws[batch["other"]])
 
 
 def test_a_shard_without_a_sample_gets_a_stand_in_of_no_weight():
@@ -113,9 +148,7 @@ def test_a_shard_without_a_sample_gets_a_stand_in_of_no_weight():
 
 
 def test_augmented_images_after_a_restart(digits):
-    def augment(batch, draws):
-        return {**batch, "image": affine(batch["image"], draws)}
-
+    augment = Augmentation(["affine", "flip"])
     source = digits.sources["train"]
     whole = training_batches(source, batch_size=512, seed=0, augment=augment)  # 3 steps an epoch
     resumed = training_batches(source, batch_size=512, seed=0, augment=augment, start=Position(1, 512))

@@ -99,7 +99,11 @@ def test_an_epoch_has_every_sample_once(texts, shards):
         for batch in batches.take(steps).as_numpy_iterator():
             here = batch[WEIGHT] > 0
             assert (batch["text"][:, 0] == START).all()
-            seen += [pair for pair, real in zip(zip(batch["label"], tokens_of(batch), strict=True), here, strict=True) if real]
+            seen += [
+                pair
+                for pair, real in zip(zip(batch["label"], tokens_of(batch), strict=True), here, strict=True)
+                if real
+            ]
     assert sorted(label for label, _ in seen) == list(range(101))
     assert all(list(tokens) == texts[label] for label, tokens in seen)
 

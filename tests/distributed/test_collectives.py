@@ -28,10 +28,17 @@ def test_ranks_are_numbered(seen: list[dict[str, Any]]) -> None:
 def test_collectives_answer_alike_on_every_rank(seen: list[dict[str, Any]]) -> None:
     for rank in seen:
         assert rank["all_reduce"] == 6.0
-        assert rank["all_reduce_bfloat16"] == [True, True, True]
+        assert rank["all_reduce_in"] == dict.fromkeys(rank["all_reduce_in"], [True] * 5)
+        assert len(rank["all_reduce_in"]) == 6
         assert rank["all_gather"] == [0, 1, 1, 2, 2, 2]
         assert rank["broadcast"] == 4
         assert rank["broadcast_object"] == {"from": 1}
+
+
+def test_collectives_of_every_kind_have_names_that_elastic_mode_knows(seen: list[dict[str, Any]]) -> None:
+    """Horovod takes a failure for a lost rank's by the words HorovodAllreduce, -gather or -broadcast in its message."""
+    for rank in seen:
+        assert rank["traced_names"] == [f"HorovodAllreduce_{number}" for number in range(4)]
 
 
 def test_state_of_every_dtype_is_the_chiefs(seen: list[dict[str, Any]]) -> None:

@@ -105,6 +105,21 @@ def test_one_of_three_fails_and_one_is_killed(tmp_path: Path) -> None:
     assert rates == sorted(rates, reverse=True), "the schedule goes on from its place"
 
 
+def test_a_language_model_goes_on_without_what_the_lost_rank_had_read(tmp_path: Path) -> None:
+    """Within an epoch the rows of fewer ranks follow no stream; the next one begins anew."""
+    splits = ("train_split=train[:9]", "validation_split=validation[:1]", "test_split=test[:2]")
+    options = (word for split in splits for word in ("--set", f"dataset.{split}"))
+    model = ("--model", "rnn", "--set", "model.units=8", "--batch-size", "8", "--epochs", "2", *options)
+    job = train(tmp_path, [("kill", 1, 12)], "--elastic", "--commit-steps", "5", *model)
+    assert job.code == 0, job.output
+    (lost,) = changes(tmp_path / "run")
+    assert 1 <= lost["step"] <= 12
+    assert "this epoch was begun with 16 windows a step: until it ends, each begins with a state of zeros" in job.output
+    found = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (found["epochs"], found["world_size"]) == (2, 1)
+    assert ends(job) == [f"end: size 1 weights {found['weights_sha256']}"]
+
+
 def test_a_rank_that_cannot_start_is_left_out_and_too_few_never_end_well(tmp_path: Path) -> None:
     """Of three ranks one is broken, which two survive; then one of the two is killed."""
     faults = [(f"join:{HOSTS[2]}", 0, 5), ("kill", 1, 20)]

@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 # Case -> what every rank says.
 FOUND = {
     "plain_after_loading": "UserError: 2 ranks train with a plain Adam, which would leave every rank a model",
+    "plain_after_loading_without_callbacks": "UserError: 2 ranks train with a plain Adam, which would leave every rank",
     "wrapped_after_loading": "no error",
     "plain_in_gan": "UserError: 2 ranks train with a plain Adam, which would leave",
     "unasked_in_gan": "UserError: 2 ranks train with a plain RMSprop, which would leave",
@@ -21,6 +22,8 @@ FOUND = {
     "in_mixed_precision": "no error",
     "eagerly": "no error",
     "xla_asked_for": "no error",
+    "xla_as_keras_chooses_on_a_gpu": "no error",
+    "draws_of_its_own": "no error",
     "xla_all_the_same": "RunError: XLA refuses HorovodAllreduce",
     "unequal_batches": "RunError: the ranks' batches are not equally large: rank 0 had 16, rank 1 had 20 samples",
     "local_plateau": "RunError: the ranks' learning rates differ: rank 0 has 0.1, rank 1 has 0.05;",

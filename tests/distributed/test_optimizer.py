@@ -1,5 +1,7 @@
 """``DistributedOptimizer``, buckets and fingerprints, with ranks as threads."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -12,7 +14,27 @@ from tfdl.distributed.optimizer import is_distributed, undo
 from tfdl.errors import RunError, UserError
 from tfdl.optimizers import Adam
 
+# Every optimizer that Keras has; those that wrap another one are tried under horovodrun.
+OF_KERAS = sorted(
+    (found for found in vars(keras.optimizers).values() if inspect.isclass(found)), key=lambda found: found.__name__
+)
+OF_KERAS = [
+    found
+    for found in OF_KERAS
+    if issubclass(found, keras.optimizers.Optimizer)
+    and found not in (keras.optimizers.Optimizer, keras.optimizers.LossScaleOptimizer, keras.optimizers.MultiOptimizer)
+]
+
+
+def several(kernels, biases):
+    """One optimizer for kernels, and one for biases."""
+    return keras.optimizers.MultiOptimizer(lambda variable: kernels if len(variable.shape) == 2 else biases)
+
+
 OPTIMIZERS = [
+    *OF_KERAS,
+    lambda: several(keras.optimizers.Adam(0.01, clipnorm=0.5), keras.optimizers.SGD(0.1)),
+    lambda: keras.optimizers.LossScaleOptimizer(several(keras.optimizers.SGD(0.1), keras.optimizers.RMSprop(0.01))),
     lambda: keras.optimizers.SGD(0.1, momentum=0.9),
     lambda: keras.optimizers.Adam(0.01, global_clipnorm=0.5),
     lambda: keras.optimizers.AdamW(0.01, clipnorm=0.5),
@@ -85,6 +107,73 @@ def test_rows_of_an_embedding(ranks, make, sparse_as_dense):
     assert (np.asarray(tables[2])[[1, 2, 4]] == 1).all()
 
 
+def test_accumulated_gradients_are_averaged_once_for_each_update(ranks, monkeypatch):
+    world = ranks(2)
+    sent = []
+    plain = world.all_reduce
+    monkeypatch.setattr(world, "all_reduce", lambda t: (sent.append(world.rank), plain(t))[1])
+    mine = [keras.Variable([0.0]) for _ in range(2)]
+    optimizers = [DistributedOptimizer(keras.optimizers.SGD(1.0, gradient_accumulation_steps=3)) for _ in mine]
+    for optimizer, variable in zip(optimizers, mine, strict=True):
+        optimizer.build([variable])
+        optimizer._share_state = None
+
+    def steps(rank):
+        for step in range(6):
+            optimizers[rank].apply([tf.constant([float(step + rank)])], [mine[rank]])
+
+    world.run(steps)
+    assert sorted(sent) == [0, 0, 1, 1]
+    for variable in mine:
+        assert float(variable[0]) == -(1.5 + 4.5)  # means over two ranks and three steps each
+
+
+def test_a_buffer_leaves_before_the_backward_pass_is_done():
+    """In a step's graph, what is sent first waits for the last layer's gradients, and not for the first layer's."""
+    model = keras.Sequential([keras.Input((8,)), *(keras.layers.Dense(8, name=f"dense_{n}") for n in range(3))])
+    optimizer = DistributedOptimizer(keras.optimizers.SGD(0.1), bucket_bytes=4 * 72, world=Twins())
+    optimizer.build(model.trainable_variables)
+    optimizer._share_state = None
+
+    @tf.function
+    def step(inputs):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(model(inputs) ** 2)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply(
+            [tf.identity(g, name=f"gradient_{place}") for place, g in enumerate(gradients)], model.trainable_variables
+        )
+
+    graph = step.get_concrete_function(tf.TensorSpec((4, 8))).graph
+    waits_for = [gradients_before(op) for op in graph.get_operations() if op.name.rpartition("/")[2].startswith("sent")]
+    assert waits_for == [{4, 5}, {2, 3}, {0, 1}]
+
+
+def gradients_before(operation):
+    """Numbers of the gradients that an operation needs, itself or through others."""
+    found, seen, waiting = set(), set(), [operation]
+    while waiting:
+        op = waiting.pop()
+        if op.name in seen:
+            continue
+        seen.add(op.name)
+        name = op.name.rpartition("/")[2]
+        if name.startswith("gradient_"):
+            found.add(int(name.removeprefix("gradient_")))
+        else:
+            waiting += [tensor.op for tensor in op.inputs] + list(op.control_inputs)
+    return found
+
+
+class Twins(SingleWorld):
+    """Two ranks that always hold the same."""
+
+    size = 2
+
+    def all_reduce(self, tensor):
+        return tf.multiply(tensor, 2, name="sent")
+
+
 def compressed_step(ranks, gradients, compression):
     """What ranks' gradients for one variable come to, by a step of rate 1."""
     world = ranks(len(gradients))
@@ -135,21 +224,13 @@ def test_buckets_hold_tensors_of_one_dtype_from_the_last_to_the_first(ranks, mon
     )
     tensors = [tf.fill([size], float(size)) for size in (1, 2, 3, 4)] + [tf.fill([5], tf.constant(5.0, tf.float64))]
     sums = world.run(lambda _: sum_over_ranks(tensors, world, bucket_bytes=24))[1]
-    assert sent == [5, 4, 6]
+    assert sent == [5, 7, 3]
     for total, tensor in zip(sums, tensors, strict=True):
         assert total.dtype == tensor.dtype
         np.testing.assert_array_equal(total, 2 * tensor)
 
 
 def test_shapes_that_a_graph_does_not_know_are_no_obstacle():
-    class Twins(SingleWorld):
-        """Two ranks that always hold the same."""
-
-        size = 2
-
-        def all_reduce(self, tensor):
-            return 2 * tensor
-
     @tf.function(input_signature=[tf.TensorSpec([3]), tf.TensorSpec([None, None]), tf.TensorSpec([])])
     def doubled(*tensors):
         return sum_over_ranks(tensors, Twins())

@@ -46,9 +46,11 @@ def test_the_chief_may_be_the_one_that_hangs(tmp_path: Path) -> None:
     assert job.status["reason"].startswith("rank 0: error: hangs (on ")
 
 
-def test_compiling_and_declared_work_may_take_longer(tmp_path: Path) -> None:
+def test_preparing_compiling_saving_and_declared_work_may_take_longer(tmp_path: Path) -> None:
     job = train("long", 1, tmp_path / "run", "--watchdog-timeout", "3", "--epochs", "1")
     assert job.code == 0, job.lines
+    for done in ("prepared", "compiled", "saved"):
+        assert any(line.endswith(f"{done} slowly") for line in job.lines), done
     assert job.status == {"code": 0, "reason": "done"}
 
 

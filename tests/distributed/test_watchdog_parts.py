@@ -20,7 +20,7 @@ from tfdl.distributed.watchdog.meeting import meet
 from tfdl.distributed.watchdog.members import Member, kill_if_here, own_process_key
 from tfdl.distributed.watchdog.stacks import python_stacks
 from tfdl.distributed.watchdog.wire import listen, own_address
-from tfdl.errors import RunError, StoppedError, UserError
+from tfdl.errors import RunError, StoppedBetweenStepsError, StoppedError, UserError
 
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -226,6 +226,7 @@ def agreed() -> RunError:
         (ValueError("HorovodAllreduce"), False, False),
         (UserError("wrong"), False, False),
         (StoppedError("SIGTERM"), False, True),
+        (StoppedBetweenStepsError("SIGUSR1"), False, False),
         (agreed(), False, True),
         (KeyboardInterrupt(), False, True),
         (SystemExit(1), False, True),

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import kernels
 
 from tfdl.layers import CrossAttention, SelfAttention
 from tfdl.layers.attention import dot_product_attention
@@ -152,6 +153,16 @@ def test_as_pytorch():
         *map(torch.from_numpy, parts), is_causal=True, enable_gqa=True
     )
     np.testing.assert_allclose(dot_product_attention(*parts, is_causal=True), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_tensorflow_has_no_fused_attention_yet():
+    """When this fails, `dot_product_attention` is the place to use what has come."""
+    known = {kernel.op for kernel in kernels.get_all_registered_kernels().kernel}
+    assert "BatchMatMulV2" in known
+    assert not [name for name in known if "attention" in name.lower() or "mha" in name.lower()]
+    query = tf.zeros([1, 2, 3, 4])
+    with pytest.raises(ValueError, match="Flash attention is not supported"):
+        keras.ops.dot_product_attention(query, query, query, flash_attention=True)
 
 
 # Masks are exact

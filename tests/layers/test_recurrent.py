@@ -89,6 +89,23 @@ def test_gradients_are_slopes(own):
         np.testing.assert_allclose(mine, slope, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize(("batch", "units"), [(4, 5), (3, 4)])
+@pytest.mark.parametrize("own", [LSTM, GRU, SimpleRNN])
+def test_xla_s_gradients_are_the_graph_s(own, batch, units):
+    """XLA on a CPU answered the LSTM's with others, in float64, for 4 rows and 5 units alone."""
+    layer = randomized(own(units, dtype="float64"))
+    x = tf.constant(np.random.default_rng(4).normal(size=(batch, 4, WIDTH)))
+
+    def gradients(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(layer(x)[0] ** 2)
+        return tape.gradient(total, [x, *layer.trainable_variables])
+
+    for mine, other in zip(tf.function(gradients, jit_compile=True)(x), tf.function(gradients)(x), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-10, atol=1e-12)
+
+
 def test_an_lstm_step_by_hand():
     layer = LSTM(1)
     layer.build((None, 1, 1))
@@ -306,6 +323,20 @@ def test_cudnn_is_for_machines_with_a_gpu_and_graphs_that_stay(monkeypatch):
     with portable_kernels():
         assert not is_usable(None)
     assert is_usable(None)
+
+
+@pytest.mark.parametrize("own", [LSTM, GRU])
+def test_an_exported_graph_has_no_kernel_of_cudnn(own, monkeypatch):
+    layer = randomized(own(UNITS))
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: ["a GPU"])
+
+    def operations():
+        graph = tf.function(layer.call).get_concrete_function(tf.TensorSpec((None, None, WIDTH))).graph
+        return {operation.type for operation in graph.get_operations()}
+
+    assert "CudnnRNN" in operations()
+    with portable_kernels():
+        assert "CudnnRNN" not in operations()
 
 
 @pytest.mark.parametrize(("xla", "expected"), [(False, True), (True, False)])

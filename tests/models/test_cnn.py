@@ -134,7 +134,7 @@ def test_a_shape_that_is_no_image(shape):
 
 
 def test_no_class_to_tell_apart():
-    with pytest.raises(UserError, match="num_classes=0, expected at least 1"):
+    with pytest.raises(UserError, match="num_classes=0, expected a whole number of at least 1"):
         tfdl.build_model("cnn", input_shape=(24, 24, 3), num_classes=0)
 
 

@@ -423,7 +423,7 @@ def test_a_shape_that_is_no_image(shape):
 
 
 def test_no_class_to_tell_apart():
-    with pytest.raises(UserError, match="num_classes=0, expected at least 1"):
+    with pytest.raises(UserError, match="num_classes=0, expected a whole number of at least 1"):
         tfdl.build_model("resnet", input_shape=(32, 32, 3), num_classes=0)
 
 

@@ -225,9 +225,12 @@ def test_other_precisions(precision):
     ("make", "message"),
     [
         (lambda: language_model(bidirectional=True), r"bidirectional=True in a language model"),
-        (lambda: language_model(vocab_size=0), r"vocab_size=0, expected at least 1"),
+        (lambda: language_model(vocab_size=0), r"vocab_size=0, expected a whole number of at least 1"),
         (lambda: tfdl.build_model("rnn"), r"'rnn' needs vocab_size, which its data decides"),
-        (lambda: tfdl.build_model("rnn", vocab_size=3, num_classes=0), r"num_classes=0, expected at least 1"),
+        (
+            lambda: tfdl.build_model("rnn", vocab_size=3, num_classes=0),
+            r"num_classes=0, expected a whole number of at least 1",
+        ),
         (lambda: RNNConfig(units=0), r"model\.units=0, expected a number of at least 1"),
         (lambda: RNNConfig(cell="lstn"), r"model\.cell='lstn', expected one of lstm, gru, simple. Did you mean 'lstm'"),
         (lambda: RNNConfig(units=8, embedding_dim=9, tie_embeddings=True), r"embedding_dim=9, expected model\.units=8"),

@@ -319,7 +319,7 @@ def test_a_stateless_call():
     ("arguments", "message"),
     [
         ({"vocab_size": None}, "a Transformer decoder needs vocab_size, which its data decides"),
-        ({"vocab_size": 0}, "vocab_size=0, expected at least 1"),
+        ({"vocab_size": 0}, "vocab_size=0, expected a whole number of at least 1"),
         ({"num_classes": 3}, "a Transformer decoder takes vocab_size of its data, and got num_classes=3 besides"),
         ({"hidden_dim": 18}, r"model\.hidden_dim=18, expected a multiple of model\.num_heads=4, such as 20"),
         ({"num_key_value_heads": 3}, r"model\.num_key_value_heads=3, expected a divisor of model\.num_heads=4"),
@@ -347,7 +347,7 @@ def test_a_sequence_longer_than_its_positions():
 
 def test_more_tokens_than_places():
     model = small()
-    with pytest.raises(UserError, match="max_length=13 tokens, but the model has 12 learned positions"):
+    with pytest.raises(UserError, match="max_length=13, expected at most the model's 12 learned positions"):
         model.initial_cache(1, 13)
     with pytest.raises(UserError, match="2 tokens at position 3 do not fit a cache of 4 places"):
         model.decode(tokens(1, 2), model.initial_cache(1, 4), 3)

@@ -187,8 +187,8 @@ def test_other_precisions(precision):
         (lambda: text_model(hidden_dim=15), r"model\.hidden_dim=15, expected a multiple of model\.num_heads=2"),
         (lambda: tfdl.build_model("transformer", vocab_size=3, **SMALL), r"encoder needs num_classes"),
         (lambda: tfdl.build_model("vit-tiny", vocab_size=3), r"takes input_shape and num_classes of its data, and got"),
-        (lambda: tfdl.build_model("bert-tiny", vocab_size=0), r"vocab_size=0, expected at least 1"),
-        (lambda: tfdl.build_model("vit-tiny", num_classes=0), r"num_classes=0, expected at least 1"),
+        (lambda: tfdl.build_model("bert-tiny", vocab_size=0), r"vocab_size=0, expected a whole number of at least 1"),
+        (lambda: tfdl.build_model("vit-tiny", num_classes=0), r"num_classes=0, expected a whole number of at least 1"),
         (lambda: tfdl.build_model("vit-tiny", input_shape=(3, 3)), r"input_shape=\(3, 3\), expected \(height, width"),
     ],
 )

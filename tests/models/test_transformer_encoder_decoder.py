@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfdl
+from tfdl.errors import UserError
 from tfdl.optimizers import Adam
 
 SMALL = {
@@ -149,6 +150,15 @@ def test_decoding_step_by_step_gives_the_same(fields):
         logits, cache = model.decode(inputs["target"][:, place : place + 1], cache, place, memory)
         steps.append(logits)
     np.testing.assert_allclose(tf.concat(steps, 1), model(inputs), rtol=1e-4, atol=1e-5)
+
+
+def test_more_target_tokens_than_places():
+    model = build(norm_first=True, positions="learned", sequence_length=4)
+    with pytest.raises(UserError, match="max_length=5, expected at most the model's 4 learned positions"):
+        model.initial_cache(3, 5)
+    inputs = pair()
+    with pytest.raises(UserError, match="3 tokens at position 2 do not fit a cache of 4 places"):
+        model.decode(inputs["target"][:, :3], model.initial_cache(3), 2, model.memory(inputs["source"][:, :4]))
 
 
 def batches(random, count, length, vocab):

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfdl.config import DatasetConfig, TrainConfig
-from tfdl.data.augmentation import affine
+from tfdl.data.augmentation.affine import affine
 from tfdl.data.images import resize
 from tfdl.tasks import TASKS, ImageClassification
 
@@ -52,8 +52,8 @@ def test_rows_and_metrics_agree(task):
 def test_augmentation_is_the_configured_one():
     images, draws = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), np.uint8), np.full((2, 4), 0.9, "float32")
     batch = {"image": images, "label": LABELS[:2]}
-    plain, changed = (ImageClassification((8, 8, 1), ("a",), False, name) for name in ("none", "affine"))
-    np.testing.assert_array_equal(plain.augment(batch, draws)["image"], images)
+    plain, changed = (ImageClassification((8, 8, 1), ("a",), False, names) for names in ((), ("affine",)))
+    assert plain.augment is None
     np.testing.assert_array_equal(changed.augment(batch, draws)["image"], affine(images, draws))
     assert changed.augment(batch, draws)["label"] is batch["label"]
 
@@ -82,7 +82,7 @@ def test_it_opens_with_its_data(data_dir):
 
 @pytest.mark.parametrize("resized", [True, False])
 def test_it_is_saved_and_loaded_without_its_data(tmp_path, resized):
-    before = ImageClassification((24, 16, 3), ("Katze", "Hündin"), resized, "affine")
+    before = ImageClassification((24, 16, 3), ("Katze", "Hündin"), resized, ("affine",))
     before.save(tmp_path)
     after = ImageClassification.load(tmp_path)
     assert (after.image_shape, after.class_names, after.resized) == (before.image_shape, before.class_names, resized)

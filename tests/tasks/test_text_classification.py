@@ -47,7 +47,10 @@ def test_it_opens_with_its_data(data_dir):
 def test_models_without_positions_read_512_tokens_and_others_what_they_have(data_dir):
     for model, longest in (("rnn", 512), ("transformer", 256), ("bert-tiny", 512)):
         config = TrainConfig(
-            model=model, task="text-classification", tokenizer="byte", dataset=DatasetConfig("docstrings", str(data_dir))
+            model=model,
+            task="text-classification",
+            tokenizer="byte",
+            dataset=DatasetConfig("docstrings", str(data_dir)),
         )
         assert OPEN(config)[0].longest == longest
 
@@ -100,7 +103,9 @@ def test_samples_without_a_label(data_dir, monkeypatch):
 
     monkeypatch.setattr(texts.PreparedTexts, "__iter__", unlabelled)
     monkeypatch.setattr("tfdl.tasks.tokens.data_root", lambda _: data_dir / "of its own")
-    config = TrainConfig(task="text-classification", tokenizer="byte", dataset=DatasetConfig("docstrings", str(data_dir)))
+    config = TrainConfig(
+        task="text-classification", tokenizer="byte", dataset=DatasetConfig("docstrings", str(data_dir))
+    )
     with pytest.raises(UserError, match=r"split of 'docstrings' has samples without a label; choose another with"):
         OPEN(config)
 

@@ -148,7 +148,9 @@ def served():
         "transformer", architecture="encoder-decoder", hidden_dim=16, num_heads=2, num_layers=1, sequence_length=12,
         **task.model_arguments,
     )  # fmt: skip
-    return task, tf.function(lambda source: task.serve(model, source), input_signature=[*task.serving_signature().values()])
+    return task, tf.function(
+        lambda source: task.serve(model, source), input_signature=[*task.serving_signature().values()]
+    )
 
 
 def test_strings_in_and_strings_out(served):

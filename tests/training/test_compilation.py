@@ -8,7 +8,7 @@ import tensorflow as tf
 import tfdl
 from tfdl.config import TrainConfig
 from tfdl.data.pipeline import WEIGHT
-from tfdl.distributed import SingleWorld
+from tfdl.distributed import SingleWorld, reduce_gradients
 from tfdl.errors import UserError
 from tfdl.tasks import ImageClassification
 from tfdl.training import Trainer, train
@@ -57,9 +57,24 @@ def test_measuring_leaves_no_trace():
     measured, untouched = trainer(dropout=0.5), trainer(dropout=0.5)
     decision = decide("auto", measured, batch(), 1)
     assert not decision.xla  # one step cannot win the compilation back
-    assert "ms a pass with it" in decision.note
+    assert "ms a step with it" in decision.note
     for mine, other in zip(measured.model.variables, untouched.model.variables, strict=True):
         np.testing.assert_array_equal(mine, other, err_msg=mine.path)
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_what_is_timed_holds_the_reduction(pieces, monkeypatch):
+    """Else a step would seem quicker with XLA that loses more than that by reducing after the backward pass."""
+    reduced = []
+
+    def reduce(gradients, *arguments, **options):
+        reduced.append(len(gradients))
+        return reduce_gradients(gradients, *arguments, **options)
+
+    monkeypatch.setattr("tfdl.training.trainer.reduce_gradients", reduce)
+    measured = trainer(accumulation_steps=pieces)
+    decide("auto", measured, batch(), 1)
+    assert reduced == [len(measured.model.trainable_variables)] * 2  # traced once without XLA, once with it
 
 
 @pytest.mark.parametrize(

@@ -129,12 +129,14 @@ def test_a_translator_is_served_with_strings(runs, tmp_path):
 def test_a_classifier_is_served_with_strings(runs, tmp_path):
     found, serve = exported(runs["text-classification"], tmp_path)
     assert found.inputs == {"text": ("string", "(any)")}
-    answers = serve(text=tf.constant(["Return the event loop policy of the current task.", "ELEMENT attributes in XML"]))
+    answers = serve(
+        text=tf.constant(["Return the event loop policy of the current task.", "ELEMENT attributes in XML"])
+    )
     assert answers["class_name"].numpy()[0] == b"asyncio"
     np.testing.assert_allclose(np.sum(answers["probabilities"], 1), 1, rtol=1e-5)
 
 
-def test_other_files_than_the_run_had(runs, reversals, tmp_path):
+def test_other_files_than_the_run_had(runs, reversals):
     """A column that is no longer there is told when the run is evaluated."""
     kept = reversals.read_text()
     reversals.write_text(kept.replace("target", "goal", 1).replace("source", "origin", 1))

@@ -1,9 +1,13 @@
 """Which samples a run sees."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from tfdl.config.fields import check_types, require, require_at_least
+from tfdl.errors import nearest
+
+AUGMENTATIONS = ("affine", "crop", "flip", "randaugment", "erase", "mixup", "cutmix")
+"""Random changes of images, in the order in which they are applied."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,9 @@ class DatasetConfig:
     """As above; none takes the set's own, or its validation split."""
     image_size: tuple[int, int] | None = None
     """Height and width, in pixels, that images are resized to; none keeps the set's own size."""
-    augmentation: Literal["none", "affine"] = "none"
-    """Random change of training images: ``affine`` rotates, zooms and shifts a little."""
+    augmentation: tuple[str, ...] = ()
+    """Random changes of training images, any of: affine (turned, zoomed and shifted a little), crop (of the image with
+    a border), flip (left and right), randaugment, erase (a rectangle), mixup, cutmix. Also as one text, with commas."""
     text_column: str | None = None
     """The column (of files) or feature (of a TFDS set, with dots between nested names) that holds the text; none takes
     the one that there is."""
@@ -42,6 +47,9 @@ class DatasetConfig:
 
     def __post_init__(self) -> None:
         check_types(self, "dataset.")
+        for name in self.augmentation:
+            expected = f"names of {', '.join(AUGMENTATIONS)}, or none.{nearest(name, AUGMENTATIONS)}"
+            require(name in AUGMENTATIONS, "dataset.augmentation", name, expected)
         require(bool(self.name.strip()), "dataset.name", self.name, "the name of a data set, such as digits")
         require_at_least(self, "dataset.", 0, "memory_limit_mb")
         require_at_least(self, "dataset.", 1, "sequence_length")
@@ -60,7 +68,7 @@ class DatasetConfig:
         return {role: column for role, column in chosen.items() if column is not None}
 
 
-RECIPES: dict[str, dict[str, Any]] = {"digits": {"image_size": (24, 24), "augmentation": "affine"}}
+RECIPES: dict[str, dict[str, Any]] = {"digits": {"image_size": (24, 24), "augmentation": ("affine",)}}
 """What is known to work for a data set; holds where the user says nothing else."""
 TOKENIZERS: dict[str, str] = {"python_topics": "character", "dates": "character", "docstrings": "bpe"}
 """The tokenizer that suits a data set."""

@@ -91,6 +91,8 @@ def _convert_optional(value: Any, hint: Any, key: str) -> Any:
 
 
 def _convert_tuple(value: Any, arms: tuple[Any, ...], key: str) -> tuple[Any, ...]:
+    if arms == (str, ...) and isinstance(value, str):  # names with commas between, as a command line has them
+        value = [] if value == "none" else value.replace(" ", "").split(",")
     is_list = isinstance(value, list | tuple)
     if len(arms) == 2 and arms[1] is Ellipsis:
         require(is_list, key, value, f"a list of items, each {_NAMES[arms[0]]}, such as [32, 64]")

@@ -1,6 +1,7 @@
 """A text classification set that needs no network: which part of the standard library is this docstring from?"""
 
 import ast
+import functools
 import hashlib
 import platform
 import sysconfig
@@ -73,6 +74,7 @@ class Docstrings(tfds.core.GeneratorBasedBuilder):
                 yield hashlib.sha256(text.encode()).hexdigest(), {"text": text, "label": label}
 
 
+@functools.cache  # a second or more, and builders are made anew at every question
 def read_docstrings(library: Path | None = None) -> dict[str, str]:
     """Docstring -> its package, from the source files below ``library`` (this Python's own by default)."""
     library = library or Path(sysconfig.get_path("stdlib"))

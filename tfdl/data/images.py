@@ -42,7 +42,7 @@ def open_images(config: DatasetConfig) -> ImageDataset:
 
         return open_image_folder(config)
     builder = open_builder(config.name, config.data_dir)
-    keys = role_keys(builder, ("image", "label"), {})
+    keys = role_keys(builder, ("image", "label"), config.columns)
     features = feature_keys(builder.info.features)
     shape = the_one_shape(builder.name, features[keys["image"]].shape, config.image_size)
     decode = _decoder(builder, keys, config.image_size)
@@ -87,7 +87,7 @@ def the_one_shape(name: str, shape: tuple[int | None, ...], size: tuple[int, int
 
 
 def _decoder(builder: Any, keys: dict[str, str], size: tuple[int, int] | None) -> Any:
-    features = only(builder.info.features, keys.values()).extract_features(builder.info.features)
+    features = only(builder.info.features, keys.values())
 
     def decode(serialized: Any) -> dict[str, Any]:
         example = features.deserialize_example(serialized)

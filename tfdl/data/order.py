@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfdl.data.augmentation import NUM_DRAWS
-
 # Global batches that are sorted by length together: enough to find samples alike, too few to order the epoch.
 _SORTED_BATCHES = 50
 
@@ -67,11 +65,24 @@ def epoch_offset(num_tokens: int, seed: int, epoch: int) -> int:
     return int(np.random.Generator(stream).integers(num_tokens))
 
 
-def epoch_draws(num_examples: int, seed: int, epoch: int) -> np.ndarray:
-    """Uniform numbers for each sample's random changes in this epoch, float32 ``(num_examples, NUM_DRAWS)``."""
+def epoch_draws(num_examples: int, seed: int, epoch: int, num_draws: int) -> np.ndarray:
+    """Uniform numbers for each sample's random changes in this epoch, float32 ``(num_examples, num_draws)``."""
     # Another counter keeps these apart from the permutation's stream.
     stream = np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, 1])
-    return np.random.Generator(stream).random((num_examples, NUM_DRAWS), np.float32)
+    return np.random.Generator(stream).random((num_examples, num_draws), np.float32)
+
+
+def epoch_partners(order: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """For each sample the one that it is mixed with: that which comes so many places after it in the epoch.
+
+    Every sample is another one's partner once. The partner depends on the order of the whole epoch, not on the batch or
+    the rank that a sample is in; alone, a sample is its own.
+    """
+    stream = np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, 4])
+    distance = np.random.Generator(stream).integers(1, max(2, len(order)))
+    partners = np.empty_like(order)
+    partners[order] = np.roll(order, -distance)
+    return partners
 
 
 def steps_left(num_examples: int, global_batch_size: int, sample: int = 0) -> int:

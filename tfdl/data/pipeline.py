@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from tfdl.data.augmentation import NUM_DRAWS
-from tfdl.data.order import Position, epoch_draws, shard_rows
+from tfdl.data.order import Position, epoch_draws, epoch_partners, shard_rows
 from tfdl.data.sources import ArraySource, Source
 
 _PREFETCH = 4  # batches ready before they are needed
@@ -16,7 +15,18 @@ _PREFETCH = 4  # batches ready before they are needed
 WEIGHT = "weight"
 """The feature that says how much a sample of a training batch counts."""
 
-Augment = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+class Augment(Protocol):
+    """Changes training batches at random (see ``tfdl.data.augmentation``)."""
+
+    num_draws: int
+    """Uniform numbers in [0, 1) that each sample gets in each epoch."""
+    mixes: bool
+    """Whether each sample is mixed with another one."""
+
+    def __call__(self, batch: dict[str, Any], draws: Any, *other: Any) -> dict[str, Any]:
+        """The changed batch, by draws ``(b, num_draws)``; with ``mixes`` also by partners and their draws."""
+        ...
 
 
 def training_batches(
@@ -39,7 +49,7 @@ def training_batches(
         seed: decides the order.
         start: where to begin; the skipped samples are not read.
         shard_index, num_shards: this shard's part of each global batch (see ``order.shard_rows``).
-        augment: changes a batch of features by its samples' draws, ``(b, NUM_DRAWS)`` in [0, 1).
+        augment: changes the batches. A sample's draws and its partner depend on seed, epoch and sample alone.
 
     Returns:
         A data set of feature dictionaries, with one more feature, ``WEIGHT``: float32 ``(b,)``, 1 for each sample. A
@@ -47,29 +57,44 @@ def training_batches(
         batch (a convolution of oneDNN's answers with the wrong shape).
     """
 
-    def rows_of(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        is_first = epoch == start.epoch
+    def rows_of(epoch: np.ndarray) -> tuple[np.ndarray, ...]:
+        number, is_first = int(epoch), epoch == start.epoch
         block = (start.block if is_first else 0) or batch_size * num_shards
-        order = source.epoch_order(seed, int(epoch), block)
+        order = source.epoch_order(seed, number, block)
         skipped = start.sample if is_first else 0
         rows = shard_rows(order[skipped:], batch_size, shard_index, num_shards)
         if augment is None:
-            return rows, np.zeros((*rows.shape, NUM_DRAWS), np.float32)
-        return rows, epoch_draws(source.num_examples, seed, int(epoch))[rows]
+            return (rows,)
+        draws = epoch_draws(source.num_examples, seed, number, augment.num_draws)
+        if not augment.mixes:
+            return rows, draws[rows]
+        partners = epoch_partners(order, seed, number)[rows]
+        return rows, draws[rows], partners, draws[partners]
 
     def rows_dataset(epoch: Any) -> tf.data.Dataset:
-        rows, draws = tf.numpy_function(rows_of, [epoch], (tf.int64, tf.float32))
-        rows = tf.ensure_shape(rows, [None, batch_size])
-        return tf.data.Dataset.from_tensor_slices((rows, tf.ensure_shape(draws, [None, batch_size, NUM_DRAWS])))
+        columns = [(tf.int64, []), (tf.float32, [draws])] * 2
+        columns = columns[: _columns(augment)]
+        found = tf.numpy_function(rows_of, [epoch], [dtype for dtype, _ in columns])
+        shaped = [tf.ensure_shape(x, [None, batch_size, *rest]) for x, (_, rest) in zip(found, columns, strict=True)]
+        return tf.data.Dataset.from_tensor_slices(tuple(shaped))
 
-    def read(row: Any, draws: Any) -> dict[str, Any]:
-        row, draws, weight = _counted(row, draws)
+    def read(*columns: Any) -> dict[str, Any]:
+        (row, *rest), weight = _counted(*columns)
         features = source.read(row)
-        features = features if augment is None else augment(features, draws)
+        if augment is not None:
+            draws, *partner = rest
+            others = (source.read(partner[0]), partner[1]) if partner else ()
+            features = augment(features, draws, *others)
         return {**features, WEIGHT: weight}
 
+    draws = augment.num_draws if augment is not None else 0
     epochs = tf.data.Dataset.range(start.epoch, np.iinfo(np.int64).max)
     return _read_ahead(epochs.flat_map(rows_dataset), read)
+
+
+def _columns(augment: Augment | None) -> int:
+    """Rows; their draws; their partners, and these ones' draws."""
+    return 1 if augment is None else 4 if augment.mixes else 2
 
 
 def evaluation_batches(
@@ -100,14 +125,14 @@ def load_into_memory(source: Any, batch_size: int = 256) -> ArraySource:
     return ArraySource({name: np.concatenate([batch[name] for batch in batches]) for name in source.signature})
 
 
-def _counted(row: Any, draws: Any) -> tuple[Any, Any, Any]:
-    """A shard's part of one batch without its -1, and each sample's weight; never empty."""
+def _counted(row: Any, *others: Any) -> tuple[list[Any], Any]:
+    """A shard's part of one batch without its -1, with what belongs to each row; and each row's weight. Never empty."""
     here = row >= 0
-    row, draws = tf.boolean_mask(row, here), tf.boolean_mask(draws, here)
-    samples = tf.size(row)
+    columns = [tf.boolean_mask(column, here) for column in (row, *others)]
+    samples = tf.size(columns[0])
     missing = tf.cast(samples == 0, tf.int32)
     weight = tf.concat([tf.ones([samples]), tf.zeros([missing])], 0)
-    return tf.pad(row, [[0, missing]]), tf.pad(draws, [[0, missing], [0, 0]]), weight
+    return [tf.pad(column, [[0, missing], [0, 0]][: column.shape.rank]) for column in columns], weight
 
 
 def _read_ahead(rows: tf.data.Dataset, read: Callable[..., Any]) -> tf.data.Dataset:

@@ -57,7 +57,7 @@ def _keys_of(builder: Any, roles: tuple[str, ...], chosen: Mapping[str, str]) ->
     left = {role: set(able[role]) - set(keys.values()) for role in roles if role not in keys}
     for role in sorted(left, key=lambda role: bool(left[role])):  # what is not there at all is told first
         kind = UserError if left[role] else _MissingError
-        raise kind(_undecided(builder.name, role, able[role], list(features)))
+        raise kind(_undecided(builder.name, role, able[role], features))
     return {role: keys[role] for role in roles}
 
 
@@ -91,17 +91,20 @@ def feature_keys(features: Any) -> dict[str, Any]:
 
 
 def only(features: Any, keys: Iterable[str]) -> Any:
-    """A ``PartialDecoding`` that reads the features of these dotted keys and no other."""
+    """A feature that decodes these dotted keys of a sample and nothing else.
+
+    ``tfds.decode.PartialDecoding`` does this too, but refuses parts of a ``Translation`` and needs TensorFlow.
+    """
     import tensorflow_datasets as tfds
 
     wanted: dict[str, Any] = {}
     for key in keys:
         *outer, last = path_of(features, key)
-        inner = wanted
+        feature, inner = features, wanted
         for name in outer:
-            inner = inner.setdefault(name, {})
-        inner[last] = True
-    return tfds.decode.PartialDecoding(wanted)
+            feature, inner = feature[name], inner.setdefault(name, {})
+        inner[last] = feature[last]
+    return tfds.features.FeaturesDict(wanted)
 
 
 def path_of(features: Any, key: str) -> tuple[str, ...]:
@@ -148,13 +151,25 @@ def _of_the_same_name(role: str, free: Mapping[str, Any], builder: Any) -> str |
     return role if role in free else None
 
 
-def _only_one(role: str, free: Mapping[str, Any], builder: Any) -> str | None:  # noqa: ARG001
-    """Plain strings are texts too, but mostly names and addresses: they count where there is no ``Text``."""
+def _only_one(role: str, free: Mapping[str, Any], builder: Any) -> str | None:
+    """Plain strings are texts too, but mostly names and addresses: they count where there is no ``Text``.
+
+    A text beside images or sounds is the name of a file, as a rule, so it has to be chosen.
+    """
     import tensorflow_datasets as tfds
 
+    if _KINDS[role] == "text" and _has_media(feature_keys(builder.info.features)):
+        return None
     texts = [key for key, feature in free.items() if isinstance(feature, tfds.features.Text)]
     found = texts or list(free)
     return found[0] if len(found) == 1 else None
+
+
+def _has_media(features: Mapping[str, Any]) -> bool:
+    import tensorflow_datasets as tfds
+
+    media = tfds.features.Image | tfds.features.Video | tfds.features.Audio
+    return any(isinstance(feature, media) for feature in features.values())
 
 
 def _check_chosen(name: str, role: str, key: str, features: Mapping[str, Any], able: list[str]) -> None:
@@ -171,10 +186,15 @@ def _one_of(kind: str, able: list[str]) -> str:
     return f"one of {', '.join(able)}" if able else f"a {kind}, and it has none"
 
 
-def _undecided(name: str, role: str, able: list[str], every: list[str]) -> str:
+def _undecided(name: str, role: str, able: list[str], features: Mapping[str, Any]) -> str:
     kind = _KINDS[role]
+    if role == "text" and len(able) == 1 and _has_media(features):
+        return (
+            f"data set {name!r} is not of texts, and its one text {able[0]!r} may be a name; if it is meant, choose it"
+            f" with {option_of(role)}"
+        )
     has = f"{len(able)} {kind}s" if len(able) != 1 else f"one {kind}"
-    shown = ", ".join(able or every[:20]) or "no named features"
+    shown = ", ".join(able or list(features)[:20]) or "no named features"
     pair = role in ("source", "target")
     options = "--source-column and --target-column" if pair else option_of(role)
     advice = f"; choose with {options}" if len(able) > 1 and role != "image" else ""

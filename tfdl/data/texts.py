@@ -100,7 +100,7 @@ class PreparedTexts:
 def _decoder(builder: Any, keys: Mapping[str, str]) -> Any:
     """A graph from serialized examples to columns by role; other features are not decoded."""
     described = builder.info.features
-    features = only(described, keys.values()).extract_features(described)
+    features = only(described, keys.values())
 
     def decode(serialized: Any) -> dict[str, Any]:
         example = features.deserialize_example(serialized)

@@ -25,7 +25,7 @@ def sum_over_ranks(
         tensors: dense tensors, the same ones in the same order on every rank. Those whose shape a graph does not know
             before it runs fill no buffer: they travel with their neighbours.
         world: the ranks.
-        bucket_bytes: size of a buffer; a tensor that is larger has one of its own.
+        bucket_bytes: a buffer that has come to so much is full, and leaves.
         wire_dtype: ``float16`` or ``bfloat16`` halves what float32 tensors send and receive, and rounds them so.
 
     Returns:
@@ -54,10 +54,9 @@ def _buckets(tensors: Sequence[Any], bucket_bytes: int) -> list[list[int]]:
         tensor = tensors[place]
         size = (tensor.shape.num_elements() or 0) * tensor.dtype.size
         places, filled = open_bucket.get(tensor.dtype, ([], 0))
-        if places and filled + size > bucket_bytes:
-            places, filled = [], 0
         if not places:
             buckets.append(places)
         places.append(place)
-        open_bucket[tensor.dtype] = places, filled + size
+        filled += size
+        open_bucket[tensor.dtype] = (places, filled) if filled < bucket_bytes else ([], 0)
     return buckets

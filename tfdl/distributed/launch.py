@@ -1,47 +1,11 @@
-"""Finds out from the launcher's environment how many ranks there are, and opens the World that fits."""
+"""Opens the World that fits the number of ranks that were launched."""
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from tfdl.distributed.launchers import find_launch
 from tfdl.distributed.watchdog.current import DEFAULT_TIMEOUT, current_watchdog
 from tfdl.distributed.world import SingleWorld, World, current_world, set_current_world
 from tfdl.errors import UserError
-
-# Launcher's name for a person -> the variables that it sets for rank and size.
-LAUNCHERS = {
-    "horovodrun": ("HOROVOD_RANK", "HOROVOD_SIZE"),
-    "mpirun": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-    "a PMI launcher": ("PMI_RANK", "PMI_SIZE"),
-}
-
-
-@dataclass(frozen=True)
-class Launch:
-    """What the launcher said: its name, this process's rank, and the number of ranks."""
-
-    launcher: str
-    rank: int
-    size: int
-
-
-def find_launch() -> Launch:
-    """Reads the launcher's variables; a process that nobody launched is rank 0 of 1.
-
-    Raises:
-        UserError: a rank without its size, or values that are no numbers.
-    """
-    for launcher, (rank_name, size_name) in LAUNCHERS.items():
-        if rank_name not in os.environ and size_name not in os.environ:
-            continue
-        rank, size = os.environ.get(rank_name, ""), os.environ.get(size_name, "")
-        if not (rank.isdigit() and size.isdigit() and int(rank) < int(size)):
-            raise UserError(
-                f"{rank_name}={rank!r} and {size_name}={size!r} in the environment, expected a rank below a size; "
-                f"start the job through {launcher}, or unset both"
-            )
-        return Launch(launcher, int(rank), int(size))
-    return Launch("none", 0, 1)
 
 
 def init(watchdog_timeout: float = DEFAULT_TIMEOUT, *, subsets: Sequence[Sequence[int]] = ()) -> World:
@@ -49,7 +13,7 @@ def init(watchdog_timeout: float = DEFAULT_TIMEOUT, *, subsets: Sequence[Sequenc
 
     Alone it is a ``SingleWorld``. Launched as several ranks it is a ``HorovodWorld``, or an error on every rank: never
     several silent runs beside each other. A watchdog then sees which rank fails, dies, hangs or is cut off, names it,
-    and ends the job.
+    and ends the job; and ``keras.Model.fit`` refuses an optimizer that is not from ``DistributedOptimizer``.
 
     Args:
         watchdog_timeout: seconds that ranks may wait in a collective for one that makes no progress, and that a rank
@@ -74,6 +38,9 @@ def init(watchdog_timeout: float = DEFAULT_TIMEOUT, *, subsets: Sequence[Sequenc
     from tfdl.distributed.watchdog.watchdog import Watchdog
 
     Watchdog.start(world, watchdog_timeout)
+    from tfdl.distributed.keras_guards import watch_fit
+
+    watch_fit()
     return world
 
 

@@ -60,12 +60,19 @@ def DistributedOptimizer(  # noqa: N802
         raise UserError(f"compression={compression!r}, expected one of none, float16, bfloat16")
     if bucket_bytes < 1:
         raise UserError(f"bucket_bytes={bucket_bytes}, expected at least 1")
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        undo(optimizer.inner_optimizer)  # averaged twice would be sent twice
+    for inner in inner_optimizers(optimizer):
+        undo(inner)  # averaged twice would be sent twice
     undo(optimizer).__class__ = _subclass(type(undo(optimizer)))
     optimizer._reduction = {"compression": compression, "sparse_as_dense": sparse_as_dense}
     optimizer._reduction |= {"bucket_bytes": bucket_bytes, "world": world}
     return optimizer
+
+
+def inner_optimizers(optimizer: Any) -> list[Any]:
+    """Those that a loss-scaling optimizer, or one that gives each variable its own, hands gradients on to."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    found = [inner] if inner is not None else list(getattr(optimizer, "optimizers", []))
+    return [part for each in found for part in (each, *inner_optimizers(each))]
 
 
 def is_distributed(optimizer: Any) -> bool:
@@ -95,7 +102,8 @@ def plain_optimizer_error(found: str, size: int) -> UserError:
     """What is wrong with an optimizer that does not average."""
     return UserError(
         f"{size} ranks train with a plain {found}, which would leave every rank a model of its own; compile with"
-        " optimizer=tfdl.distributed.DistributedOptimizer(...), also after load_model"
+        " optimizer=tfdl.distributed.DistributedOptimizer(...), also after load_model (with world=SingleWorld() there,"
+        " if each rank shall train this model for itself)"
     )
 
 
@@ -160,8 +168,12 @@ class _ReducesBeforeClipping(_Reducing):
         return super()._clip_gradients(self._averaged(grads))  # type: ignore[misc]
 
 
-class _ReducesBeforeScaling(_Reducing):
-    """A loss-scaling optimizer looks for infinite gradients first: they must be those of all ranks by then."""
+class _ReducesFirst(_Reducing):
+    """For optimizers that hand gradients on to others.
+
+    One that scales the loss looks for infinite gradients before that: they must be those of all ranks by then. One that
+    gives each variable an optimizer of its own never clips, and its gradients travel best together.
+    """
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
         return super().apply(self._averaged(grads), trainable_variables)  # type: ignore[misc]
@@ -176,8 +188,8 @@ class _Forbidden:
 
 def _subclass(cls: type, mixin: type | None = None) -> type:
     """The class with the reduction mixed in, under its own name: it is saved, and read back, as what it was."""
-    scaling = issubclass(cls, keras.optimizers.LossScaleOptimizer)
-    mixin = mixin or (_ReducesBeforeScaling if scaling else _ReducesBeforeClipping)
+    hands_on = issubclass(cls, (keras.optimizers.LossScaleOptimizer, keras.optimizers.MultiOptimizer))
+    mixin = mixin or (_ReducesFirst if hands_on else _ReducesBeforeClipping)
     own = {"__module__": cls.__module__, "__doc__": cls.__doc__, "_plain_class": cls}
     return type(cls.__name__, (mixin, cls), own)
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.distributed.fingerprints import Fingerprints
-from tfdl.distributed.optimizer import is_distributed, outermost, plain_optimizer_error, world_of
+from tfdl.distributed.optimizer import inner_optimizers, is_distributed, outermost, plain_optimizer_error, world_of
 from tfdl.distributed.replicated import replicated_weights
 from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
 from tfdl.distributed.world import World, current_world
@@ -52,7 +52,7 @@ class Replicas:
         """Gives every rank rank 0's weights, statistics, optimizer slots and random streams, before the first step.
 
         Random streams (dropout) then get the rank folded in, so that ranks draw different numbers. Layers that are not
-        built yet get theirs when the first step is traced.
+        built yet get theirs when the first step is traced. A model that Keras would compile with XLA is kept from it.
 
         Args:
             steps: how many steps this rank is going to do, an epoch or in all, where it knows: they are compared.
@@ -63,6 +63,8 @@ class Replicas:
         if self.world.size == 1:
             return
         _check_steps(self.world.all_gather_object(steps))
+        for model in self.models:
+            _keep_out_of_xla(model)
         built = all(layer.built for model in self.models for layer in model._flatten_layers())
         if built and len(self.optimizers) == 1 and not self.optimizers[0].built:
             self.optimizers[0].build([variable for model in self.models for variable in model.trainable_variables])
@@ -140,6 +142,13 @@ def optimizers_of(model: Any) -> dict[str, Any]:
     return named
 
 
+def _keep_out_of_xla(model: Any) -> None:
+    """XLA has no kernel for a collective, and on a GPU Keras's "auto" compiles the whole step."""
+    if getattr(model, "compiled", False) and model.jit_compile:
+        model.jit_compile = False
+        model.make_train_function(force=True)
+
+
 def _parts(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return list(value.values())
@@ -199,5 +208,6 @@ def _refuse_overwritten(variables: list[Any]) -> None:
 
 
 def learning_rates(optimizers: list[Any]) -> list[float]:
-    """The current rates, as numbers."""
-    return [float(np.asarray(optimizer.learning_rate)) for optimizer in optimizers]
+    """The current rates, as numbers; several of an optimizer that gives each variable one of its own."""
+    stepping = [part for optimizer in optimizers for part in (inner_optimizers(optimizer) or [optimizer])]
+    return [float(np.asarray(part.learning_rate)) for part in stepping if not inner_optimizers(part)]

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -73,7 +72,6 @@ def fold_rank_into_seeds(seed_generators: Sequence[Any], rank: int) -> None:
 
 
 def seed_generators(model: Any) -> list[Any]:
-    """The random streams of the model's layers (dropout and the like), in a fixed order."""
-    layers = model._flatten_layers(include_self=False)
-    found = [value for layer in layers for value in vars(layer).values()]
-    return [value for value in found if isinstance(value, keras.random.SeedGenerator)]
+    """The random streams of a model and of its layers (dropout and the like), each once, in a fixed order."""
+    found = [generator for layer in model._flatten_layers() for generator in layer._seed_generators]
+    return list({id(generator): generator for generator in found}.values())

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfdl.config import PRESETS, ModelConfig, choose_model
 from tfdl.config.fields import convert
 from tfdl.config.train import PRECISIONS
+from tfdl.errors import UserError
 from tfdl.inspection.cost import Cost, step_cost
 from tfdl.inspection.shapes_only import shapes_only
 from tfdl.models import build_model, compute_precision
@@ -110,9 +111,18 @@ def _usual_data(config: ModelConfig) -> Mapping[str, Any]:
 
 def _inputs(model: Any, config: ModelConfig, batch_size: int, sequence_length: int | None) -> list[tf.TensorSpec]:
     """One batch of what the model takes, every dimension known."""
+    _check_length(model, config, sequence_length)
     tokens = sequence_length or getattr(config, "sequence_length", None) or _TOKENS
     sizes = [[batch_size, *(tokens if size is None else size for size in given.shape[1:])] for given in model.inputs]
     return [tf.TensorSpec(size, given.dtype) for size, given in zip(sizes, model.inputs, strict=True)]
+
+
+def _check_length(model: Any, config: ModelConfig, sequence_length: int | None) -> None:
+    if sequence_length is None:
+        return
+    if not model.inputs[0].dtype.startswith("int"):
+        raise UserError(f"sequence_length={sequence_length}, but {config.label} reads images; leave it out")
+    config.check_length("sequence_length", sequence_length)
 
 
 def _state_values(optimizer: Any) -> int:

@@ -48,13 +48,15 @@ def lstm_loop(projected: Any, kernel: Any, h0: Any, c0: Any, mask: Any = None) -
             squashed = tf.tanh(cs)
             before = _shifted(cs, c0)
             through_c = o * (1 - squashed * squashed)
-            slopes = tf.concat([g * i * (1 - i), before * f * (1 - f), i * (1 - g * g)], -1)  # (T, B, 3U)
-            slope_o = squashed * o * (1 - o)
+            of_gates = (g * i * (1 - i), before * f * (1 - f), i * (1 - g * g), squashed * o * (1 - o))
+            slopes = tf.concat(of_gates, -1)  # (T, B, 4U)
 
             def step(t: Any, dh: Any, dc: Any) -> tuple[Any, ...]:
                 dh = dh + dhs[t]
                 dc = dc + dh * through_c[t]
-                dz = tf.concat([tf.tile(dc, [1, 3]) * slopes[t], dh * slope_o[t]], -1)  # (B, 4U)
+                # Joined before they are multiplied: with the slope of o apart, XLA was seen to get this wrong
+                # (float64, B = 4, U = 5).
+                dz = tf.concat([dc, dc, dc, dh], -1) * slopes[t]  # (B, 4U)
                 return (_masked(tf.matmul(dz, transposed), mask), dc * f[t]), (dz,)
 
             (dh, dc), (dz,) = _scan(step, (dh_last, dc_last), projected, (4 * units,), back=True)

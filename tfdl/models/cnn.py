@@ -6,6 +6,8 @@ from keras import layers
 from tfdl.config import CNNConfig
 from tfdl.errors import UserError
 from tfdl.layers import BatchNormalization, Dense
+from tfdl.models.data_arguments import check_counts, check_image_shape
+from tfdl.models.precision import logits_dtype
 
 
 def build(config: CNNConfig, *, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
@@ -52,13 +54,8 @@ def build(config: CNNConfig, *, input_shape: tuple[int, int, int], num_classes: 
     )(x)  # (B, units)
     if config.dropout:
         x = layers.Dropout(config.dropout, name="dropout")(x)
-    logits = Dense(num_classes, kernel_regularizer=_l2(config), dtype=_logits_dtype(), name="logits")(x)
+    logits = Dense(num_classes, kernel_regularizer=_l2(config), dtype=logits_dtype(), name="logits")(x)
     return keras.Model(inputs, logits, name="cnn")
-
-
-def _logits_dtype() -> str:
-    """Softmax wants at least float32, whatever the layers below compute in."""
-    return "float64" if keras.config.dtype_policy().compute_dtype == "float64" else "float32"
 
 
 def _l2(config: CNNConfig) -> keras.regularizers.Regularizer | None:
@@ -66,10 +63,8 @@ def _l2(config: CNNConfig) -> keras.regularizers.Regularizer | None:
 
 
 def _check_sizes(config: CNNConfig, input_shape: tuple[int, int, int], num_classes: int) -> None:
-    if len(input_shape) != 3 or any(size is None or size < 1 for size in input_shape):
-        raise UserError(f"input_shape={input_shape}, expected (height, width, channels) such as (24, 24, 3)")
-    if num_classes < 1:
-        raise UserError(f"num_classes={num_classes}, expected at least 1")
+    check_image_shape(input_shape)
+    check_counts(num_classes=num_classes)
     blocks = len(config.filters)
     if min(input_shape[:2]) < 2**blocks:
         raise UserError(

@@ -21,3 +21,8 @@ def compute_precision(name: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def logits_dtype() -> str:
+    """What logits are computed in: softmax wants float32 at least, whatever the layers below compute in."""
+    return "float64" if keras.config.dtype_policy().compute_dtype == "float64" else "float32"

@@ -8,6 +8,8 @@ from keras import layers
 from tfdl.config.models.resnet import ResNetConfig
 from tfdl.errors import UserError
 from tfdl.layers import BatchNormalization, Dense, PaddedShortcut
+from tfdl.models.data_arguments import check_counts, check_image_shape
+from tfdl.models.precision import logits_dtype
 
 # A bottleneck's last convolution has so many times the filters of its 3x3.
 _EXPANSION = {"basic": 1, "bottleneck": 4}
@@ -53,7 +55,7 @@ def build(config: ResNetConfig, *, input_shape: tuple[int, int, int], num_classe
         num_classes,
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
         kernel_regularizer=_l2(config),
-        dtype=_logits_dtype(),
+        dtype=logits_dtype(),
         name="logits",
     )(x)
     return keras.Model(inputs, logits, name=f"resnet{config.depth}")
@@ -127,20 +129,13 @@ def _normalization(config: ResNetConfig, name: str, *, zero_gamma: bool = False)
     )
 
 
-def _logits_dtype() -> str:
-    """Softmax wants at least float32, whatever the layers below compute in."""
-    return "float64" if keras.config.dtype_policy().compute_dtype == "float64" else "float32"
-
-
 def _l2(config: ResNetConfig) -> keras.regularizers.Regularizer | None:
     return keras.regularizers.L2(config.l2) if config.l2 else None
 
 
 def _check_sizes(config: ResNetConfig, input_shape: tuple[int, int, int], num_classes: int) -> None:
-    if len(input_shape) != 3 or any(size is None or size < 1 for size in input_shape):
-        raise UserError(f"input_shape={input_shape}, expected (height, width, channels) such as (32, 32, 3)")
-    if num_classes < 1:
-        raise UserError(f"num_classes={num_classes}, expected at least 1")
+    check_image_shape(input_shape)
+    check_counts(num_classes=num_classes)
     halvings = len(config.blocks) - 1 + (2 if config.stem == "7x7" else 0)
     if min(input_shape[:2]) < 2**halvings:
         smaller_stem = ", model.stem=3x3" if config.stem == "7x7" else ""

@@ -8,8 +8,9 @@ import keras
 import tensorflow as tf
 
 from tfdl.config.models.transformer import TransformerConfig
-from tfdl.errors import UserError
 from tfdl.layers.key_value_cache import Cache
+from tfdl.models.cache import build_cache, check_places
+from tfdl.models.data_arguments import check_counts
 from tfdl.models.precision import compute_precision
 from tfdl.models.transformer_layers import (
     build_block,
@@ -55,8 +56,7 @@ class TransformerDecoder(keras.Model):
         dtype: Any = None,
         name: str = "transformer_decoder",
     ):
-        if vocab_size < 1:
-            raise UserError(f"vocab_size={vocab_size}, expected at least 1")
+        check_counts(vocab_size=vocab_size)
         config = config if isinstance(config, TransformerConfig) else TransformerConfig(**config)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         self.config, self.vocab_size = config, vocab_size
@@ -107,13 +107,7 @@ class TransformerDecoder(keras.Model):
         Raises:
             UserError: more places than learned positions.
         """
-        length = max_length or self.config.sequence_length
-        if self.config.positions == "learned" and length > self.config.sequence_length:
-            raise UserError(
-                f"max_length={length} tokens, but the model has {self.config.sequence_length} learned positions; ask"
-                " for fewer, or train a model with a larger sequence_length"
-            )
-        return tuple(block.attention.initial_cache(batch_size, length) for block in self.blocks)
+        return build_cache(self.config, self.blocks, batch_size, max_length)
 
     def decode(
         self, tokens: Any, cache: Sequence[Cache], position: Any = 0, padding_mask: Any = None, at: Any = None
@@ -146,7 +140,7 @@ class TransformerDecoder(keras.Model):
             UserError: more tokens than places, where both are known.
         """
         tokens = tf.convert_to_tensor(tokens)  # (B, T)
-        _check_places(tokens, cache, position)
+        check_places(tokens, cache, position)
         places = position + tf.range(tf.shape(tokens)[1])  # (T,)
         positions = places
         if padding_mask is not None:
@@ -172,13 +166,3 @@ class TransformerDecoder(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "TransformerDecoder":  # noqa: ARG003
         return cls(**config)
-
-
-def _check_places(tokens: Any, cache: Sequence[Cache], position: Any) -> None:
-    places, length = cache[0][0].shape[2], tokens.shape[1]
-    first = position if isinstance(position, int) else 0
-    if None not in (places, length) and first + length > places:
-        raise UserError(
-            f"{length} tokens at position {first} do not fit a cache of {places} places; give initial_cache a larger"
-            " max_length, or fewer tokens"
-        )

@@ -12,6 +12,7 @@ from tfdl.layers.dense import Dense
 from tfdl.layers.padding import MaskedMean, PaddingMask
 from tfdl.layers.patch_embedding import ClassToken, PatchEmbedding
 from tfdl.layers.transformer_block import build_normalization
+from tfdl.models.data_arguments import check_counts, check_image_shape
 from tfdl.models.precision import compute_precision
 from tfdl.models.transformer_layers import (
     build_block,
@@ -86,7 +87,7 @@ class TransformerTextClassifier(_Encoder):
         dtype: Any = None,
         name: str = "transformer_text_classifier",
     ):
-        _check_counts(vocab_size=vocab_size, num_classes=num_classes)
+        check_counts(vocab_size=vocab_size, num_classes=num_classes)
         config = config if isinstance(config, TransformerConfig) else TransformerConfig(**config)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         self.config, self.vocab_size, self.num_classes = config, vocab_size, num_classes
@@ -150,11 +151,10 @@ class VisionTransformer(_Encoder):
         name: str = "vision_transformer",
     ):
         config = config if isinstance(config, TransformerConfig) else TransformerConfig(**config)
-        input_shape = tuple(input_shape)  # type: ignore[assignment]
         patches = _count_patches(config, input_shape)
-        _check_counts(num_classes=num_classes)
+        check_counts(num_classes=num_classes)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-        self.config, self.image_shape, self.num_classes = config, input_shape, num_classes
+        self.config, self.image_shape, self.num_classes = config, tuple(input_shape), num_classes
         with compute_precision(policy.name):
             assert config.patch_size is not None
             self.patch_embedding = PatchEmbedding(
@@ -183,8 +183,7 @@ class VisionTransformer(_Encoder):
 
 
 def _count_patches(config: TransformerConfig, input_shape: tuple[int, ...]) -> int:
-    if len(input_shape) != 3 or any(size is None or size < 1 for size in input_shape):
-        raise UserError(f"input_shape={input_shape}, expected (height, width, channels) such as (224, 224, 3)")
+    check_image_shape(input_shape)
     height, width, _ = input_shape
     side = config.patch_size
     if side is None:
@@ -195,12 +194,6 @@ def _count_patches(config: TransformerConfig, input_shape: tuple[int, ...]) -> i
             " divides both sides, or another dataset.image_size"
         )
     return (height // side) * (width // side)
-
-
-def _check_counts(**counts: int) -> None:
-    for name, count in counts.items():
-        if count < 1:
-            raise UserError(f"{name}={count}, expected at least 1")
 
 
 def _config_of(model: Any, *names: str) -> dict[str, Any]:

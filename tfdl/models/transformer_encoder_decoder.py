@@ -8,9 +8,10 @@ import keras
 import tensorflow as tf
 
 from tfdl.config.models.transformer import TransformerConfig
-from tfdl.errors import UserError
 from tfdl.layers.key_value_cache import Cache
 from tfdl.layers.padding import PaddingMask
+from tfdl.models.cache import build_cache, check_places
+from tfdl.models.data_arguments import check_counts
 from tfdl.models.precision import compute_precision
 from tfdl.models.transformer_layers import (
     build_block,
@@ -58,8 +59,7 @@ class TransformerEncoderDecoder(keras.Model):
         dtype: Any = None,
         name: str = "transformer_encoder_decoder",
     ):
-        if vocab_size < 1:
-            raise UserError(f"vocab_size={vocab_size}, expected at least 1")
+        check_counts(vocab_size=vocab_size)
         config = config if isinstance(config, TransformerConfig) else TransformerConfig(**config)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         self.config, self.vocab_size = config, vocab_size
@@ -98,9 +98,12 @@ class TransformerEncoderDecoder(keras.Model):
         return tuple(block.project(encoded) for block in self.decoder), mask
 
     def initial_cache(self, batch_size: Any, max_length: int | None = None) -> tuple[Cache, ...]:
-        """Keys and values of no target token yet, with ``max_length`` places (``sequence_length`` if not given)."""
-        length = max_length or self.config.sequence_length
-        return tuple(block.attention.initial_cache(batch_size, length) for block in self.decoder)
+        """Keys and values of no target token yet, with ``max_length`` places (``sequence_length`` if not given).
+
+        Raises:
+            UserError: more places than learned positions.
+        """
+        return build_cache(self.config, self.decoder, batch_size, max_length)
 
     def decode(
         self, tokens: Any, cache: Sequence[Cache], position: Any, memory: Memory
@@ -115,8 +118,12 @@ class TransformerEncoderDecoder(keras.Model):
 
         Returns:
             Logits ``(B, T, V)``, and the cache with these tokens in it.
+
+        Raises:
+            UserError: more tokens than places, where both are known.
         """
         tokens = tf.convert_to_tensor(tokens)
+        check_places(tokens, cache, position)
         positions = position + tf.range(tf.shape(tokens)[1])  # (T,)
         x = self._embedded(tokens, self.target_positions, self.target_dropout, positions)  # (B, T, D)
         projected, mask = memory

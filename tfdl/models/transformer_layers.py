@@ -17,6 +17,7 @@ from tfdl.layers import (
     TransformerBlock,
 )
 from tfdl.layers.transformer_block import build_normalization
+from tfdl.models.precision import logits_dtype
 
 _DEVIATION = 0.02
 _ROTARY_BASE = 10000.0
@@ -101,9 +102,8 @@ def build_final_norm(config: TransformerConfig, name: str = "final_norm") -> ker
 
 
 def build_head(num_logits: int, *, use_bias: bool, name: str = "logits") -> keras.layers.Layer:
-    """A dense layer of logits, which softmax wants in float32 at least, whatever the layers below compute in."""
-    dtype = "float64" if keras.config.dtype_policy().compute_dtype == "float64" else "float32"
-    return Dense(num_logits, use_bias=use_bias, kernel_initializer=new_normal(), dtype=dtype, name=name)
+    """A dense layer of logits."""
+    return Dense(num_logits, use_bias=use_bias, kernel_initializer=new_normal(), dtype=logits_dtype(), name=name)
 
 
 def new_normal(scale: float = 1.0) -> keras.initializers.Initializer:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfdl.data.augmentation.plan import MIXED_LABEL, SHARE, mixed_loss
 from tfdl.tasks.classification_metrics import classification_details, classification_metrics, classification_rows
 from tfdl.tasks.cross_entropy import cross_entropy
 from tfdl.tasks.task import Task, sample_weights
@@ -28,6 +29,9 @@ class Classification(Task):
     def losses(self, batch: Mapping[str, Any], logits: Any) -> tuple[Any, Any]:
         """What training minimizes: cross-entropy of each sample, ``(b,)``, and each sample's weight, ``(b,)``."""
         losses = cross_entropy(batch["label"], logits, self.label_smoothing)
+        if SHARE in batch:
+            others = cross_entropy(batch[MIXED_LABEL], logits, self.label_smoothing)
+            losses = mixed_loss(losses, others, batch[SHARE])
         return losses, sample_weights(batch, losses.dtype)
 
     def running_sums(self, batch: Mapping[str, Any], logits: Any, losses: Any) -> list[Any]:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfdl.config import TrainConfig
 from tfdl.data import ImageDataset, Source, open_images
-from tfdl.data.augmentation import AUGMENTATIONS
+from tfdl.data.augmentation import Augmentation
 from tfdl.data.images import resize
 from tfdl.tasks.classification import Classification
 
@@ -24,7 +24,7 @@ class ImageClassification(Classification):
         image_shape: height, width and channels that the model takes.
         class_names: a name for each label.
         resized: whether images of any size are accepted and brought to ``image_shape``.
-        augmentation: the random change of training images, by name.
+        augmentation: the random changes of training images, by name (see ``tfdl.data.augmentation``).
         label_smoothing: of the training loss; evaluation measures without.
     """
 
@@ -35,11 +35,12 @@ class ImageClassification(Classification):
         image_shape: tuple[int, int, int],
         class_names: tuple[str, ...],
         resized: bool,
-        augmentation: str = "none",
+        augmentation: tuple[str, ...] = (),
         label_smoothing: float = 0.0,
     ):
         super().__init__(class_names, label_smoothing)
-        self.image_shape, self.resized, self.augmentation = image_shape, resized, augmentation
+        self.image_shape, self.resized = image_shape, resized
+        self.augment = Augmentation(augmentation) if augmentation else None
 
     @classmethod
     def open(
@@ -68,12 +69,6 @@ class ImageClassification(Classification):
     def model_arguments(self) -> dict[str, Any]:
         """What ``tfdl.build_model`` needs to know of the data."""
         return {"input_shape": self.image_shape, "num_classes": len(self.class_names)}
-
-    def augment(self, batch: dict[str, Any], draws: Any) -> dict[str, Any]:
-        """The batch with its images changed at random, as the draws say; part of the input pipeline."""
-        if self.augmentation == "none":
-            return batch
-        return {**batch, "image": AUGMENTATIONS[self.augmentation](batch["image"], draws)}
 
     def inputs(self, batch: Mapping[str, Any]) -> Any:
         """Images as the model takes them: float32 ``(b, h, w, c)`` from 0 to 1."""

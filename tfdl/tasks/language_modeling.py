@@ -20,6 +20,7 @@ from tfdl.errors import UserError
 from tfdl.tasks.cross_entropy import cross_entropy
 from tfdl.tasks.language_metrics import language_metrics, perplexity
 from tfdl.tasks.language_serving import next_tokens, scored
+from tfdl.tasks.task import Task
 from tfdl.tasks.tokens import TOKENIZER_FOLDER, open_tokens
 
 _ASSET = "language_modeling.json"
@@ -32,7 +33,7 @@ _MOST_WINDOWS = 256
 _UNITS = {"character": "bits_per_character", "byte": "bits_per_byte"}
 
 
-class LanguageModeling:
+class LanguageModeling(Task):
     """A token's successor, from the tokens before it; trained with cross-entropy on windows of a corpus.
 
     Args:
@@ -44,9 +45,8 @@ class LanguageModeling:
 
     name = "language-modeling"
     running_metrics = ("loss", "accuracy")
-    """What ``running_sums`` adds up, in its order."""
     monitor, larger_is_better = "loss", False
-    """The validation metric that decides which checkpoint is the best."""
+    augment = None
 
     def __init__(
         self, tokenizer: Tokenizer, sequence_length: int, carries_state: bool = False, label_smoothing: float = 0.0
@@ -143,9 +143,9 @@ class LanguageModeling:
         return found if unit is None else {**found, unit: found["loss"] / math.log(2)}
 
     @property
-    def tracked(self) -> list[Any]:
-        """What an exported graph looks things up in, beside the model."""
-        return [self.tokenizer.graph]
+    def tracked(self) -> tuple[tf.Module, ...]:  # type: ignore[override]
+        """The tokenizer's tables."""
+        return (self.tokenizer.graph,)
 
     def serving_signature(self) -> dict[str, tf.TensorSpec]:
         """Texts in UTF-8, any number of them, of any length."""

@@ -34,7 +34,7 @@ def scored(model: Any, begun: Any, window: int | None) -> dict[str, Any]:
     losses = tf.reshape(cross_entropy(tf.reshape(targets, [-1]), flat), tf.shape(targets))  # (b, t)
     loss = tf.reduce_sum(losses * tf.sequence_mask(count, places, losses.dtype), 1)
     mean = loss / tf.cast(tf.maximum(count, 1), loss.dtype)
-    return {"tokens": count, "log_probability": -loss, "perplexity": tf.exp(mean)}
+    return {"tokens": count, "log_probability": 0.0 - loss, "perplexity": tf.exp(mean)}
 
 
 def next_tokens(model: Any, begun: Any, window: int | None, tokenizer: Tokenizer) -> dict[str, Any]:

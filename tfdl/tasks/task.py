@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfdl.data.pipeline import WEIGHT
+from tfdl.data.pipeline import WEIGHT, Augment
 
 
 class Task:
@@ -24,9 +24,8 @@ class Task:
     tracked: tuple[tf.Module, ...] = ()
     """What the graph of ``serve`` looks things up in: a SavedModel must hold it beside the weights."""
 
-    def augment(self, batch: dict[str, Any], draws: Any) -> dict[str, Any]:  # noqa: ARG002
-        """The batch changed at random, as the draws say; part of the input pipeline. By default as it is."""
-        return batch
+    augment: Augment | None = None
+    """How training batches are changed at random; part of the input pipeline."""
 
 
 def sample_weights(batch: Mapping[str, Any], dtype: Any) -> Any:

@@ -4,10 +4,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import tensorflow as tf
+
 from tfdl.errors import UserError
 from tfdl.training.trainer import Trainer
 
-# Passes that are timed on either side, after the first, which compiles.
+# Steps that are timed on either side, after the first, which compiles.
 _TIMED = 5
 
 
@@ -23,8 +25,9 @@ def decide(wanted: str, trainer: Trainer, batch: Any, num_steps: int) -> Compila
     """``on`` and ``off`` are what they say; ``auto`` measures, and takes what ends the run sooner.
 
     The reduction over ranks stays outside of what XLA compiles, which has no kernel for a collective; so a layer that
-    reduces within the forward pass (synchronized batch normalization on several ranks) leaves no choice. Every rank
-    decides alike: by the slowest of them.
+    reduces within the forward pass (synchronized batch normalization on several ranks) leaves no choice. What is timed
+    is a step with its reduction, since without XLA that travels while the backward pass goes on, and with it after it.
+    Every rank decides alike: by the slowest of them.
 
     Args:
         wanted: ``on``, ``off`` or ``auto``.
@@ -51,8 +54,8 @@ def decide(wanted: str, trainer: Trainer, batch: Any, num_steps: int) -> Compila
 
 
 def quicker(plain: float, compiled: float, compiling: float, num_steps: int) -> Compilation:
-    """What ends a run of ``num_steps`` sooner, from seconds of a pass without and with XLA, and of compiling."""
-    found = f"{1e3 * compiled:.1f} ms a pass with it, {1e3 * plain:.1f} ms without"
+    """What ends a run of ``num_steps`` sooner, from seconds of a step without and with XLA, and of compiling."""
+    found = f"{1e3 * compiled:.1f} ms a step with it, {1e3 * plain:.1f} ms without"
     if compiled >= plain:
         return Compilation(False, f"XLA off: {found}")
     if num_steps * (plain - compiled) < compiling:
@@ -68,11 +71,11 @@ def reduces_inside(model: Any) -> bool:
 
 
 def _measured(trainer: Trainer, batch: Any) -> tuple[float, float, float]:
-    """Seconds of a pass without and with XLA, and of the compilation; the slowest rank's, on all of them."""
+    """Seconds of a step without and with XLA, and of the compilation; the slowest rank's, on all of them."""
     batch = trainer.joined(batch)
     state = [(variable, variable.numpy()) for variable in trainer.model.non_trainable_variables]
-    first, plain = _timed(trainer.passes(xla=False), batch)
-    first, compiled = _timed(trainer.passes(xla=True), batch)
+    first, plain = _timed(trainer, batch, xla=False)
+    first, compiled = _timed(trainer, batch, xla=True)
     for variable, value in state:  # moving statistics and random streams
         variable.assign(value)
     everyone = trainer.world.all_gather_object((plain, compiled, first))
@@ -80,8 +83,13 @@ def _measured(trainer: Trainer, batch: Any) -> tuple[float, float, float]:
     return plain, compiled, first
 
 
-def _timed(run: Any, batch: Any) -> tuple[float, float]:
-    """Seconds of the first call, and of the quickest of some more."""
+def _timed(trainer: Trainer, batch: Any, xla: bool) -> tuple[float, float]:
+    """Seconds of the first step, without its update, and of the quickest of some more."""
+
+    @tf.function(reduce_retracing=True)
+    def run(batch: Any) -> Any:
+        return trainer.gradients(batch, xla)
+
     seconds = []
     for _ in range(1 + _TIMED):
         begin = time.perf_counter()

@@ -223,7 +223,7 @@ def open_batches(plan: FitPlan, trainer: Trainer, progress: Progress) -> Any:
         start=Position(progress.epoch, progress.sample, progress.block),
         shard_index=trainer.world.rank,
         num_shards=trainer.world.size,
-        augment=getattr(trainer.task, "augment", None),
+        augment=trainer.task.augment,
     )
 
 

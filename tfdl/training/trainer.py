@@ -74,12 +74,21 @@ class Trainer:
         self._run_steps(batches, tf.constant(num_steps))
 
     def joined(self, batch: Any) -> Any:
-        """The batch as ``passes`` takes it: with the state that its rows go on from, of a model that carries one."""
+        """The batch as ``gradients`` takes it: with the state that its rows go on from, of a model that carries one."""
         return batch if self.carried is None else self.carried.joined(batch)
 
-    def passes(self, xla: bool) -> Any:
-        """The forward and backward pass as a graph of its own: a batch's gradients, its sums, and the state after."""
-        return tf.function(self._forward_backward, jit_compile=xla, reduce_retracing=True)
+    def gradients(self, batch: Any, xla: bool) -> tuple[list[Any], Any, list[Any]]:
+        """The gradient of the mean loss over all ranks' samples, this rank's sums, and the state after: a step without
+        its update.
+
+        Without XLA a buffer of gradients leaves as soon as they are there, and the backward pass goes on meanwhile;
+        what XLA has compiled answers with all of them at once.
+        """
+        run = self._forward_backward
+        if xla:
+            run = tf.function(self._forward_backward, jit_compile=True, reduce_retracing=True)
+        gradients, sums, after = run(batch) if self.accumulation_steps == 1 else self._accumulated(batch, run)
+        return reduce_gradients(gradients, sums[-1], self.world, wire_dtype=self._wire_dtype), sums, after
 
     def take_sums(self, *extra: float) -> np.ndarray:
         """The running sums and the weight over all ranks since the last call, then the ranks' sum of ``extra``."""
@@ -93,9 +102,7 @@ class Trainer:
 
     def _step(self, batch: Any) -> None:
         before, batch = self._statistics(), self.joined(batch)
-        run = self.passes(xla=True) if self.xla else self._forward_backward
-        gradients, sums, after = run(batch) if self.accumulation_steps == 1 else self._accumulated(batch, run)
-        reduced = reduce_gradients(gradients, sums[-1], self.world, wire_dtype=self._wire_dtype)
+        reduced, sums, after = self.gradients(batch, self.xla)
         applied = self._update(reduced, before)
         self._sums.assign_add(self._counted(sums, applied))
         if self.carried is not None:

@@ -50,20 +50,20 @@ def test_a_token_that_is_made_in_two_ways():
     assert tokens(tokenizer_of("b c", "abc a", "a bc"), "abcabc") == ["abca", "bc"]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(st.data())
 def test_merges_in_any_order(data):
     """Orders that no training gives: the graph merges as Hugging Face's library does."""
-    found = list("abc")
+    found = list("ab")
     pairs = []
-    for _ in range(data.draw(st.integers(1, 12))):
+    for _ in range(data.draw(st.integers(4, 20))):
         pair = (data.draw(st.sampled_from(found)), data.draw(st.sampled_from(found)))
         if pair not in pairs and len("".join(pair)) < 8:
             pairs.append(pair)
             found.append("".join(pair))
     pairs = data.draw(st.permutations(pairs))
     tokenizer = BPETokenizer([*SPECIAL, *BYTE_LETTERS, *dict.fromkeys(map("".join, pairs))], pairs)
-    batch = data.draw(st.lists(st.text("abc ", max_size=30), min_size=1, max_size=5))
+    batch = data.draw(st.lists(st.text("ab", min_size=10, max_size=30), min_size=3, max_size=3))
     assert tokenizer.encode_in_graph(tf.constant(batch)).to_list() == [tokenizer.encode(text) for text in batch]
 
 

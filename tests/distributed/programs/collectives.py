@@ -1,6 +1,7 @@
 """Exercises a real World and prints, on the chief, what each rank saw, as one JSON object."""
 
 import json
+from unittest.mock import patch
 
 import keras
 import numpy as np
@@ -25,12 +26,11 @@ def normalized_shards(world: distributed.World, fused: bool) -> dict[str, object
         mine = slice(7, 7)  # a rank without a sample takes part
     upstream = np.random.default_rng(1).normal(size=images.shape).astype("float32")
     layer, plain = BatchNormalization(synchronized=True), keras.layers.BatchNormalization()
-    if not fused:
-        layer._fused_applies = lambda _: False  # type: ignore[method-assign]
     results = []
     for used, rows in ((layer, mine), (plain, slice(None))):
         inputs = tf.constant(images[rows])
-        with tf.GradientTape() as tape:
+        chosen = patch("tfdl.layers.batch_normalization.kernels_pay", lambda _: fused)
+        with tf.GradientTape() as tape, chosen:
             tape.watch(inputs)
             outputs = used(inputs, training=True)
             loss = tf.reduce_sum(outputs * upstream[rows])
@@ -105,13 +105,37 @@ def broadcast(world: distributed.World) -> list[object]:
     return [np.asarray(variable).astype("float64").tolist() for variable in variables]
 
 
-def all_reduce_bfloat16(world: distributed.World) -> list[bool]:
-    """7 numbers on 3 ranks, in eager code and in a graph; and one alone."""
-    everyone = tf.cast(np.random.default_rng(0).normal(size=(world.size, 7)), tf.bfloat16)
-    expected = tf.cast(tf.reduce_sum(tf.cast(everyone, tf.float32), 0), tf.bfloat16)
-    found = [world.all_reduce(everyone[world.rank]), tf.function(world.all_reduce)(everyone[world.rank])]
-    one = world.all_reduce(tf.constant(1, tf.bfloat16))
-    return [bool(tf.reduce_all(sums == expected)) for sums in found] + [bool(one == world.size and one.shape == ())]
+DTYPES = ("float32", "float64", "float16", "bfloat16", "int32", "int64")
+LARGE = 30_001  # numbers that are not gathered whole by three ranks, and that three ranks cannot share evenly
+
+
+def all_reduce_in(dtype: str, world: distributed.World) -> list[bool]:
+    """Few numbers and many, in eager code and in a graph; and one alone. 16 bits are added up in 32, and rounded."""
+    wide = "float32" if dtype in ("float16", "bfloat16") else dtype
+    found = []
+    for size in (7, LARGE):
+        everyone = tf.cast(np.random.default_rng(0).normal(size=(world.size, size)) * 100, dtype)
+        expected = tf.cast(tf.reduce_sum(tf.cast(everyone, wide), 0), dtype)
+        for sums in (world.all_reduce(everyone[world.rank]), tf.function(world.all_reduce)(everyone[world.rank])):
+            close = tf.abs(tf.cast(sums - expected, "float64")) <= {"float32": 1e-4, "float64": 1e-12}.get(dtype, 0)
+            alike = world.all_gather_object(sums.numpy().tobytes())
+            found.append(bool(tf.reduce_all(close)) and sums.shape == (size,) and len(set(alike)) == 1)
+    one = world.all_reduce(tf.constant(1, dtype))
+    return [*found, bool(one == world.size and one.shape == ())]
+
+
+def traced_names(world: distributed.World) -> list[str]:
+    """Of all kinds of collectives in one graph; Horovod's elastic mode and its timeline show them."""
+
+    @tf.function
+    def several(mine):
+        gathered = world.all_gather(world.broadcast(mine))
+        return tf.reduce_sum(gathered) + tf.reduce_sum(
+            tf.cast(world.all_reduce(tf.cast(mine, tf.bfloat16)), tf.float32)
+        )
+
+    graph = several.get_concrete_function(tf.TensorSpec([LARGE])).graph
+    return sorted(op.name for op in graph.get_operations() if op.type.startswith("Horovod"))
 
 
 def main() -> None:
@@ -120,7 +144,7 @@ def main() -> None:
         "rank": world.rank,
         "local_rank": world.local_rank,
         "all_reduce": float(world.all_reduce(tf.constant(world.rank + 1.0))),
-        "all_reduce_bfloat16": all_reduce_bfloat16(world),
+        "all_reduce_in": {dtype: all_reduce_in(dtype, world) for dtype in DTYPES},
         "all_gather": np.asarray(world.all_gather(tf.fill([world.rank + 1], world.rank))).tolist(),
         "broadcast": int(world.broadcast(tf.constant(world.rank + 3), root=1)),
         "broadcast_object": world.broadcast_object({"from": world.rank}, root=1),
@@ -131,6 +155,7 @@ def main() -> None:
         "drift": drift(world),
         "clipped_step": clipped_step(world),
         "seeds": seeds(world),
+        "traced_names": traced_names(world),
         "same_world": distributed.init() is world,
     }
     everyone = world.all_gather_object(mine)

@@ -1,15 +1,19 @@
-"""``tfdl train`` with a fault: ``faulty_train.py CASE RANK OPTION...``; the rank meets it after its sixth step."""
+"""``tfdl train`` with a fault: ``faulty_train.py CASE RANK OPTION...``; it is met after step 6 or FAULT_STEP."""
 
 import os
 import signal
 import sys
 import time
 
+import psutil
+
 import tfdl.training
 from tfdl.cli.main import main
 from tfdl.distributed import current_world, long_work
 
 CASE, RANK = sys.argv[1], int(sys.argv[2])
+STEP = int(os.environ.get("FAULT_STEP", "6"))
+LONG = 5.0  # seconds: longer than the timeout of the test
 train = tfdl.training.train
 
 
@@ -28,12 +32,15 @@ def meet():
         os.kill(os.getpid(), signal.SIGSTOP if CASE == "stop" else signal.SIGKILL)
     if CASE == "long":
         with long_work("thinking"):
-            time.sleep(6)
+            time.sleep(LONG)
+    if CASE == "cut off":  # by whoever reads the mark
+        while psutil.net_if_stats()["eth0"].isup:
+            time.sleep(0.01)
 
 
 class Fault(tfdl.training.Callback):
     def on_steps(self, report):
-        if current_world().rank == RANK and report.progress.step == 6:
+        if current_world().rank == RANK and report.progress.step == STEP:
             meet()
 
 
@@ -41,15 +48,27 @@ def slow_to_compile():
     """A graph that takes this rank long to trace, once its collectives are in it."""
     from tfdl.training import trainer
 
-    reduce = trainer.reduce_gradients
+    trainer.reduce_gradients = slowly(trainer.reduce_gradients, RANK, "compiled")
 
-    def reduce_slowly(*args, **kwargs):
-        reduced = reduce(*args, **kwargs)
-        if current_world().rank == RANK:
-            time.sleep(6)
-        return reduced
 
-    trainer.reduce_gradients = reduce_slowly
+def slow_to_prepare_and_save():
+    """What rank 0 does while the others wait for it."""
+    from tfdl.training import session
+
+    image_task = session.TASKS["image-classification"]
+    image_task.open = slowly(image_task.open, 0, "prepared")
+    session.save_checkpoint = slowly(session.save_checkpoint, 0, "saved")
+
+
+def slowly(function, rank, done):
+    def work(*args, **kwargs):
+        result = function(*args, **kwargs)
+        if current_world().rank == rank:
+            time.sleep(LONG)
+            print(f"{done} slowly", flush=True)
+        return result
+
+    return work
 
 
 def faulty(*args, callbacks=(), **kwargs):
@@ -58,5 +77,6 @@ def faulty(*args, callbacks=(), **kwargs):
 
 if CASE == "long":
     slow_to_compile()
+    slow_to_prepare_and_save()
 tfdl.training.train = faulty
 main(["train", "--set", "steps_per_execution=1", *sys.argv[3:]])

@@ -4,6 +4,7 @@ Cases before the last must leave all ranks able to go on; the last one may end t
 """
 
 import sys
+from unittest.mock import patch
 
 import keras
 import numpy as np
@@ -46,6 +47,16 @@ def plain_after_loading():
     assert type(again.optimizer) is keras.optimizers.Adam
     assert int(again.optimizer.iterations) == 4
     fit(again)
+
+
+def plain_after_loading_without_callbacks():
+    """Nothing of tfdl's is in this fit; and a rank that wants a model of its own says so."""
+    model = keras.saving.load_model(f"{sys.argv[1]}/rank{world.rank}.keras")
+    own = keras.saving.load_model(f"{sys.argv[1]}/rank{world.rank}.keras")
+    own.optimizer = wrap(own.optimizer, world=distributed.SingleWorld())
+    if world.is_chief:
+        fit(own, callbacks=[])
+    fit(model, callbacks=[])
 
 
 def wrapped_after_loading():
@@ -127,6 +138,52 @@ def xla_asked_for():
     model = compiled(jit_compile=True)
     fit(model)
     assert model.jit_compile is False
+
+
+def xla_as_keras_chooses_on_a_gpu():
+    gpu = [tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")]
+    for train in (fit, fit_in_a_loop):
+        with patch("tensorflow.config.list_physical_devices", lambda *_: gpu):
+            model = compiled()
+        assert model.jit_compile is True
+        train(model)
+        assert model.jit_compile is False
+
+
+def fit_in_a_loop(model):
+    replicas = distributed.Replicas(model, model.optimizer, check_every=1)
+    replicas.broadcast(steps=3)
+    for step in range(1, 4):
+        model.train_on_batch(X[world.rank :: 2], Y[world.rank :: 2])
+        replicas.check(step)
+    replicas.finish()
+
+
+def draws_of_its_own():
+    """A model with a random stream beside its layers', and a layer with several of them, in a list."""
+
+    class Noise(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.streams = [keras.random.SeedGenerator(seed) for seed in (1, 2)]
+
+        def call(self, inputs):
+            return inputs + sum(keras.random.normal(tf.shape(inputs), seed=stream) for stream in self.streams)
+
+    class Variational(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.stream, self.noise, self.net = keras.random.SeedGenerator(3), Noise(), network()
+
+        def call(self, inputs):
+            return self.net(self.noise(inputs) * keras.random.uniform(tf.shape(inputs), seed=self.stream))
+
+    model = compiled(model=Variational())
+    fit(model)
+    states = [np.asarray(found.state).tolist() for found in (*model.noise.streams, model.stream)]
+    mine, other = world.all_gather_object(states)
+    assert len({seed for seed, _ in mine + other}) == 6, (mine, other)
+    assert [counter for _, counter in mine] == [counter for _, counter in other]
 
 
 def xla_all_the_same():

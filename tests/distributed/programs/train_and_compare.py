@@ -42,6 +42,7 @@ def train_with_tfdl(world: distributed.World, model: keras.Model) -> None:
 
 
 def train_with_horovod_keras(world: distributed.World, model: keras.Model) -> None:
+    """Under ``tfdl.distributed.init()``, ``fit`` would refuse it."""
     import horovod.tensorflow.keras as horovod
 
     optimizer = horovod.DistributedOptimizer(keras.optimizers.Adam(0.01))
@@ -51,7 +52,7 @@ def train_with_horovod_keras(world: distributed.World, model: keras.Model) -> No
 
 
 def main() -> None:
-    world = distributed.init()
+    world = distributed.init() if sys.argv[1] == "tfdl" else distributed.HorovodWorld("horovodrun", 2)
     keras.utils.set_random_seed(0)
     model = build()
     {"tfdl": train_with_tfdl, "horovod-keras": train_with_horovod_keras}[sys.argv[1]](world, model)

@@ -32,6 +32,9 @@ class ModelConfig:
         """What people call the model: the preset's name, or the family's."""
         return self.preset or self.name
 
+    def check_length(self, name: str, length: int) -> None:
+        """Raises ``UserError`` if the model cannot read sequences of ``length`` tokens, which ``name`` asks for."""
+
 
 @dataclass(frozen=True)
 class Preset:

@@ -80,6 +80,13 @@ class TransformerConfig(ModelConfig):
         require(fits, "model.patch_size", self.patch_size, "none, except with model.architecture=encoder")
         self._check_heads()
 
+    def check_length(self, name: str, length: int) -> None:
+        fits = self.positions != "learned" or length <= self.sequence_length
+        expected = f"at most the model's {self.sequence_length} learned positions"
+        require(
+            fits, name, length, f"{expected}; ask for fewer tokens, or build it with model.sequence_length={length}"
+        )
+
     def _check_heads(self) -> None:
         heads, groups, width = self.num_heads, self.num_key_value_heads or self.num_heads, self.hidden_dim
         expected = f"a multiple of model.num_heads={heads}, such as {-(-width // heads) * heads}"

@@ -109,7 +109,11 @@ def _find(folder: Path, name: str) -> list[ImageFile]:
         raise UserError(
             f"dataset {name!r} has {classes} folders of images, expected a folder for each of at least two classes,"
             f" such as {Path(name) / 'cat'} and {Path(name) / 'dog'}, with images in it ({', '.join(_ENDINGS)})"
-            + ("" if folder.is_dir() else "; for texts, give --task text-classification, translation or language-modeling")
+            + (
+                ""
+                if folder.is_dir()
+                else "; for texts, give --task text-classification, translation or language-modeling"
+            )
         )
     return found
 

@@ -28,7 +28,6 @@ class BroadcastState(OverRanks):
         super().on_train_begin(logs)
         self._done = 0  # steps of the epochs before
         if self.world.size > 1:
-            _keep_out_of_xla(self.model)
             self.replicas.broadcast(steps=self.params.get("steps"))
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -75,10 +74,3 @@ class BroadcastState(OverRanks):
                 f"the ranks' learning rates differ: {shown}; callbacks that change it must decide from the same numbers"
                 " on all ranks: put AverageMetrics before them"
             )
-
-
-def _keep_out_of_xla(model: Any) -> None:
-    """XLA has no kernel for a collective, and on a GPU Keras's "auto" compiles the whole step."""
-    if model.jit_compile:
-        model.jit_compile = False
-        model.make_train_function(force=True)

@@ -4,8 +4,9 @@ from typing import Any
 
 import keras
 
-from tfdl.distributed.optimizer import forbid, is_distributed, outermost, world_of
-from tfdl.distributed.replicas import Replicas, optimizers_of
+from tfdl.distributed.keras_guards import stepping_optimizers
+from tfdl.distributed.optimizer import world_of
+from tfdl.distributed.replicas import Replicas
 from tfdl.distributed.world import SingleWorld, World
 
 
@@ -21,7 +22,7 @@ class OverRanks(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         self._in_fit = True
-        self.replicas = Replicas(self.model, *_stepping_optimizers(self.model))
+        self.replicas = Replicas(self.model, *stepping_optimizers(self.model))
         self.world = self.replicas.world
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
@@ -45,15 +46,3 @@ class OverRanks(keras.callbacks.Callback):
         if self._in_fit and not self._taken and self.world.size > 1:
             self._taken = True
             self.on_training_numbers()
-
-
-def _stepping_optimizers(model: Any) -> list[Any]:
-    """The model's optimizers; one that ``compile`` made without being asked, beside others, is kept from stepping."""
-    found = {name: outermost(optimizer) for name, optimizer in optimizers_of(model).items()}
-    unasked = found.get("optimizer")
-    if unasked is None or is_distributed(unasked) or len(found) == 1:
-        return list(found.values())
-    del found["optimizer"]
-    if world_of(next(iter(found.values()))).size > 1:
-        forbid(unasked)
-    return list(found.values())

@@ -91,7 +91,7 @@ def own_address(one_host: bool) -> str:
         return "127.0.0.1"
     found = _address_of_interface(os.environ.get("HOROVOD_GLOO_IFACE", ""))
     if found is None and (launcher := os.environ.get("HOROVOD_GLOO_RENDEZVOUS_ADDR")):
-        found = _source_towards(launcher)
+        found = source_towards(launcher)
     return found or socket.gethostbyname(socket.gethostname())
 
 
@@ -106,7 +106,7 @@ def _address_of_interface(name: str) -> str | None:
             return None
 
 
-def _source_towards(address: str) -> str | None:
+def source_towards(address: str) -> str | None:
     """The address that the kernel would send from; nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

@@ -46,6 +46,6 @@ def train(world):
         data,
         epochs=5,
         callbacks=[distributed.BroadcastState(), distributed.SyncCheck(5), distributed.AverageMetrics()],
-        verbose=2 if world.is_chief else 0,
+        verbose=world.is_chief,
     )
     return model, history.history

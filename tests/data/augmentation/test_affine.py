@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tfdl.data.augmentation import AUGMENTATIONS, NUM_DRAWS, affine
+from tfdl.data.augmentation.affine import affine
 
-MIDDLE = [0.5] * NUM_DRAWS
+MIDDLE = [0.5] * 4
 
 
 def random_images(count=3, height=32, width=32, channels=2):
@@ -60,7 +60,7 @@ def test_rotations_to_both_sides_are_mirror_images():
 
 
 def test_equal_draws_change_equally_in_any_batch():
-    images, draws = random_images(6), np.random.default_rng(1).random((6, NUM_DRAWS), "float32")
+    images, draws = random_images(6), np.random.default_rng(1).random((6, 4), "float32")
     whole = np.asarray(affine(images, draws))
     np.testing.assert_array_equal(affine(images, draws), whole)
     for place in range(6):
@@ -71,6 +71,6 @@ def test_equal_draws_change_equally_in_any_batch():
 
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_shape_and_dtype_stay(count):
-    changed = AUGMENTATIONS["affine"](random_images(count, 9, 7, 3), np.full((count, NUM_DRAWS), 0.3, "float32"))
+    changed = affine(random_images(count, 9, 7, 3), np.full((count, 4), 0.3, "float32"))
     assert changed.shape == (count, 9, 7, 3)
     assert changed.dtype == np.uint8

@@ -1,0 +1,203 @@
+"""``tfdl datasets``: the group, and its three commands."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tfdl.cli.failures import speaks
+from tfdl.cli.options import debug_option, json_option
+from tfdl.errors import UserError, nearest
+
+EPILOG = """\b
+Examples:
+  tfdl datasets                                             # tfdl's own, well-known ones of TFDS, what is here
+  tfdl datasets --all                                       # every name that TFDS has
+  tfdl datasets show fashion_mnist
+  tfdl datasets show digits --samples 25 --output digits.png
+  tfdl datasets show dates --samples 3 --split test
+  tfdl datasets show ag_news_subset --json | jq .tasks
+  tfdl datasets prepare cifar10 --data-dir /scratch/data
+  tfdl datasets prepare fashion_mnist --from ~/downloads    # no network; hashes are checked
+"""
+
+data_dir_option = click.option(
+    "--data-dir", metavar="DIR", help="Prepared data.  [default: $TFDS_DATA_DIR or ~/tensorflow_datasets]"
+)
+
+
+def _known_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    from tfdl.data.known_sets import EMBEDDED_SETS, TFDS_SETS
+
+    return [known.name for known in (*EMBEDDED_SETS, *TFDS_SETS) if known.name.startswith(incomplete)]
+
+
+class DatasetGroup(click.Group):
+    """``tfdl datasets`` is ``tfdl datasets list``, and ``tfdl datasets NAME`` is ``tfdl datasets show NAME``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        elif not args[0].startswith("-") and args[0] not in self.commands:
+            if len(args) > 1 and not args[1].startswith("-"):
+                known = ", ".join(self.commands)
+                ctx.fail(f"unknown command {args[0]!r}, expected one of {known}.{nearest(args[0], self.commands)}")
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=DatasetGroup, epilog=EPILOG)
+def command() -> None:
+    """List data sets, show what one is, or prepare it.
+
+    `tfdl datasets` lists, and `tfdl datasets NAME` shows.
+    """
+
+
+@command.command("list", short_help="List tfdl's own, well-known ones, and what is here.")
+@click.option("--all", "everything", is_flag=True, help="Every name that TFDS has.")
+@data_dir_option
+@json_option
+@debug_option
+def list_command(everything: bool, data_dir: str | None, as_json: bool) -> None:
+    """List tfdl's own data sets, well-known ones of TFDS, and what is prepared here."""
+    from tfdl.cli.dataset_pages import list_page, listing
+    from tfdl.data.catalog import data_root
+
+    if not speaks():
+        return
+    found = listing(data_root(data_dir), everything)
+    click.echo(json.dumps(found)) if as_json else list_page(found)
+
+
+@command.command("show", short_help="Show what a data set is, and samples.")
+@click.argument("name", shell_complete=_known_names)
+@click.option("--samples", type=click.IntRange(1), metavar="N", help="Show the first N samples.")
+@click.option("--split", default="train", show_default=True, metavar="SPLIT", help="Of which split.")
+@click.option("--output", type=click.Path(), metavar="FILE.png", help="Draw samples that have images (25 of them).")
+@data_dir_option
+@json_option
+@debug_option
+def show_command(
+    name: str, samples: int | None, split: str, output: str | None, data_dir: str | None, as_json: bool
+) -> None:
+    """Show what a data set is, where it is, and a few of its samples.
+
+    Nothing is downloaded. Samples are shown of sets that are prepared, and of tfdl's own.
+    """
+    from tfdl.cli.dataset_pages import samples_page, show_page
+    from tfdl.cli.quiet import held_back_stderr
+    from tfdl.data.description import describe_dataset
+
+    _quiet_tfds()
+    if output is not None and not output.endswith(".png"):
+        raise UserError(f"--output {output!r}, expected a name that ends in .png")
+    with held_back_stderr():  # a few builders import TensorFlow
+        description, builder = describe_dataset(name, data_dir)
+    rows: list[dict[str, Any]] = []
+    if samples or output:
+        description, rows = _samples(name, data_dir, builder, split, samples or 25)
+    if output is not None:
+        _draw(rows, description, output)
+    if not speaks():
+        return
+    if as_json:
+        values = {**dataclasses.asdict(description), "path": str(description.path)}
+        click.echo(json.dumps({**values, "samples": [_for_programs(row) for row in rows]} if rows else values))
+        return
+    show_page(description, name)
+    if samples:
+        samples_page(rows, are_drawn=output is not None)
+    if output is not None:
+        click.echo(f"\n{len(rows)} images of {split!r} are in {output}")
+
+
+@command.command("prepare", short_help="Prepare a data set now, also from files of yours.")
+@click.argument("name", shell_complete=_known_names)
+@click.option("--from", "folder", type=click.Path(), metavar="FOLDER",
+              help="Files that you have, in place of downloading; their hashes are checked.")  # fmt: skip
+@data_dir_option
+@json_option
+@debug_option
+def prepare_command(name: str, folder: str | None, data_dir: str | None, as_json: bool) -> None:
+    """Prepare a data set now, from the network or from files that you have.
+
+    FOLDER has the files that the set's own host gives out, as they are, under any name. Of sets that must be fetched by
+    hand, it is what TFDS calls manual_dir.
+    """
+    from tfdl.data.catalog import data_root, find_builder, prepare_dataset
+
+    _quiet_tfds()
+    builder = find_builder(name, data_root(data_dir))
+    was_here = builder.is_prepared()
+    if not was_here:
+        from tfdl.cli.quiet import quiet_start
+
+        quiet_start()
+    files = None if folder is None else Path(folder)
+    builder = prepare_dataset(name, data_dir, files, show_progress=speaks() and sys.stderr.isatty())
+    if not speaks():
+        return
+    splits = {split: found.num_examples for split, found in builder.info.splits.items()}
+    if as_json:
+        found = {"name": builder.info.full_name, "path": str(builder.data_path), "splits": splits}
+        click.echo(json.dumps({**found, "was_prepared": was_here}))
+        return
+    counts = ", ".join(f"{split} {count:,}" for split, count in splits.items())
+    click.echo(f"{builder.info.full_name} {'was' if was_here else 'is'} prepared in {builder.data_path}: {counts}")
+    click.echo(f"Next:\n  tfdl datasets show {name}\n  tfdl train --dataset {name}")
+
+
+def _quiet_tfds() -> None:
+    """TFDS notes what it misses (another image decoder, other versions); only errors are worth a line."""
+    import logging
+
+    logging.getLogger("absl").setLevel(logging.ERROR)
+
+
+def _samples(name: str, data_dir: str | None, builder: Any, split: str, count: int) -> tuple[Any, list[dict[str, Any]]]:
+    from tfdl.data.catalog import open_builder
+    from tfdl.data.description import describe_dataset
+    from tfdl.data.embedded import EMBEDDED
+    from tfdl.data.samples import read_samples
+
+    if not builder.is_prepared():
+        if builder.name not in EMBEDDED:
+            raise UserError(
+                f"data set {name!r} is not prepared, so there are no samples to show; tfdl datasets prepare {name}"
+            )
+        from tfdl.cli.quiet import quiet_start
+
+        quiet_start()
+        open_builder(name, data_dir)
+    description, builder = describe_dataset(name, data_dir)
+    return description, read_samples(builder, split, count)
+
+
+def _draw(rows: list[dict[str, Any]], description: Any, output: str) -> None:
+    import numpy as np
+
+    from tfdl.data.image_grid import image_grid
+
+    images = next((key for key in rows[0] if isinstance(rows[0][key], np.ndarray)), None) if rows else None
+    if images is None:
+        raise UserError(f"data set {description.name!r} has no images to draw; leave out --output")
+    label = next(iter(description.classes), None)
+    label = description.tasks.get("image-classification", {}).get("label", label)
+    names = [str(row.get(label, "")) for row in rows]
+    picture = image_grid([row[images] for row in rows], names)
+    if not speaks():
+        return
+    try:
+        picture.save(output, format="PNG")
+    except OSError as error:
+        raise UserError(f"--output {output!r} cannot be written ({error.strerror}); choose another file") from error
+
+
+def _for_programs(row: dict[str, Any]) -> dict[str, Any]:
+    import numpy as np
+
+    return {key: {"shape": list(v.shape)} if isinstance(v, np.ndarray) else v for key, v in row.items()}

@@ -1,0 +1,14 @@
+"""Prints where a rank is, and what it has of a sum over all."""
+
+import json
+import sys
+
+import tensorflow as tf
+
+from tfdl import distributed
+
+world = distributed.init()
+total = int(world.all_reduce(tf.constant(world.rank + 1)))
+place = [world.rank, world.size, world.local_rank, world.local_size, total]
+sys.stdout.write(f"{json.dumps(place)}\n")  # in one piece
+distributed.launch.close()

@@ -1,0 +1,196 @@
+"""A job on two hosts over ssh: one model, the link cut in the middle of it, and the run that goes on afterwards."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from benchmarks.hosts import Host, Hosts, made_hosts, why_not
+from tests.distributed.faults import MARK
+from tests.distributed.launching import TIMEOUT, Finished, environment, launch, program
+
+pytestmark = [pytest.mark.distributed, pytest.mark.slow]
+
+SMALL = (
+    "--set", "model.filters=[8]", "--set", "model.units=16", "--set", "model.dropout=0.2", "--set",
+    "steps_per_execution=1", "--epochs", "4",
+)  # fmt: skip
+# Told the interface, horovodrun need not start Python on every host to find it.
+NETWORK = ("--network-interfaces", "eth0")
+# 12 steps an epoch: in the middle of the third.
+CUT_STEP = 30
+WATCHDOG = 4.0
+GRACE = 5.0
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[Hosts]:
+    """``h1`` and ``h2``."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with made_hosts("h1", "h2") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def straight(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a rank on each host, which nothing disturbed; horovodrun finds the network by itself."""
+    run = tmp_path_factory.mktemp("straight") / "run"
+    job = finish(start(hosts, "tfdl", "train", "--output", str(run), *SMALL, network=()))
+    assert job.code == 0, job.output
+    return run
+
+
+def start(
+    hosts: Hosts, *command: str, network: Sequence[str] = NETWORK, env: Mapping[str, str] | None = None
+) -> "subprocess.Popen[str]":
+    """``horovodrun -np 2 -H h1:1,h2:1 COMMAND`` on ``h1``."""
+    launcher = Path(sys.executable).with_name("horovodrun")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{hosts.environment['PATH']}"
+    return hosts["h1"].start(
+        str(launcher), "--gloo", "--disable-cache", *network, "-np", "2", "-H", "h1:1,h2:1", *command,
+        env=environment(**{**hosts.environment, "PATH": path}, **(env or {})),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def finish(job: "subprocess.Popen[str]") -> Finished:
+    output, _ = job.communicate(timeout=TIMEOUT)
+    return Finished(job.returncode, output)
+
+
+def weights(run: Path) -> str:
+    return json.loads((run / "summary.json").read_text())["weights_sha256"]
+
+
+def test_two_hosts_train_the_model_of_one(straight: Path, tmp_path: Path) -> None:
+    """Every comparison of the ranks held, or the job had not ended well; and the model is that of one host."""
+    assert json.loads((straight / "status.json").read_text())["code"] == 0
+    job = launch(2, "tfdl", "train", "--output", str(tmp_path / "run"), *SMALL)
+    assert job.code == 0, job.output
+    assert weights(tmp_path / "run") == weights(straight)
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    """A job whose link was cut in the middle of its third epoch."""
+
+    run: Path
+    seconds: dict[str, float]
+    """From the cut to the end of the last process of the job, by host; none for one that still runs."""
+    left: dict[str, list[str]]
+    """What of the job is still there, by host."""
+    complaints: dict[str, list[str]]
+    """tfdl's lines on each host's own standard error: those of ``h2`` cannot come through."""
+
+
+def cut_a_job(hosts: Hosts, folder: Path, watchdog_timeout: float, patience: float) -> Aftermath:
+    """``h2`` loses its link while its rank is between two steps and the other waits for it."""
+    run = folder / "run"
+    train = (*program("faulty_train"), "cut off", "1", "--output", str(run), *SMALL)
+    keeper = ("sh", "-c", f'exec "$@" 2> {folder}/$(hostname)', "keeper")
+    job = start(hosts, *keeper, *train, "--watchdog-timeout", str(watchdog_timeout), env={"FAULT_STEP": str(CUT_STEP)})
+    try:
+        assert job.stdout is not None
+        for line in job.stdout:
+            if MARK in line:
+                break
+        family = {process: host.name for host in hosts for process in host.processes()}
+        hosts.cut("h2")
+        cut, ends = time.monotonic(), {}
+
+        def note(process: psutil.Process) -> None:
+            ends[process] = time.monotonic() - cut
+
+        psutil.wait_procs(list(family), timeout=patience, callback=note)
+        left = {host.name: [" ".join(process.cmdline()) for process in host.processes()] for host in hosts}
+    finally:
+        end_all(hosts, job)
+    seconds = {
+        host.name: max(ends[process] for process, home in family.items() if home == host.name)
+        for host in hosts
+        if not left[host.name]
+    }
+    said = {host.name: (folder / host.name).read_text().splitlines() for host in hosts}
+    complaints = {name: [line for line in lines if line.startswith("tfdl: ")] for name, lines in said.items()}
+    return Aftermath(run, seconds, left, complaints)
+
+
+def end_all(hosts: Hosts, job: "subprocess.Popen[str]") -> None:
+    """Whatever is left of a job, and the cut."""
+    for host in hosts:
+        for process in host.processes():
+            process.kill()
+    job.communicate()
+    hosts.mend("h2")
+
+
+@pytest.fixture(scope="module")
+def cut_off(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Aftermath:
+    return cut_a_job(hosts, tmp_path_factory.mktemp("cut"), WATCHDOG, patience=TIMEOUT)
+
+
+def test_a_cut_link_ends_both_sides_in_time_with_the_cause(cut_off: Aftermath) -> None:
+    assert cut_off.left == {"h1": [], "h2": []}
+    assert max(cut_off.seconds.values()) < WATCHDOG + GRACE
+    for host, other, rank in (("h1", "h2", 1), ("h2", "h1", 0)):
+        assert len(cut_off.complaints[host]) == 1, cut_off.complaints
+        line = rf"tfdl: rank {rank}: error: no sign of life for \d+ s \(on {other}, last step \d+\): stopped, cut off "
+        assert re.match(line, cut_off.complaints[host][0]), cut_off.complaints
+    status = json.loads((cut_off.run / "status.json").read_text())
+    assert status["code"] == 1
+    assert "error: no sign of life for" in status["reason"]
+    assert not (cut_off.run / "summary.json").exists()
+
+
+def test_a_run_that_was_cut_off_goes_on_to_the_same_weights(hosts: Hosts, cut_off: Aftermath, straight: Path) -> None:
+    checkpoints = sorted(path.name for path in (cut_off.run / "checkpoints").glob("step-*"))
+    assert checkpoints[-1] == "step-00000024", "the end of the second epoch"
+    job = finish(start(hosts, "tfdl", "train", "--output", str(cut_off.run), "--resume"))
+    assert job.code == 0, job.output
+    assert weights(cut_off.run) == weights(straight)
+
+
+def test_without_the_watchdog_a_cut_job_waits_on(hosts: Hosts, tmp_path: Path) -> None:
+    """The control: at the time when all should be over, both sides still run."""
+    job = cut_a_job(hosts, tmp_path, 0, patience=WATCHDOG + GRACE)
+    assert job.seconds == {}
+    assert all(any("faulty_train" in command for command in left) for left in job.left.values()), job.left
+    assert job.complaints == {"h1": [], "h2": []}
+
+
+@pytest.fixture
+def debian_name(hosts: Hosts) -> Iterator[Host]:
+    """``h1`` as Debian installs a machine: its own name leads to itself alone."""
+    host = hosts["h1"]
+    before = host.hosts_file.read_text()
+    host.hosts_file.write_text(before.replace(f"{host.address} h1", "127.0.1.1 h1"))
+    yield host
+    host.hosts_file.write_text(before)
+
+
+def test_the_doctor_sees_a_name_that_leads_nowhere(hosts: Hosts, debian_name: Host, tmp_path: Path) -> None:
+    """``h1``'s own; that of ``h2`` is well, and ssh gets there."""
+    (tmp_path / "hosts").write_text("h1 slots=1\nh2 slots=1\n")
+    command = [sys.executable, "-m", "tfdl", "doctor", "--hostfile", str(tmp_path / "hosts"), "--json"]
+    done = debian_name.run(*command, env=environment(**hosts.environment))
+    assert done.returncode == 1, done.stdout
+    found: dict[str, Any] = {}
+    for finding in json.loads(done.stdout[done.stdout.index("{\n") :])["findings"]:
+        found[finding["subject"]] = (finding["level"], finding["found"])
+    level, said = found["host name"]
+    assert level == "error"
+    assert said.startswith("h1 resolves to 127.0.1.1: other hosts cannot reach ranks here")
+    own = "from tfdl.diagnosis.hosts import own_name; print(*own_name(True))"
+    assert "level='ok'" in hosts["h2"].run(sys.executable, "-c", own).stdout
+    assert found["h2"] == ("ok", f"{hosts['h2'].address}, ssh without a password works")

@@ -1,0 +1,153 @@
+"""Ranks that srun starts: who is a rank, where it is, and how the ranks find each other."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.distributed.launching import PROGRAMS, environment
+from tfdl.distributed.launchers import Launch, find_launch, launched_rank
+from tfdl.distributed.srun import Place, expand_tasks, first_host, is_for_mpi, place_of
+from tfdl.errors import UserError
+
+PREFIXES = ("SLURM", "HOROVOD", "OMPI_", "PMI")
+
+
+@pytest.fixture(autouse=True)
+def no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(PREFIXES):
+            monkeypatch.delenv(name)
+
+
+BATCH = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"}
+STEP = {**BATCH, "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "launch"),
+    [
+        pytest.param(BATCH, Launch("none", 0, 1), id="a batch script is no rank"),
+        pytest.param(STEP, Launch("srun", 3, 4), id="a task"),
+        pytest.param({**STEP, "PMI_RANK": "3", "PMI_SIZE": "4"}, Launch("srun", 3, 4), id="srun --mpi=pmi2"),
+        pytest.param(
+            {**STEP, "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1", "PMI_RANK": "3", "PMI_SIZE": "4"},
+            Launch("a PMI launcher", 3, 4),
+            id="mpirun of MPICH, a helper on each of two nodes",
+        ),
+        pytest.param(
+            {**STEP, "OMPI_COMM_WORLD_RANK": "5", "OMPI_COMM_WORLD_SIZE": "8"}, Launch("mpirun", 5, 8), id="mpirun"
+        ),
+        pytest.param({**STEP, "HOROVOD_RANK": "1", "HOROVOD_SIZE": "2"}, Launch("horovodrun", 1, 2), id="horovodrun"),
+    ],
+)
+def test_who_is_a_rank(variables, launch, monkeypatch):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert find_launch() == launch
+    assert launched_rank() == (None if launch.launcher == "none" else launch.rank)
+
+
+def test_a_task_without_a_number_is_an_error(monkeypatch):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    with pytest.raises(UserError, match=r"SLURM_PROCID='' and SLURM_STEP_NUM_TASKS='2'.*start the job through srun"):
+        find_launch()
+    assert launched_rank() == 0
+
+
+@pytest.mark.parametrize(
+    ("nodelist", "first"),
+    [
+        ("vm", "vm"),
+        ("a1,a2", "a1"),
+        ("gpu[07-09,12],login1", "gpu07"),
+        ("gpu[3,5]", "gpu3"),
+        ("rack[0-1]n[3,5]-ib,x", "rack0n3-ib"),
+    ],
+)
+def test_the_first_of_slurm_s_nodes(nodelist, first):
+    assert first_host(nodelist) == first
+
+
+def test_places_on_uneven_nodes():
+    assert expand_tasks("4(x2),3") == [4, 4, 3]
+    assert expand_tasks("2") == [2]
+    assert place_of(2, 2, [4, 4, 3]) == Place(local_rank=2, local_size=3, cross_rank=2, cross_size=3)
+    assert place_of(1, 3, [4, 4, 3]) == Place(local_rank=3, local_size=4, cross_rank=1, cross_size=2)
+
+
+def test_ranks_of_an_mpi_plugin_are_left_to_an_mpi_horovod(monkeypatch):
+    assert not is_for_mpi(["gloo", "mpi"])
+    monkeypatch.setenv("PMIX_RANK", "0")
+    assert is_for_mpi(["gloo", "mpi"])
+    assert not is_for_mpi(["gloo"])
+    monkeypatch.setenv("HOROVOD_CONTROLLER", "gloo")
+    assert not is_for_mpi(["gloo", "mpi"])
+
+
+def srun(tmp_path: Path, *, size: int, nodes: int = 1, **extra: str) -> "subprocess.CompletedProcess[str]":
+    variables = {"SLURM_JOB_ID": str(time.time_ns()), "SLURM_NTASKS": str(size), "SLURM_JOB_NUM_NODES": str(nodes)}
+    return subprocess.run(
+        [sys.executable, str(PROGRAMS / "srun.py"), sys.executable, str(PROGRAMS / "places.py")],
+        env=environment(TF_CPP_MIN_LOG_LEVEL="3", **variables, **extra),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def own_address() -> str:
+    """This machine's address for others; nothing is sent to find it out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address but the loopback's")
+        return probe.getsockname()[0]
+
+
+@pytest.mark.distributed
+@pytest.mark.slow
+def test_ranks_of_two_nodes_find_each_other(tmp_path):
+    done = srun(tmp_path, size=4, nodes=2, HOROVOD_GLOO_RENDEZVOUS_ADDR=own_address())
+    assert done.returncode == 0, done.stderr
+    places = sorted(json.loads(line) for line in done.stdout.splitlines())
+    assert places == [[rank, 4, rank % 2, 2, 10] for rank in range(4)]
+
+
+@pytest.mark.distributed
+@pytest.mark.slow
+def test_another_job_at_the_port_is_no_rank_0(tmp_path):
+    """Its program answers where rank 0 should: rank 0 cannot listen, and the others do not take it for theirs."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "0"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        text=True,
+    ) as stranger:
+        (tmp_path / "tfdl").mkdir()
+        (tmp_path / "tfdl" / "job").write_text("6.0.0")
+        port = stranger.stdout.readline().split("port ")[1].split()[0]
+        done = srun(tmp_path, size=2, HOROVOD_GLOO_RENDEZVOUS_PORT=port, TFDL_START_SECONDS="1")
+        stranger.terminate()
+    assert done.returncode == 1  # a plain script's traceback
+    assert f"rank 0 cannot listen on 127.0.0.1:{port} (Address already in use)" in done.stderr
+    assert f"was not found at 127.0.0.1:{port} in 1 s (job 6.0.0 is there); see rank 0's own message" in done.stderr
+
+
+@pytest.mark.distributed
+@pytest.mark.slow
+def test_rank_0_s_node_must_be_reachable(tmp_path):
+    done = srun(tmp_path, size=2, nodes=2, TFDL_START_SECONDS="1")
+    assert done.returncode == 1
+    assert "rank 0's node 'node1' does not resolve here" in done.stderr
+    done = srun(tmp_path, size=2, nodes=2, TFDL_START_SECONDS="1", HOROVOD_GLOO_RENDEZVOUS_ADDR="localhost")
+    assert "node1 resolves to 127.0.0.1 on itself, where other nodes cannot reach it; in /etc/hosts" in done.stderr

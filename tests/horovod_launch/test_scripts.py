@@ -1,0 +1,158 @@
+"""The recipes as texts: what a linter says, what their headers ask a scheduler for, and what a user's mistake gives."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.horovod_launch.recipes import FOLDER, SCRIPTS, environment, run
+
+HEADERS = {path.name: path.read_text().split("\nset -", 1)[0] for path in SCRIPTS}
+
+
+def tool(name: str) -> str:
+    """A program of this environment or of the machine."""
+    found = shutil.which(name, path=environment()["PATH"])
+    if found is None:
+        pytest.skip(f"no {name} here")
+    return found
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_the_linter_has_nothing_to_say(script):
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    done = subprocess.run([tool("shellcheck"), str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_linter_would_say_it(tmp_path):
+    """The control."""
+    (tmp_path / "bad.sh").write_text("#!/usr/bin/env bash\nrm -rf $1\n")
+    done = subprocess.run([tool("shellcheck"), str(tmp_path / "bad.sh")], capture_output=True, text=True, check=False)
+    assert "SC2086" in done.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_can_be_started_and_says_how(script):
+    assert script.stat().st_mode & 0o111 == 0o111
+    assert re.search(r"^# \S", HEADERS[script.name], re.MULTILINE)
+    if script.name != "discover_hosts.sh":  # horovodrun starts it
+        assert re.search(rf"^#   .*horovod_launch/{script.name}", HEADERS[script.name], re.MULTILINE)
+
+
+def test_the_index_has_every_file():
+    index = (FOLDER / "README.md").read_text()
+    missing = [path.name for path in FOLDER.iterdir() if f"]({path.name})" not in index and path.name != "README.md"]
+    assert missing == []
+
+
+def directives(name: str, mark: str) -> str:
+    lines = [line.removeprefix(f"#{mark} ") for line in HEADERS[name].splitlines() if line.startswith(f"#{mark} ")]
+    return "\n".join(line.split(" #")[0].strip() for line in lines)
+
+
+def test_slurm_is_asked_to_warn_the_ranks_and_to_queue_again():
+    asked = directives("slurm.sh", "SBATCH").splitlines()
+    assert {"--signal=USR1@90", "--requeue", "--open-mode=append"} <= set(asked)
+    assert all(re.fullmatch(r"--[a-z-]+(=\S+)?", line) for line in asked), asked
+
+
+def test_slurm_itself_takes_the_header(tmp_path):
+    if shutil.which("sinfo") is None or subprocess.run(["sinfo"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no Slurm that answers here")
+    own = ("--nodes=1", "--ntasks-per-node=2", "--gpus-per-node=0", "--cpus-per-task=1")
+    command = ["sbatch", "--test-only", *own, str(FOLDER / "slurm.sh"), "--output", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "to start at" in done.stderr
+
+
+def test_lsf_is_asked_to_warn_and_to_queue_again():
+    asked = directives("lsf.sh", "BSUB").splitlines()
+    assert {"-wa USR1", "-wt 2", '-Q "75"', "-r"} <= set(asked)
+
+
+HOSTFILES = {
+    "empty": "\n# nobody\n",
+    "typing": "gpu-1 slots=4\ngpu-2 slot=4\n",
+    "unknown": "no-such-host.invalid slots=1\n",
+}
+ONE_LINE = [
+    ("ssh.sh", (), {}, "expected: ssh.sh HOSTFILE --output RUN"),
+    ("ssh.sh", ("none", "--output", "run"), {}, "no hostfile none, expected a file with lines such as 'gpu-1 slots=4'"),
+    ("ssh.sh", ("empty", "--output", "run"), {}, "hostfile empty names no host"),
+    ("ssh.sh", ("typing", "--output", "run"), {}, "hostfile typing: 'gpu-2 slot=4', expected a name and its ranks"),
+    ("ssh.sh", ("unknown", "--output", "run"), {}, "host no-such-host.invalid does not resolve"),
+    ("slurm.sh", ("--output", "run"), {}, "not in a Slurm job, expected: sbatch horovod_launch/slurm.sh"),
+    ("slurm.sh", ("--epochs", "3"), {"SLURM_JOB_ID": "7"}, "no --output, expected the run directory"),
+    ("slurm.sh", ("--output=run",), {"SLURM_JOB_ID": "7", "PATH": "/usr/bin:/bin"}, "no tfdl on PATH"),
+    ("lsf.sh", (), {}, "not in an LSF job, expected: bsub < horovod_launch/lsf.sh"),
+    ("lsf.sh", (), {"LSB_JOBID": "7"}, "LSB_MCPU_HOSTS is empty"),
+    ("lsf.sh", (), {"LSB_JOBID": "7", "LSB_MCPU_HOSTS": "a 1"}, "no horovod_launch/stoppable.sh in"),
+    ("elastic.sh", ("8", "2", "script", "--output"), {}, "expected: elastic.sh FEWEST MOST DISCOVERY_SCRIPT"),
+    ("elastic.sh", ("1", "2", "none.sh", "--output", "run"), {}, "no program /.*/none.sh, expected one that prints"),
+    ("elastic.sh", ("1", "2", str(FOLDER / "discover_hosts.sh"), "--output", "run"), {}, "no file hosts.elastic"),
+    ("elastic.sh", ("1", "2", "silent.sh", "--output", "run"), {}, "silent.sh prints no host now"),
+    ("local.sh", (), {"PATH": "/usr/bin:/bin"}, "no horovodrun on PATH; .* tfdl install-horovod"),
+    ("elastic.sh", ("1", "2", "x", "--output"), {"PATH": "/usr/bin:/bin"}, "no program /.*/x"),
+    ("stoppable.sh", ("-np", "2", "tfdl", "train"), {}, "expected: stoppable.sh HOROVODRUN_FLAGS -- tfdl train"),
+    ("stoppable.sh", ("-np", "2", "--", "tfdl", "train"), {}, "no --output, expected the run directory"),
+    ("stoppable.sh", ("--", "tfdl", "--output", "x"), {"PATH": "/usr/bin:/bin"}, "no horovodrun on PATH"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "arguments", "extra", "words"), ONE_LINE, ids=lambda value: str(value)[:40])
+def test_a_mistake_ends_with_one_line(tmp_path, name, arguments, extra, words):
+    for hostfile, text in HOSTFILES.items():
+        (tmp_path / hostfile).write_text(text)
+    (tmp_path / "silent.sh").write_text("#!/bin/sh\n")
+    (tmp_path / "silent.sh").chmod(0o755)
+    code, output = run(name, *arguments, cwd=tmp_path, **extra)
+    assert code == 2, output
+    lines = output.splitlines()
+    # discover_hosts.sh says itself what it lacks; elastic.sh adds what it expected.
+    assert len(lines) == (2 if "hosts.elastic" in words else 1), output
+    assert re.search(words, lines[0]), output
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="no ssh here")
+def test_a_host_that_cannot_be_reached_ends_with_one_line(tmp_path):
+    """An address that nobody has. (Where a network takes connections to everywhere, ssh gives up in ten seconds.)"""
+    (tmp_path / "hosts").write_text("localhost slots=1  # this one\n240.0.0.1 slots=1\n")
+    code, output = run("ssh.sh", "hosts", "--output", "run", cwd=tmp_path)
+    assert (code, output.count("\n")) == (2, 1), output
+    assert re.search(r"ssh.sh: host 240.0.0.1: expected ssh without a password, .* got: .*240.0.0.1 port 22", output)
+
+
+def test_hosts_are_those_that_answer(tmp_path):
+    (tmp_path / "hosts.elastic").write_text("# mine\nlocalhost:2\n\n127.0.0.1\nno-such-host.invalid:4")
+    code, output = run("discover_hosts.sh", cwd=tmp_path)
+    assert code == 0
+    assert sorted(output.splitlines()) == ["127.0.0.1:1", "localhost:2"]
+    (tmp_path / "other").write_text("localhost:3\n")
+    assert run("discover_hosts.sh", cwd=tmp_path, TFDL_HOSTS=str(tmp_path / "other")) == (0, "localhost:3\n")
+
+
+DOCKERFILES = sorted(FOLDER.glob("Dockerfile*"))
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_the_images_linter_has_nothing_to_say(path):
+    done = subprocess.run([tool("hadolint"), "--no-color", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_what_an_image_is_made_of_is_there_and_not_ignored(path):
+    root = FOLDER.parent
+    allowed = {line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copies = [line.split()[1:-1] for line in path.read_text().splitlines() if re.match(r"COPY (?!--from)", line)]
+    sources = [source for sources in copies for source in sources]
+    assert sources
+    for source in sources:
+        assert (root / source).exists(), source
+        assert Path(source).parts[0] in allowed, source

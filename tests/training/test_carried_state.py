@@ -1,0 +1,217 @@
+"""A recurrent language model reads on: its state goes from step to step, over pieces, ranks and restarts."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdl
+from tfdl.data import Position, training_batches
+from tfdl.data.token_stream import TokenStream
+from tfdl.data.token_table import TokenColumn
+from tfdl.data.tokenizers import CharacterTokenizer
+from tfdl.data.windows import StreamedWindows
+from tfdl.distributed import SingleWorld
+from tfdl.models import compute_precision
+from tfdl.tasks import LanguageModeling
+from tfdl.training import Trainer
+from tfdl.training.carried_state import CarriedState
+
+LENGTH, ROWS = 3, 4
+TASK = LanguageModeling(CharacterTokenizer("abcdefgh"), LENGTH, carries_state=True)
+TOKENS = np.random.default_rng(0).integers(4, 12, 64).astype(np.uint8)  # and an end: 22 windows of 3, the last of two
+SOURCE = StreamedWindows(TokenStream(TokenColumn(TOKENS, np.array([0, 64])), 2), LENGTH, 0)
+STEPS = 6  # five of four rows, one of two
+
+
+def build(precision="float64", **fields):
+    keras.utils.set_random_seed(0)
+    with compute_precision(precision):
+        return tfdl.build_model("rnn", units=5, num_layers=2, **fields, **TASK.model_arguments)
+
+
+def trainer_of(model, world=None, pieces=1, rows=ROWS, rate=0.5, **options):
+    optimizer = tfdl.build_optimizer("sgd", learning_rate=rate, momentum=0.0)
+    carried = CarriedState(model, rows, world or SingleWorld())
+    return Trainer(
+        model, optimizer, TASK, world or SingleWorld(), accumulation_steps=pieces, carried=carried, **options
+    )
+
+
+def batches(start=Position(), rank=0, size=1, rows=ROWS):  # noqa: B008
+    stream = training_batches(
+        SOURCE, batch_size=rows, seed=1, start=start, shard_index=rank, num_shards=size, augment=None
+    )
+    return iter(stream)
+
+
+def streams(epoch):
+    """The epoch's four rows as whole inputs and targets, as numbers: a list of pairs."""
+    numbers = SOURCE.epoch_order(1, epoch, ROWS)
+    rows = [SOURCE.read(numbers[row::ROWS]) for row in range(ROWS)]
+    joined = []
+    for row in rows:
+        kept = [tokens[: count + 1] for tokens, count in zip(row["tokens"].numpy(), row["count"].numpy(), strict=True)]
+        joined.append((np.concatenate([part[:-1] for part in kept]), np.concatenate([part[1:] for part in kept])))
+    return joined
+
+
+def loss_of_long_passes(model, epoch):
+    """The loss of every row read from its beginning to its end at once."""
+    total = 0.0
+    for inputs, targets in streams(epoch):
+        logits = np.asarray(model(inputs[np.newaxis]))[0]
+        shifted = logits - logits.max(1, keepdims=True)
+        losses = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(targets)), targets]
+        total += losses.sum()
+    return total
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3])
+def test_windows_with_the_state_carried_are_one_long_pass(pieces):
+    """With a rate that changes nothing; two epochs, each of which begins anew."""
+    model = build()
+    trainer = trainer_of(model, pieces=pieces, rate=1e-30)
+    iterator = batches()
+    for epoch in range(2):
+        trainer.run(iterator, STEPS)
+        total, _, weight = trainer.take_sums()
+        assert weight == 65
+        assert total == pytest.approx(loss_of_long_passes(model, epoch), rel=1e-12)
+
+
+def test_the_state_matters():
+    """The control: without it the loss is another one."""
+    model = build()
+    trainer = Trainer(model, tfdl.build_optimizer("sgd", learning_rate=1e-30), TASK, SingleWorld())
+    trainer.run(batches(), STEPS)
+    assert trainer.take_sums()[0] != pytest.approx(loss_of_long_passes(model, 0), rel=1e-5)
+
+
+def test_a_step_is_plain_with_state():
+    """Three steps against the same written out: the state goes on, gradients end at a window's start."""
+    ours, theirs = build(), build()
+    trainer_of(ours).run(batches(), 3)
+    state, iterator = theirs.initial_state(ROWS), batches()
+    for _ in range(3):
+        batch = next(iterator)
+        with tf.GradientTape() as tape:
+            logits, state = theirs.with_state(batch["tokens"][:, :-1], state, training=True)
+            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(batch["tokens"][:, 1:], logits, True))
+        for variable, gradient in zip(
+            theirs.trainable_variables, tape.gradient(loss, theirs.trainable_variables), strict=True
+        ):
+            variable.assign_sub(0.5 * tf.convert_to_tensor(gradient))
+    for mine, other in zip(ours.weights, theirs.weights, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-10, atol=1e-13, err_msg=mine.path)
+
+
+@pytest.mark.parametrize(("pieces", "xla"), [(2, False), (3, False), (4, False), (1, True), (2, True)])
+def test_pieces_and_xla_step_as_the_whole_batch(pieces, xla):
+    """Two epochs: the last batch of each has two rows, for which three and four pieces need stand-ins."""
+    whole, other = build(), build()
+    trainer_of(whole).run(batches(), 2 * STEPS)
+    trainer = trainer_of(other, pieces=pieces)
+    trainer.xla = xla
+    trainer.run(batches(), 2 * STEPS)
+    for mine, expected in zip(other.weights, whole.weights, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-9, atol=1e-12, err_msg=mine.path)
+
+
+@pytest.mark.parametrize("done", [1, 5, 6, 8])
+def test_going_on_from_what_was_gathered(done):
+    straight = build()
+    trainer_of(straight).run(batches(), 10)
+    model = build()
+    first = trainer_of(model)
+    first.run(batches(), done)
+    position = Position(done // STEPS, done % STEPS * ROWS, ROWS if done % STEPS else 0)
+    kept = first.carried.gathered()
+    second = trainer_of(model)
+    assert second.carried.restore(kept if position.sample else None, position.sample, position.block)
+    second.run(batches(position), 10 - done)
+    for mine, expected in zip(model.weights, straight.weights, strict=True):
+        np.testing.assert_array_equal(mine, expected, err_msg=mine.path)
+
+
+def test_with_another_batch_windows_begin_at_zero_until_the_epoch_ends():
+    model = build()
+    first = trainer_of(model, rate=1e-30)
+    first.run(batches(), 2)
+    kept = first.carried.gathered()
+    assert {name: value.shape for name, value in kept.items()} == {f"state_{place}": (4, 5) for place in range(4)}
+    first.take_sums()
+    trainer = trainer_of(model, rows=2, rate=1e-30)
+    assert not trainer.carried.restore(kept, 8, ROWS)
+    iterator = batches(Position(0, 8, ROWS), rows=2)
+    trainer.run(iterator, 7)  # 14 windows
+    assert trainer.carried.gathered() is None
+    alone = Trainer(model, tfdl.build_optimizer("sgd", learning_rate=1e-30), TASK, SingleWorld())
+    alone.run(batches(Position(0, 8, ROWS), rows=2), 7)
+    np.testing.assert_allclose(trainer.take_sums(), alone.take_sums(), rtol=1e-12)
+    trainer.run(iterator, 1)
+    assert trainer.carried.gathered() is not None
+
+
+@pytest.fixture
+def eagerly():
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("size", [2, 4])
+def test_ranks_read_on_as_one_process(ranks, size):
+    """Weights after two epochs; what the ranks gather is what one process would carry."""
+    alone = build()
+    one = trainer_of(alone)
+    one.run(batches(), 2 * STEPS - 2)
+    expected = one.carried.gathered()
+    world = ranks(size)
+    models = [build() for _ in range(size)]
+    trainers = [trainer_of(model, world, rows=ROWS // size) for model in models]
+
+    def run(rank):
+        trainers[rank].run(batches(rank=rank, size=size, rows=ROWS // size), 2 * STEPS - 2)
+        return trainers[rank].carried.gathered()
+
+    for found in world.run(run):
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-9, atol=1e-12)
+    for model in models:
+        for mine, other in zip(model.weights, alone.weights, strict=True):
+            np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-12, err_msg=mine.path)
+    # Dealt out again, each rank gets its own rows.
+    before = [[value.numpy() for value in trainer.carried._values] for trainer in trainers]
+    assert (
+        world.run(lambda rank: trainers[rank].carried.restore(trainers[rank].carried.gathered(), 16, 4))
+        == [True] * size
+    )
+    for rank, trainer in enumerate(trainers):
+        for value, old in zip(trainer.carried._values, before[rank], strict=True):
+            np.testing.assert_array_equal(value, old)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_a_state_in_16_bits_is_kept_exactly(precision):
+    model = build(precision)
+    trainer = trainer_of(model)
+    trainer.run(batches(), 2)
+    kept = trainer.carried.gathered()
+    dtype = tf.as_dtype(precision.removeprefix("mixed_"))
+    for value in kept.values():
+        assert value.dtype == np.float32
+        np.testing.assert_array_equal(tf.cast(tf.cast(value, dtype), tf.float32), value)
+        assert np.abs(value).max() > 0
+
+
+def test_an_overflow_does_not_stay():
+    model = build("mixed_float16")
+    trainer = trainer_of(model)
+    batch = {name: value[:ROWS] for name, value in next(batches()).items()}
+    broken = [tf.constant(value, tf.float16) for value in (np.nan, np.inf)]
+    after = [tf.fill([ROWS, 5], value) for value in (*broken, *broken)]
+    model.with_state = lambda *_, **__: (None, tf.nest.pack_sequence_as(model.initial_state(1), after))
+    _, states = trainer.carried.outputs(trainer.joined(batch), None)
+    assert all((state.numpy() == 0).all() for state in states)

@@ -1,0 +1,205 @@
+"""Whole runs of language models: they learn, repeat, and go on in the middle of an epoch to the same bits."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdl
+from tfdl.data.texts import open_texts
+from tfdl.errors import UserError
+from tfdl.export.parity import answers_of_saved_model
+from tfdl.runs import load_run
+
+MODELS = ("rnn", "transformer")
+
+
+def epochs(run):
+    rows = [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
+    return [row for row in rows if row["kind"] == "epoch"]
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def straight(request, tiny_language, tmp_path_factory):
+    """Two epochs without a stop."""
+    return request.param, tfdl.train(tiny_language(request.param), tmp_path_factory.mktemp("straight") / "run")
+
+
+def test_the_summary(straight):
+    model, run = straight
+    found = run.read_summary()
+    assert (found["model"], found["task"], found["dataset"]) == (model, "language-modeling", "python_topics")
+    assert (found["epochs"], found["steps"]) == (2, 44)
+    for split in ("validation", "test"):
+        assert list(found[split]) == ["loss", "perplexity", "accuracy", "bits_per_character"]
+        assert found[split]["perplexity"] == pytest.approx(np.exp(found[split]["loss"]))
+        assert found[split]["bits_per_character"] == pytest.approx(found[split]["loss"] / np.log(2))
+    assert list(epochs(run)[0]["train"]) == ["loss", "perplexity", "accuracy"]
+
+
+def test_evaluation_repeats_the_summary(straight):
+    _, run = straight
+    assert tfdl.evaluate(run) == run.read_summary()["test"]
+    assert tfdl.evaluate(run, "validation") == run.read_summary()["validation"]
+
+
+@pytest.mark.parametrize("stop", [22, 27])  # at the first epoch's end, within the second
+def test_going_on_at_any_step_is_the_straight_run(straight, tiny_language, tmp_path, stop):
+    model, expected = straight
+    part = tfdl.train(tiny_language(model, steps=stop), tmp_path / "run")
+    last = part.checkpoint()
+    assert (last / "carried.safetensors").exists() == (model == "rnn" and stop == 27)
+    found = tfdl.train(tiny_language(model), part.path, resume=True)
+    for key in ("weights_sha256", "test", "validation"):
+        assert found.read_summary()[key] == expected.read_summary()[key]
+    assert epochs(found)[-1]["train"]["loss"] == pytest.approx(epochs(expected)[-1]["train"]["loss"], rel=1e-12)
+
+
+def test_without_what_was_carried_it_is_another_run(tiny_language, tmp_path):
+    """The control: the state matters for the bits."""
+    part = tfdl.train(tiny_language("rnn", steps=3), tmp_path / "run")
+    copy = shutil.copytree(part.path, tmp_path / "copy", symlinks=True)
+    last = part.checkpoint()
+    (last / "carried.safetensors").unlink()
+    manifest = json.loads((last / "manifest.json").read_text())
+    del manifest["sha256"]["carried.safetensors"]
+    (last / "manifest.json").write_text(json.dumps(manifest))
+    digests = [
+        tfdl.train(tiny_language("rnn", steps=5), path, resume=True).read_summary()["weights_sha256"]
+        for path in (part.path, copy)
+    ]
+    assert digests[0] != digests[1]
+
+
+def test_a_damaged_state_is_seen(tiny_language, tmp_path):
+    part = tfdl.train(tiny_language("rnn", steps=2), tmp_path / "run")
+    file = part.checkpoint() / "carried.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\xff")
+    with pytest.raises(tfdl.RunError, match=r"is damaged: carried\.safetensors differs from its manifest"):
+        tfdl.train(tiny_language("rnn"), part.path, resume=True)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_pieces_of_a_batch_are_the_whole_batch(tiny_language, tmp_path, model):
+    plain = {"model.dropout": 0.0, "precision": "float64"}
+    whole = tfdl.train(tiny_language(model, plain, steps=25), tmp_path / "whole").read_summary()
+    cut = {**plain, "batch_size": 8, "accumulation_steps": 4}
+    pieces = tfdl.train(tiny_language(model, cut, steps=25), tmp_path / "pieces").read_summary()
+    assert pieces["test"]["loss"] == pytest.approx(whole["test"]["loss"], rel=1e-9)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_it_learns(tiny_language, tmp_path, model):
+    """Less than the entropy of single characters, which is what can be known without reading."""
+    wide = {"rnn": "model.units", "transformer": "model.hidden_dim"}
+    run = tfdl.train(tiny_language(model, {wide[model]: 32}, epochs=8), tmp_path / "run")
+    _, counts = np.unique(list("".join(texts(run, "train"))), return_counts=True)
+    entropy = -np.sum(counts / counts.sum() * np.log(counts / counts.sum()))
+    assert tfdl.evaluate(run, "train")["loss"] < 0.88 * entropy
+    losses = [row["train"]["loss"] for row in epochs(run)]
+    assert losses == sorted(losses, reverse=True)
+
+
+def texts(run, split):
+    return [row["text"] for row in open_texts(run.read_config().dataset, ("text",)).splits[split]]
+
+
+# Serving
+
+
+@pytest.fixture(scope="module")
+def exported(straight, tmp_path_factory):
+    return straight[1], tfdl.export_saved_model(straight[1], tmp_path_factory.mktemp("exported") / "model")
+
+
+def test_a_saved_model_takes_and_returns_strings(exported):
+    _, written = exported
+    assert written.inputs == {"text": ("string", "(any)")}
+    assert written.outputs["next_token"] == ("string", "(any, 5)")
+    assert written.largest_difference < 1e-4
+    asked = np.array([b"The ", b"", "caf\u00e9 \u4e2d".encode(), b"x" * 100])
+    found = answers_of_saved_model(written.path, {"text": asked})
+    assert found["tokens"].tolist() == [4, 0, 6, 100]
+    assert found["perplexity"][1] == 1
+    assert np.allclose(np.log(found["perplexity"][[0, 2, 3]]) * [4, 6, 100], -found["log_probability"][[0, 2, 3]], 1e-4)
+    assert (np.diff(found["next_probability"], axis=1) <= 0).all()
+
+
+def test_answers_are_the_model_s(exported):
+    """Token by token, by hand; texts are longer and shorter than the model's window of 16."""
+    run, _ = exported
+    loaded = load_run(run)
+    tokenizer, model = loaded.task.tokenizer, loaded.model
+    texts = ["Some", "A text of many more than sixteen characters, for windows.", "a"]
+    found = loaded.task.serve(model, tf.constant(texts))
+    window = None if loaded.task.carries_state else 16
+    for place, text in enumerate(texts):
+        tokens = [tokenizer.end_id, *tokenizer.encode(text)]
+        total = 0.0
+        for target in range(1, len(tokens)):
+            begin = 0 if window is None else (target - 1) // window * window
+            logits = model(np.array([tokens[begin:target]]))[0, -1]
+            total += float(tf.nn.log_softmax(logits)[tokens[target]])
+        assert float(found["log_probability"][place]) == pytest.approx(total, rel=1e-4)
+        last = tokens if window is None else tokens[-window:]
+        probabilities = tf.nn.softmax(model(np.array([last]))[0, -1]).numpy()
+        best = np.argsort(-probabilities)[:5]
+        assert found["next_id"][place].numpy().tolist() == best.tolist()
+        np.testing.assert_allclose(found["next_probability"][place], probabilities[best], rtol=1e-4)
+        assert [token.decode() for token in found["next_token"][place].numpy()] == [tokenizer.decode([i]) for i in best]
+
+
+def test_no_text_and_no_answer(exported):
+    module = tf.saved_model.load(str(exported[1].path))
+    found = module.signatures["serving_default"](text=tf.constant([], tf.string))
+    assert found["next_token"].shape == (0, 5)
+    assert found["log_probability"].shape == (0,)
+
+
+def test_a_served_text_scores_as_it_is_evaluated(exported):
+    """A split of one text: the served log-probability, and the end that is counted besides, make the split's loss."""
+    run, _ = exported
+    loaded = load_run(run)
+    (text,) = texts(run, "validation")
+    found = loaded.task.serve(loaded.model, tf.constant([text]))
+    tokens = int(found["tokens"][0])
+    assert tokens == len(text)
+    measured = run.read_summary()["validation"]["loss"] * (tokens + 1)
+    end = measured + float(found["log_probability"][0])
+    assert 0 < end < 20
+
+
+# What cannot be
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "message"),
+    [
+        (
+            "transformer",
+            {"dataset.sequence_length": 65},
+            r"dataset\.sequence_length=65, but the model 'transformer' has 64 learned positions; expected at most 64,"
+            r" or --set model\.sequence_length=65",
+        ),
+        (
+            "rnn",
+            {"batch_size": 700},
+            r"batch_size=700, but 'python_topics' has 695 training windows of 16 tokens; expe",
+        ),
+        ("rnn", {"dataset.text_column": "txt"}, r"'txt'.*text"),
+        ("rnn", {"model.bidirectional": True}, r"model\.bidirectional=True in a language model"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(tiny_language, tmp_path, model, changes, message):
+    with pytest.raises(UserError, match=message):
+        tfdl.train(tiny_language(model, changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_positions_that_turn_have_no_end(tiny_language, tmp_path):
+    """Rotary and sinusoidal positions go on as far as the windows do."""
+    changes = {"model.positions": "rotary", "model.sequence_length": 8}
+    run = tfdl.train(tiny_language("transformer", changes, steps=2), tmp_path / "run")
+    assert run.read_summary()["steps"] == 2
