@@ -13,6 +13,7 @@ EPILOG = """\b
 Examples:
   tfdl train                                                # the CNN on handwritten digits, no network needed
   tfdl train --model cnn --optimizer sgd --epochs 30
+  tfdl train --task translation                             # dates to ISO 8601; also text-classification
   tfdl train --model resnet20 --dataset cifar10             # `tfdl models` lists the names
   horovodrun -np 4 tfdl train                               # one model on four ranks
   tfdl train --dataset cifar10 --image-size 24 --output runs/cifar
