@@ -5,9 +5,11 @@
 Every rank has a core of its own. The ceiling is the same ranks with the reduction left out: they share memory and
 caches, and wait for nobody. `efficiency` is samples per second of all ranks, as a part of the ceiling's in the same
 round: the median over the rounds, and the quartiles. `weight only` adds up one number a step, which is what waiting for
-each other and for Horovod costs before the first gradient is sent; buffers are the largest size in which gradients
-travel. `--cycles` are milliseconds of HOROVOD_CYCLE_TIME, `--torch` adds PyTorch's DistributedDataParallel over Gloo
-and its own ceiling, `--mpi` starts the ranks through MPI (a Horovod built with `tfdl install-horovod --mpi`).
+each other and for Horovod costs before the first gradient is sent; `tfdl` is what `tfdl train` does; sizes are those of
+the buffers in which gradients travel; `transport's sum` is Gloo's or MPI's own collective where tfdl gathers and adds
+up. `--cycles` are milliseconds of HOROVOD_CYCLE_TIME, `--torch` adds PyTorch's DistributedDataParallel over Gloo and
+its own ceiling, `--mpi` starts the ranks through MPI (a Horovod built with `tfdl install-horovod --mpi`), whose waiting
+ranks hold their core unless `--yield`.
 """
 
 import argparse
@@ -28,7 +30,6 @@ from rich.table import Table
 
 HERE = Path(__file__).parent
 PROGRAMS = {"cnn": ("cnn",), "cnn, synchronized": ("cnn", "--synchronized"), "lstm": ("lstm",), "gpt": ("gpt",)}
-BUCKETS = ("weight only", "one buffer", "16 MiB", "1 MiB", "256 KiB")
 
 
 def main() -> None:
@@ -36,12 +37,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--programs", nargs="*", default=list(PROGRAMS), choices=PROGRAMS)
-    parser.add_argument("--buckets", nargs="*", default=["weight only", "16 MiB"], choices=BUCKETS)
+    parser.add_argument("--variants", nargs="*", default=["weight only", "tfdl"], help="as in scaling_rank.py")
     parser.add_argument("--cycles", nargs="*", default=["1"], help="HOROVOD_CYCLE_TIME, in milliseconds")
     parser.add_argument("--rounds", type=int, default=20, help="times that each variant is measured")
     parser.add_argument("--seconds", type=float, default=0.4, help="about how long one measurement is")
     parser.add_argument("--torch", action="store_true", help="PyTorch, too")
     parser.add_argument("--mpi", action="store_true", help="MPI in place of Gloo")
+    parser.add_argument("--yield", dest="gives_way", action="store_true", help="ranks that wait in MPI give way")
     parser.add_argument("--output", type=Path, help="JSON file for the numbers")
     options = parser.parse_args()
     table = Table("program", "setting", "variant", "ms a step", "samples/s", "efficiency", "quartiles")
@@ -61,8 +63,8 @@ def measurements(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A row for each variant of each job."""
     for name in options.programs:
         for cycle in options.cycles:
-            transport = "MPI" if options.mpi else "Gloo"
-            arguments = ["--program", *PROGRAMS[name], "--buckets", *options.buckets]
+            transport = ("MPI, giving way" if options.gives_way else "MPI") if options.mpi else "Gloo"
+            arguments = ["--program", *PROGRAMS[name], "--variants", *options.variants]
             yield from rows(name, f"{transport}, cycle {cycle} ms", horovod_job(options, arguments, cycle))
         if options.torch and name in ("lstm", "gpt"):
             yield from rows(name, "PyTorch, Gloo", torch_job(options, name))
@@ -90,8 +92,8 @@ def horovod_job(options: argparse.Namespace, arguments: list[str], cycle: str) -
     launcher = Path(sys.executable).with_name("horovodrun")
     start = [str(launcher), "--mpi" if options.mpi else "--gloo", "-np", str(options.ranks), sys.executable]
     environment = {**os.environ, "HOROVOD_CYCLE_TIME": cycle}
-    if options.mpi:  # a rank that waits gives its core to the one that computes
-        environment["OMPI_MCA_mpi_yield_when_idle"] = "1"
+    if options.mpi:
+        environment["OMPI_MCA_mpi_yield_when_idle"] = str(int(options.gives_way))
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "times.json")
         command = [*start, str(HERE / "scaling_rank.py"), *arguments, *how_long(options), "--output", str(output)]

@@ -89,7 +89,8 @@ def main() -> None:
     dist.all_gather_object(everyone, measured(runs, options.rounds, options.seconds))
     if RANK == 0:
         options.output.write_text(json.dumps({"batch": samples, "ranks": everyone}))
-    dist.destroy_process_group()
+    dist.barrier()
+    os._exit(0)  # Gloo's threads abort the process now and then when Python ends before them
 
 
 def program(model: nn.Module, tokens: Any) -> Any:

@@ -6,16 +6,18 @@ measurement together. The chief writes every rank's times to a JSON file.
 """
 
 import argparse
-import functools
 import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 # Before TensorFlow starts its threads: one core for each rank.
 _CORES = sorted(os.sched_getaffinity(0))
-os.sched_setaffinity(0, {_CORES[int(os.environ["HOROVOD_LOCAL_RANK"]) % len(_CORES)]})
+_PLACE = os.environ.get("HOROVOD_LOCAL_RANK") or os.environ["OMPI_COMM_WORLD_LOCAL_RANK"]
+os.sched_setaffinity(0, {_CORES[int(_PLACE) % len(_CORES)]})
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
@@ -23,7 +25,8 @@ import numpy as np
 import tensorflow as tf
 
 import tfdl
-from tfdl.distributed import SingleWorld, World, reduce_gradients
+from tfdl.distributed import HorovodWorld, SingleWorld, World, reduce_gradients
+from tfdl.distributed.buckets import BUCKET_BYTES
 from tfdl.distributed.world import set_current_world
 from tfdl.optimizers import Adam
 from tfdl.tasks import cross_entropy
@@ -42,9 +45,33 @@ PROGRAMS: dict[str, dict[str, Any]] = {
         "arguments": {"num_layers": 4, "num_heads": 4, "hidden_dim": 128, "sequence_length": 64},
     },
 }
-# Name of a variant -> bytes of a buffer; `weight only` adds up a single number a step: what waiting costs by itself.
-WEIGHT_ONLY = 0
-BUCKETS = {"weight only": WEIGHT_ONLY, "one buffer": 2**62, "16 MiB": 2**24, "1 MiB": 2**20, "256 KiB": 2**18}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to reduce."""
+
+    bucket_bytes: int = BUCKET_BYTES
+    wire_dtype: str | None = None
+    weight_only: bool = False
+    """A single number a step: what waiting for the others costs by itself."""
+    transports_sum: bool = False
+    """The collective that the transport has for a sum, also where tfdl would gather."""
+
+
+VARIANTS = {
+    "weight only": Variant(weight_only=True),
+    "tfdl": Variant(),
+    "transport's sum": Variant(transports_sum=True),
+    "one buffer": Variant(2**62),
+    "one buffer, transport's sum": Variant(2**62, transports_sum=True),
+    "16 MiB": Variant(2**24),
+    "4 MiB": Variant(2**22),
+    "1 MiB": Variant(2**20),
+    "256 KiB": Variant(2**18),
+    "bfloat16": Variant(wire_dtype="bfloat16"),
+    "float16": Variant(wire_dtype="float16"),
+}
 
 
 class Task:
@@ -68,27 +95,34 @@ def main() -> None:
     """Measures one program under the environment that it was started in."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", choices=PROGRAMS, required=True)
-    parser.add_argument("--buckets", nargs="*", default=["16 MiB"], choices=BUCKETS)
+    parser.add_argument("--variants", nargs="*", default=["tfdl"], choices=VARIANTS)
     parser.add_argument("--synchronized", action="store_true", help="batch statistics over all ranks")
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     world = tfdl.distributed.init()
-    runs = {"no reduction": program(options, SingleWorld(), 1)}
-    runs |= {name: program(options, world, BUCKETS[name]) for name in options.buckets}
+    runs = {"no reduction": program(options, SingleWorld(), Variant())}
+    runs |= {name: program(options, world, VARIANTS[name]) for name in options.variants}
     times = measured(runs, world, options.rounds, options.seconds)
     everyone = world.all_gather_object(times)
     if world.is_chief:
         options.output.write_text(json.dumps({"batch": PROGRAMS[options.program]["batch"], "ranks": everyone}))
 
 
-def program(options: argparse.Namespace, world: World, bucket_bytes: int) -> Any:
+def program(options: argparse.Namespace, world: World, variant: Variant) -> Any:
     """Runs so many steps on this rank's batch, reduced over `world`, which its first call has traced."""
     found = PROGRAMS[options.program]
     set_current_world(world)
-    reduce = reduce_weight if bucket_bytes == WEIGHT_ONLY else reduce_gradients
-    trainer_module.reduce_gradients = functools.partial(reduce, bucket_bytes=bucket_bytes)
+    if variant.weight_only:
+        trainer_module.reduce_gradients = reduce_weight
+    else:
+
+        def reduce(gradients: Any, weight: Any, world: World, **_: Any) -> Any:
+            buffers = {"bucket_bytes": variant.bucket_bytes, "wire_dtype": variant.wire_dtype}
+            return reduce_gradients(gradients, weight, world, **buffers)
+
+        trainer_module.reduce_gradients = reduce
     keras.utils.set_random_seed(0)
     model = build(found, options.synchronized)
     trainer = Trainer(model, Adam(), Task(), world)
@@ -97,8 +131,15 @@ def program(options: argparse.Namespace, world: World, bucket_bytes: int) -> Any
     def run(num_steps: int) -> None:
         trainer.run(batches, num_steps)
 
+    if variant.transports_sum:
+        with patch.object(HorovodWorld, "_is_quicker_gathered", never):
+            run(2)  # traces
     run(2)
     return run
+
+
+def never(*_: Any) -> bool:
+    return False
 
 
 def reduce_weight(gradients: list[Any], weight: Any, world: World, **_: Any) -> list[Any]:

@@ -23,6 +23,7 @@ FOUND = {
     "eagerly": "no error",
     "xla_asked_for": "no error",
     "xla_as_keras_chooses_on_a_gpu": "no error",
+    "an_optimizer_for_each_layer": "no error",
     "draws_of_its_own": "no error",
     "xla_all_the_same": "RunError: XLA refuses HorovodAllreduce",
     "unequal_batches": "RunError: the ranks' batches are not equally large: rank 0 had 16, rank 1 had 20 samples",

@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from tests.distributed.launching import Finished, launch, program, start
+from tfdl.runs import RunDirectory
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
@@ -124,12 +125,22 @@ def test_what_a_step_may_be_made_of_works_over_ranks(tmp_path: Path) -> None:
     options = ("--accumulation-steps", "3", "--batch-size", "16", "--schedule", "cosine", "--warmup-steps", "5")
     fields = ("optimizer.ema_momentum=0.9", "optimizer.scale_learning_rate=linear")
     job = train(
-        tmp_path / "run", *options, "--precision", "mixed_float16", "--epochs", "2",
+        tmp_path / "run", *options, "--precision", "mixed_float16", "--epochs", "2", "--xla", "auto",
         *(word for field in fields for word in ("--set", field)),
     )  # fmt: skip
     assert job.code == 0, job.output
     assert "learning rate 0.001 x 2 (2 ranks) = 0.002" in job.output
+    assert "XLA off: synchronized batch normalization reduces over the ranks within the forward pass" in job.output
     found = summary(tmp_path / "run")
     assert (found["batch_size"], found["global_batch_size"], found["steps"]) == (16, 96, 30)
     alone = launch(1, "tfdl", "evaluate", str(tmp_path / "run"), "--json")
     assert json.loads(alone.lines_of(0)[-1]) == found["test"]
+
+
+@pytest.mark.parametrize(("wanted", "words"), [("on", "XLA on"), ("auto", "ms a step with it")])
+def test_xla_leaves_the_reduction_outside_on_several_ranks(tmp_path: Path, wanted: str, words: str) -> None:
+    """The sync proof, after the first step and at the end, finds the ranks equal; the choice is printed and kept."""
+    job = train(tmp_path / "run", "--xla", wanted, "--set", "model.synchronized=false", "--steps", "3")
+    assert job.code == 0, job.output
+    assert words in job.output
+    assert RunDirectory(tmp_path / "run").read_config().xla in (("on",) if wanted == "on" else ("on", "off"))

@@ -132,7 +132,7 @@ def _counted(row: Any, *others: Any) -> tuple[list[Any], Any]:
     samples = tf.size(columns[0])
     missing = tf.cast(samples == 0, tf.int32)
     weight = tf.concat([tf.ones([samples]), tf.zeros([missing])], 0)
-    return [tf.pad(column, [[0, missing], [0, 0]][: column.shape.rank]) for column in columns], weight
+    return [tf.pad(column, [[0, missing], [0, 0]][: len(column.shape)]) for column in columns], weight
 
 
 def _read_ahead(rows: tf.data.Dataset, read: Callable[..., Any]) -> tf.data.Dataset:

@@ -9,7 +9,7 @@ from tfdl.distributed.world import World
 
 # Large enough that a collective's fixed cost is small beside it, small enough that the backward pass of a large model
 # goes on while the first of them travels.
-BUCKET_BYTES = 16 * 2**20
+BUCKET_BYTES = 4 * 2**20
 
 
 def sum_over_ranks(

@@ -35,6 +35,8 @@ class HorovodWorld(World):
         # Horovod joins tensors that happen to be ready together, which makes sums depend on timing. tfdl fills large
         # buffers itself, in a fixed order, so that a run repeats bit for bit.
         os.environ.setdefault("HOROVOD_FUSION_THRESHOLD", "0")
+        # A rank that waits in Open MPI spins on the core that computes, unless it gives way.
+        os.environ.setdefault("OMPI_MCA_mpi_yield_when_idle", "1")
         self._horovod = import_horovod(launcher, size)
         self._process_set = self._horovod.global_process_set
         self._process_sets = self._make_process_sets(subsets, size)

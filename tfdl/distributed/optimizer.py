@@ -38,8 +38,8 @@ def DistributedOptimizer(  # noqa: N802
         optimizer: any ``keras.optimizers.Optimizer``.
         compression: ``float16`` or ``bfloat16`` halves what float32 gradients send. Each rank sends $g_r / n$, so that
             a sum over many ranks does not overflow; it is rounded to 11 (float16) or 8 (bfloat16) binary digits. The
-            sum is rounded again, in float16 after each addition. float16 turns what is larger than 65504 into
-            infinity, and what is smaller than 6e-8 into zero.
+            sum is rounded again, in float16 over MPI and NCCL after each addition. float16 turns what is larger than
+            65504 into infinity, and what is smaller than 6e-8 into zero.
         sparse_as_dense: gradients of embeddings are added up as whole tables; ``False`` gathers only the rows that
             occur, which is less for tables much larger than the batch. The result is the same.
         bucket_bytes: gradients travel in buffers of about this size.

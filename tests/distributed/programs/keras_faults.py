@@ -159,6 +159,18 @@ def fit_in_a_loop(model):
     replicas.finish()
 
 
+def an_optimizer_for_each_layer():
+    """Keras hands gradients on to several optimizers there; SyncCheck would find ranks that kept theirs."""
+    kinds = keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.1), {".*kernel": keras.optimizers.Adam(0.1)})
+    model = compiled(wrap(keras.optimizers.MultiOptimizer(kinds)))
+    fit(model)
+    path = f"{sys.argv[1]}/several{world.rank}.keras"
+    model.save(path)
+    again = keras.saving.load_model(path)
+    again.optimizer = wrap(again.optimizer)
+    fit(again)
+
+
 def draws_of_its_own():
     """A model with a random stream beside its layers', and a layer with several of them, in a list."""
 
