@@ -21,8 +21,8 @@ def command(run: str, directory: str, checkpoint: str) -> None:
     """Write a run as a SavedModel and prove that it answers alike.
 
     DIRECTORY gets a numbered version folder, as TensorFlow Serving expects. The signature serving_default takes raw
-    images (uint8) or texts (strings), any number of them; preprocessing is inside. The SavedModel is loaded in a
-    process of its own, without tfdl and Horovod, and compared with the model.
+    images (uint8) or texts (strings), any number of them; preprocessing, tokenizer and decoding are inside. The
+    SavedModel is loaded in a process of its own, without tfdl and Horovod, and compared with the model.
     """
     from tfdl.cli.quiet import quiet_start
     from tfdl.runs import RunDirectory

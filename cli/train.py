@@ -13,6 +13,7 @@ EPILOG = """\b
 Examples:
   tfdl train                                                # the CNN on handwritten digits, no network needed
   tfdl train --model cnn --optimizer sgd --epochs 30
+  tfdl train --task translation                             # dates to ISO 8601; also text-classification
   tfdl train --model resnet20 --dataset cifar10             # `tfdl models` lists the names
   tfdl train --model transformer                            # a language model of Python's reference; rnn, too
   horovodrun -np 4 tfdl train                               # one model on four ranks

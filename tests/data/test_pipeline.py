@@ -47,6 +47,16 @@ def test_two_iterators_and_two_streams_agree():
     assert numbers(stream, 9) != numbers(training_batches(numbered(10), batch_size=4, seed=8), 9)
 
 
+class Draws:
+    """Shows what an augmentation is given."""
+
+    num_draws, mixes = 4, False
+
+    def __call__(self, batch, draws, *others):
+        shown = {**batch, "draws": draws}
+        return {**shown, "other": others[0]["number"], "other_draws": others[1]} if others else shown
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 6), st.integers(1, 3), st.integers(0, 30))
 def test_a_restart_goes_on_with_samples_and_draws(size, batch_size, shards, done):
@@ -58,7 +68,7 @@ def test_a_restart_goes_on_with_samples_and_draws(size, batch_size, shards, done
             start=start,
             shard_index=shard,
             num_shards=shards,
-            augment=lambda features, draws: {**features, "draws": draws},
+            augment=Draws(),
         )
 
     steps = -(-size // (batch_size * shards))
@@ -87,16 +97,6 @@ def test_shards_join_to_the_one_shard_s_batches(size, share):
         ]
         for step, batch in enumerate(whole):
             assert sorted(itertools.chain(*(part[step] for part in parts))) == sorted(batch)
-
-
-class Draws:
-    """Shows what an augmentation is given."""
-
-    num_draws, mixes = 4, False
-
-    def __call__(self, batch, draws, *others):
-        shown = {**batch, "draws": draws}
-        return {**shown, "other": others[0]["number"], "other_draws": others[1]} if others else shown
 
 
 def test_draws_belong_to_the_sample_on_any_shard():

@@ -1,0 +1,45 @@
+"""Tasks of texts on several ranks: the model of one process, its metrics, and whole runs."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.distributed.launching import launch, program
+
+pytestmark = [pytest.mark.distributed, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module", params=[2])
+def found(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Of 53 samples the last of five batches has five, which are dealt out unevenly."""
+    job = launch(request.param, *program("text_tasks"))
+    assert job.code == 0, job.output
+    return json.loads(next(line for line in job.lines_of(0) if line.startswith("{")))
+
+
+@pytest.mark.parametrize("task", ["text-classification", "translation"])
+def test_steps_and_metrics_are_those_of_one_process(found: dict[str, Any], task: str) -> None:
+    assert found[task]["weights"] < 1e-9
+    assert found[task]["together"] == pytest.approx(found[task]["alone"], rel=1e-9)
+    assert len(found[task]["alone"]) > 5
+
+
+def test_a_mean_over_each_rank_s_own_tokens_is_another_model(found: dict[str, Any]) -> None:
+    """The control."""
+    assert found["plain mean"] > 1e-4
+
+
+@pytest.mark.parametrize("task", ["text-classification", "translation"])
+def test_a_run_and_its_evaluation_on_two_ranks(tmp_path, task: str) -> None:
+    sizes = {
+        "text-classification": ("--tokenizer", "byte", "--sequence-length", "32", "--set", "model.units=8"),
+        "translation": ("--set", "model.hidden_dim=16", "--set", "model.num_heads=2", "--set", "model.num_layers=1"),
+    }
+    run = tmp_path / "run"
+    job = launch(2, "tfdl", "train", "--task", task, "--output", str(run), "--steps", "12", *sizes[task])
+    assert job.code == 0, job.output
+    summary = json.loads((run / "summary.json").read_text())
+    assert (summary["world_size"], summary["global_batch_size"], summary["steps"]) == (2, 128, 12)
+    alone = launch(1, "tfdl", "evaluate", str(run), "--json")
+    assert json.loads(alone.lines_of(0)[-1]) == pytest.approx(summary["test"], rel=1e-6)
