@@ -146,9 +146,9 @@ class OwnJudgement(Trainer):
     """The control: each rank looks at its own gradients, as Keras's loss-scaling optimizer does."""
 
     def _forward_backward(self, data):
-        gradients, sums = super()._forward_backward(data)
+        gradients, *rest = super()._forward_backward(data)
         self.mine = all_finite(gradients)
-        return [tf.where(tf.math.is_finite(gradient), gradient, 0.0) for gradient in gradients], sums
+        return [tf.where(tf.math.is_finite(gradient), gradient, 0.0) for gradient in gradients], *rest
 
     def _update(self, gradients, _):
         if self.mine:
