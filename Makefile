@@ -11,6 +11,8 @@ EXTRAS ?= dev$(if $(filter-out 0,$(GPU)),$(comma)cuda)
 comma := ,
 RUNS ?= runs/first
 EXPORTED ?= exported/first
+# Files of tests that take seconds run in as many processes; those that start ranks want the machine for themselves.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
@@ -45,10 +47,11 @@ train: setup ## train a CNN alone and on two ranks, evaluate it, export it
 	run tfdl export $(RUNS)-2 $(EXPORTED)
 
 test: setup lint ## the whole test suite, quick tests first
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow and not distributed'
+	$(BIN)/python -m pytest -m 'slow or distributed'
 
 test-fast: setup ## the tests that take seconds
-	$(BIN)/python -m pytest -m 'not slow and not distributed'
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow and not distributed'
 
 test-distributed: setup ## the tests that start several ranks
 	$(BIN)/python -m pytest -m distributed
