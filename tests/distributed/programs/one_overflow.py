@@ -34,10 +34,10 @@ class Overflowing(ImageClassification):
 class OwnJudgement(Trainer):
     """The control: a rank looks at its own gradients. What is not finite it sends as zero."""
 
-    def _accumulated(self, batch: Any, run: Any) -> tuple[list[Any], Any]:
-        gradients, sums = super()._accumulated(batch, run)
+    def _accumulated(self, batch: Any, run: Any) -> tuple[list[Any], Any, list[Any]]:
+        gradients, *rest = super()._accumulated(batch, run)
         self._finite = all_finite(gradients)
-        return [tf.where(tf.math.is_finite(gradient), gradient, 0.0) for gradient in gradients], sums
+        return [tf.where(tf.math.is_finite(gradient), gradient, 0.0) for gradient in gradients], *rest
 
     def _update(self, gradients: Any, _: Any) -> Any:
         if self._finite:
