@@ -55,13 +55,13 @@ def test_preparing_compiling_saving_and_declared_work_may_take_longer(tmp_path: 
 
 
 def test_ranks_whose_programs_go_different_ways_are_shown_where_they_are() -> None:
-    """One rank gathers while the other sums: neither is late, and neither will ever be done."""
+    """One rank broadcasts while the other sums: neither is late, and neither will ever be done."""
     job = follow(2, (*program("faulty_script"), "part", str(TIMEOUT)))
     assert job.code not in (0, None)
     assert len(job.complaints) == 1, job.lines
     assert job.complaints[0].startswith("tfdl: error: ranks 0 and 1 waited in a collective for ")
     assert job.seconds < TIMEOUT + GRACE
-    assert any(line.endswith("in gather") for line in job.lines)  # rank 1
+    assert any(line.endswith("in broadcast") for line in job.lines)  # rank 1
     assert any("rank 0, thread MainThread:" in line for line in job.lines)
 
 

@@ -43,12 +43,12 @@ def part_ways():
     for number in range(10_000):
         if number == 20 and world.rank == 1:
             print("FAULT", flush=True)
-            gather()
+            broadcast()
         world.all_reduce(np.ones(4, "float32"))
 
 
-def gather():
-    world.all_gather(np.ones(4, "float32"))
+def broadcast():
+    world.broadcast(np.ones(4, "float32"))
 
 
 part_ways() if CASE == "part" else fit()
