@@ -69,3 +69,44 @@ def test_message(values, message):
 def test_a_learning_rate_is_a_finite_number(rate):
     with pytest.raises(UserError, match=r"optimizer\.learning_rate=(inf|nan), expected a positive number"):
         TrainConfig(optimizer={"name": "sgd", "learning_rate": rate})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"model": "rnn", "dataset": {"augmentation": ["flip"]}},
+            "dataset.augmentation=['flip'], expected nothing: it has no meaning for language-modeling",
+        ),
+        (
+            {"model": "rnn", "dataset": {"image_size": [8, 8]}},
+            "dataset.image_size=[8, 8], expected nothing: it has no meaning for language-modeling",
+        ),
+        (
+            {"model": "cnn", "dataset": {"sequence_length": 20}},
+            "dataset.sequence_length=20, expected nothing: it has no meaning for image-classification",
+        ),
+        (
+            {"task": "translation", "dataset": {"name": "pairs.tsv", "text_column": "de"}},
+            "dataset.text_column='de', expected nothing: it has no meaning for translation",
+        ),
+        (
+            {"task": "text-classification", "dataset": {"source_column": "de"}},
+            "dataset.source_column='de', expected nothing: it has no meaning for text-classification",
+        ),
+        ({"tokenizer": "bpe"}, "tokenizer='bpe', expected nothing: it has no meaning for image-classification"),
+        (
+            {"tokenizer": {"name": "bpe", "vocab_size": 300}},
+            "tokenizer='bpe', expected nothing: it has no meaning for image-classification",
+        ),
+    ],
+)
+def test_what_would_be_ignored_is_refused(values, message):
+    with pytest.raises(UserError) as raised:
+        compose(values)
+    assert str(raised.value).startswith(message)
+
+
+def test_a_recipe_s_own_choices_are_not_taken_for_the_user_s():
+    assert compose({"model": "cnn"}).dataset.augmentation
+    assert compose({"model": "rnn", "dataset": "tiny_shakespeare"}).task == "language-modeling"

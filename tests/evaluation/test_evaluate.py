@@ -9,10 +9,11 @@ from tfdl.data import ArraySource
 from tfdl.distributed import SingleWorld
 from tfdl.errors import RunError, UserError
 from tfdl.evaluation import evaluate_source
-from tfdl.evaluation.rows import EVALUATION_BATCH_SIZE, row_function
+from tfdl.evaluation.rows import row_function
 from tfdl.tasks import ImageClassification
+from tfdl.tasks.task import Task
 
-SIZE = 2 * EVALUATION_BATCH_SIZE + 77
+SIZE = 2 * Task.evaluation_batch_size + 77
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,13 @@ TASKS: dict[str, dict[str, str]] = {
     "translation": {"model": "transformer", "dataset": "dates"},
 }
 """Every task, with the model and the data set that it takes where nobody names one."""
+MEANING: dict[str, set[str]] = {
+    "image-classification": {"image_size", "augmentation", "label_column"},
+    "text-classification": {"text_column", "label_column", "sequence_length"},
+    "language-modeling": {"text_column", "sequence_length"},
+    "translation": {"source_column", "target_column", "sequence_length"},
+}
+"""What each task reads of a ``DatasetConfig``, of that which not every task reads."""
 DEFAULT_TASK = "image-classification"
 PRECISIONS = Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"]
 
@@ -79,6 +86,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         self._choose_task()
         self._set("dataset", choose_dataset(self.dataset, self.task))
+        self._check_meaning()
         self._set("tokenizer", self._chosen_tokenizer())
         self._follow_recipe()
         check_types(self, "")
@@ -105,6 +113,15 @@ class TrainConfig:
                 f" another --model, such as {TASKS[self.task]['model']}, or leave --task out"
             )
 
+    def _check_meaning(self) -> None:
+        """What is set of the data must mean something to the task: nobody should find out late that it did not."""
+        fields = MEANING[self.task]
+        default = choose_dataset(self.dataset.name, self.task)
+        for name in sorted(set().union(*MEANING.values()) - fields):
+            value = getattr(self.dataset, name)
+            expected = f"nothing: it has no meaning for {self.task}"
+            require(value == getattr(default, name), f"dataset.{name}", value, expected)
+
     def _follow_recipe(self) -> None:
         """Fills in what was not given."""
         found = recipe(self.task, self.model.name)
@@ -120,7 +137,8 @@ class TrainConfig:
 
     def _chosen_tokenizer(self) -> TokenizerConfig | None:
         if self.task == "image-classification":
-            require(self.tokenizer is None, "tokenizer", self.tokenizer, "none: images have no tokens")
+            given = self.tokenizer.get("name") if isinstance(self.tokenizer, Mapping) else self.tokenizer
+            require(self.tokenizer is None, "tokenizer", given, f"nothing: it has no meaning for {self.task}")
             return None
         tokenizer = choose_tokenizer(self.tokenizer, self.dataset.name)
         fits = tokenizer.name != "gpt2" or self.task == "language-modeling"

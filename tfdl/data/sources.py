@@ -13,6 +13,8 @@ class Source(Protocol):
     """A split's samples by number."""
 
     num_examples: int
+    unit: str
+    """What its samples are called, such as ``training samples``."""
 
     def read(self, indices: Any) -> dict[str, Any]:
         """A batch of features for an int64 vector of sample numbers; runs inside a TensorFlow graph."""
@@ -27,6 +29,7 @@ class Shuffled:
     """Samples that may stand in any order."""
 
     num_examples: int
+    unit: str = "training samples"
 
     def epoch_order(self, seed: int, epoch: int, block: int) -> np.ndarray:  # noqa: ARG002
         """A random permutation, which does not depend on the batches that it is cut into."""

@@ -50,6 +50,8 @@ class TokenSource:
         rows: the texts themselves, where someone will ask for them.
     """
 
+    unit = "training samples"
+
     def __init__(
         self,
         columns: Mapping[str, Column],

@@ -13,15 +13,12 @@ from tfdl.distributed.watchdog.current import tick
 from tfdl.evaluation.carried_rows import CarriedRows, Part
 from tfdl.evaluation.decoding_rows import DecodingRows
 
-# The same batches for any number of ranks, so that a sample's loss is computed in the same company, to the bit.
-EVALUATION_BATCH_SIZE = 256
-
 Rows = Callable[[Any], dict[str, Any]] | CarriedRows | DecodingRows
 
 
 def row_function(model: Any, task: Any) -> Rows:
     """One batch to its rows, as a compiled graph; make it once for a model and use it for every evaluation."""
-    if getattr(task, "carries_state", False):
+    if task.carries_state:
         return CarriedRows(model, task)
     if hasattr(task, "decoded_rows"):
         return DecodingRows(model, task)
@@ -56,8 +53,7 @@ def gather_rows(
     """
     if isinstance(rows_of, CarriedRows):
         return _together(rows_of.parts(source, world.rank, world.size), world)
-    sizes = {"batch_size": getattr(task, "evaluation_batch_size", EVALUATION_BATCH_SIZE)}
-    sizes["most_tokens"] = getattr(task, "evaluation_tokens", None)
+    sizes = {"batch_size": task.evaluation_batch_size, "most_tokens": task.evaluation_tokens}
     if not isinstance(rows_of, DecodingRows):
         return _together(_batch_parts(rows_of, source, world, **sizes), world)
     given = _together(_batch_parts(rows_of.given, source, world, **sizes), world)

@@ -51,4 +51,4 @@ def evaluate_in_detail(
     with world.agreement():
         task, sources = TASKS[loaded.config.task].open(loaded.config, loaded.run.assets)
     rows = gather_rows(task, row_function(loaded.model, task), sources[split], world)
-    return Evaluation(task.metrics(rows), task.details(rows) if hasattr(task, "details") else {})
+    return Evaluation(task.metrics(rows), task.details(rows))

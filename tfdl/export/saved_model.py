@@ -78,7 +78,7 @@ def _servable(model: Any, task: Any) -> tuple[tf.Module, Any]:
     """A module that holds the weights and the task's tables, and the concrete function that serves."""
     module = tf.Module()
     module.model_variables = [variable.value for variable in model.variables]
-    module.tracked = getattr(task, "tracked", [])
+    module.tracked = task.tracked
     signature = task.serving_signature()
     serve = tf.function(lambda **inputs: task.serve(model, **inputs))
     with portable_kernels():  # the graph may be loaded where there is no GPU

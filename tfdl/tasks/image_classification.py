@@ -52,6 +52,7 @@ class ImageClassification(Classification):
         dataset: ImageDataset = open_images(config.dataset)
         resized, augmentation = config.dataset.image_size is not None, config.dataset.augmentation
         task = cls(dataset.image_shape, dataset.class_names, resized, augmentation, config.label_smoothing)
+        task.notes = dataset.notes
         return task, dataset.sources
 
     @classmethod

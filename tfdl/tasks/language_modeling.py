@@ -11,16 +11,15 @@ import tensorflow as tf
 
 from tfdl.config import TrainConfig
 from tfdl.data import Source
-from tfdl.data.pipeline import WEIGHT
 from tfdl.data.token_stream import TokenStream
 from tfdl.data.token_table import TokenColumn
 from tfdl.data.tokenizers import Tokenizer, load_tokenizer
 from tfdl.data.windows import StreamedWindows, Windows
-from tfdl.errors import UserError
 from tfdl.tasks.cross_entropy import cross_entropy
 from tfdl.tasks.language_metrics import language_metrics, perplexity
 from tfdl.tasks.language_serving import next_tokens, scored
-from tfdl.tasks.task import Task
+from tfdl.tasks.task import TextTask, right_tokens, sample_weights
+from tfdl.tasks.text_inputs import longest_text, random_texts, with_stand_in
 from tfdl.tasks.tokens import TOKENIZER_FOLDER, open_tokens
 
 _ASSET = "language_modeling.json"
@@ -33,7 +32,7 @@ _MOST_WINDOWS = 256
 _UNITS = {"character": "bits_per_character", "byte": "bits_per_byte"}
 
 
-class LanguageModeling(Task):
+class LanguageModeling(TextTask):
     """A token's successor, from the tokens before it; trained with cross-entropy on windows of a corpus.
 
     Args:
@@ -60,9 +59,10 @@ class LanguageModeling(Task):
         Raises:
             UserError: windows that are longer than the model's positions; otherwise as ``open_texts``.
         """
-        length = _window_length(config)
+        length = longest_text(config, _RECURRENT_WINDOW)
         found = open_tokens(config, ("text",), assets)
         task = cls(found.tokenizer, length, config.model.carries_state, config.label_smoothing)
+        task.notes = found.dataset.notes
         sources: dict[str, Source] = {}
         for name, columns in found.splits.items():
             column = columns["text"]
@@ -94,7 +94,7 @@ class LanguageModeling(Task):
         return {"vocab_size": self.tokenizer.vocab_size}
 
     @property
-    def evaluation_batch_size(self) -> int:
+    def evaluation_batch_size(self) -> int:  # type: ignore[override]
         """Windows that are evaluated together: fewer, where a vocabulary of many tokens fills the memory."""
         return max(1, min(_MOST_WINDOWS, _MOST_LOGITS // (self.sequence_length * self.tokenizer.vocab_size)))
 
@@ -110,7 +110,7 @@ class LanguageModeling(Task):
     def running_sums(self, batch: Mapping[str, Any], logits: Any, losses: Any) -> list[Any]:
         """Weighted sums over the batch that, divided by the weight, are the running metrics."""
         weights = self._weights(batch, losses)
-        return [tf.reduce_sum(losses * weights), tf.reduce_sum(_right(batch, logits, weights))]
+        return [tf.reduce_sum(losses * weights), tf.reduce_sum(right_tokens(batch["tokens"][:, 1:], logits, weights))]
 
     def running_values(self, means: Mapping[str, float]) -> dict[str, float]:
         """What is shown of the running metrics: loss, perplexity and accuracy."""
@@ -118,8 +118,8 @@ class LanguageModeling(Task):
 
     def _weights(self, batch: Mapping[str, Any], losses: Any) -> Any:
         """1 for every token, 0 for padding and in stand-ins; ``(b, t)``."""
-        weights = tf.sequence_mask(batch["count"], tf.shape(losses)[1], losses.dtype)
-        return weights * tf.cast(batch[WEIGHT], losses.dtype)[:, tf.newaxis] if WEIGHT in batch else weights
+        real = tf.sequence_mask(batch["count"], tf.shape(losses)[1], losses.dtype)
+        return real * sample_weights(batch, losses.dtype)[:, tf.newaxis]
 
     def evaluation_rows(self, batch: Mapping[str, Any], logits: Any) -> dict[str, Any]:
         """One row for each window: what ``metrics`` needs of it."""
@@ -128,7 +128,7 @@ class LanguageModeling(Task):
         return {
             "loss": tf.reduce_sum(losses * weights, 1),
             "tokens": batch["count"],
-            "right": tf.cast(tf.reduce_sum(_right(batch, logits, weights), 1), tf.int32),
+            "right": tf.cast(tf.reduce_sum(right_tokens(batch["tokens"][:, 1:], logits, weights), 1), tf.int32),
         }
 
     def metrics(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -140,11 +140,6 @@ class LanguageModeling(Task):
         found["accuracy"] = float(rows["right"].sum() / rows["tokens"].sum())
         unit = _UNITS.get(self.tokenizer.name)
         return found if unit is None else {**found, unit: found["loss"] / math.log(2)}
-
-    @property
-    def tracked(self) -> tuple[tf.Module, ...]:  # type: ignore[override]
-        """The tokenizer's tables."""
-        return (self.tokenizer.graph,)
 
     def serving_signature(self) -> dict[str, tf.TensorSpec]:
         """Texts in UTF-8, any number of them, of any length."""
@@ -158,9 +153,7 @@ class LanguageModeling(Task):
             ``perplexity`` ``(b,)``: e to minus their mean. ``next_token``, ``next_id``, ``next_probability``
             ``(b, k)``: the most likely next tokens, as strings and as numbers; the empty string ends the text.
         """
-        texts = tf.shape(text)[0]
-        # A model may not take an empty batch: a stand-in goes in, and comes out below.
-        text = tf.concat([text, tf.fill([tf.cast(texts == 0, tf.int32)], "")], 0)
+        texts, text = tf.shape(text)[0], with_stand_in(text)
         tokens = self.tokenizer.encode_in_graph(text)  # (b, None)
         begun = tf.concat([tf.fill([tf.shape(text)[0], 1], self.tokenizer.end_id), tokens], 1)  # (b, 1 + None)
         window = None if self.carries_state else self.sequence_length
@@ -169,25 +162,4 @@ class LanguageModeling(Task):
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
         """Random texts, from none to some windows long, for comparing a SavedModel with its model."""
-        generator = np.random.default_rng(seed)
-        lengths = generator.integers(0, 2 * self.sequence_length, count)
-        tokens = [generator.integers(0, self.tokenizer.vocab_size, length) for length in lengths]
-        return {"text": np.array([self.tokenizer.decode(row).encode() for row in tokens])}
-
-
-def _right(batch: Mapping[str, Any], logits: Any, weights: Any) -> Any:
-    """The weights of the tokens that the model thinks most likely, 0 for all others; ``(b, t)``."""
-    found = tf.argmax(logits, -1, tf.int32)
-    return weights * tf.cast(tf.equal(found, batch["tokens"][:, 1:]), weights.dtype)
-
-
-def _window_length(config: TrainConfig) -> int:
-    """The configured one, or else the model's own: all its positions, or Zaremba et al.'s 35 steps."""
-    own = getattr(config.model, "sequence_length", None)
-    length = config.dataset.sequence_length or own or _RECURRENT_WINDOW
-    if own is not None and length > own and config.model.positions == "learned":  # type: ignore[attr-defined]
-        raise UserError(
-            f"dataset.sequence_length={length}, but the model {config.model.label!r} has {own} learned positions;"
-            f" expected at most {own}, or --set model.sequence_length={length}"
-        )
-    return int(length)
+        return {"text": random_texts(self.tokenizer, count, 2 * self.sequence_length, seed)}

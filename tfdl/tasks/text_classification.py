@@ -14,7 +14,8 @@ from tfdl.data.token_source import Frame, TokenSource
 from tfdl.data.tokenizers import Tokenizer, load_tokenizer
 from tfdl.errors import UserError
 from tfdl.tasks.classification import Classification
-from tfdl.tasks.text_inputs import cut_note, longest_text, padded_tokens, random_texts, with_stand_in
+from tfdl.tasks.task import TextTask
+from tfdl.tasks.text_inputs import cut_note, framed_length, padded_tokens, random_texts, with_stand_in
 from tfdl.tasks.tokens import TOKENIZER_FOLDER, open_tokens
 
 _ASSET = "text_classification.json"
@@ -22,7 +23,7 @@ _ASSET = "text_classification.json"
 _MOST_TOKENS = 2**15
 
 
-class TextClassification(Classification):
+class TextClassification(TextTask, Classification):
     """Texts in, a probability for each class out; trained with cross-entropy.
 
     A model reads the start token and the text. So an empty text is one, too, and a model that pools the first position
@@ -57,7 +58,7 @@ class TextClassification(Classification):
         Raises:
             UserError: unlabelled samples, or other classes than the run in ``assets`` was trained for.
         """
-        longest = longest_text(config)
+        longest = framed_length(config)
         found = open_tokens(config, ("text", "label"), assets)
         names, limit = found.dataset.class_names, config.dataset.memory_limit_mb
         sources: dict[str, Source] = {}
@@ -90,11 +91,6 @@ class TextClassification(Classification):
     def inputs(self, batch: Mapping[str, Any]) -> Any:
         """Tokens as the model takes them, int32 ``(b, t)``, padded at the end with 0."""
         return batch["text"]
-
-    @property
-    def tracked(self) -> tuple[tf.Module, ...]:  # type: ignore[override]
-        """The tokenizer's tables."""
-        return (self.tokenizer.graph,)
 
     def serving_signature(self) -> dict[str, tf.TensorSpec]:
         """Texts in UTF-8, any number of them, of any length."""

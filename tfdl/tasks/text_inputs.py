@@ -11,28 +11,38 @@ from tfdl.data.token_source import Frame
 from tfdl.data.tokenizers import Tokenizer
 from tfdl.errors import UserError
 
-# Of models without positions (BERT reads as many).
+# Of classifiers without positions (BERT reads as many).
 _LONGEST = 512
 
 
-def longest_text(config: TrainConfig) -> int:
-    """Most tokens of a text: the configured number, or else as many as the model has positions.
+def longest_text(config: TrainConfig, otherwise: int = _LONGEST) -> int:
+    """Most tokens that a model reads at a time: the configured number, or the model's positions, or else ``otherwise``.
 
     Raises:
-        UserError: more than the model can tell apart, or too few to hold anything.
+        UserError: more than the model can tell apart.
     """
     own = getattr(config.model, "sequence_length", None)
-    longest = config.dataset.sequence_length or own or _LONGEST
+    longest = config.dataset.sequence_length or own or otherwise
     if own is not None and longest > own and config.model.positions == "learned":  # type: ignore[attr-defined]
         raise UserError(
             f"dataset.sequence_length={longest}, but the model {config.model.label!r} has {own} learned positions;"
             f" expected at most {own}, or --set model.sequence_length={longest}"
         )
+    return int(longest)
+
+
+def framed_length(config: TrainConfig) -> int:
+    """``longest_text`` of texts that are marked by a token at their start or end.
+
+    Raises:
+        UserError: as there, or too few tokens to hold anything.
+    """
+    longest = longest_text(config)
     if longest < 2:
         raise UserError(
             f"dataset.sequence_length={longest}, expected at least 2: one token marks a text's start or end"
         )
-    return int(longest)
+    return longest
 
 
 def cut_note(sources: Mapping[str, Any], longest: int) -> tuple[str, ...]:

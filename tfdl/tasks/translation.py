@@ -14,8 +14,8 @@ from tfdl.data.token_source import Frame, TokenSource
 from tfdl.data.tokenizers import Tokenizer, load_tokenizer
 from tfdl.tasks.cross_entropy import cross_entropy
 from tfdl.tasks.greedy_decoding import greedy_decode
-from tfdl.tasks.task import Task, sample_weights
-from tfdl.tasks.text_inputs import cut_note, longest_text, padded_tokens, random_texts, with_stand_in
+from tfdl.tasks.task import TextTask, right_tokens, sample_weights
+from tfdl.tasks.text_inputs import cut_note, framed_length, padded_tokens, random_texts, with_stand_in
 from tfdl.tasks.tokens import TOKENIZER_FOLDER, open_tokens
 from tfdl.tasks.translation_metrics import text_metrics, token_metrics
 
@@ -25,7 +25,7 @@ _MOST_TOKENS, _MOST_LOGITS = 2**15, 2**24
 _SHOWN_EXAMPLES = 5
 
 
-class Translation(Task):
+class Translation(TextTask):
     """Texts in, texts out; trained with cross-entropy on each token of the target, given those before.
 
     One vocabulary serves both sides. A source ends with the end token; a target begins with the start token and ends
@@ -52,7 +52,7 @@ class Translation(Task):
     @classmethod
     def open(cls, config: TrainConfig, assets: Path | None = None) -> tuple["Translation", dict[str, Source]]:
         """The task and the splits of a run's data set."""
-        longest = longest_text(config)
+        longest = framed_length(config)
         found = open_tokens(config, ("source", "target"), assets)
         task = cls(found.tokenizer, longest, config.label_smoothing)
         limit, rows = config.dataset.memory_limit_mb, found.dataset.splits
@@ -96,7 +96,7 @@ class Translation(Task):
     def running_sums(self, batch: Mapping[str, Any], logits: Any, losses: Any) -> list[Any]:
         """Weighted sums over the batch that, divided by the weight, are the running metrics."""
         weights = self._weights(batch, losses.dtype)
-        return [tf.reduce_sum(losses * weights), tf.reduce_sum(_right(batch, logits, weights))]
+        return [tf.reduce_sum(losses * weights), tf.reduce_sum(right_tokens(batch["target"][:, 1:], logits, weights))]
 
     def _weights(self, batch: Mapping[str, Any], dtype: Any) -> Any:
         """1 for every token, 0 for padding and in stand-ins; ``(b, t)``."""
@@ -104,7 +104,7 @@ class Translation(Task):
         return real * sample_weights(batch, dtype)[:, tf.newaxis]
 
     @property
-    def evaluation_tokens(self) -> int:
+    def evaluation_tokens(self) -> int:  # type: ignore[override]
         """Tokens of sources and targets that are evaluated together."""
         return min(_MOST_TOKENS, max(1, _MOST_LOGITS // self.tokenizer.vocab_size))
 
@@ -115,7 +115,7 @@ class Translation(Task):
         return {
             "loss": tf.reduce_sum(losses * weights, 1),
             "tokens": tf.cast(tf.reduce_sum(weights, 1), tf.int32),
-            "right": tf.cast(tf.reduce_sum(_right(batch, logits, weights), 1), tf.int32),
+            "right": tf.cast(tf.reduce_sum(right_tokens(batch["target"][:, 1:], logits, weights), 1), tf.int32),
         }
 
     @property
@@ -138,11 +138,6 @@ class Translation(Task):
         examples = [dict(zip(("source", "target", "translation"), found, strict=True)) for found in triples]
         return {"decoded": len(examples), "examples": examples[:_SHOWN_EXAMPLES]}
 
-    @property
-    def tracked(self) -> tuple[tf.Module, ...]:  # type: ignore[override]
-        """The tokenizer's tables."""
-        return (self.tokenizer.graph,)
-
     def serving_signature(self) -> dict[str, tf.TensorSpec]:
         """Sources in UTF-8, any number of them, of any length."""
         return {"source": tf.TensorSpec([None], tf.string, name="source")}
@@ -163,12 +158,6 @@ class Translation(Task):
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
         """Random texts, some of them too long, for comparing a SavedModel with its model."""
         return {"source": random_texts(self.tokenizer, count, 2 * self.longest, seed)}
-
-
-def _right(batch: Mapping[str, Any], logits: Any, weights: Any) -> Any:
-    """The weights of the tokens that the model thinks most likely, 0 for all others; ``(b, t)``."""
-    found = tf.argmax(logits, -1, tf.int32)
-    return weights * tf.cast(tf.equal(found, batch["target"][:, 1:]), weights.dtype)
 
 
 def _texts(column: np.ndarray) -> list[str]:

@@ -176,8 +176,7 @@ class Fit:
         *sums, weight = self._progress.running
         weight = weight or math.nan
         means = {name: value / weight for name, value in zip(self._task.running_metrics, sums, strict=True)}
-        shown = getattr(self._task, "running_values", None)
-        return means if shown is None else shown(means)
+        return self._task.running_values(means)
 
     def _check_finite(self, name: str, metrics: dict[str, float]) -> None:
         if not abs(metrics["loss"]) < float("inf"):

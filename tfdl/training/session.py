@@ -24,12 +24,12 @@ from tfdl.evaluation.rows import row_function
 from tfdl.models import build_model, compute_precision
 from tfdl.runs import Progress, RunDirectory, load_carried, load_checkpoint, save_checkpoint, weights_sha256
 from tfdl.runs.checkpoint import prune
-from tfdl.tasks import TASKS
 from tfdl.training.averaged_weights import averaged_weights, swap_averages
 from tfdl.training.callbacks import Callback, Callbacks, MetricsLog, RunPlan, TensorBoardLog
 from tfdl.training.carried_state import CarriedState
 from tfdl.training.compilation import decide
 from tfdl.training.fit import Fit, FitPlan, Keeper, open_batches
+from tfdl.training.opening import check_batch_size, open_data
 from tfdl.training.optimization import follow_plan, optimizer_for, rate_note
 from tfdl.training.output import Output, claim_output
 from tfdl.training.summary import summarize
@@ -112,7 +112,7 @@ class Session:
             assets = self.run_directory.assets if self.place.checkpoint else None
             self._task, self._sources = self._opened = open_data(config, world, assets, self._opened)
         with world.agreement(), long_work("building the model"):
-            _check_batch_size(config, self._sources["train"], world.size)
+            check_batch_size(config, self._sources["train"], world.size)
             keras.utils.set_random_seed(config.seed)
             with compute_precision(config.precision):
                 self._model = build_model(config.model, **self._task.model_arguments)
@@ -157,7 +157,6 @@ class Session:
             steps_per_epoch=self._steps_per_epoch,
             ranks=self._world.size,
         )
-        carries_state = getattr(self._task, "carries_state", False)
         # Losses are summed over a batch, not averaged: the first scale is smaller by as much.
         scale = 2.0**15 / 2.0 ** math.ceil(math.log2(config.batch_size))
         return Trainer(
@@ -168,7 +167,7 @@ class Session:
             accumulation_steps=config.accumulation_steps,
             compression=config.compression,
             loss_scale=DynamicLossScale(scale) if config.precision == "mixed_float16" else None,
-            carried=CarriedState(self._model, self._rank_batch, self._world) if carries_state else None,
+            carried=CarriedState(self._model, self._rank_batch, self._world) if self._task.carries_state else None,
         )
 
     def _decide_compilation(self) -> None:
@@ -284,8 +283,8 @@ class Session:
             global_batch_size=self._rank_batch * world.size,
             rate_note=rate_note(config.optimizer, world.size),
             compilation_note=self._compilation_note,
-            data_notes=getattr(self._task, "notes", ()),
-            headline=getattr(self._task, "headline", ()),
+            data_notes=self._task.notes,
+            headline=self._task.headline,
             state_note=self._state_note,
             steps_per_epoch=self._steps_per_epoch,
             total_steps=self._total_steps - self._ahead,
@@ -337,40 +336,6 @@ class Session:
                 self.run_directory.write_summary(summary)
                 self.run_directory.write_status(0, "done")
         return summary
-
-
-def open_data(
-    config: TrainConfig,
-    world: distributed.World,
-    assets: Path | None = None,
-    opened: tuple[Any, dict[str, Source]] | None = None,
-) -> tuple[Any, dict[str, Source]]:
-    """The task and its splits. The chief prepares the data first; hosts that do not share its disk then do so too.
-
-    What a run that goes on has learned from its data (a vocabulary) is in its ``assets``. A rank that has ``opened``
-    the data already keeps it.
-    """
-    task_class = TASKS[config.task]
-    with world.agreement():
-        if world.is_chief:
-            opened = opened or task_class.open(config, assets)
-    with world.agreement():
-        opened = opened or task_class.open(config, assets)
-    assert opened is not None
-    return opened
-
-
-def _check_batch_size(config: TrainConfig, source: Source, world_size: int) -> None:
-    per_batch = config.accumulation_steps * world_size
-    samples, batch = source.num_examples, config.batch_size * per_batch
-    unit = getattr(source, "unit", "training samples")
-    if batch > samples:
-        ranks = f" on each of {world_size} ranks" if world_size > 1 else ""
-        ranks += f", {config.accumulation_steps} times a step" if config.accumulation_steps > 1 else ""
-        raise UserError(
-            f"batch_size={config.batch_size}{ranks}, but {config.dataset.name!r} has {samples} {unit};"
-            f" expected at most {samples // per_batch}"
-        )
 
 
 def _check_not_past(config: TrainConfig, progress: Progress) -> None:

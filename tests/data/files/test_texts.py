@@ -224,7 +224,7 @@ def test_a_file_of_bad_rows_alone_tells_the_first(tmp_path):
          r"which column of .*a.csv is the text\? It has x, y, z; choose with --text-column NAME"),
         (lambda folder: write_csv(folder / "a.csv", [("a", "b")], header=("x", "x")), CLASSIFIED, {},
          "expected a different name for each column"),
-        (lambda folder: write_csv(folder / "a.csv", labelled(2)), CLASSIFIED, {}, "of which none is for"),
+        (lambda folder: write_csv(folder / "a.csv", labelled(2)), CLASSIFIED, {}, "2 texts, none of them for"),
         (lambda folder: write_csv(folder / "a.csv", []), CLASSIFIED, {}, "has no rows that can be read"),
         (lambda folder: write_csv(folder / "a.csv", labelled()), CLASSIFIED, {"train_split": "train"},
          "have no meaning"),

@@ -107,7 +107,9 @@ def _header(path: Path, lines: Any) -> list[str]:
         header: list[str] = next(lines, [])
     except csv.Error as error:
         raise UserError(f"{path} line 1 is no header of columns: {error}") from error
-    if not header or len(set(header)) < len(header) or not all(map(str.strip, header)):
+    if not header:
+        raise UserError(f"{path} is empty, expected a first line that names the columns")
+    if len(set(header)) < len(header) or not all(map(str.strip, header)):
         raise UserError(f"{path} line 1 is {header}, expected a different name for each column")
     return header
 

@@ -46,8 +46,8 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...]) -> TextDatas
     for split in SPLITS:
         if not index[split].count:
             raise UserError(
-                f"dataset {config.name!r} has {total} rows, of which none is for {split}; expected more rows, or a file"
-                f" that is called {split}"
+                f"dataset {config.name!r} has {total} {'text' if total == 1 else 'texts'}, none of them for {split};"
+                f" expected more, or a file that is called {split}"
             )
     names = _class_names(set().union(*(part.labels for part in index.values())))
     numbers = {name: number for number, name in enumerate(names)}
