@@ -23,6 +23,11 @@ command -v horovodrun >/dev/null ||
   fail "no horovodrun on PATH; activate the environment of tfdl, and build Horovod there: tfdl install-horovod"
 found=$("$script") || fail "$script failed, expected it to print hosts such as 'gpu-1:4'"
 [[ "$found" == *:* ]] || fail "$script prints no host now, expected lines such as 'gpu-1:4'"
+# horovodrun looks for a network that two hosts share before it starts a rank, and would wait ten minutes for the second.
+hosts=$(cut -d: -f1 <<<"$found" | sort -u)
+[[ "$hosts" == *$'\n'* || "${HOROVODRUN_FLAGS:-}" == *--network-interface* ]] ||
+  fail "one host, $hosts, expected two to begin with, or the network's name:" \
+    "HOROVODRUN_FLAGS='--network-interfaces eth0' (lo where all ranks are on this machine)"
 
 read -ra flags <<<"${HOROVODRUN_FLAGS:-}"
 exec horovodrun -np "$fewest" --min-np "$fewest" --max-np "$most" --host-discovery-script "$script" "${flags[@]}" \
