@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--programs", nargs="*", default=list(PROGRAMS), choices=PROGRAMS)
     parser.add_argument("--variants", nargs="*", default=["weight only", "tfdl"], help="as in scaling_rank.py")
-    parser.add_argument("--cycles", nargs="*", default=["1"], help="HOROVOD_CYCLE_TIME, in milliseconds")
+    parser.add_argument("--cycles", nargs="*", default=["0.2"], help="HOROVOD_CYCLE_TIME, in milliseconds")
     parser.add_argument("--rounds", type=int, default=20, help="times that each variant is measured")
     parser.add_argument("--seconds", type=float, default=0.4, help="about how long one measurement is")
     parser.add_argument("--torch", action="store_true", help="PyTorch, too")
