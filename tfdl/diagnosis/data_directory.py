@@ -13,6 +13,7 @@ _LITTLE_ROOM = 2 * 2**30
 def data_directory(data_dir: str | None) -> Iterator[Finding]:
     """Prepared data sets, and whether more can be."""
     from tfdl.data.catalog import data_root
+    from tfdl.data.prepared import prepared_sets
 
     root = data_root(data_dir)
     place = root
@@ -24,11 +25,7 @@ def data_directory(data_dir: str | None) -> Iterator[Finding]:
     if not os.access(place, os.W_OK):
         yield Finding("data directory", "warning", f"{root} cannot be written: only prepared sets can be used")
         return
-    sets = (
-        sorted(path.name for path in root.iterdir() if path.is_dir() and path.name != "downloads")
-        if root.is_dir()
-        else []
-    )
+    sets = sorted({found.name for found in prepared_sets(root)})
     yield Finding("data directory", "ok", f"{root}, prepared: {', '.join(sets) or 'nothing yet'}")
     yield from room(place, "data directory", quiet=True)
 
