@@ -11,7 +11,7 @@ EXTRAS ?= dev$(if $(filter-out 0,$(GPU)),$(comma)cuda)
 comma := ,
 RUNS ?= runs/first
 EXPORTED ?= exported/first
-# Files of tests that take seconds run in as many processes; those that start ranks want the machine for themselves.
+# Files of tests run in as many processes; tests in which seconds count have the machine for themselves.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
@@ -48,7 +48,8 @@ train: setup ## train a CNN alone and on two ranks, evaluate it, export it
 
 test: setup lint ## the whole test suite, quick tests first
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow and not distributed'
-	$(BIN)/python -m pytest -m 'slow or distributed'
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m '(slow or distributed) and not alone'
+	$(BIN)/python -m pytest -m alone
 
 test-fast: setup ## the tests that take seconds
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow and not distributed'

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from tests.distributed.launching import TIMEOUT, Finished, environment, program
 from tfdl.data.order import epoch_order
 
-pytestmark = [pytest.mark.distributed, pytest.mark.slow]
+pytestmark = [pytest.mark.distributed, pytest.mark.slow, pytest.mark.alone]
 
 # Three hosts by name, for Horovod; all are this machine. One slot on each: the whole host of a failed rank is barred.
 HOSTS = ("localhost", "127.0.0.1", "LOCALHOST")

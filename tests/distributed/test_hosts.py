@@ -18,7 +18,7 @@ from benchmarks.hosts import Host, Hosts, made_hosts, why_not
 from tests.distributed.faults import MARK
 from tests.distributed.launching import TIMEOUT, Finished, environment, launch, program
 
-pytestmark = [pytest.mark.distributed, pytest.mark.slow]
+pytestmark = [pytest.mark.distributed, pytest.mark.slow, pytest.mark.alone]
 
 SMALL = (
     "--set", "model.filters=[8]", "--set", "model.units=16", "--set", "model.dropout=0.2", "--set",

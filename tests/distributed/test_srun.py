@@ -115,6 +115,7 @@ def own_address() -> str:
 
 @pytest.mark.distributed
 @pytest.mark.slow
+@pytest.mark.alone
 def test_ranks_of_two_nodes_find_each_other(tmp_path):
     done = srun(tmp_path, size=4, nodes=2, HOROVOD_GLOO_RENDEZVOUS_ADDR=own_address())
     assert done.returncode == 0, done.stderr
@@ -124,6 +125,7 @@ def test_ranks_of_two_nodes_find_each_other(tmp_path):
 
 @pytest.mark.distributed
 @pytest.mark.slow
+@pytest.mark.alone
 def test_another_job_at_the_port_is_no_rank_0(tmp_path):
     """Its program answers where rank 0 should: rank 0 cannot listen, and the others do not take it for theirs."""
     with subprocess.Popen(
@@ -145,6 +147,7 @@ def test_another_job_at_the_port_is_no_rank_0(tmp_path):
 
 @pytest.mark.distributed
 @pytest.mark.slow
+@pytest.mark.alone
 def test_rank_0_s_node_must_be_reachable(tmp_path):
     done = srun(tmp_path, size=2, nodes=2, TFDL_START_SECONDS="1")
     assert done.returncode == 1

@@ -74,6 +74,7 @@ def test_a_resumed_run_ends_as_the_straight_one(straight: tuple[Path, Finished],
     assert summary(run)["weights_sha256"] == summary(straight[0])["weights_sha256"]
 
 
+@pytest.mark.alone
 def test_a_stopped_job_saves_and_goes_on(straight: tuple[Path, Finished], tmp_path: Path) -> None:
     """SIGTERM reaches the ranks at different moments; they stop at one step, and the rest is the same run."""
     run = tmp_path / "run"

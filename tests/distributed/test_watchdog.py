@@ -7,7 +7,7 @@ import pytest
 from tests.distributed.faults import Aftermath, follow, train
 from tests.distributed.launching import program
 
-pytestmark = [pytest.mark.distributed, pytest.mark.slow]
+pytestmark = [pytest.mark.distributed, pytest.mark.slow, pytest.mark.alone]
 
 TIMEOUT = 4.0
 # What is promised: the job has ended this long after the timeout.

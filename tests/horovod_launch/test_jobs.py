@@ -15,6 +15,7 @@ from tests.horovod_launch.recipes import SMALL, run, start
 pytestmark = [
     pytest.mark.distributed,
     pytest.mark.slow,
+    pytest.mark.alone,
     pytest.mark.skipif(not has_horovod(), reason="no horovodrun here"),
 ]
 
