@@ -79,12 +79,13 @@ def _joined(outputs: Sequence[nbformat.NotebookNode]) -> list[nbformat.NotebookN
     """Pieces of one stream as one output: where a program's lines are cut depends on the moment."""
     joined: list[nbformat.NotebookNode] = []
     for output in outputs:
+        if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    for output in joined:
         if output.output_type == "stream":
             output.text = _ESCAPES.sub("", output.text)
-            if joined and joined[-1].get("name") == output.name:
-                joined[-1].text += output.text
-                continue
-        joined.append(output)
     return joined
 
 
