@@ -16,7 +16,7 @@ SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast test-distributed lint clean
+.PHONY: help setup train test test-fast test-distributed notebooks lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */|/' | column -t -s '|'
@@ -56,6 +56,9 @@ test-fast: setup ## the tests that take seconds
 
 test-distributed: setup ## the tests that start several ranks
 	$(BIN)/python -m pytest -m distributed
+
+notebooks: setup ## execute the notebooks and save them with what they show
+	$(BIN)/python notebooks/execute.py
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .

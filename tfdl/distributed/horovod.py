@@ -35,8 +35,8 @@ class HorovodWorld(World):
         # Horovod joins tensors that happen to be ready together, which makes sums depend on timing. tfdl fills large
         # buffers itself, in a fixed order, so that a run repeats bit for bit.
         os.environ.setdefault("HOROVOD_FUSION_THRESHOLD", "0")
-        # Horovod looks for work this often, in milliseconds. A small sum, as of batch statistics, waits for the next look;
-        # a fifth of Horovod's own millisecond takes 13% from a step that has four of them (benchmarks/scaling.py).
+        # Horovod looks for work this often, in milliseconds. A small sum, as of batch statistics, waits for the next
+        # look: with 0.2 in place of Horovod's own 1 a step that has four took 0.87 of the time (benchmarks/scaling.py).
         if os.environ.get("HOROVOD_AUTOTUNE") != "1":  # it would leave alone what is set
             os.environ.setdefault("HOROVOD_CYCLE_TIME", "0.2")
         # A rank that waits in Open MPI spins on the core that computes, unless it gives way.

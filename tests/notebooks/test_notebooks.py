@@ -1,0 +1,114 @@
+"""The notebooks run from top to bottom, and what is committed is what they show."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient.exceptions import CellExecutionError
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from notebooks import execute
+from tests.notebooks.faults import faults, kinds
+
+NOTEBOOKS = execute.notebooks()
+STARTS_RANKS = {"04_from_one_process_to_two"}
+# Kilobytes: the repository keeps every version of every plot.
+LARGEST = 300
+# A notebook states what it shows as facts: so many of its cells fail where they do not hold.
+FEWEST_CHECKED_CELLS = 5
+
+
+def read(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)
+
+
+def name_of(path: Path) -> str:
+    return path.stem
+
+
+def marked(path: Path) -> Any:
+    """Each of them takes about a minute."""
+    marks = [pytest.mark.slow, *([pytest.mark.distributed] if path.stem in STARTS_RANKS else [])]
+    return pytest.param(path, marks=marks, id=path.stem)
+
+
+def test_they_are_numbered_from_one() -> None:
+    assert [path.name[:2] for path in NOTEBOOKS] == [f"{number:02}" for number in range(1, len(NOTEBOOKS) + 1)]
+    assert len(NOTEBOOKS) >= 4
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
+def test_what_is_committed_is_whole_and_clean(path: Path) -> None:
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert faults(notebook) == []
+    assert path.stat().st_size < LARGEST * 1000
+    assert re.match(rf"# {int(path.name[:2])}\. \w", notebook.cells[0].source)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
+def test_it_states_facts_and_its_links_lead_somewhere(path: Path) -> None:
+    cells = read(path).cells
+    checked = [cell.id for cell in cells if cell.cell_type == "code" and re.search(r"assert\b|assert_", cell.source)]
+    assert len(checked) >= FEWEST_CHECKED_CELLS
+    for cell in cells:
+        for target in re.findall(r"\]\(([^)#]+)\)", cell.source) if cell.cell_type == "markdown" else []:
+            assert target.startswith("http") or (path.parent / target).is_file(), target
+
+
+@pytest.mark.parametrize("path", map(marked, NOTEBOOKS))
+def test_it_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
+    executed = execute.execute(path, tmp_path)  # raises where a cell fails, those that state facts among them
+    assert faults(executed) == []
+    for now, committed in zip(executed.cells, read(path).cells, strict=True):
+        assert now.source == committed.source
+        if now.cell_type == "code":
+            assert kinds(now) == kinds(committed), f"{now.id}: execute it again with `make notebooks`"
+
+
+@pytest.mark.parametrize(
+    ("source", "outputs", "count", "expected"),
+    [
+        ("1 + 1", [], 2, "cell: executed as 2, expected 1"),
+        ("plt.show()", [], 1, "cell: shows no plot"),
+        ("print(1)", [], 1, "cell: prints nothing"),
+        ("%%bash\ntfdl models", [], 1, "cell: prints nothing"),
+        ("f()", [new_output("stream", name="stderr", text="oneDNN custom operations are on")], 1, "cell: has stderr"),
+        ("f()", [new_output("error", ename="ValueError", evalue="", traceback=[])], 1, "cell: has error"),
+        ("f()", [new_output("stream", name="stdout", text="in /home/me")], 1, "cell: shows a path of this machine"),
+        ("f()", [new_output("execute_result", {"text/plain": "<F at 0x7f00>"})], 1, "cell: shows an address"),
+        ("f()", [new_output("stream", name="stdout", text="\x1b[1mbold")], 1, "cell: shows colours of a terminal"),
+        ("open('/tmp/x')", [], 1, "cell: a path of this machine"),
+    ],
+)  # fmt: skip
+def test_faults_are_found(source: str, outputs: list[Any], count: int, expected: str) -> None:
+    cell = new_code_cell(source, outputs=outputs, execution_count=count, id="cell")
+    assert faults(new_notebook(cells=[cell])) == [expected]
+
+
+def test_executing_saves_what_a_notebook_shows_and_leaves_one_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execute, "FOLDER", tmp_path)
+    path = tmp_path / "01_small.ipynb"
+    which = "import shutil\nprint(shutil.which('python'), end='')"
+    colours = "for text in ('\\x1b[', '1mbo', 'ld\\x1b[0m'):\n    print(text, end='', flush=True)"
+    sources = {"empty": "import os\nos.listdir()", "which": which, "colours": colours}
+    cells = [new_code_cell(source, id=name) for name, source in sources.items()]
+    nbformat.write(new_notebook(cells=cells), path)
+    execute.main([])
+    saved = read(path)
+    assert [cell.execution_count for cell in saved.cells] == [1, 2, 3]
+    assert saved.cells[0].outputs[0].data["text/plain"] == "[]"  # a folder of its own
+    assert Path(saved.cells[1].outputs[0].text).parent == Path(sys.executable).parent
+    assert [output.text for output in saved.cells[2].outputs] == ["bold"]
+
+    saved.cells.append(new_code_cell("assert 1 == 2", id="wrong"))
+    nbformat.write(saved, path)
+    before = path.read_bytes()
+    with pytest.raises(CellExecutionError, match="assert 1 == 2"):
+        execute.main(["01_small.ipynb"])
+    assert path.read_bytes() == before
