@@ -10,9 +10,9 @@ import tensorflow_datasets as tfds
 _DESCRIPTION = """\
 The topics of Python's `help()` (the module pydoc_data.topics): some 80 chapters and sections of the Python Language
 Reference as plain text, nearly half a million characters of careful English about one subject, with grammar rules and
-code between. Whole topics make up the splits, so no sentence of the test split stands in the training split; some are
-alike, since the reference quotes itself. The text differs between Python versions: the metadata holds the version and
-the SHA-256 of what was read.
+code between. Whole topics make up the splits, but the reference quotes itself: of passages of 120 characters, 38% of
+the test split's stand word for word in the training split (Python 3.11), so perplexities flatter, and compare with each
+other only. The text differs between Python versions: the metadata holds the version and the SHA-256 of what was read.
 """
 _CITATION = """\
 @manual{python_reference,
