@@ -30,6 +30,7 @@ from tfdl.distributed.buckets import BUCKET_BYTES
 from tfdl.distributed.world import set_current_world
 from tfdl.optimizers import Adam
 from tfdl.tasks import cross_entropy
+from tfdl.tasks.task import Task
 from tfdl.training import trainer as trainer_module
 from tfdl.training.trainer import Trainer
 
@@ -74,7 +75,7 @@ VARIANTS = {
 }
 
 
-class Task:
+class Token(Task):
     """A label, or the next token, for each row of the outputs; every sample counts 1."""
 
     running_metrics = ("loss",)
@@ -125,7 +126,7 @@ def program(options: argparse.Namespace, world: World, variant: Variant) -> Any:
         trainer_module.reduce_gradients = reduce
     keras.utils.set_random_seed(0)
     model = build(found, options.synchronized)
-    trainer = Trainer(model, Adam(), Task(), world)
+    trainer = Trainer(model, Adam(), Token(), world)
     batches = iter(tf.data.Dataset.from_tensors(batch(found, world.rank)).repeat())
 
     def run(num_steps: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 # First: this module gives the rank its core before TensorFlow starts its threads.
-from scaling_rank import PROGRAMS, Task, batch, build
+from scaling_rank import PROGRAMS, Token, batch, build
 
 # isort: split
 import keras
@@ -60,7 +60,7 @@ def program(found: dict[str, Any], world: World, seed: int, compression: str, pi
     set_current_world(world)
     keras.utils.set_random_seed(0)
     trainer = Trainer(
-        build(found, synchronized=False), Adam(), Task(), world, accumulation_steps=pieces, compression=compression
+        build(found, synchronized=False), Adam(), Token(), world, accumulation_steps=pieces, compression=compression
     )
     rows = batch({**found, "batch": pieces * found["batch"]}, seed)
     rows[WEIGHT] = tf.ones(pieces * found["batch"])

@@ -11,6 +11,7 @@ from tfdl.data import ArraySource
 from tfdl.data.pipeline import WEIGHT
 from tfdl.tasks.cross_entropy import cross_entropy
 from tfdl.tasks.language_metrics import language_metrics
+from tfdl.tasks.task import Task
 
 VOCAB_SIZE, LENGTH = 128, 16
 
@@ -23,7 +24,7 @@ def text_source(rows: int) -> ArraySource:
     return ArraySource({"tokens": tokens, "counted": np.arange(LENGTH) < lengths[:, np.newaxis]})
 
 
-class NextByte:
+class NextByte(Task):
     """The loss of a token counts where the token does.
 
     Args:
