@@ -8,7 +8,8 @@ own pipeline, step function, optimizer and XLA:
 - `delivers`: samples per second of the pipeline alone, which orders, reads, changes at random and batches, to those of
   training. At 1 the model would begin to wait.
 - `fed`: time of a training step that the pipeline feeds, to the same compiled step on tensors that stay the same. These
-  are the batches of one epoch, kept, so that short batches and lengths of texts are the same, too.
+  are the batches of one epoch, kept, so that short batches and lengths of texts are the same, too. `cpu` is the same
+  ratio in processor time, which the machine's other work disturbs less.
 
 The three take turns, over whole epochs where these are short; medians over the rounds, with quartiles. Each turn begins
 with untimed steps: what it finds read ahead at its start it leaves read ahead at its end, so nobody's reading is on
@@ -26,6 +27,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -70,7 +72,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[int, int, int] | None]] = {
 RUNS = ("cnn, digits, affine", "rnn, docstrings")
 """Those with the shortest epochs, whose ends count most."""
 RANDOM_IMAGES = 10_000
-UNTIMED = 12
+UNTIMED = 8
 """Steps at the start of each turn: more than are ever read ahead."""
 
 Run = Callable[[int], None]
@@ -88,6 +90,7 @@ class Row:
     delivers: list[float]
     """Quartiles over the rounds."""
     fed: list[float]
+    cpu: list[float]
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="JSON file for the numbers")
     options = parser.parse_args()
     load = os.getloadavg()[0]
-    rows = [measured(name, options.rounds, options.seconds) for name in CASES if options.only in name]
+    rows = []
+    for name in filter(lambda name: options.only in name, CASES):
+        print(f"measuring {name}", file=sys.stderr)
+        rows.append(measured(name, options.rounds, options.seconds))
     Console(width=120).print(table_of(rows))
     runs = [epochs_of_a_run(name) for name in RUNS if options.only in name]
     runs += [epochs_of_new_iterators(name) for name in RUNS[:1] if options.only in name]
@@ -171,10 +177,10 @@ def measured(name: str, rounds: int, seconds: float) -> Row:
     }
     runs["kept"](epoch)  # so that all of them are there
     taken = in_turns(runs, rounds, seconds, epoch)
-    step = statistics.median(taken["fed"])
-    samples = source.num_examples / epoch
-    fed, delivers = ratios(taken["fed"], taken["kept"]), ratios(taken["kept"], taken["alone"])
-    return Row(name, config.batch_size, 1e3 * step, samples / step, delivers, fed)
+    (fed, fed_cpu), (same, same_cpu), (alone, _) = taken["fed"], taken["kept"], taken["alone"]
+    step, samples = statistics.median(fed), source.num_examples / epoch
+    found = ratios(same, alone), ratios(fed, same), ratios(fed_cpu, same_cpu)
+    return Row(name, config.batch_size, 1e3 * step, samples / step, *found)
 
 
 def trains(trainer: Trainer, iterator: Any, portion: int) -> Run:
@@ -208,27 +214,28 @@ def kept(batches: tf.data.Dataset, count: int) -> tf.data.Dataset:
     return batches.take(count).cache().repeat().prefetch(4).with_options(options)
 
 
-def in_turns(runs: dict[str, Run], rounds: int, seconds: float, epoch: int) -> dict[str, list[float]]:
-    """Seconds of a step, a list over the rounds, in another order each."""
-    counts, order, taken = {}, list(runs), {name: [] for name in runs}
+def in_turns(runs: dict[str, Run], rounds: int, seconds: float, epoch: int) -> dict[str, tuple[list[float], ...]]:
+    """Seconds of a step and its processor time, lists over the rounds, in another order each."""
+    counts, order, taken = {}, list(runs), {name: ([], []) for name in runs}
     for name, run in runs.items():
         run(min(epoch, 60))  # traces, also for the short batch of an epoch's end, and warms up
-        count = max(3, round(seconds / timed(run, 10)))
+        count = max(3, round(seconds / timed(run, 10)[0]))
         counts[name] = count if count < epoch else -(-count // epoch) * epoch
     counts["kept"] = counts["fed"]
     for turn in range(rounds):
         for place in range(len(order)):
             name = order[(turn + place) % len(order)]
-            taken[name].append(timed(runs[name], counts[name]))
+            for times, value in zip(taken[name], timed(runs[name], counts[name]), strict=True):
+                times.append(value)
     return taken
 
 
-def timed(run: Run, num_steps: int) -> float:
-    """Seconds of one of so many steps, after those that are not timed."""
+def timed(run: Run, num_steps: int) -> tuple[float, float]:
+    """Seconds and processor time of one of so many steps, after those that are not timed."""
     run(UNTIMED)
-    begin = time.perf_counter()
+    begin, cpu = time.perf_counter(), time.process_time()
     run(num_steps)
-    return (time.perf_counter() - begin) / num_steps
+    return (time.perf_counter() - begin) / num_steps, (time.process_time() - cpu) / num_steps
 
 
 def ratios(times: list[float], others: list[float]) -> list[float]:
@@ -300,12 +307,13 @@ def epochs_of(name: str, seconds: list[float], portions: list[list[tuple[int, fl
 
 def table_of(rows: list[Row]) -> Table:
     """The first table for people."""
-    table = Table("case", "batch", "ms a step", "trains samples/s", "delivers", "fed", "quartiles")
+    table = Table("case", "batch", "ms a step", "trains samples/s", "delivers", "fed", "quartiles", "cpu", "quartiles")
     for row in rows:
-        low, middle, high = row.fed
         speed, delivers = f"{row.samples_per_second:,.0f}", f"{row.delivers[1]:.1f}"
-        step, quartiles = f"{row.milliseconds:.2f}", f"{low:.3f} to {high:.3f}"
-        table.add_row(row.case, str(row.batch), step, speed, delivers, f"{middle:.3f}", quartiles)
+        shown = [
+            text for low, middle, high in (row.fed, row.cpu) for text in (f"{middle:.3f}", f"{low:.2f}, {high:.2f}")
+        ]
+        table.add_row(row.case, str(row.batch), f"{row.milliseconds:.2f}", speed, delivers, *shown)
     return table
 
 
