@@ -37,9 +37,9 @@ class HorovodWorld(World):
         os.environ.setdefault("HOROVOD_FUSION_THRESHOLD", "0")
         # Horovod looks for work this often, in milliseconds. A small sum, as of batch statistics, waits for the next
         # look: with 0.2 in place of Horovod's own 1 a step that has four took 0.87 of the time (benchmarks/scaling.py).
-        # Not where Horovod tunes it, and leaves alone what is set; nor where ranks may die and the others go on: when the
-        # look for work finds a rank gone before a collective does, Horovod crashes, and the more often it looks the
-        # more often it is the first.
+        # Not where Horovod tunes it, and leaves alone what is set; nor where ranks may die and the others go on: when
+        # the look for work finds a rank gone before a collective does, Horovod crashes, and the more often it looks
+        # the more often it is the first.
         if "1" not in (os.environ.get("HOROVOD_AUTOTUNE"), os.environ.get("HOROVOD_ELASTIC")):
             os.environ.setdefault("HOROVOD_CYCLE_TIME", "0.2")
         # A rank that waits in Open MPI spins on the core that computes, unless it gives way.
