@@ -22,7 +22,7 @@ from tfdl.evaluation import evaluate_source
 from tfdl.evaluation.rows import row_function
 from tfdl.tasks import TASKS
 from tfdl.training import Trainer
-from tfdl.training.session import open_data
+from tfdl.training.opening import open_data
 
 GLOBAL_BATCH, STEPS = 12, 9
 SPLITS = {"dataset.validation_split": "validation[:70]", "dataset.test_split": "test[:5]"}
