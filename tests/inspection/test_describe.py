@@ -50,6 +50,12 @@ def test_every_family_can_be_described(family):
     assert description.cost.activation_bytes > 0
 
 
+def test_a_model_of_two_inputs_can_be_described():
+    description = describe_model("transformer-tiny", batch_size=2, sequence_length=8)
+    assert 0 < description.cost.forward_flops < description.cost.training_flops
+    assert description.sequence_length == 8
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_has_the_parameters_that_it_says(name):
     preset = PRESETS[name]

@@ -30,7 +30,7 @@ def step_cost(model: Any, inputs: Sequence[tf.TensorSpec]) -> Cost:
 
     Args:
         model: a built ``keras.Model``; its variables need no values (see ``shapes_only``).
-        inputs: the call's positional arguments, with every dimension known.
+        inputs: what the model takes, in the order of its inputs, with every dimension known.
 
     Raises:
         RunError: the graph holds shapes or loops whose size is not known.
@@ -39,10 +39,14 @@ def step_cost(model: Any, inputs: Sequence[tf.TensorSpec]) -> Cost:
     others = [tf.TensorSpec(v.shape, v.dtype) for v in model.non_trainable_variables]
     forward: list[Any] = []
 
+    def taken(batch: Sequence[Any]) -> Any:
+        """One tensor, or several by the names of the model's inputs."""
+        return batch[0] if len(batch) == 1 else dict(zip((each.name for each in model.inputs), batch, strict=True))
+
     def step(weights: Any, state: Any, *batch: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            outputs, _ = model.stateless_call(weights, state, *batch, training=True)
+            outputs, _ = model.stateless_call(weights, state, taken(batch), training=True)
         forward.extend(tf.compat.v1.get_default_graph().get_operations())
         gradients = tape.gradient(outputs, weights, output_gradients=tf.nest.map_structure(tf.ones_like, outputs))
         return outputs, [gradient for gradient in gradients if gradient is not None]
