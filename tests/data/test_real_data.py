@@ -31,6 +31,7 @@ def test_fashion_mnist(real_data, tfdl_command, tmp_path):
 
     from tfdl.config import DatasetConfig
     from tfdl.data import open_images
+    from tfdl.runs import RunDirectory
 
     folder = real_data("fashion_mnist")
     place = {"TFDS_DATA_DIR": str(tmp_path / "data"), **_NO_NETWORK}
@@ -39,11 +40,13 @@ def test_fashion_mnist(real_data, tfdl_command, tmp_path):
     assert "fashion_mnist/3.0.1 is prepared in " in done.stdout
     assert "train 60,000, test 10,000" in done.stdout
 
-    small = ("--set", "dataset.train_split=train[:2%]", "--set", "dataset.validation_split=train[2%:3%]")
-    small = (*small, "--set", "dataset.test_split=test[:2%]", "--set", "model.filters=[4]", "--set", "model.units=8")
-    done = tfdl_command("train", "--dataset", "fashion_mnist", *small, "--steps", 2, "--output", "run", env=place)
+    part = ("--set", "dataset.train_split=train[:40%]", "--set", "dataset.validation_split=train[40%:42%]")
+    options = (*part, "--batch-size", 128, "--steps", 180, "--learning-rate", 0.003, "--schedule", "one_cycle")
+    done = tfdl_command("train", "--dataset", "fashion_mnist", *options, "--output", tmp_path / "run", env=place)
     assert done.returncode == 0, done.stderr
     assert "cnn on fashion_mnist" in done.stdout
+    test = RunDirectory(tmp_path / "run").read_summary()["test"]
+    assert test["accuracy"] > 0.84, test
 
     found = open_images(DatasetConfig("fashion_mnist", str(tmp_path / "data"), memory_limit_mb=0))
     assert found.class_names[9] == "Ankle boot"
