@@ -2,6 +2,7 @@
 
 import errno
 import sys
+import time
 import traceback
 
 import click
@@ -9,6 +10,9 @@ import click
 from tfdl.errors import RunError, StoppedError, UserError
 
 FAILURE, BAD_INPUT = 1, 2
+
+# How long a rank leaves it to the chief, which may have started later, to say what both met; the launcher ends it then.
+_PATIENCE_SECONDS = 3.0
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -36,12 +40,21 @@ def tell_other_ranks(error: BaseException) -> bool:
 
 
 def report_failure(error: BaseException, debug: bool, is_told: bool = False) -> None:
-    """Prints the line: on the chief what all ranks meet alike, and on each rank what it met alone."""
+    """Prints the line: on the chief what all ranks meet alike, and on each rank what it met alone.
+
+    Bad input is nearly always the same on all ranks, so that the others wait for the chief's line. A rank whose exit came
+    first would have the launcher end the chief before it could speak; and one that is still there after the wait has met
+    something of its own (a host without the data, say) and tells it.
+    """
     if is_told:
         if debug:
             traceback.print_exception(error)
         return
-    if isinstance(error, SystemExit | click.exceptions.Exit) or not (speaks() or _is_alone(error)):
+    if isinstance(error, SystemExit | click.exceptions.Exit):
+        return
+    if not speaks() and _is_bad_input(error):
+        time.sleep(_PATIENCE_SECONDS)
+    elif not (speaks() or _is_alone(error)):
         return
     if debug:
         traceback.print_exception(error)
@@ -50,6 +63,11 @@ def report_failure(error: BaseException, debug: bool, is_told: bool = False) -> 
         return
     rank = "" if speaks() else f"rank {launched_rank()}: "
     click.echo(f"tfdl: {rank}{_line(error)}", err=True)
+
+
+def _is_bad_input(error: BaseException) -> bool:
+    """An error that each rank found for itself, before the ranks had agreed on anything."""
+    return isinstance(error, UserError | click.ClickException) and not getattr(error, "agreed", False)
 
 
 def _is_alone(error: BaseException) -> bool:

@@ -59,6 +59,36 @@ def test_a_full_disk_ends_every_rank(tmp_path: Path) -> None:
         subprocess.run(["umount", str(small)], check=True)
 
 
+SLOW_CHIEF = """
+import os, runpy, sys, time
+if os.environ["HOROVOD_RANK"] == "0":
+    time.sleep(2)  # the fault: a chief that starts later than the others meet their error
+sys.argv = ["tfdl", "train", "--output", sys.argv[1], *sys.argv[2:]]
+runpy.run_module("tfdl", run_name="__main__")
+"""
+
+
+@pytest.mark.distributed
+@pytest.mark.slow
+def test_a_chief_that_starts_late_still_says_why(tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text(SLOW_CHIEF)
+    job = launch(2, sys.executable, str(tmp_path / "late.py"), str(tmp_path / "run"), "--model", "cn")
+    assert job.code != 0
+    assert len(complaints(job.output)) == 1, job.output
+    assert "tfdl: error: unknown model 'cn'" in complaints(job.output)[0]
+
+
+@pytest.mark.distributed
+@pytest.mark.slow
+def test_a_rank_that_alone_has_bad_input_says_it(tmp_path: Path) -> None:
+    """As on a host without the data: the chief goes on, and the others' silence would be all that the user gets."""
+    one = f'[ "$HOROVOD_RANK" = 1 ] && set -- --model cn; exec {TFDL} train --output {tmp_path / "run"} "$@"'
+    job = launch(2, "bash", "-c", one)
+    assert job.code != 0
+    assert len(complaints(job.output)) == 1, job.output
+    assert "tfdl: rank 1: error: unknown model 'cn'" in complaints(job.output)[0]
+
+
 def run_alone(tmp_path: Path, **extra: str) -> "subprocess.CompletedProcess[str]":
     """``tfdl train`` with a launcher's variables set by hand."""
     return subprocess.run(
@@ -77,7 +107,8 @@ def test_a_launcher_that_counts_otherwise_is_an_error_on_every_rank(tmp_path: Pa
     """mpirun with a Horovod built for Gloo alone: each rank would train by itself."""
     done = run_alone(tmp_path, OMPI_COMM_WORLD_RANK=rank, OMPI_COMM_WORLD_SIZE="2")
     assert done.returncode == 2
-    assert ("mpirun started 2 ranks but Horovod sees 1" in done.stderr) == (rank == "0")
+    speaker = "" if rank == "0" else "rank 1: "  # no launcher ends it here, so that it tells what it met
+    assert f"tfdl: {speaker}error: mpirun started 2 ranks but Horovod sees 1" in done.stderr
     assert not (tmp_path / "run").exists()
 
 
@@ -89,7 +120,8 @@ def test_several_ranks_without_horovod_are_an_error_on_every_rank(tmp_path: Path
     (broken / "__init__.py").write_text("raise ImportError('no Horovod here')\n")
     done = run_alone(tmp_path, HOROVOD_RANK=rank, HOROVOD_SIZE="2", PYTHONPATH=str(broken.parent))
     assert done.returncode == 2
-    assert ("tfdl install-horovod" in done.stderr) == (rank == "0")
+    assert f"tfdl: {'rank 1: ' if rank == '1' else ''}error: horovodrun started 2 ranks" in done.stderr
+    assert "tfdl install-horovod" in done.stderr
     assert not (tmp_path / "run").exists()
 
 
