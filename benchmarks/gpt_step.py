@@ -50,11 +50,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20, help="times that each variant is measured")
     parser.add_argument("--seconds", type=float, default=0.5, help="least time of one measurement")
+    for name, size in asdict(Sizes()).items():
+        parser.add_argument(f"--{name}", type=int, default=size)
     parser.add_argument("--precision", default="float32", help="of the Keras models: float32, mixed_bfloat16, ...")
     parser.add_argument("--torch", action="store_true", help="PyTorch too, in float32")
     parser.add_argument("--output", type=Path, help="JSON file for the numbers")
     options = parser.parse_args()
-    sizes = Sizes()
+    sizes = Sizes(**{name: getattr(options, name) for name in asdict(Sizes())})
     variants: dict[str, Program] = {}
     with compute_precision(options.precision):
         for compiled, suffix in ((False, ""), (True, ", XLA")):

@@ -5,6 +5,7 @@ does falls on all alike; the ratio is the median over the rounds of a kernel's t
 
 - *derived*: a `tf.while_loop` over inputs projected in one product, as ours, with TensorFlow's own gradient;
 - *unrolled*: the same without a loop: a graph that grows with the steps, and that XLA compiles for twenty seconds;
+- *loop*: tfdl's loop where tfdl takes cuDNN's kernels, on a GPU;
 - *BlockLSTMV2*: the fused kernel, which projects its inputs step by step. `GRUBlockCell` is not among them: it resets
   the state before the recurrent product, Keras, PyTorch and cuDNN after it.
 
@@ -30,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tfdl.layers import GRU, LSTM, SimpleRNN
+from tfdl.layers.cudnn import portable_kernels
 
 KINDS = {"lstm": (LSTM, "LSTM"), "gru": (GRU, "GRU"), "simple": (SimpleRNN, "SimpleRNN")}
 
@@ -43,9 +45,12 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=35)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--torch", action="store_true", help="PyTorch, too")
+    parser.add_argument("--only", help="the kernels to compare, with commas: keras,tfdl,loop")
     arguments = parser.parse_args()
     inputs = np.random.default_rng(0).normal(size=(arguments.batch_size, arguments.length, arguments.units))
     steps = candidates(arguments.cell, arguments.units, inputs.astype("float32"))
+    if arguments.only:
+        steps = {name: steps[name] for name in arguments.only.split(",")}
     if arguments.torch:
         steps["torch"] = torch_step(arguments.cell, arguments.units, inputs.astype("float32"))
     for step in steps.values():
@@ -69,6 +74,7 @@ def candidates(cell: str, units: int, inputs: np.ndarray) -> dict[str, Callable[
     found = {
         "keras": tensorflow_step(theirs, inputs),
         "tfdl": tensorflow_step(lambda x: ours(x)[0], inputs, ours),
+        "loop": portable(tensorflow_step(lambda x: ours(x)[0], inputs, ours)),
         "keras, XLA": tensorflow_step(theirs, inputs, jit=True),
         "tfdl, XLA": tensorflow_step(lambda x: ours(x)[0], inputs, ours, jit=True),
     }
@@ -94,6 +100,13 @@ def tensorflow_step(layer: Any, inputs: np.ndarray, owner: Any = None, jit: bool
         return tape.gradient(outputs, [x, *variables], output_gradients=x)
 
     return lambda: [gradient.numpy() for gradient in step(x)[:1]]
+
+
+def portable(step: Callable[[], Any]) -> Callable[[], Any]:
+    """The same, traced without cuDNN's kernels."""
+    with portable_kernels():
+        step()
+    return step
 
 
 def derived_lstm(layer: LSTM, unrolled: bool) -> Callable[[Any], Any]:

@@ -1,6 +1,7 @@
 """How an error leaves the command line: one line on standard error, and the exit code of the contract."""
 
 import errno
+import re
 import sys
 import time
 import traceback
@@ -13,6 +14,10 @@ FAILURE, BAD_INPUT = 1, 2
 
 # How long a rank leaves it to the chief, which may have started later, to say what both met; the launcher ends it then.
 _PATIENCE_SECONDS = 3.0
+
+# Of TensorFlow's errors: places in a graph and in files, and counts; and what stands before the words in a line.
+_TELLS_NOTHING = re.compile(r"\[\[|File |\d+ (root error|successful operation|derived error)")
+_BEFORE_THE_CAUSE = re.compile(r"^\(\d+\)\s+|\{\{function_node [^}]*\}\}\s*")
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -42,9 +47,9 @@ def tell_other_ranks(error: BaseException) -> bool:
 def report_failure(error: BaseException, debug: bool, is_told: bool = False) -> None:
     """Prints the line: on the chief what all ranks meet alike, and on each rank what it met alone.
 
-    Bad input is nearly always the same on all ranks, so that the others wait for the chief's line. A rank whose exit came
-    first would have the launcher end the chief before it could speak; and one that is still there after the wait has met
-    something of its own (a host without the data, say) and tells it.
+    Bad input is nearly always the same on all ranks, so that the others wait for the chief's line. A rank whose exit
+    came first would have the launcher end the chief before it could speak; and one that is still there after the wait
+    has met something of its own (a host without the data, say) and tells it.
     """
     if is_told:
         if debug:
@@ -96,11 +101,11 @@ def _line(error: BaseException) -> str:
 
 
 def _cause(text: str) -> str:
-    """The line that tells most: the first, or in a graph's error the last before the node's name."""
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()] or [""]
-    if lines[0].startswith("Graph execution error"):
-        lines = [line for line in reversed(lines) if not line.startswith(("[[", "File "))]
-    return lines[0]
+    """The line that tells most: the first, or in a graph's error the last, that is more than a place or a count."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    telling = [line for line in lines if not _TELLS_NOTHING.match(line)] or [*lines, ""]
+    line = telling[-1] if lines and lines[0].startswith("Graph execution error") else telling[0]
+    return _BEFORE_THE_CAUSE.sub("", line)
 
 
 def launched_rank() -> int | None:

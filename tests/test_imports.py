@@ -23,7 +23,7 @@ ALLOWED = {
     "optimizers": {"config", "errors"},
     "data": {"config", "errors"},
     "tasks": {"data", "config", "errors"},
-    "inspection": {"models", "optimizers", "config", "errors"},
+    "inspection": {"models", "layers.cudnn", "optimizers", "config", "errors"},
     "runs": {"models", "tasks", "config", "errors"},
     "evaluation": {"models", "tasks", "runs", "data", "distributed", "config", "errors"},
     "export": {"models", "layers.cudnn", "tasks", "runs", "data", "distributed", "config", "errors"},

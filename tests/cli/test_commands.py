@@ -8,9 +8,10 @@ import sys
 
 import click
 import pytest
+import tensorflow as tf
 import yaml
 
-from tfdl.cli.failures import exit_code_of
+from tfdl.cli.failures import exit_code_of, report_failure
 from tfdl.cli.main import COMMANDS, main
 from tfdl.errors import RunError, StoppedError, UserError
 
@@ -304,3 +305,23 @@ def test_a_value_that_yaml_stumbles_over(run, value):
     assert code == 2
     assert err.startswith("tfdl: error: --set seed is not valid YAML")
     assert err.count("\n") == 1
+
+
+SEVERAL_ROOTS = """2 root error(s) found.
+  (0) INTERNAL: {{function_node __inference_steps_1418}} Failed to call DoRnnForward with model config: 2, 0, 0
+\t [[{{node rnn/lstm_1/CudnnRNN}}]]
+\t [[ArgMax/_132]]
+  (1) INTERNAL: {{function_node __inference_steps_1418}} Failed to call DoRnnForward with model config: 2, 0, 0
+\t [[{{node rnn/lstm_1/CudnnRNN}}]]
+0 successful operations.
+0 derived errors ignored. [Op:__inference_steps_1418]"""
+
+
+@pytest.mark.parametrize(
+    "before", ["", 'Graph execution error:\n\nDetected at node A defined at:\n  File "a.py", line 1\n\n']
+)
+def test_of_a_graph_s_error_the_line_that_names_the_cause_is_told(before, capsys):
+    """What TensorFlow says when several operations failed of one cause; its last line counts errors."""
+    report_failure(tf.errors.InternalError(None, None, before + SEVERAL_ROOTS), debug=False)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "InternalError: INTERNAL: Failed to call DoRnnForward with model config: 2, 0, 0; run again" in line

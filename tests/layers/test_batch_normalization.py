@@ -493,3 +493,9 @@ def test_a_rank_with_a_stand_in_batch_counts_nothing(ranks, shape):
     for layer in layers:
         for mine, other in zip(layer.non_trainable_variables, whole.non_trainable_variables, strict=True):
             np.testing.assert_allclose(mine, other, rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [0.0, 1.0])
+def test_a_single_value_has_no_variance_whatever_the_kernel_answers(count):
+    """On a GPU it divides by m - 1."""
+    assert np.asarray(batch_kernels._biased(tf.constant([np.nan, 3.0]), tf.constant(count))).tolist() == [0, 0]

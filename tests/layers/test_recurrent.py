@@ -301,21 +301,23 @@ def test_cudnn_is_given_the_gates_in_its_order(own, monkeypatch):
     _, state = layer(inputs())  # any that is not zero
     expected = tf.nest.flatten(layer(inputs(), state))
 
-    def stand_in(*, input, input_h, input_c, params, rnn_mode, is_training):
+    def stand_in(*, input, input_h, input_c, params, sequence_lengths, rnn_mode, is_training):
         assert is_training  # without it the op has no gradient
+        assert sequence_lengths.numpy().tolist() == [LENGTH] * BATCH
         reference = getattr(torch.nn, rnn_mode.upper())(WIDTH, UNITS)
         torch.nn.utils.vector_to_parameters(torch.tensor(params.numpy()), reference.parameters())
         x, h, c = (torch.tensor(value.numpy()) for value in (input, input_h, input_c))
         outputs, last = reference(x, (h, c) if rnn_mode == "lstm" else h)
-        return tuple(tf.constant(value.detach().numpy()) for value in (outputs, *(last if c.dim() else (last,))))
+        return tuple(tf.constant(value.detach().numpy()) for value in (outputs, *(last if c.dim() else (last, c))))
 
     monkeypatch.setattr(cudnn, "is_usable", lambda _: True)
-    monkeypatch.setattr(tf.raw_ops, "CudnnRNN", stand_in)
+    monkeypatch.setattr(tf.raw_ops, "CudnnRNNV3", stand_in)
     for mine, other in zip(tf.nest.flatten(layer(inputs(), state)), expected, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
 
 
 def test_cudnn_is_for_machines_with_a_gpu_and_graphs_that_stay(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: [])
     assert not is_usable(None)
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: ["a GPU"])
     assert is_usable(None)
@@ -334,9 +336,39 @@ def test_an_exported_graph_has_no_kernel_of_cudnn(own, monkeypatch):
         graph = tf.function(layer.call).get_concrete_function(tf.TensorSpec((None, None, WIDTH))).graph
         return {operation.type for operation in graph.get_operations()}
 
-    assert "CudnnRNN" in operations()
+    assert "CudnnRNNV3" in operations()
     with portable_kernels():
-        assert "CudnnRNN" not in operations()
+        assert "CudnnRNNV3" not in operations()
+
+
+@pytest.mark.parametrize("own", [LSTM, GRU])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"])
+def test_cudnn_computes_bfloat16_in_float32(own, policy, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: ["a GPU"])
+    layer = own(UNITS, dtype=policy)
+    layer.build((None, None, WIDTH))
+    spec = tf.TensorSpec((None, None, WIDTH), layer.compute_dtype)
+    graph = tf.function(lambda x: layer(x)).get_concrete_function(spec)
+    (kernel,) = (op for op in graph.graph.get_operations() if op.type == "CudnnRNNV3")
+    expected = {"mixed_bfloat16": "float32", "mixed_float16": "float16", "float64": "float64"}[policy]
+    assert {kernel.inputs[place].dtype.name for place in range(4)} == {expected}
+    assert all(value.dtype == layer.compute_dtype for value in tf.nest.flatten(graph.structured_outputs))
+
+
+@pytest.mark.skipif(not cudnn.is_present(), reason="cuDNN runs on a GPU alone")
+@pytest.mark.parametrize("own", [LSTM, GRU])
+@pytest.mark.parametrize("policy", ["float32", "float64", "mixed_bfloat16", "mixed_float16"])
+def test_cudnn_gives_what_the_loop_gives(own, policy):
+    layer = randomized(own(UNITS, dtype=policy))
+    x = inputs(dtype=layer.compute_dtype)
+    _, state = layer(x)
+    weigh = [tf.random.normal(value.shape, dtype=value.dtype) for value in tf.nest.flatten(layer(x, state))]
+    found = tf.nest.flatten(run(layer, x, state, weigh))
+    with portable_kernels():
+        expected = tf.nest.flatten(run(layer, x, state, weigh))
+    tolerance = {"float32": 2e-3, "float64": 1e-9}.get(policy, 5e-2)  # float32's products may be TF32's
+    for mine, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(tf.cast(mine, "float64"), tf.cast(other, "float64"), rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize(("xla", "expected"), [(False, True), (True, False)])
@@ -355,6 +387,7 @@ def test_what_xla_compiles_is_not_cudnn_s(xla, expected, monkeypatch):
 
 
 def test_keras_s_fit_compiles_no_layer_that_cudnn_runs(monkeypatch):
+    monkeypatch.setattr(cudnn, "is_present", lambda: False)
     assert randomized(LSTM(UNITS)).supports_jit
     monkeypatch.setattr(cudnn, "is_present", lambda: True)
     monkeypatch.setattr(cudnn, "is_usable", lambda _: False)

@@ -43,8 +43,10 @@ def test_the_paper_s_networks(name, units, dropout, scale):
 
 
 @pytest.mark.parametrize(("cell", "gates"), [("lstm", 4), ("gru", 3), ("simple", 1)])
-def test_a_step_costs_its_products(cell, gates):
+@pytest.mark.parametrize("devices", [[], ["a GPU"]])
+def test_a_step_costs_its_products(cell, gates, devices, monkeypatch):
     """Forward, each layer's two products and the head's, for each token; backward, each of them twice."""
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: devices)
     model, (batch, length, units) = language_model(cell=cell), (3, 7, 8)
     cost = tfdl.inspection.step_cost(model, [tf.TensorSpec((batch, length), tf.int32)])
     products = batch * length * (2 * 2 * units * gates * units + units * 11)

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfdl.inspection.flops import count_flops
+from tfdl.layers.cudnn import portable_kernels
 
 # Operations that hand on their input's memory.
 _VIEWS = {"Identity", "Reshape", "ExpandDims", "Squeeze", "StopGradient", "PreventGradient"}
@@ -51,7 +52,8 @@ def step_cost(model: Any, inputs: Sequence[tf.TensorSpec]) -> Cost:
         gradients = tape.gradient(outputs, weights, output_gradients=tf.nest.map_structure(tf.ones_like, outputs))
         return outputs, [gradient for gradient in gradients if gradient is not None]
 
-    graph = tf.function(step).get_concrete_function(trainable, others, *inputs).graph
+    with portable_kernels():  # cuDNN's would hide their products, and every machine is to count alike
+        graph = tf.function(step).get_concrete_function(trainable, others, *inputs).graph
     outputs, gradients = graph.structured_outputs
     needed_forward = _reached(tf.nest.flatten(outputs))
     needed = _reached(tf.nest.flatten([outputs, gradients], expand_composites=True))

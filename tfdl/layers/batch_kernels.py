@@ -101,5 +101,5 @@ def _count(images: Any) -> Any:
 
 
 def _biased(variance: Any, count: Any) -> Any:
-    """The kernel answers with m / (m - 1) * sigma^2 (m for one value); the statistics here are sigma^2."""
-    return variance * (tf.maximum(count, 2.0) - 1.0) / tf.maximum(count, 2.0)
+    """The kernel answers with m / (m - 1) * sigma^2, on a GPU with NaN for one value; the statistics are sigma^2."""
+    return tf.where(count > 1.0, variance * (count - 1.0) / tf.maximum(count, 1.0), 0.0)

@@ -1,8 +1,8 @@
 """Recurrent kernels of NVIDIA's cuDNN, where there is a GPU.
 
-Layers keep their weights in one layout, whichever kernel runs: what a GPU trained runs on a CPU. Nothing here has been
-run on a GPU yet; how weights are packed is tested against Keras's packing, and the order of gates with PyTorch, whose
-parameters lie as cuDNN's do, in the op's place.
+Layers keep their weights in one layout, whichever kernel runs: what a GPU trained runs on a CPU. Tests without a GPU
+compare how weights are packed with Keras's packing, and the order of gates with PyTorch, whose parameters lie as
+cuDNN's do; on a machine with one, all tests of the layers go through the kernels themselves.
 """
 
 from collections.abc import Iterator, Sequence
@@ -46,14 +46,7 @@ def cudnn_lstm(inputs: Any, kernel: Any, recurrent_kernel: Any, bias: Any, h0: A
     """As ``lstm_loop`` on inputs ``(T, B, D)`` that are not projected yet."""
     weights = [*tf.split(kernel, 4, axis=1), *tf.split(recurrent_kernel, 4, axis=1)]  # cuDNN's order is i, f, g, o, too
     biases = tf.split(tf.concat([tf.zeros_like(bias), bias], 0), 8)  # it has one bias for each product
-    outputs, h, c, *_ = tf.raw_ops.CudnnRNN(
-        input=inputs,
-        input_h=h0[tf.newaxis],
-        input_c=c0[tf.newaxis],
-        params=packed(weights, biases),
-        rnn_mode="lstm",
-        is_training=True,
-    )
+    outputs, h, c = _run("lstm", inputs, h0[tf.newaxis], c0[tf.newaxis], packed(weights, biases))
     return outputs, h[0], c[0]
 
 
@@ -61,15 +54,26 @@ def cudnn_gru(inputs: Any, kernel: Any, recurrent_kernel: Any, bias: Any, recurr
     """As ``gru_loop`` on inputs ``(T, B, D)`` that are not projected yet."""
     weights = [*_r_before_z(tf.split(kernel, 3, axis=1)), *_r_before_z(tf.split(recurrent_kernel, 3, axis=1))]
     biases = [*_r_before_z(tf.split(bias, 3)), *_r_before_z(tf.split(recurrent_bias, 3))]
-    outputs, h, *_ = tf.raw_ops.CudnnRNN(
+    outputs, h, _ = _run("gru", inputs, h0[tf.newaxis], tf.zeros([], inputs.dtype), packed(weights, biases))
+    return outputs, h[0]
+
+
+def _run(mode: str, inputs: Any, h0: Any, c0: Any, params: Any) -> tuple[Any, Any, Any]:
+    """One layer in one direction. Its precision is float32 for bfloat16, in which the op's gradients are no numbers."""
+    dtype = inputs.dtype
+    if dtype == tf.bfloat16:
+        inputs, h0, c0, params = (tf.cast(value, tf.float32) for value in (inputs, h0, c0, params))
+    length, batch = tf.unstack(tf.shape(inputs)[:2])
+    outputs, h, c, *_ = tf.raw_ops.CudnnRNNV3(
         input=inputs,
-        input_h=h0[tf.newaxis],
-        input_c=tf.zeros([], inputs.dtype),
-        params=packed(weights, biases),
-        rnn_mode="gru",
+        input_h=h0,
+        input_c=c0,
+        params=params,
+        sequence_lengths=tf.fill([batch], length),  # cuDNN 9 wants them, also where all are alike
+        rnn_mode=mode,
         is_training=True,
     )
-    return outputs, h[0]
+    return tf.cast(outputs, dtype), tf.cast(h, dtype), tf.cast(c, dtype)
 
 
 def packed(weights: Sequence[Any], biases: Sequence[Any]) -> Any:
