@@ -114,11 +114,16 @@ def test_one_line_and_exit_code_2(run, trained_run, line, message):
     ],
     ids=lambda launcher: next(iter(launcher)),
 )
-def test_ranks_above_0_are_silent(run, monkeypatch, launcher):
+def test_ranks_above_0_leave_the_word_to_the_chief_and_speak_when_left_alone(run, monkeypatch, launcher):
+    """The launcher ends them while they wait; here there is none."""
+    waited = []
+    monkeypatch.setattr("tfdl.cli.failures.time.sleep", waited.append)
     for name, value in launcher.items():
         monkeypatch.setenv(name, value)
-    assert run("train", "--epochs", "0") == (2, "", "")
-    assert run("evaluate", "missing") == (2, "", "")
+    rank = next(iter(launcher.values()))
+    line = f"tfdl: rank {rank}: error: epochs=0, expected a number of at least 1\n"
+    assert run("train", "--epochs", "0") == (2, "", line)
+    assert waited == [3.0]
 
 
 def test_rank_0_speaks(run, monkeypatch):

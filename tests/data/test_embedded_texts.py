@@ -12,7 +12,7 @@ from tfdl.data.catalog import EMBEDDED, open_builder
 from tfdl.data.dates import FORMS
 from tfdl.data.docstrings import PACKAGES, read_docstrings
 from tfdl.data.hash_split import hash_split
-from tfdl.data.python_topics import split_topics
+from tfdl.data.python_topics import read_topics, split_topics, without_quotations
 
 SPLITS = ("train", "validation", "test")
 
@@ -38,8 +38,30 @@ def rows(data_dir):
 
 def test_every_topic_is_in_one_split(rows):
     found = {row["topic"]: row["text"] for split in SPLITS for row in rows["python_topics"][split]}
-    assert found == topics
-    assert sum(len(rows["python_topics"][split]) for split in SPLITS) == len(topics)
+    assert found == read_topics()
+    assert sum(len(rows["python_topics"][split]) for split in SPLITS) == len(found)
+    assert found.items() < topics.items()
+
+
+def test_hardly_a_passage_of_a_split_stands_in_another(rows):
+    """The reference quotes itself: of all its topics shared out alike, more than a third would."""
+
+    def passages(texts):
+        joined = [" ".join(text.split()) for text in texts]
+        return {text[place : place + 120] for text in joined for place in range(len(text) - 119)}
+
+    def quoted(splits):
+        train = passages(splits["train"])
+        return [len(found & train) / len(found) for found in (passages(splits["validation"]), passages(splits["test"]))]
+
+    assert max(quoted({split: [row["text"] for row in rows["python_topics"][split]] for split in SPLITS})) < 0.01
+    everything = {split: [topics[name] for name in names] for split, names in split_topics(topics).items()}
+    assert min(quoted(everything)) > 0.2
+
+
+def test_a_topic_that_stands_within_a_longer_one_is_left_out():
+    long, short, other = "One.\n\nTwo, longer.\n\nThree.", "Two,\n   longer.", "Four.\n\nOne."
+    assert list(without_quotations({"short": short, "long": long, "other": other})) == ["long", "other"]
 
 
 def test_topics_are_shared_out_by_characters(rows):

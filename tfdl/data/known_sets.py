@@ -24,7 +24,7 @@ class KnownSet:
 EMBEDDED_SETS = (
     KnownSet("digits", IMAGES, "1,797 handwritten digits, 8x8"),
     KnownSet("docstrings", TEXTS, "docstrings of ten packages of the standard library"),
-    KnownSet("python_topics", LANGUAGE, "the Python Language Reference, half a million characters"),
+    KnownSet("python_topics", LANGUAGE, "the Python Language Reference, a third of a million characters"),
     KnownSet("dates", PAIRS, "22,000 dates in words, and the same as YYYY-MM-DD"),
 )
 
