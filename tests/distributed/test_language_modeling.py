@@ -18,7 +18,7 @@ from tfdl.training import Callback
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
-# An epoch has 695 windows: 21 steps of 32, and one of 23, of which one rank of two has 12.
+# An epoch has 691 windows: 21 steps of 32, and one of 19, of which one rank of two has 10.
 STEPS = 27
 EXACT = {"precision": "float64", "model.dropout": 0.0, "xla": "off"}
 
