@@ -2,10 +2,10 @@
 
     python benchmarks/gpt_step.py --rounds 20 --torch --output results.json
 
-The model is nanoGPT's for a CPU: 4 layers, 4 heads, 128 wide, context 64, batch 12, 65 tokens. A step is forward pass,
-loss, backward pass and Adam, as it comes and compiled (XLA, torch.compile). Every variant has the same number of
-parameters and Keras's or PyTorch's own Adam; `tfdl, its Adam` has tfdl's. Variants take turns, as in
-`layers_and_optimizers.py`; `ratio` is to plain Keras. PyTorch's compiled step needs a C++ compiler.
+The model is nanoGPT's for a CPU: 4 layers, 4 heads, 128 wide, context 64, batch 12, 65 tokens; `--width 768` and so on
+set others. A step is forward pass, loss, backward pass and Adam, as it comes and compiled (XLA, torch.compile). Every
+variant has the same number of parameters and Keras's or PyTorch's own Adam; `tfdl, its Adam` has tfdl's. Variants take
+turns, as in `layers_and_optimizers.py`; `ratio` is to plain Keras. PyTorch's compiled step needs a C++ compiler.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20, help="times that each variant is measured")
     parser.add_argument("--seconds", type=float, default=0.5, help="least time of one measurement")
     for name, size in asdict(Sizes()).items():
-        parser.add_argument(f"--{name}", type=int, default=size)
+        parser.add_argument(f"--{name}", type=int, default=size, help=f"of the model or its batch, {size} if not given")
     parser.add_argument("--precision", default="float32", help="of the Keras models: float32, mixed_bfloat16, ...")
     parser.add_argument("--torch", action="store_true", help="PyTorch too, in float32")
     parser.add_argument("--output", type=Path, help="JSON file for the numbers")

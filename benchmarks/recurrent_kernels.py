@@ -30,8 +30,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
-from tfdl.layers import GRU, LSTM, SimpleRNN
-from tfdl.layers.cudnn import portable_kernels
+from tfdl.layers import GRU, LSTM, SimpleRNN, cudnn
 
 KINDS = {"lstm": (LSTM, "LSTM"), "gru": (GRU, "GRU"), "simple": (SimpleRNN, "SimpleRNN")}
 
@@ -45,12 +44,14 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=35)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--torch", action="store_true", help="PyTorch, too")
-    parser.add_argument("--only", help="the kernels to compare, with commas: keras,tfdl,loop")
+    parser.add_argument("--only", nargs="+", metavar="KERNEL", help="compare these, such as keras 'tfdl, XLA'")
     arguments = parser.parse_args()
     inputs = np.random.default_rng(0).normal(size=(arguments.batch_size, arguments.length, arguments.units))
     steps = candidates(arguments.cell, arguments.units, inputs.astype("float32"))
-    if arguments.only:
-        steps = {name: steps[name] for name in arguments.only.split(",")}
+    chosen = arguments.only or list(steps)
+    if unknown := sorted(set(chosen) - set(steps)):
+        parser.error(f"--only {unknown}, expected some of {list(steps)}")
+    steps = {name: steps[name] for name in chosen}
     if arguments.torch:
         steps["torch"] = torch_step(arguments.cell, arguments.units, inputs.astype("float32"))
     for step in steps.values():
@@ -74,10 +75,11 @@ def candidates(cell: str, units: int, inputs: np.ndarray) -> dict[str, Callable[
     found = {
         "keras": tensorflow_step(theirs, inputs),
         "tfdl": tensorflow_step(lambda x: ours(x)[0], inputs, ours),
-        "loop": portable(tensorflow_step(lambda x: ours(x)[0], inputs, ours)),
         "keras, XLA": tensorflow_step(theirs, inputs, jit=True),
         "tfdl, XLA": tensorflow_step(lambda x: ours(x)[0], inputs, ours, jit=True),
     }
+    if cudnn.is_present():
+        found["loop"] = portable(tensorflow_step(lambda x: ours(x)[0], inputs, ours))
     if cell == "lstm":
         found["derived"] = tensorflow_step(derived_lstm(ours, unrolled=False), inputs, ours)
         found["derived, XLA"] = tensorflow_step(derived_lstm(ours, unrolled=False), inputs, ours, jit=True)
@@ -104,7 +106,7 @@ def tensorflow_step(layer: Any, inputs: np.ndarray, owner: Any = None, jit: bool
 
 def portable(step: Callable[[], Any]) -> Callable[[], Any]:
     """The same, traced without cuDNN's kernels."""
-    with portable_kernels():
+    with cudnn.portable_kernels():
         step()
     return step
 

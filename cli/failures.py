@@ -16,7 +16,7 @@ FAILURE, BAD_INPUT = 1, 2
 _PATIENCE_SECONDS = 3.0
 
 # Of TensorFlow's errors: places in a graph and in files, and counts; and what stands before the words in a line.
-_TELLS_NOTHING = re.compile(r"\[\[|File |\d+ (root error|successful operation|derived error)")
+_TELLS_NOTHING = re.compile(r"\[\[|File \"|\d+ (root error|successful operation|derived error)")
 _BEFORE_THE_CAUSE = re.compile(r"^\(\d+\)\s+|\{\{function_node [^}]*\}\}\s*")
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -59,6 +59,8 @@ def report_failure(error: BaseException, debug: bool, is_told: bool = False) -> 
         return
     if not speaks() and _is_bad_input(error):
         time.sleep(_PATIENCE_SECONDS)
+        if not speaks_when_left_alone():
+            return
     elif not (speaks() or _is_alone(error)):
         return
     if debug:
@@ -116,5 +118,12 @@ def launched_rank() -> int | None:
 
 
 def speaks() -> bool:
-    """Ranks above 0 keep silent."""
+    """Whether this is the chief: ranks above 0 leave the word to it."""
     return launched_rank() in (None, 0)
+
+
+def speaks_when_left_alone() -> bool:
+    """Of the ranks above 0 that no launcher has ended, those that tell what they met."""
+    from tfdl.distributed import launchers
+
+    return launchers.speaks_when_left_alone()

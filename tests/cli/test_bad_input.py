@@ -123,7 +123,18 @@ def test_ranks_above_0_leave_the_word_to_the_chief_and_speak_when_left_alone(run
     rank = next(iter(launcher.values()))
     line = f"tfdl: rank {rank}: error: epochs=0, expected a number of at least 1\n"
     assert run("train", "--epochs", "0") == (2, "", line)
-    assert waited == [3.0]
+    assert run("evaluate", "missing")[2].startswith(f"tfdl: rank {rank}: error: no run directory 'missing'")
+    assert waited == [3.0, 3.0]
+
+
+@pytest.mark.parametrize(("place", "speaks"), [("0", True), ("1", False)])
+def test_of_a_node_of_srun_one_rank_speaks(run, monkeypatch, place, speaks):
+    """srun ends none of them: a typing error would be told as often as there are ranks."""
+    monkeypatch.setattr("tfdl.cli.failures.time.sleep", lambda _: None)
+    for name, value in {"SLURM_PROCID": "5", "SLURM_STEP_NUM_TASKS": "8", "SLURM_LOCALID": place}.items():
+        monkeypatch.setenv(name, value)
+    code, out, err = run("train", "--epochs", "0")
+    assert (code, out, bool(err)) == (2, "", speaks)
 
 
 def test_rank_0_speaks(run, monkeypatch):

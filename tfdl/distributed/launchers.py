@@ -54,6 +54,15 @@ def launched_rank() -> int | None:
     return int(rank) if rank.isdigit() else 0
 
 
+def speaks_when_left_alone() -> bool:
+    """Whether a rank above 0 that still runs after it met bad input is to say so.
+
+    horovodrun and mpirun end every rank after the first that failed: who is left met it alone. srun may be told to end
+    none, as ``horovod_launch/slurm.sh`` does: there one rank of each node speaks, for a typing error is all ranks'.
+    """
+    return _launcher() != "srun" or os.environ.get("SLURM_LOCALID", "0") == "0"
+
+
 def _launcher() -> str | None:
     for launcher, names in LAUNCHERS.items():
         if launcher == "srun":
