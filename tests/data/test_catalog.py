@@ -30,6 +30,13 @@ def test_an_unknown_name_is_answered_with_the_nearest(tmp_path):
     )
 
 
+def test_a_name_that_is_a_folder_here_is_pointed_at(tmp_path, monkeypatch):
+    (tmp_path / "mnits").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"unknown data set 'mnits', .* For the files here give '\./mnits'\.$"):
+        open_builder("mnits", str(tmp_path))
+
+
 def test_own_names_are_suggested_too(tmp_path):
     with pytest.raises(UserError, match=r"unknown data set 'digit', .* Did you mean 'digits'\?"):
         open_builder("digit", str(tmp_path))

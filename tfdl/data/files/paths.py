@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from tfdl.data.files.readers import READERS
 from tfdl.errors import UserError
 
+_ENDS_OF_PATHS = ("/", ".txt", *READERS)
 _SPLIT_WORDS = {
     "train": "train",
     "training": "train",
@@ -21,10 +23,11 @@ _SPLIT_WORDS = {
 def is_local(name: str) -> bool:
     """Whether a data set's name is the path of files.
 
-    It is where it begins as paths do (``/``, ``./``, ``../``, ``~``), or has a folder or an ending in it and is there;
-    a comma stands between two parallel files. All other names are looked up in the catalogue.
+    It is where it begins or ends as paths alone do (``/``, ``./``, ``../``, ``~``; a slash, a table's or a text's
+    ending), or has a folder or an ending in it and is there; a comma stands between two parallel files. All other names
+    are looked up in the catalogue.
     """
-    if name.startswith(("/", "./", "../", "~")) or name in (".", ".."):
+    if name.startswith(("/", "./", "../", "~")) or name in (".", "..") or name.lower().endswith(_ENDS_OF_PATHS):
         return True
     return any(("/" in part or Path(part).suffix) and Path(part).exists() for part in (name, *name.split(",")) if part)
 
@@ -37,7 +40,7 @@ def existing(path: str) -> Path:
     """
     found = Path(path).expanduser()
     if not found.exists():
-        raise UserError(f"dataset {path!r}: no such file or folder; expected a path, or a data set's name without './'")
+        raise UserError(f"dataset {path!r}: no such file or folder; expected a path, or the name of a data set")
     return found
 
 

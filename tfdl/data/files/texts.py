@@ -139,8 +139,8 @@ def _columns_of(pieces: Sequence[Piece], roles: tuple[str, ...], config: Dataset
     bad = BadRows(skip=True)
     first = next(bad.sifted(row for piece in pieces for row in piece.rows()), None)
     if first is None:
-        why = f"; the first: {bad.first[0]}" if bad.first else ""
-        raise UserError(f"dataset {config.name!r} has no rows that can be read{why}")
+        why = f" that can be read; the first: {bad.first[0]}" if bad.first else ""
+        raise UserError(f"dataset {config.name!r} has no rows{why}")
     known = list(first[1])
     chosen = {role: name for role, name in config.columns.items() if role in roles and pieces[0].target is None}
     for role, name in chosen.items():
