@@ -125,14 +125,14 @@ def load_into_memory(source: Any, batch_size: int = 256) -> ArraySource:
     return ArraySource({name: np.concatenate([batch[name] for batch in batches]) for name in source.signature})
 
 
-def _counted(row: Any, *others: Any) -> tuple[list[Any], Any]:
-    """A shard's part of one batch without its -1, with what belongs to each row; and each row's weight. Never empty."""
-    here = row >= 0
-    columns = [tf.boolean_mask(column, here) for column in (row, *others)]
-    samples = tf.size(columns[0])
-    missing = tf.cast(samples == 0, tf.int32)
-    weight = tf.concat([tf.ones([samples]), tf.zeros([missing])], 0)
-    return [tf.pad(column, [[0, missing], [0, 0]][: len(column.shape)]) for column in columns], weight
+def _counted(rows: Any, *others: Any) -> tuple[list[Any], Any]:
+    """A shard's part of one batch without the -1 at its end, with what belongs to each row; and each row's weight.
+
+    Where nothing is left, the first sample stands in, without weight.
+    """
+    count = tf.maximum(tf.math.count_nonzero(rows >= 0), 1)
+    rows, *others = (column[:count] for column in (rows, *others))
+    return [tf.maximum(rows, 0), *others], tf.cast(rows >= 0, tf.float32)
 
 
 def _read_ahead(rows: tf.data.Dataset, read: Callable[..., Any]) -> tf.data.Dataset:

