@@ -131,8 +131,8 @@ def _counted(rows: Any, *others: Any) -> tuple[list[Any], Any]:
     Where nothing is left, the first sample stands in, without weight.
     """
     count = tf.maximum(tf.math.count_nonzero(rows >= 0), 1)
-    rows, *others = (column[:count] for column in (rows, *others))
-    return [tf.maximum(rows, 0), *others], tf.cast(rows >= 0, tf.float32)
+    here = rows[:count]
+    return [tf.maximum(here, 0), *(column[:count] for column in others)], tf.cast(here >= 0, tf.float32)
 
 
 def _read_ahead(rows: tf.data.Dataset, read: Callable[..., Any]) -> tf.data.Dataset:

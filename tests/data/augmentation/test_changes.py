@@ -39,6 +39,19 @@ def test_a_crop_from_the_corners_of_the_border():
     assert not last[:, -4:].any()
 
 
+@pytest.mark.parametrize("shape", [(33, 20, 3), (8, 31, 1), (3, 3, 4)])  # the last without a border
+def test_each_image_has_a_crop_of_its_own(shape):
+    images = RANDOM.integers(0, 256, (40, *shape), np.uint8)
+    numbers = RANDOM.random((40, 2), np.float32)
+    high, wide = round(shape[0] / 8), round(shape[1] / 8)
+    padded = np.pad(images, [(0, 0), (high, high), (wide, wide), (0, 0)])
+    tops, lefts = (numbers * [2 * high + 1, 2 * wide + 1]).astype(int).T
+    expected = [
+        one[top : top + shape[0], left : left + shape[1]] for one, top, left in zip(padded, tops, lefts, strict=True)
+    ]
+    np.testing.assert_array_equal(crop(images, numbers), expected)
+
+
 def test_every_crop_is_equally_likely():
     numbers = np.linspace(0, 1, 900, endpoint=False, dtype=np.float32)
     image = np.arange(1, 33, dtype=np.uint8).reshape(1, 32, 1, 1)
@@ -49,6 +62,8 @@ def test_every_crop_is_equally_likely():
 def test_a_flip():
     images = pictures(2)
     np.testing.assert_array_equal(flip(images, np.array([[0.49], [0.5]], np.float32)), [images[0], images[1, :, ::-1]])
+    grey = images[..., :1]
+    np.testing.assert_array_equal(flip(grey, np.array([[0.5], [0.0]], np.float32)), [grey[0, :, ::-1], grey[1]])
 
 
 def test_an_erased_rectangle_by_hand():
