@@ -37,6 +37,11 @@ def test_a_name_that_is_a_folder_here_is_pointed_at(tmp_path, monkeypatch):
         open_builder("mnits", str(tmp_path))
 
 
+def test_a_name_that_is_too_long_for_a_file_is_unknown(tmp_path):
+    with pytest.raises(UserError, match="unknown data set"):
+        open_builder("n" * 300, str(tmp_path))
+
+
 def test_own_names_are_suggested_too(tmp_path):
     with pytest.raises(UserError, match=r"unknown data set 'digit', .* Did you mean 'digits'\?"):
         open_builder("digit", str(tmp_path))

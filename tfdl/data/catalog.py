@@ -74,7 +74,7 @@ def _unknown(name: str) -> str:
     import tensorflow_datasets as tfds
 
     known = [*EMBEDDED, *tfds.list_builders(with_community_datasets=False)]
-    here = f" For the files here give './{name}'." if Path(name).exists() else ""
+    here = f" For the files here give './{name}'." if os.path.exists(name) else ""
     return (
         f"unknown data set {name!r}, expected an offline one ({', '.join(EMBEDDED)}) or a TFDS name such as mnist,"
         f" fashion_mnist or cifar10.{here or nearest(name, known)}"

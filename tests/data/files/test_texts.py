@@ -8,6 +8,7 @@ import pytest
 
 from tfdl.config import DatasetConfig
 from tfdl.data.files import is_local
+from tfdl.data.files.paths import existing
 from tfdl.data.texts import open_texts
 from tfdl.errors import UserError
 
@@ -245,3 +246,10 @@ def test_which_names_are_paths(tmp_path, monkeypatch):
         assert is_local(name), name
     for name in ("mnist", "wmt14_translate/de-en", "digits", "imdb_reviews/plain_text:1.0.0", "wikipedia/20230601.en"):
         assert not is_local(name), name
+
+
+@pytest.mark.parametrize("name", ["n" * 300 + ".csv", "./" + "n" * 300])
+def test_a_path_too_long_for_a_file_is_one_that_is_not_there(name):
+    assert is_local(name)
+    with pytest.raises(UserError, match="no such file or folder"):
+        existing(name)

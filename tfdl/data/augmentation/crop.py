@@ -36,12 +36,10 @@ def crop(images: Any, draws: Any) -> Any:
 
 
 def _bordered(images: Any, border_y: int, border_x: int) -> Any:
-    """With black around them. (`tf.pad` takes twice as long as joining runs of pixels.)"""
+    """With black around them, put beside whole rows and whole images: `tf.pad` of four axes takes twice as long."""
     height, width, channels = images.shape[1:]
     all_rows, all_columns = height + 2 * border_y, width + 2 * border_x
-    samples = tf.shape(images)[0]
-    side = tf.zeros([samples * height, border_x * channels], images.dtype)
-    rows = tf.concat([side, tf.reshape(images, [-1, width * channels]), side], 1)
-    edge = tf.zeros([samples, border_y * all_columns * channels], images.dtype)
-    whole = tf.concat([edge, tf.reshape(rows, [-1, height * all_columns * channels]), edge], 1)
+    side, edge = border_x * channels, border_y * all_columns * channels
+    rows = tf.pad(tf.reshape(images, [-1, width * channels]), [[0, 0], [side, side]])
+    whole = tf.pad(tf.reshape(rows, [-1, height * all_columns * channels]), [[0, 0], [edge, edge]])
     return tf.reshape(whole, [-1, all_rows, all_columns, channels])

@@ -1,5 +1,6 @@
 """Which names of data sets are paths, and which of their files belong to which split."""
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,7 +30,8 @@ def is_local(name: str) -> bool:
     """
     if name.startswith(("/", "./", "../", "~")) or name in (".", "..") or name.lower().endswith(_ENDS_OF_PATHS):
         return True
-    return any(("/" in part or Path(part).suffix) and Path(part).exists() for part in (name, *name.split(",")) if part)
+    # Not pathlib's, which raises where a name is too long for a file.
+    return any(("/" in part or Path(part).suffix) and os.path.exists(part) for part in (name, *name.split(",")) if part)
 
 
 def existing(path: str) -> Path:
@@ -39,7 +41,7 @@ def existing(path: str) -> Path:
         UserError: nothing is there.
     """
     found = Path(path).expanduser()
-    if not found.exists():
+    if not os.path.exists(found):
         raise UserError(f"dataset {path!r}: no such file or folder; expected a path, or the name of a data set")
     return found
 
