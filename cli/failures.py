@@ -13,7 +13,7 @@ from tfdl.errors import RunError, StoppedError, UserError
 FAILURE, BAD_INPUT = 1, 2
 
 # How long a rank leaves it to the chief, which may have started later, to say what both met; the launcher ends it then.
-_PATIENCE_SECONDS = 3.0
+_PATIENCE_SECONDS = 5.0
 
 # Of TensorFlow's errors: places in a graph and in files, and counts; and what stands before the words in a line.
 _TELLS_NOTHING = re.compile(r"\[\[|File \"|\d+ (root error|successful operation|derived error)")
@@ -44,12 +44,18 @@ def tell_other_ranks(error: BaseException) -> bool:
     return told
 
 
-def report_failure(error: BaseException, debug: bool, is_told: bool = False) -> None:
+def report_failure(error: BaseException, debug: bool, is_told: bool = False, is_ended: bool = False) -> None:
     """Prints the line: on the chief what all ranks meet alike, and on each rank what it met alone.
 
     Bad input is nearly always the same on all ranks, so that the others wait for the chief's line. A rank whose exit
     came first would have the launcher end the chief before it could speak; and one that is still there after the wait
     has met something of its own (a host without the data, say) and tells it.
+
+    Args:
+        error: what ended the command.
+        debug: whether its traceback is printed as well.
+        is_told: the watchdog has printed the line.
+        is_ended: the launcher had already asked this rank to end when it met the error, so that another has spoken.
     """
     if is_told:
         if debug:
@@ -58,6 +64,8 @@ def report_failure(error: BaseException, debug: bool, is_told: bool = False) -> 
     if isinstance(error, SystemExit | click.exceptions.Exit):
         return
     if not speaks() and _is_bad_input(error):
+        if is_ended:
+            return
         time.sleep(_PATIENCE_SECONDS)
         if not speaks_when_left_alone():
             return

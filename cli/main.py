@@ -3,6 +3,7 @@
 import sys
 from contextlib import nullcontext
 from importlib import import_module
+from threading import Event
 from typing import Any
 
 import click
@@ -68,13 +69,13 @@ def group() -> None:
 def main(args: list[str] | None = None, prog_name: str | None = "tfdl") -> None:
     """Runs one command; every error ends as one line and an exit code (see docs/architecture.md)."""
     arguments = sys.argv[1:] if args is None else args
-    waiting = time_to_speak() if launched_rank() is not None else nullcontext()
+    asked_to_end = Event()
     code: Any
     try:
-        with waiting:
+        with time_to_speak() if launched_rank() is not None else nullcontext(asked_to_end) as asked_to_end:
             code = group.main(arguments, prog_name=prog_name, standalone_mode=False)
     except BaseException as error:  # the last stop: nothing may leave as a traceback without --debug
         debug = "--debug" in arguments
-        report_failure(error, debug, is_told=tell_other_ranks(error))
+        report_failure(error, debug, is_told=tell_other_ranks(error), is_ended=asked_to_end.is_set())
         code = exit_code_of(error)
     sys.exit(code if isinstance(code, int) else 0)

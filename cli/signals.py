@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
 import click
@@ -14,22 +15,30 @@ _GRACE_SECONDS = 2.0
 
 
 @contextmanager
-def time_to_speak() -> Iterator[None]:
-    """Gives a launched rank two more seconds after SIGTERM while a run starts.
+def time_to_speak() -> Iterator[Event]:
+    """Gives a launched rank two more seconds after SIGTERM while a run starts, and tells whether that signal came.
 
     When one rank ends over bad input, the launcher sends SIGTERM to the others at once; rank 0 must still get to print
     its one line. Training itself, which lasts, has a handler of its own (``tfdl.training.signals``).
+
+    Yields:
+        An event that is set once the launcher has asked this rank to end.
     """
+    asked_to_end = Event()
+
+    def grant(*_: Any) -> None:
+        asked_to_end.set()
+        signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS)
 
     def end(*_: Any) -> None:
         raise click.Abort
 
     before = {
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS)),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, grant),
         signal.SIGALRM: signal.signal(signal.SIGALRM, end),
     }
     try:
-        yield
+        yield asked_to_end
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():

@@ -78,6 +78,28 @@ def test_a_chief_that_starts_late_still_says_why(tmp_path: Path) -> None:
     assert "tfdl: error: unknown model 'cn'" in complaints(job.output)[0]
 
 
+SLOW_RANK = """
+import importlib, os, signal, sys
+from tfdl.cli import main as cli
+def imported(name):
+    if os.environ["HOROVOD_RANK"] == "1":
+        signal.pause()  # the fault: a rank that meets the error only after the launcher has asked it to end
+    return importlib.import_module(name)
+cli.import_module = imported
+cli.main(["train", "--output", sys.argv[1], *sys.argv[2:]])
+"""
+
+
+@pytest.mark.distributed
+@pytest.mark.slow
+def test_a_rank_that_is_asked_to_end_does_not_say_it_again(tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text(SLOW_RANK)
+    job = launch(2, sys.executable, str(tmp_path / "late.py"), str(tmp_path / "run"), "--model", "cn")
+    assert job.code != 0
+    assert len(complaints(job.output)) == 1, job.output
+    assert "tfdl: error: unknown model 'cn'" in complaints(job.output)[0]
+
+
 @pytest.mark.distributed
 @pytest.mark.slow
 def test_a_rank_that_alone_has_bad_input_says_it(tmp_path: Path) -> None:
