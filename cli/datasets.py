@@ -134,9 +134,9 @@ def prepare_command(name: str, folder: str | None, data_dir: str | None, as_json
     builder = find_builder(name, data_root(data_dir))
     was_here = builder.is_prepared()
     if not was_here:
-        from tfdl.cli.quiet import quiet_start
+        from tfdl.cli.quiet import quick_start
 
-        quiet_start()
+        quick_start()
     files = None if folder is None else Path(folder)
     builder = prepare_dataset(name, data_dir, files, show_progress=speaks() and sys.stderr.isatty())
     if not speaks():
@@ -169,9 +169,9 @@ def _samples(name: str, data_dir: str | None, builder: Any, split: str, count: i
             raise UserError(
                 f"data set {name!r} is not prepared, so there are no samples to show; tfdl datasets prepare {name}"
             )
-        from tfdl.cli.quiet import quiet_start
+        from tfdl.cli.quiet import quick_start
 
-        quiet_start()
+        quick_start()
         open_builder(name, data_dir)
     description, builder = describe_dataset(name, data_dir)
     return description, read_samples(builder, split, count)

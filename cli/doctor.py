@@ -39,10 +39,10 @@ def command(hostfile: str | None, data_dir: str | None, as_json: bool) -> int:
     Exit code 0 when all that training needs is there, 1 when something is missing. On one rank a missing Horovod is a
     warning; when several ranks were launched, or a hostfile is given, it is an error.
     """
-    from tfdl.cli.quiet import quiet_start
+    from tfdl.cli.quiet import quick_start
 
     with contextlib.suppress(ImportError, UserError):  # the diagnosis says so, with what mends it
-        quiet_start()
+        quick_start()
     from tfdl.diagnosis import diagnose
 
     diagnosis = diagnose(hostfile=hostfile, data_dir=data_dir)

@@ -33,11 +33,11 @@ def command(run: str, split: str, checkpoint: str, as_json: bool, details: bool)
     For the test split the numbers are those of the run's summary.json. Of a classifier with at most 20 classes each
     class and the confusion matrix are shown, too, of translations the first few; in JSON they come with --details.
     """
-    from tfdl.cli.quiet import quiet_start
+    from tfdl.cli.quiet import quick_start
     from tfdl.runs import RunDirectory
 
     RunDirectory.open(run).checkpoint(checkpoint)  # a wrong path is told before TensorFlow is imported
-    quiet_start()
+    quick_start()
     from tfdl import distributed
     from tfdl.evaluation import evaluate_in_detail
 

@@ -24,11 +24,11 @@ def command(run: str, directory: str, checkpoint: str) -> None:
     images (uint8) or texts (strings), any number of them; preprocessing, tokenizer and decoding are inside. The
     SavedModel is loaded in a process of its own, without tfdl and Horovod, and compared with the model.
     """
-    from tfdl.cli.quiet import quiet_start
+    from tfdl.cli.quiet import quick_start
     from tfdl.runs import RunDirectory
 
     RunDirectory.open(run).checkpoint(checkpoint)
-    quiet_start()
+    quick_start()
     from tfdl.distributed.launch import find_launch
     from tfdl.errors import UserError
     from tfdl.export import export_saved_model

@@ -54,9 +54,9 @@ def command(
     from tfdl.config import choose_model
 
     config = choose_model({"name": name, **fields})  # a wrong name is told before TensorFlow is imported
-    from tfdl.cli.quiet import quiet_start
+    from tfdl.cli.quiet import quick_start
 
-    quiet_start()
+    quick_start()
     from tfdl.inspection import describe_model
 
     description = describe_model(

@@ -188,9 +188,9 @@ def command(
 
 
 def _train(config: Any, output: str | None, *, elastic: bool, **choices: Any) -> None:
-    from tfdl.cli.quiet import quiet_start
+    from tfdl.cli.quiet import quick_start
 
-    quiet_start()
+    quick_start()
     from tfdl.cli.progress import Progress
     from tfdl.training import train
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-PROGRAMS = Path(__file__).parent / "programs"
+HERE = Path(__file__).parent
+PROGRAMS = HERE / "programs"
+HOROVODRUN = (sys.executable, str(HERE / "horovodrun.py"), "--gloo")
 # Far above what any of these jobs takes; a hang fails the test instead of the whole run.
 TIMEOUT = 240.0
 
@@ -48,10 +50,8 @@ def start(
     ranks: int, *command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> "subprocess.Popen[str]":
     """The same job, running."""
-    launcher = Path(sys.executable).with_name("horovodrun")
-    # --gloo spares horovodrun the question whether this Horovod has MPI, which takes it another import of TensorFlow.
     return subprocess.Popen(
-        [str(launcher), "--gloo", "-np", str(ranks), *command],
+        [*HOROVODRUN, "-np", str(ranks), *command],
         cwd=cwd,
         env=environment(**(env or {})),
         stdout=subprocess.PIPE,
@@ -60,9 +60,9 @@ def start(
     )
 
 
-def program(name: str) -> tuple[str, str]:
+def program(name: str) -> tuple[str, str, str]:
     """A program of ``tests/distributed/programs``, as a command."""
-    return sys.executable, str(PROGRAMS / f"{name}.py")
+    return sys.executable, str(HERE / "quickly.py"), str(PROGRAMS / f"{name}.py")
 
 
 def has_horovod() -> bool:

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.distributed.launching import TIMEOUT, Finished, environment, program
+from tests.distributed.launching import HOROVODRUN, TIMEOUT, Finished, environment, program
 from tfdl.data.order import epoch_order
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow, pytest.mark.alone]
@@ -35,7 +34,7 @@ def train(
     script.write_text(f"#!/bin/sh\ncat {folder}/hosts\n")
     script.chmod(0o755)
     command = [
-        str(Path(sys.executable).with_name("horovodrun")), "--gloo", "-np", str(ranks), "--max-np", "4", *launcher,
+        *HOROVODRUN, "-np", str(ranks), "--max-np", "4", *launcher,
         "--host-discovery-script", str(script), *program("elastic_train"), "train", "--output", str(folder / "run"),
         "--set", "dataset.augmentation=none", "--set", "steps_per_execution=5", *options,
     ]  # fmt: skip

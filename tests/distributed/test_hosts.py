@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.hosts import Host, Hosts, made_hosts, why_not
 from tests.distributed.faults import MARK
-from tests.distributed.launching import TIMEOUT, Finished, environment, launch, program
+from tests.distributed.launching import HOROVODRUN, TIMEOUT, Finished, environment, launch, program
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow, pytest.mark.alone]
 
@@ -54,10 +54,9 @@ def start(
     hosts: Hosts, *command: str, network: Sequence[str] = NETWORK, env: Mapping[str, str] | None = None
 ) -> "subprocess.Popen[str]":
     """``horovodrun -np 2 -H h1:1,h2:1 COMMAND`` on ``h1``."""
-    launcher = Path(sys.executable).with_name("horovodrun")
     path = f"{Path(sys.executable).parent}{os.pathsep}{hosts.environment['PATH']}"
     return hosts["h1"].start(
-        str(launcher), "--gloo", "--disable-cache", *network, "-np", "2", "-H", "h1:1,h2:1", *command,
+        *HOROVODRUN, "--disable-cache", *network, "-np", "2", "-H", "h1:1,h2:1", *command,
         env=environment(**{**hosts.environment, "PATH": path}, **(env or {})),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -13,9 +13,12 @@ from tfdl.errors import RunError
 
 # What must not be importable there: whoever serves the SavedModel has none of it.
 _HIDDEN = ("tfdl", "horovod", "__editable__")
+# What Keras, which comes with TensorFlow, would import for its wrappers and galleries: a third of the start.
+_NOT_NEEDED = ("sklearn", "matplotlib")
 
 _PROGRAM = """\
-import importlib.util, sys
+import gc, importlib.util, sys
+gc.disable()  # imports make no garbage, and what follows little
 for name in ("tfdl", "horovod"):
     if importlib.util.find_spec(name) is not None:
         sys.exit(f"{name} can be imported in the process that must not know it")
@@ -58,12 +61,12 @@ def answers_of_saved_model(folder: Path, inputs: dict[str, np.ndarray]) -> dict[
 
 
 def _packages_without_ours(work: Path) -> Path:
-    """A folder of links to every installed package but ours."""
+    """A folder of links to every other installed package."""
     links = work / "packages"
     links.mkdir()
     for place in dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))):
         for entry in Path(place).iterdir():
-            if not entry.name.startswith(_HIDDEN) and not (links / entry.name).exists():
+            if not entry.name.startswith(_HIDDEN + _NOT_NEEDED) and not (links / entry.name).exists():
                 (links / entry.name).symlink_to(entry)
     return links
 

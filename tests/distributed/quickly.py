@@ -1,0 +1,13 @@
+"""``quickly.py PROGRAM ARGUMENTS``: runs a program as Python does, after TensorFlow's quick start."""
+
+import runpy
+import sys
+from pathlib import Path
+
+from tfdl.cli.quiet import quick_start
+
+if __name__ == "__main__":
+    del sys.argv[0]
+    sys.path[0] = str(Path(sys.argv[0]).parent)
+    quick_start()
+    runpy.run_path(sys.argv[0], run_name="__main__")
