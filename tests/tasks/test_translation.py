@@ -113,6 +113,7 @@ def test_it_opens_with_its_data(data_dir):
     config = TrainConfig(task="translation", dataset=DatasetConfig("dates", str(data_dir)))
     task, sources = TASKS["translation"].open(config)
     assert task.longest == config.model.sequence_length
+    assert task.longest_written == 14  # a date has ten tokens and an end, and a quarter more is room enough
     assert task.model_arguments == {"vocab_size": task.tokenizer.vocab_size}
     assert task.notes == ()
     found = {role: value.numpy()[0] for role, value in sources["test"].read(tf.constant([0], tf.int64)).items()}
@@ -135,19 +136,39 @@ def test_long_samples_are_told(data_dir):
     assert batch["target"].shape == (2, 10)  # and the start
 
 
-def test_it_is_saved_and_loaded_without_its_data(tmp_path, task):
+def test_it_is_saved_and_loaded_without_its_data(tmp_path):
+    task = Translation(CharacterTokenizer("abc"), 8, longest_written=5)
     task.save(tmp_path)
     after = Translation.load(tmp_path)
-    assert (after.longest, after.tokenizer) == (task.longest, task.tokenizer)
+    assert (after.longest, after.longest_written, after.tokenizer) == (8, 5, task.tokenizer)
+
+
+def test_a_run_from_before_the_limit_was_kept_has_none(tmp_path, task):
+    task.save(tmp_path)
+    (tmp_path / "translation.json").write_text('{"longest": 8}')
+    assert Translation.load(tmp_path).longest_written == 8
+
+
+def test_a_run_s_limit_holds_for_other_data(data_dir, tmp_path):
+    config = TrainConfig(task="translation", dataset=DatasetConfig("dates", str(data_dir)))
+    task, _ = Translation.open(config)
+    task.longest_written = 12
+    task.save(tmp_path)
+    again, _ = Translation.open(config, tmp_path)
+    assert again.longest_written == 12
+
+
+def untrained(task):
+    return tfdl.build_model(
+        "transformer", architecture="encoder-decoder", hidden_dim=16, num_heads=2, num_layers=1, sequence_length=12,
+        **task.model_arguments,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def served():
     task = Translation(ByteTokenizer(), 12)
-    model = tfdl.build_model(
-        "transformer", architecture="encoder-decoder", hidden_dim=16, num_heads=2, num_layers=1, sequence_length=12,
-        **task.model_arguments,
-    )  # fmt: skip
+    model = untrained(task)
     return task, tf.function(
         lambda source: task.serve(model, source), input_signature=[*task.serving_signature().values()]
     )
@@ -161,6 +182,17 @@ def test_strings_in_and_strings_out(served):
     assert (answers["log_probability"].numpy() < 0).all()
     alone = [serve(tf.constant([text]))["target"].numpy()[0] for text in ("a", "naïve")]
     assert [answers["target"].numpy()[place] for place in (0, 3)] == alone
+
+
+def test_a_model_that_knows_no_end_is_cut_short():
+    """Its likeliest token is not the end, so that it writes as much as it may."""
+    task = Translation(CharacterTokenizer("abc"), 12)
+    model = untrained(task)
+    source = tf.constant(["abc", "cab"])
+    for most in (12, 5):
+        task.longest_written = most
+        model.decode = lambda token, cache, *_: (tf.one_hot(tf.zeros_like(token) + 4, 7), cache)
+        assert [len(text) for text in task.serve(model, source)["target"].numpy()] == [most, most]
 
 
 def test_no_source(served):

@@ -1,6 +1,7 @@
 """A text for each text: translation, summarization, rewriting."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ _ASSET = "translation.json"
 # Tokens, and logits, that are evaluated together.
 _MOST_TOKENS, _MOST_LOGITS = 2**15, 2**24
 _SHOWN_EXAMPLES = 5
+# A translation may be so many times as long as the longest target of training; a model goes on beyond to repeat itself.
+_MORE_THAN_SEEN = 1.25
 
 
 class Translation(TextTask):
@@ -36,6 +39,7 @@ class Translation(TextTask):
         longest: most tokens of a source, and of a target without its start; longer texts are cut.
         label_smoothing: of the training loss; evaluation measures without.
         notes: what to say of the data.
+        longest_written: most tokens of a translation, its end included; ``longest``, unless given and less.
     """
 
     name = "translation"
@@ -45,8 +49,16 @@ class Translation(TextTask):
     most_decoded, most_decoded_quickly = 10_000, 500
     """Samples that are decoded, evenly spread over a split: in results, and after each epoch."""
 
-    def __init__(self, tokenizer: Tokenizer, longest: int, label_smoothing: float = 0.0, notes: tuple[str, ...] = ()):
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        longest: int,
+        label_smoothing: float = 0.0,
+        notes: tuple[str, ...] = (),
+        longest_written: int | None = None,
+    ):
         self.tokenizer, self.longest = tokenizer, longest
+        self.longest_written = longest if longest_written is None else min(longest, longest_written)
         self.label_smoothing, self.notes = label_smoothing, notes
 
     @classmethod
@@ -54,7 +66,12 @@ class Translation(TextTask):
         """The task and the splits of a run's data set."""
         longest = framed_length(config)
         found = open_tokens(config, ("source", "target"), assets)
-        task = cls(found.tokenizer, longest, config.label_smoothing)
+        if assets is None:
+            end = 1
+            longest_written = math.ceil(_MORE_THAN_SEEN * (found.splits["train"]["target"].lengths.max() + end))
+        else:
+            longest_written = cls.load(assets).longest_written
+        task = cls(found.tokenizer, longest, config.label_smoothing, longest_written=longest_written)
         limit, rows = config.dataset.memory_limit_mb, found.dataset.splits
         sources: dict[str, Source] = {
             split: TokenSource(columns, task.frames, limit, rows[split]) for split, columns in found.splits.items()
@@ -66,12 +83,15 @@ class Translation(TextTask):
     def load(cls, assets: Path) -> "Translation":
         """The task as a run saved it, without its data."""
         values = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
-        return cls(load_tokenizer(assets / TOKENIZER_FOLDER), values["longest"])
+        # Runs from before it was kept had no limit of their own.
+        written = values.get("longest_written")
+        return cls(load_tokenizer(assets / TOKENIZER_FOLDER), values["longest"], longest_written=written)
 
     def save(self, assets: Path) -> None:
         """Writes what ``load`` needs."""
         self.tokenizer.save(assets / TOKENIZER_FOLDER)
-        (assets / _ASSET).write_text(json.dumps({"longest": self.longest}, indent=2) + "\n", encoding="utf-8")
+        values = {"longest": self.longest, "longest_written": self.longest_written}
+        (assets / _ASSET).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
     @property
     def frames(self) -> dict[str, Frame]:
@@ -120,7 +140,7 @@ class Translation(TextTask):
 
     @property
     def decoding_batch_size(self) -> int:
-        """Sources that are decoded together; each takes a cache of ``longest`` places."""
+        """Sources that are decoded together; each takes a cache of at most ``longest`` places."""
         return max(1, min(256, _MOST_TOKENS // self.longest))
 
     def decoded_rows(self, model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,7 +172,7 @@ class Translation(TextTask):
     def _decoded(self, model: Any, source: Any) -> tuple[Any, Any]:
         """Source tokens ``(b, s)`` to strings and log-probabilities, ``(b,)``."""
         special = {"start_id": self.tokenizer.start_id, "end_id": self.tokenizer.end_id}
-        tokens, score = greedy_decode(model, source, **special, max_length=self.longest)
+        tokens, score = greedy_decode(model, source, **special, max_length=self.longest_written)
         return self.tokenizer.decode_in_graph(tf.RaggedTensor.from_tensor(tokens)), score
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
