@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfdl.config import TrainConfig
 from tfdl.data import Source
 from tfdl.data.token_source import Frame, TokenSource
+from tfdl.data.token_table import TokenColumn
 from tfdl.data.tokenizers import Tokenizer, load_tokenizer
 from tfdl.tasks.cross_entropy import cross_entropy
 from tfdl.tasks.greedy_decoding import greedy_decode
@@ -67,8 +68,9 @@ class Translation(TextTask):
         longest = framed_length(config)
         found = open_tokens(config, ("source", "target"), assets)
         if assets is None:
-            end = 1
-            longest_written = math.ceil(_MORE_THAN_SEEN * (found.splits["train"]["target"].lengths.max() + end))
+            targets, end = found.splits["train"]["target"], 1
+            assert isinstance(targets, TokenColumn)
+            longest_written = math.ceil(_MORE_THAN_SEEN * (targets.lengths.max() + end))
         else:
             longest_written = cls.load(assets).longest_written
         task = cls(found.tokenizer, longest, config.label_smoothing, longest_written=longest_written)
