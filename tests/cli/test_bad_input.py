@@ -124,7 +124,7 @@ def test_ranks_above_0_leave_the_word_to_the_chief_and_speak_when_left_alone(run
     line = f"tfdl: rank {rank}: error: epochs=0, expected a number of at least 1\n"
     assert run("train", "--epochs", "0") == (2, "", line)
     assert run("evaluate", "missing")[2].startswith(f"tfdl: rank {rank}: error: no run directory 'missing'")
-    assert waited == [3.0, 3.0]
+    assert waited == [5.0, 5.0]
 
 
 @pytest.mark.parametrize(("place", "speaks"), [("0", True), ("1", False)])
