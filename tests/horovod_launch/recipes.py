@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[2] / "horovod_launch"
+PROGRAMS = Path(__file__).parent / "programs"
 SCRIPTS = sorted(FOLDER.glob("*.sh"))
 # A model that is quick to start, and trains for as many epochs as a test needs.
 SMALL = ("--set", "model.filters=[4]", "--set", "model.units=8", "--set", "dataset.image_size=[8,8]")
@@ -15,8 +16,8 @@ def environment(**extra: str) -> dict[str, str]:
     """No scheduler's variables, and this interpreter's programs first on PATH."""
     foreign = ("SLURM", "LSB_", "HOROVOD", "PMI", "OMPI_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**kept, "PATH": path, "HOROVODRUN_FLAGS": "--gloo", **extra}
+    path = os.pathsep.join((str(PROGRAMS), str(Path(sys.executable).parent), os.environ["PATH"]))
+    return {**kept, "PATH": path, **extra}
 
 
 def start(name: str, *arguments: str, cwd: Path, **extra: str) -> "subprocess.Popen[str]":

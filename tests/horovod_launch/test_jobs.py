@@ -88,7 +88,7 @@ def test_elastic_on_one_host_needs_to_be_told_the_network(straight, tmp_path):
     code, output = run(*command, cwd=tmp_path)
     assert (code, output.count("\n")) == (2, 1), output
     assert "one host, localhost" in output
-    code, output = run(*command, cwd=tmp_path, HOROVODRUN_FLAGS="--gloo --network-interfaces lo")
+    code, output = run(*command, cwd=tmp_path, HOROVODRUN_FLAGS="--network-interfaces lo")
     assert code == 0, output
     assert finished(tmp_path)["world_size"] == 2
     assert finished(tmp_path)["steps"] == straight["steps"]
