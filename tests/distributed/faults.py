@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ class Aftermath:
     """``None``: it ran on and was ended by the test."""
     lines: list[str]
     seconds: float
-    """From the fault to the end of the launcher."""
+    """From the fault to the end of the last rank. The launcher may take five seconds more: it stops the shell in which
+    a rank ran, and if the shell has not gone by then, waits in vain for it to heed SIGTERM."""
     left: list[str]
     """What is left of its processes."""
     status: dict[str, Any]
@@ -53,16 +55,32 @@ def follow(ranks: int, command: tuple[str, ...], patience: float = TIMEOUT, run:
     launcher = psutil.Process(job.pid)
     family = [launcher, *launcher.children(recursive=True)]
     code: int | None = None
-    try:
-        output, _ = job.communicate(timeout=patience)
-        code = job.returncode
-    except subprocess.TimeoutExpired:
-        job.terminate()  # horovodrun: SIGTERM to its ranks, SIGKILL 5 s later
-        output, _ = job.communicate()
-    seconds = time.monotonic() - begin
+    with ThreadPoolExecutor() as beside:
+        end = beside.submit(_end_of, [process for process in family if _is_rank(process)])
+        try:
+            output, _ = job.communicate(timeout=patience)
+            code = job.returncode
+        except subprocess.TimeoutExpired:
+            job.terminate()  # horovodrun: SIGTERM to its ranks, SIGKILL 5 s later
+            output, _ = job.communicate()
+        seconds = end.result() - begin
     _, alive = psutil.wait_procs(family, timeout=3)
     left = [" ".join(process.cmdline()) for process in alive if process.is_running()]
     for process in alive:
         process.kill()
     status = json.loads((run / "status.json").read_text()) if run is not None else {}
     return Aftermath(code, lines + output.splitlines(), seconds, left, status)
+
+
+def _is_rank(process: psutil.Process) -> bool:
+    """Whether it is a program that the launcher started, and no shell around one."""
+    try:
+        return "HOROVOD_RANK" in process.environ()
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _end_of(ranks: list[psutil.Process]) -> float:
+    """When the last of them was gone, or there had been time enough for any."""
+    psutil.wait_procs(ranks, timeout=TIMEOUT)
+    return time.monotonic()
