@@ -70,9 +70,10 @@ def main(args: list[str] | None = None, prog_name: str | None = "tfdl") -> None:
     """Runs one command; every error ends as one line and an exit code (see docs/architecture.md)."""
     arguments = sys.argv[1:] if args is None else args
     asked_to_end = Event()
+    waiting = time_to_speak(asked_to_end) if launched_rank() is not None else nullcontext()
     code: Any
     try:
-        with time_to_speak() if launched_rank() is not None else nullcontext(asked_to_end) as asked_to_end:
+        with waiting:
             code = group.main(arguments, prog_name=prog_name, standalone_mode=False)
     except BaseException as error:  # the last stop: nothing may leave as a traceback without --debug
         debug = "--debug" in arguments

@@ -21,9 +21,11 @@ def quick_start() -> None:
     Keras finds scikit-learn and matplotlib absent while it is imported, and whoever needs them imports them afterwards.
     What was imported stays, so that the garbage collector need not look through it again.
     """
+    is_first = "keras" not in sys.modules
     with _hidden(*_FOR_OTHERS):
         quiet_start()
-    gc.freeze()
+    if is_first:  # later there is garbage as well, which would stay, too
+        gc.freeze()
 
 
 def quiet_start() -> None:

@@ -15,16 +15,15 @@ _GRACE_SECONDS = 2.0
 
 
 @contextmanager
-def time_to_speak() -> Iterator[Event]:
-    """Gives a launched rank two more seconds after SIGTERM while a run starts, and tells whether that signal came.
+def time_to_speak(asked_to_end: Event) -> Iterator[None]:
+    """Gives a launched rank two more seconds after SIGTERM while a run starts, and notes that the signal came.
 
     When one rank ends over bad input, the launcher sends SIGTERM to the others at once; rank 0 must still get to print
     its one line. Training itself, which lasts, has a handler of its own (``tfdl.training.signals``).
 
-    Yields:
-        An event that is set once the launcher has asked this rank to end.
+    Args:
+        asked_to_end: set once the launcher has asked this rank to end.
     """
-    asked_to_end = Event()
 
     def grant(*_: Any) -> None:
         asked_to_end.set()
@@ -38,7 +37,7 @@ def time_to_speak() -> Iterator[Event]:
         signal.SIGALRM: signal.signal(signal.SIGALRM, end),
     }
     try:
-        yield asked_to_end
+        yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():

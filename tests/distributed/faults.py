@@ -63,6 +63,8 @@ def follow(ranks: int, command: tuple[str, ...], patience: float = TIMEOUT, run:
         except subprocess.TimeoutExpired:
             job.terminate()  # horovodrun: SIGTERM to its ranks, SIGKILL 5 s later
             output, _ = job.communicate()
+        # What horovodrun takes beyond its ranks' end is in ``Aftermath.seconds``.
+        assert code is None or time.monotonic() - end.result() < 10, "horovodrun outlived its ranks"
         seconds = end.result() - begin
     _, alive = psutil.wait_procs(family, timeout=3)
     left = [" ".join(process.cmdline()) for process in alive if process.is_running()]

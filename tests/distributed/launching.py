@@ -61,7 +61,7 @@ def start(
 
 
 def program(name: str) -> tuple[str, str, str]:
-    """A program of ``tests/distributed/programs``, as a command."""
+    """A program of ``tests/distributed/programs``, as a command that starts it quickly."""
     return sys.executable, str(HERE / "quickly.py"), str(PROGRAMS / f"{name}.py")
 
 

@@ -67,17 +67,6 @@ sys.argv = ["tfdl", "train", "--output", sys.argv[1], *sys.argv[2:]]
 runpy.run_module("tfdl", run_name="__main__")
 """
 
-
-@pytest.mark.distributed
-@pytest.mark.slow
-def test_a_chief_that_starts_late_still_says_why(tmp_path: Path) -> None:
-    (tmp_path / "late.py").write_text(SLOW_CHIEF)
-    job = launch(2, sys.executable, str(tmp_path / "late.py"), str(tmp_path / "run"), "--model", "cn")
-    assert job.code != 0
-    assert len(complaints(job.output)) == 1, job.output
-    assert "tfdl: error: unknown model 'cn'" in complaints(job.output)[0]
-
-
 SLOW_RANK = """
 import importlib, os, signal, sys
 from tfdl.cli import main as cli
@@ -92,8 +81,9 @@ cli.main(["train", "--output", sys.argv[1], *sys.argv[2:]])
 
 @pytest.mark.distributed
 @pytest.mark.slow
-def test_a_rank_that_is_asked_to_end_does_not_say_it_again(tmp_path: Path) -> None:
-    (tmp_path / "late.py").write_text(SLOW_RANK)
+@pytest.mark.parametrize("program", [SLOW_CHIEF, SLOW_RANK], ids=["chief", "rank"])
+def test_the_chief_says_why_and_nobody_else_whoever_is_late(tmp_path: Path, program: str) -> None:
+    (tmp_path / "late.py").write_text(program)
     job = launch(2, sys.executable, str(tmp_path / "late.py"), str(tmp_path / "run"), "--model", "cn")
     assert job.code != 0
     assert len(complaints(job.output)) == 1, job.output

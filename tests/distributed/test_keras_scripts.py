@@ -1,14 +1,16 @@
 """Somebody's plain Keras script under horovodrun: what tfdl's lines make of it, and what they find wrong."""
 
+import sys
+
 import pytest
 
-from tests.distributed.launching import Finished, launch, program
+from tests.distributed.launching import PROGRAMS, Finished, launch
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
 
 def run(case: str) -> tuple[Finished, dict[str, list[str]]]:
-    job = launch(2, *program("keras_script"), case)
+    job = launch(2, sys.executable, str(PROGRAMS / "keras_script.py"), case)  # started as its author would start it
     rows = [line.split() for line in job.lines_of(0)]
     return job, {row[0]: row[1:] for row in rows if row}
 

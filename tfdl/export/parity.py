@@ -13,8 +13,6 @@ from tfdl.errors import RunError
 
 # What must not be importable there: whoever serves the SavedModel has none of it.
 _HIDDEN = ("tfdl", "horovod", "__editable__")
-# What Keras, which comes with TensorFlow, would import for its wrappers and galleries: a third of the start.
-_NOT_NEEDED = ("sklearn", "matplotlib")
 
 _PROGRAM = """\
 import gc, importlib.util, sys
@@ -61,12 +59,12 @@ def answers_of_saved_model(folder: Path, inputs: dict[str, np.ndarray]) -> dict[
 
 
 def _packages_without_ours(work: Path) -> Path:
-    """A folder of links to every other installed package."""
+    """A folder of links to every installed package but ours."""
     links = work / "packages"
     links.mkdir()
     for place in dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))):
         for entry in Path(place).iterdir():
-            if not entry.name.startswith(_HIDDEN + _NOT_NEEDED) and not (links / entry.name).exists():
+            if not entry.name.startswith(_HIDDEN) and not (links / entry.name).exists():
                 (links / entry.name).symlink_to(entry)
     return links
 
