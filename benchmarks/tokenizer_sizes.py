@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfdl.config import TokenizerConfig
-from tfdl.data.python_topics import read_topics, split_topics
+from tfdl.data.embedded.python_topics import read_topics, split_topics
 from tfdl.data.tokenizers import fit_tokenizer
 
 CONFIGS = {

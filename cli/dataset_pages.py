@@ -16,8 +16,8 @@ _TEXT, _NAMES = 600, 20
 
 def listing(root: Path, everything: bool) -> dict[str, Any]:
     """The lists, for programs and for the page; TFDS is imported for the list of everything only."""
-    from tfdl.data.known_sets import EMBEDDED_SETS, TFDS_SETS
-    from tfdl.data.prepared import prepared_sets
+    from tfdl.data.tfds.known_sets import EMBEDDED_SETS, TFDS_SETS
+    from tfdl.data.tfds.prepared import prepared_sets
 
     here = prepared_sets(root)
     found: dict[str, Any] = {

@@ -30,7 +30,7 @@ data_dir_option = click.option(
 
 
 def _known_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
-    from tfdl.data.known_sets import EMBEDDED_SETS, TFDS_SETS
+    from tfdl.data.tfds.known_sets import EMBEDDED_SETS, TFDS_SETS
 
     return [known.name for known in (*EMBEDDED_SETS, *TFDS_SETS) if known.name.startswith(incomplete)]
 
@@ -65,7 +65,7 @@ def command() -> None:
 def list_command(everything: bool, data_dir: str | None, as_json: bool) -> None:
     """List tfdl's own data sets, well-known ones of TFDS, and what is prepared here."""
     from tfdl.cli.dataset_pages import list_page, listing
-    from tfdl.data.catalog import data_root
+    from tfdl.data.tfds.catalog import data_root
 
     if not speaks():
         return
@@ -90,7 +90,7 @@ def show_command(
     """
     from tfdl.cli.dataset_pages import samples_page, show_page
     from tfdl.cli.quiet import held_back_stderr
-    from tfdl.data.description import describe_dataset
+    from tfdl.data.tfds.description import describe_dataset
 
     _quiet_tfds()
     if output is not None and not output.endswith(".png"):
@@ -128,7 +128,7 @@ def prepare_command(name: str, folder: str | None, data_dir: str | None, as_json
     FOLDER has the files that the set's own host gives out, as they are, under any name. Of sets that must be fetched by
     hand, it is what TFDS calls manual_dir.
     """
-    from tfdl.data.catalog import data_root, find_builder, prepare_dataset
+    from tfdl.data.tfds.catalog import data_root, find_builder, prepare_dataset
 
     _quiet_tfds()
     builder = find_builder(name, data_root(data_dir))
@@ -159,10 +159,10 @@ def _quiet_tfds() -> None:
 
 
 def _samples(name: str, data_dir: str | None, builder: Any, split: str, count: int) -> tuple[Any, list[dict[str, Any]]]:
-    from tfdl.data.catalog import open_builder
-    from tfdl.data.description import describe_dataset
     from tfdl.data.embedded import EMBEDDED
-    from tfdl.data.samples import read_samples
+    from tfdl.data.tfds.catalog import open_builder
+    from tfdl.data.tfds.description import describe_dataset
+    from tfdl.data.tfds.samples import read_samples
 
     if not builder.is_prepared():
         if builder.name not in EMBEDDED:

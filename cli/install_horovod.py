@@ -26,7 +26,7 @@ def command(gpu: bool | None, mpi: bool, force: bool) -> None:
 
     Nothing has to be set up by hand: besides a C++ compiler and make, what the build needs is fetched for it alone.
     """
-    from tfdl.distributed.install import install_horovod
+    from tfdl.horovod_build.install import install_horovod
 
     installed = install_horovod(gpu=gpu, mpi=mpi, force=force, report=click.echo)
     done = {"built": "built and installed", "cache": "installed from the cache", "environment": "already installed"}

@@ -63,7 +63,7 @@ def _names(kind: str) -> Any:
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
         from tfdl.config import MODEL_CONFIGS, OPTIMIZER_CONFIGS, PRESETS
-        from tfdl.data.known_sets import EMBEDDED_SETS, TFDS_SETS
+        from tfdl.data.tfds.known_sets import EMBEDDED_SETS, TFDS_SETS
 
         known = {
             "model": [*MODEL_CONFIGS, *PRESETS],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tfdl.cli.main import main
-from tfdl.data.known_sets import EMBEDDED_SETS, TFDS_SETS
+from tfdl.data.tfds.known_sets import EMBEDDED_SETS, TFDS_SETS
 
 pytestmark = pytest.mark.usefixtures("prepared")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tfdl.cli.main import main
-from tfdl.distributed import install
-from tfdl.distributed.horovod_build.allreduce_proof import Proof
 from tfdl.errors import RunError
+from tfdl.horovod_build import install
+from tfdl.horovod_build.allreduce_proof import Proof
 
 
 def run(*arguments: str) -> int:
@@ -22,7 +22,7 @@ def test_help_has_examples_and_needs_no_tensorflow():
     program = (
         "import sys; from tfdl.cli.main import group\n"
         "group.main(['install-horovod', '--help'], standalone_mode=False)\n"
-        "assert 'tensorflow' not in sys.modules and 'tfdl.distributed.install' not in sys.modules"
+        "assert 'tensorflow' not in sys.modules and 'tfdl.horovod_build.install' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "Examples:\n    tfdl install-horovod " in done.stdout

@@ -10,7 +10,7 @@ _NO_NETWORK = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_p
 
 def test_tiny_shakespeare(real_data, tfdl_command, tmp_path):
     from tfdl.config import DatasetConfig
-    from tfdl.data.texts import open_texts
+    from tfdl.data.opening import open_texts
 
     folder = real_data("tiny_shakespeare")
     done = tfdl_command(

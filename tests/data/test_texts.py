@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tfdl.config import DatasetConfig, TrainConfig
+from tfdl.data.opening import open_texts
 from tfdl.data.order import order_by_length
-from tfdl.data.texts import open_texts
-from tfdl.data.token_table import token_table
 from tfdl.data.tokenizers import ByteTokenizer
+from tfdl.data.tokens.table import token_table
 from tfdl.errors import UserError
 from tfdl.tasks.tokens import open_tokens
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import tfdl
-from tfdl.data import windows
-from tfdl.data.token_table import TokenColumn
 from tfdl.data.tokenizers import CharacterTokenizer
+from tfdl.data.tokens import windows
+from tfdl.data.tokens.table import TokenColumn
 from tfdl.distributed import SingleWorld
 from tfdl.evaluation import evaluate_source
 from tfdl.evaluation.rows import row_function

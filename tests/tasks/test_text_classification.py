@@ -96,7 +96,7 @@ def test_rows_that_cannot_be_used(tmp_path, content, message):
 
 
 def test_samples_without_a_label(data_dir, monkeypatch):
-    from tfdl.data import texts
+    from tfdl.data.tfds import texts
 
     def unlabelled(self, original=texts.PreparedTexts.__iter__):
         return ({**row, "label": -1} for row in original(self))

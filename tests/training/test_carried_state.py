@@ -7,10 +7,10 @@ import tensorflow as tf
 
 import tfdl
 from tfdl.data import Position, training_batches
-from tfdl.data.token_stream import TokenStream
-from tfdl.data.token_table import TokenColumn
 from tfdl.data.tokenizers import CharacterTokenizer
-from tfdl.data.windows import StreamedWindows
+from tfdl.data.tokens.stream import TokenStream
+from tfdl.data.tokens.table import TokenColumn
+from tfdl.data.tokens.windows import StreamedWindows
 from tfdl.distributed import SingleWorld
 from tfdl.models import compute_precision
 from tfdl.tasks import LanguageModeling

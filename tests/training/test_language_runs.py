@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import tfdl
-from tfdl.data.texts import open_texts
+from tfdl.data.opening import open_texts
 from tfdl.errors import UserError
 from tfdl.export.parity import answers_of_saved_model
 from tfdl.runs import load_run

@@ -6,7 +6,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.data.order import epoch_order
-from tfdl.data.records import RecordTable
 
 
 class Source(Protocol):
@@ -52,6 +51,18 @@ class ArraySource(Shuffled):
         return {name: tf.gather(values, indices) for name, values in self._features.items()}
 
 
+class Records(Protocol):
+    """A split's serialized examples by number."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """Serialized examples, an object array in the order of ``indices``."""
+        ...
+
+
 class RecordSource(Shuffled):
     """Features decoded from a prepared split at each reading; holds nothing but where the records are.
 
@@ -61,7 +72,7 @@ class RecordSource(Shuffled):
         signature: a ``tf.TensorSpec`` for each feature of one sample.
     """
 
-    def __init__(self, records: RecordTable, decode: Any, signature: dict[str, tf.TensorSpec]):
+    def __init__(self, records: Records, decode: Any, signature: dict[str, tf.TensorSpec]):
         self.num_examples = len(records)
         self.signature = signature
         self._records, self._decode = records, decode

@@ -12,8 +12,8 @@ _LITTLE_ROOM = 2 * 2**30
 
 def data_directory(data_dir: str | None) -> Iterator[Finding]:
     """Prepared data sets, and whether more can be."""
-    from tfdl.data.catalog import data_root
-    from tfdl.data.prepared import prepared_sets
+    from tfdl.data.tfds.catalog import data_root
+    from tfdl.data.tfds.prepared import prepared_sets
 
     root = data_root(data_dir)
     place = root

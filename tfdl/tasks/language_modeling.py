@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from tfdl.config import TrainConfig
 from tfdl.data import Source
-from tfdl.data.token_stream import TokenStream
-from tfdl.data.token_table import TokenColumn
 from tfdl.data.tokenizers import Tokenizer, load_tokenizer
-from tfdl.data.windows import StreamedWindows, Windows
+from tfdl.data.tokens.stream import TokenStream
+from tfdl.data.tokens.table import TokenColumn
+from tfdl.data.tokens.windows import StreamedWindows, Windows
 from tfdl.tasks.cross_entropy import cross_entropy
 from tfdl.tasks.language_metrics import language_metrics, perplexity
 from tfdl.tasks.language_serving import next_tokens, scored

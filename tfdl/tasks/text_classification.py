@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tfdl.config import TrainConfig
 from tfdl.data import Source
-from tfdl.data.token_source import Frame, TokenSource
 from tfdl.data.tokenizers import Tokenizer, load_tokenizer
+from tfdl.data.tokens.source import Frame, TokenSource
 from tfdl.errors import UserError
 from tfdl.tasks.classification import Classification
 from tfdl.tasks.task import TextTask

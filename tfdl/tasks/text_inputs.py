@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.config import TrainConfig
-from tfdl.data.token_source import Frame
 from tfdl.data.tokenizers import Tokenizer
+from tfdl.data.tokens.source import Frame
 from tfdl.errors import UserError
 
 # Of classifiers without positions (BERT reads as many).

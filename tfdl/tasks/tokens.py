@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfdl.config import TrainConfig
-from tfdl.data.catalog import data_root
-from tfdl.data.texts import TextDataset, TextSplit, open_texts
-from tfdl.data.token_table import Column, token_table
+from tfdl.data.opening import open_texts
+from tfdl.data.texts import TextDataset, TextSplit
+from tfdl.data.tfds.catalog import data_root
 from tfdl.data.tokenizers import Tokenizer, fit_tokenizer, load_tokenizer
+from tfdl.data.tokens.table import Column, token_table
 
 TOKENIZER_FOLDER = "tokenizer"
 """Below a run's assets."""

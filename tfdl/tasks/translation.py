@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from tfdl.config import TrainConfig
 from tfdl.data import Source
-from tfdl.data.token_source import Frame, TokenSource
-from tfdl.data.token_table import TokenColumn
 from tfdl.data.tokenizers import Tokenizer, load_tokenizer
+from tfdl.data.tokens.source import Frame, TokenSource
+from tfdl.data.tokens.table import TokenColumn
 from tfdl.tasks.cross_entropy import cross_entropy
 from tfdl.tasks.greedy_decoding import greedy_decode
 from tfdl.tasks.task import TextTask, right_tokens, sample_weights

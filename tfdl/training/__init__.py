@@ -7,14 +7,14 @@ from tfdl.lazy import lazy_names
 _PUBLIC = {
     "Callback": "tfdl.training.callbacks",
     "Trainer": "tfdl.training.trainer",
-    "train": "tfdl.training.session",
+    "train": "tfdl.training.entry",
 }
 
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
     from tfdl.training.callbacks import Callback as Callback
-    from tfdl.training.session import train as train
+    from tfdl.training.entry import train as train
     from tfdl.training.trainer import Trainer as Trainer
 
 

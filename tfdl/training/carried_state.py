@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdl.data.windows import BEGINS
+from tfdl.data.tokens.windows import BEGINS
 from tfdl.distributed import World
 
 

@@ -4,8 +4,6 @@ import contextlib
 import math
 import time
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,13 +14,13 @@ from tfdl.data import Source
 from tfdl.data.order import steps_left
 from tfdl.distributed import DynamicLossScale
 from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
-from tfdl.distributed.watchdog import current_watchdog, long_work
+from tfdl.distributed.watchdog import long_work
 from tfdl.errors import UserError
 from tfdl.evaluation import evaluate_source
 from tfdl.evaluation.decoding_rows import DecodingRows
 from tfdl.evaluation.rows import row_function
 from tfdl.models import build_model, compute_precision
-from tfdl.runs import Progress, RunDirectory, load_carried, load_checkpoint, save_checkpoint, weights_sha256
+from tfdl.runs import Progress, load_carried, load_checkpoint, save_checkpoint, weights_sha256
 from tfdl.runs.checkpoint import prune
 from tfdl.training.averaged_weights import averaged_weights, swap_averages
 from tfdl.training.callbacks import Callback, Callbacks, MetricsLog, RunPlan, TensorBoardLog
@@ -31,66 +29,9 @@ from tfdl.training.compilation import decide
 from tfdl.training.fit import Fit, FitPlan, Keeper, open_batches
 from tfdl.training.opening import check_batch_size, open_data
 from tfdl.training.optimization import follow_plan, optimizer_for, rate_note
-from tfdl.training.output import Output, claim_output
+from tfdl.training.output import Output
 from tfdl.training.summary import summarize
 from tfdl.training.trainer import Trainer
-
-
-def train(
-    config: TrainConfig | None = None,
-    output: str | Path | None = None,
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
-    callbacks: Sequence[Callback] = (),
-    elastic: bool = False,
-    commit_steps: int | None = None,
-) -> RunDirectory:
-    """Trains as ``tfdl train`` does, alone or as one of the ranks that horovodrun started.
-
-    Args:
-        config: the run; none is the CNN on digits, or with ``resume`` the run's own.
-        output: the run directory; none makes ``runs/<model>-<dataset>-<time>``.
-        resume: go on from the last checkpoint in ``output``; an empty or new directory starts fresh.
-        overwrite: replace a run that ``output`` holds.
-        callbacks: more eyes on the run, beside its own logs.
-        elastic: ranks may die and join while it trains; needs horovodrun with a host discovery script.
-        commit_steps: with ``elastic``, steps after which the state is kept in memory, to go on from; none is 100.
-
-    Returns:
-        The finished run's directory.
-
-    Raises:
-        UserError: input that cannot be used; nothing is written.
-        RunError: the work failed; the last checkpoint stays.
-        StoppedError: a signal asked to stop; a checkpoint is saved.
-    """
-    begin = time.time()
-    if elastic:
-        from tfdl.training.elastic import train_elastic
-
-        claim = partial(claim_output, output, config, resume=resume, overwrite=overwrite)
-        return train_elastic(claim, callbacks, commit_steps, begin)
-    if commit_steps is not None:
-        raise UserError(f"--commit-steps={commit_steps} without --elastic, expected both; other runs are not committed")
-    world = distributed.init((config or TrainConfig()).watchdog_timeout)
-    place: Output | None = None
-    with world.agreement():
-        if world.is_chief:
-            place = claim_output(output, config, resume=resume, overwrite=overwrite)
-    session = Session(world.broadcast_object(place), world, begin)
-    watchdog = current_watchdog()
-    watchdog.set_timeout(session.config.watchdog_timeout)  # a resumed run's own
-    watchdog.on_verdict(session.note_verdict)
-    try:
-        session.prepare()
-        session.run(callbacks)
-    except BaseException as error:
-        watchdog.await_cause(error)
-        session.leave(error)
-        raise
-    watchdog.on_verdict(None)
-    return session.run_directory
 
 
 class Session:

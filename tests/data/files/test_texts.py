@@ -7,9 +7,8 @@ import random
 import pytest
 
 from tfdl.config import DatasetConfig
-from tfdl.data.files import is_local
-from tfdl.data.files.paths import existing
-from tfdl.data.texts import open_texts
+from tfdl.data.files.paths import existing, is_local
+from tfdl.data.opening import open_texts
 from tfdl.errors import UserError
 
 WORDS = [f"word{number}" for number in range(200)]

@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.config import DatasetConfig
-from tfdl.data.catalog import data_root
 from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.image_check import Seen, decode, look_at
 from tfdl.data.files.paths import existing, files_below, split_of_name
-from tfdl.data.images import ImageDataset, in_memory_where_it_fits, resize, the_one_shape
+from tfdl.data.images import ImageDataset, common_image_shape, in_memory_if_it_fits, resize
 from tfdl.data.sources import Shuffled, Source
+from tfdl.data.tfds.catalog import data_root
 from tfdl.errors import UserError
 
 SPLITS = ("train", "validation", "test")
@@ -67,7 +67,7 @@ def open_image_folder(config: DatasetConfig) -> ImageDataset:
             )
         labels = [names.index(file.class_name) for file in members]
         source = FileImages([file.path for file in members], labels, shape, config.image_size)
-        sources[split] = in_memory_where_it_fits(source, config)
+        sources[split] = in_memory_if_it_fits(source, config)
     return ImageDataset(config.name, shape, names, sources, (bad.report,) if bad.count else ())
 
 
@@ -135,7 +135,7 @@ def _shape(images: Sequence[tuple[ImageFile, Seen]], config: DatasetConfig) -> t
     sizes = {seen.shape[:2] for _, seen in images}
     height, width = next(iter(sizes)) if len(sizes) == 1 else (None, None)
     channels = 1 if all(seen.shape[2] == 1 for _, seen in images) else 3
-    return the_one_shape(config.name, (height, width, channels), config.image_size)
+    return common_image_shape(config.name, (height, width, channels), config.image_size)
 
 
 def _memory_of(config: DatasetConfig) -> Path:

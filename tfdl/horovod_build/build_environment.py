@@ -13,9 +13,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from tfdl.distributed.horovod_build import cuda_toolkit, toolchain
-from tfdl.distributed.horovod_build.cuda_toolkit import CudaToolkit, Nccl
-from tfdl.distributed.horovod_build.toolchain import Compiler, Mpi, TensorFlowBuild
+from tfdl.horovod_build import cuda_toolkit, toolchain
+from tfdl.horovod_build.cuda_toolkit import CudaToolkit, Nccl
+from tfdl.horovod_build.toolchain import Compiler, Mpi, TensorFlowBuild
 
 HOROVOD_VERSION = "0.28.1"
 HOROVOD_SHA256 = "92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0"
@@ -142,7 +142,7 @@ def compat_headers() -> dict[str, bytes]:
             elif entry.name.endswith(".h"):
                 found[f"{prefix}{entry.name}"] = entry.read_bytes()
 
-    walk(resources.files("tfdl.distributed.horovod_build") / "compat_headers", "")
+    walk(resources.files("tfdl.horovod_build") / "compat_headers", "")
     return dict(sorted(found.items()))
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tfdl.config import DatasetConfig
-from tfdl.data.catalog import find_builder, prepare_dataset
-from tfdl.data.texts import open_texts
+from tfdl.data.opening import open_texts
+from tfdl.data.tfds.catalog import find_builder, prepare_dataset
 from tfdl.errors import RunError, UserError
 
 WORDS, ARCHIVE = "https://host.invalid/words.txt.gz", "https://host.invalid/data.zip"

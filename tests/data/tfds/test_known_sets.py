@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfdl.data.catalog import find_builder
-from tfdl.data.description import describe_dataset
 from tfdl.data.embedded import EMBEDDED
 from tfdl.data.image_grid import image_grid
-from tfdl.data.known_sets import EMBEDDED_SETS, TFDS_SETS
+from tfdl.data.tfds.catalog import find_builder
+from tfdl.data.tfds.description import describe_dataset
+from tfdl.data.tfds.known_sets import EMBEDDED_SETS, TFDS_SETS
 
 
 @pytest.mark.parametrize("known", [*EMBEDDED_SETS, *TFDS_SETS], ids=lambda known: known.name)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from tfdl.distributed.horovod_build.toolchain import TensorFlowBuild, output_of
 from tfdl.errors import UserError
+from tfdl.horovod_build.toolchain import TensorFlowBuild, output_of
 
 _LISTED_GPUS = Path("/proc/driver/nvidia/gpus")
 _TOOLKITS = Path("/usr/local")

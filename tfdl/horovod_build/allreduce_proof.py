@@ -1,6 +1,6 @@
 """The proof that a Horovod works: two ranks under the real horovodrun add up a tensor and check each number of it.
 
-``prove`` starts it; ``python -m tfdl.distributed.horovod_build.allreduce_proof FOLDER`` is the program that each
+``prove`` starts it; ``python -m tfdl.horovod_build.allreduce_proof FOLDER`` is the program that each
 rank runs, which leaves what it saw in the folder.
 """
 
@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfdl.distributed.horovod_build.logged_command import first_error, run_logged
 from tfdl.errors import RunError
+from tfdl.horovod_build.logged_command import first_error, run_logged
 
 RANKS = 2
 NUMBERS = 100_000
@@ -38,7 +38,7 @@ def prove(launcher: Sequence[str], log: Path, environment: Mapping[str, str]) ->
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tfdl-proof-") as name:
         folder = Path(name)
-        program = [sys.executable, "-m", "tfdl.distributed.horovod_build.allreduce_proof", str(folder)]
+        program = [sys.executable, "-m", "tfdl.horovod_build.allreduce_proof", str(folder)]
         command = [*launcher, "-np", str(RANKS), "-H", f"localhost:{RANKS}", *program]
         code = run_logged(command, log, _rank_environment(environment), folder, _TIMEOUT_SECONDS)
         seen = sorted(json.loads(file.read_text())["rank"] for file in folder.glob("rank-*.json"))

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfdl.data.catalog import data_root, find_builder
 from tfdl.data.embedded import EMBEDDED
-from tfdl.data.known_sets import IMAGES, LANGUAGE, PAIRS, TEXTS
-from tfdl.data.prepared import bytes_in
-from tfdl.data.roles import feature_keys, role_keys
+from tfdl.data.tfds.catalog import data_root, find_builder
+from tfdl.data.tfds.known_sets import IMAGES, LANGUAGE, PAIRS, TEXTS
+from tfdl.data.tfds.prepared import bytes_in
+from tfdl.data.tfds.roles import feature_keys, role_keys
 from tfdl.errors import UserError
 
 _TASK_ROLES = {IMAGES: ("image", "label"), TEXTS: ("text", "label"), LANGUAGE: ("text",), PAIRS: ("source", "target")}

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from tfdl.data import training_batches
 from tfdl.data.pipeline import WEIGHT, evaluation_batches
-from tfdl.data.token_source import Frame, TokenSource, padded_lengths
-from tfdl.data.token_table import TokenColumn
+from tfdl.data.tokens.source import Frame, TokenSource, padded_lengths
+from tfdl.data.tokens.table import TokenColumn
 
 START, END = 1, 2
 

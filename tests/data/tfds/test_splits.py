@@ -3,7 +3,7 @@
 import pytest
 
 from tfdl.config import DatasetConfig
-from tfdl.data.splits import choose_splits
+from tfdl.data.tfds.splits import choose_splits
 from tfdl.errors import UserError
 
 

@@ -8,11 +8,11 @@ from pydoc_data.topics import topics
 import numpy as np
 import pytest
 
-from tfdl.data.catalog import EMBEDDED, open_builder
-from tfdl.data.dates import FORMS
-from tfdl.data.docstrings import PACKAGES, read_docstrings
+from tfdl.data.embedded.dates import FORMS
+from tfdl.data.embedded.docstrings import PACKAGES, read_docstrings
+from tfdl.data.embedded.python_topics import read_topics, split_topics, without_quotations
 from tfdl.data.hash_split import hash_split
-from tfdl.data.python_topics import read_topics, split_topics, without_quotations
+from tfdl.data.tfds.catalog import EMBEDDED, open_builder
 
 SPLITS = ("train", "validation", "test")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfdl.data.roles import feature_keys, only, role_keys, value_at
+from tfdl.data.tfds.roles import feature_keys, only, role_keys, value_at
 from tfdl.errors import UserError
 
 IMAGES, TEXT, CLASSES, PAIR = ("image", "label"), ("text",), ("text", "label"), ("source", "target")

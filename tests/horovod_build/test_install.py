@@ -15,13 +15,12 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tfdl.distributed import install
-from tfdl.distributed.horovod_build import build_environment, wheel_build
-from tfdl.distributed.horovod_build.build_environment import BuildEnvironment, compat_headers, hash_of_headers
-from tfdl.distributed.horovod_build.cuda_toolkit import CudaToolkit, Nccl
-from tfdl.distributed.horovod_build.logged_command import first_error, run_logged
-from tfdl.distributed.horovod_build.toolchain import Compiler, Mpi, TensorFlowBuild
 from tfdl.errors import RunError, UserError
+from tfdl.horovod_build import build_environment, install, wheel_build
+from tfdl.horovod_build.build_environment import BuildEnvironment, compat_headers, hash_of_headers
+from tfdl.horovod_build.cuda_toolkit import CudaToolkit, Nccl
+from tfdl.horovod_build.logged_command import first_error, run_logged
+from tfdl.horovod_build.toolchain import Compiler, Mpi, TensorFlowBuild
 
 HEADERS = {
     "tensorflow/compiler/tf2xla/xla_op_kernel.h",
@@ -138,7 +137,7 @@ def test_a_wheel_of_tfdl_carries_the_headers(tmp_path):
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), "."]
     subprocess.run(pip, cwd=source, check=True, capture_output=True)
     names = zipfile.ZipFile(next(tmp_path.glob("tfdl-*.whl"))).namelist()
-    prefix = "tfdl/distributed/horovod_build/compat_headers/"
+    prefix = "tfdl/horovod_build/compat_headers/"
     assert {name.removeprefix(prefix) for name in names if name.startswith(prefix)} == HEADERS
 
 
@@ -265,7 +264,7 @@ def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
 
 
 def test_importing_it_imports_neither_tensorflow_nor_horovod():
-    program = "import sys, tfdl.distributed.install; print({'tensorflow', 'keras', 'horovod'} & set(sys.modules))"
+    program = "import sys, tfdl.horovod_build.install; print({'tensorflow', 'keras', 'horovod'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.data.order import epoch_offset, epoch_order, stream_order
-from tfdl.data.token_stream import TokenStream
+from tfdl.data.tokens.stream import TokenStream
 
 BEGINS = "begins"
 """The feature that says that a row goes on in no earlier window: its state begins at zero."""

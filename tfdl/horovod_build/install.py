@@ -14,12 +14,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
-from tfdl.distributed.horovod_build.allreduce_proof import Proof, prove
-from tfdl.distributed.horovod_build.build_environment import BuildEnvironment, find_build_environment
-from tfdl.distributed.horovod_build.cuda_toolkit import count_gpus
-from tfdl.distributed.horovod_build.logged_command import first_error, run_logged
-from tfdl.distributed.horovod_build.wheel_build import build_wheel, cached_wheel
 from tfdl.errors import RunError, UserError
+from tfdl.horovod_build.allreduce_proof import Proof, prove
+from tfdl.horovod_build.build_environment import BuildEnvironment, find_build_environment
+from tfdl.horovod_build.cuda_toolkit import count_gpus
+from tfdl.horovod_build.logged_command import first_error, run_logged
+from tfdl.horovod_build.wheel_build import build_wheel, cached_wheel
 
 _INSTALL_SECONDS = 1800
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfdl.data.embedded import EMBEDDED
-from tfdl.data.preparation import first_line, prepare_once
+from tfdl.data.tfds.preparation import first_line, prepare_once
 from tfdl.errors import UserError, nearest
 
 

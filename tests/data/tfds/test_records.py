@@ -10,8 +10,8 @@ import tensorflow_datasets as tfds
 
 from tfdl.config import DatasetConfig
 from tfdl.data import open_images
-from tfdl.data.catalog import find_builder
-from tfdl.data.records import RecordTable, TFRecordFile
+from tfdl.data.tfds.catalog import find_builder
+from tfdl.data.tfds.records import RecordTable, TFRecordFile
 from tfdl.errors import RunError, UserError
 
 

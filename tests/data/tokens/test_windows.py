@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tfdl.data import Position, evaluation_batches, training_batches
 from tfdl.data.order import epoch_offset, shard_rows, stream_order
 from tfdl.data.pipeline import WEIGHT
-from tfdl.data.token_stream import TokenStream
-from tfdl.data.token_table import TokenColumn
-from tfdl.data.windows import BEGINS, StreamedWindows, Windows
+from tfdl.data.tokens.stream import TokenStream
+from tfdl.data.tokens.table import TokenColumn
+from tfdl.data.tokens.windows import BEGINS, StreamedWindows, Windows
 
 PAD, END = 0, 2
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfdl.data.order import order_by_length
 from tfdl.data.texts import TextSplit
-from tfdl.data.token_table import Column, TokenColumn
+from tfdl.data.tokens.table import Column, TokenColumn
 
 PADDING = 0
 """Stands after the end of a shorter text, as models expect it."""

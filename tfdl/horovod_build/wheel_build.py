@@ -11,14 +11,14 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tfdl.distributed.horovod_build.build_environment import (
+from tfdl.errors import RunError
+from tfdl.horovod_build.build_environment import (
     HOROVOD_SHA256,
     HOROVOD_VERSION,
     BuildEnvironment,
     compat_headers,
 )
-from tfdl.distributed.horovod_build.logged_command import first_error, run_logged
-from tfdl.errors import RunError
+from tfdl.horovod_build.logged_command import first_error, run_logged
 
 # Into a folder of their own: what the build needs is not what the user's environment asked for.
 _REQUIREMENTS = ("setuptools<81", "wheel", "cloudpickle", "psutil", "pyyaml", "packaging")

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from tfdl.data.records import open_records
-from tfdl.data.roles import feature_keys, only, value_at
+from tfdl.data.tfds.records import open_records
+from tfdl.data.tfds.roles import feature_keys, only, value_at
 
 
 def read_samples(builder: Any, split: str, count: int) -> list[dict[str, Any]]:

@@ -98,7 +98,7 @@ def _download_config(builder: Any, name: str, root: Path, files: Path | None) ->
         folder = root / "downloads" / "extracted" / _flat(builder)
         yield tfds.download.DownloadConfig(extract_dir=str(folder), try_download_gcs=False)
         return
-    from tfdl.data.user_files import take_downloads_from
+    from tfdl.data.tfds.user_files import take_downloads_from
 
     folder = Path(tempfile.mkdtemp(prefix=f".{_flat(builder)}-", dir=root))  # large: beside the data, not in /tmp
     try:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfdl.data.token_table import TokenColumn
+from tfdl.data.tokens.table import TokenColumn
 
 
 class TokenStream:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tfdl.distributed.horovod_build import build_environment, cuda_toolkit, toolchain
-from tfdl.distributed.horovod_build.cuda_toolkit import CudaToolkit, Nccl
-from tfdl.distributed.horovod_build.toolchain import TensorFlowBuild
 from tfdl.errors import UserError
+from tfdl.horovod_build import build_environment, cuda_toolkit, toolchain
+from tfdl.horovod_build.cuda_toolkit import CudaToolkit, Nccl
+from tfdl.horovod_build.toolchain import TensorFlowBuild
 
 TENSORFLOW = TensorFlowBuild("2.21.0", "v2.21.0 Clang 18", "/site/include", ("-D_ABI=1",), ("-l:lib.so.2",), "12.5.1")
 

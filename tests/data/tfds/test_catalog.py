@@ -8,7 +8,7 @@ import pytest
 
 from tfdl.config import DatasetConfig
 from tfdl.data import open_builder, open_images
-from tfdl.data.catalog import data_root
+from tfdl.data.tfds.catalog import data_root
 from tfdl.errors import UserError
 
 
