@@ -44,16 +44,16 @@ from rich.console import Console
 from rich.table import Table
 
 import tfdl
-from tfdl.config import TrainConfig, compose
+from tfdl.config import TASKS, TrainConfig, compose
 from tfdl.data import ArraySource, Source
 from tfdl.data.order import steps_left
 from tfdl.distributed import SingleWorld
 from tfdl.models import build_model, compute_precision
 from tfdl.runs import Progress
-from tfdl.tasks import TASKS, ImageClassification
+from tfdl.tasks import ImageClassification
 from tfdl.training import Callback, Trainer
 from tfdl.training.callbacks import EpochReport, StepReport
-from tfdl.training.carried_state import CarriedState
+from tfdl.training.carried_state import RecurrentState
 from tfdl.training.fit import FitPlan, open_batches
 from tfdl.training.optimization import optimizer_for
 
@@ -142,7 +142,7 @@ def opened(name: str) -> tuple[TrainConfig, Any, Source]:
     values, shape = CASES[name]
     config = compose(values)
     if shape is None:
-        task, sources = TASKS[config.task].open(config)
+        task, sources = TASKS.load(config.task).open(config)
         return config, task, sources["train"]
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (RANDOM_IMAGES, *shape), np.uint8)
@@ -158,7 +158,7 @@ def trainer_and_batches(config: TrainConfig, task: Any, source: Source) -> tuple
         model = build_model(config.model, **task.model_arguments)
     steps, world = steps_left(source.num_examples, config.batch_size), SingleWorld()
     optimizer = optimizer_for(config.optimizer, model, total_steps=1000 * steps, steps_per_epoch=steps, ranks=1)
-    carried = CarriedState(model, config.batch_size, world) if task.carries_state else None
+    carried = RecurrentState(model, config.batch_size, world) if task.carries_state else None
     trainer = Trainer(model, optimizer, task, world, carried=carried)
     trainer.xla = config.xla == "on"
     plan = FitPlan(source, config.batch_size, config.seed, config.steps_per_execution, None, 1)

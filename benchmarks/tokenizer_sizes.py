@@ -13,16 +13,16 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfdl.config import TokenizerConfig
+from tfdl.config import choose_tokenizer
 from tfdl.data.embedded.python_topics import read_topics, split_topics
 from tfdl.data.tokenizers import fit_tokenizer
 
 CONFIGS = {
-    "byte": TokenizerConfig("byte"),
-    "character": TokenizerConfig("character"),
-    "word": TokenizerConfig("word"),
-    "bpe, at most 1,000": TokenizerConfig("bpe", vocab_size=1_000),
-    "bpe, at most 8,000": TokenizerConfig("bpe"),
+    "byte": choose_tokenizer("byte"),
+    "character": choose_tokenizer("character"),
+    "word": choose_tokenizer("word"),
+    "bpe, at most 1,000": choose_tokenizer({"name": "bpe", "vocab_size": 1_000}),
+    "bpe, at most 8,000": choose_tokenizer("bpe"),
 }
 
 

@@ -16,7 +16,7 @@ _TEXT, _NAMES = 600, 20
 
 def listing(root: Path, everything: bool) -> dict[str, Any]:
     """The lists, for programs and for the page; TFDS is imported for the list of everything only."""
-    from tfdl.data.tfds.known_sets import EMBEDDED_SETS, TFDS_SETS
+    from tfdl.data.tfds.known_sets import TFDS_SETS, declared_sets
     from tfdl.data.tfds.prepared import prepared_sets
 
     here = prepared_sets(root)
@@ -25,7 +25,7 @@ def listing(root: Path, everything: bool) -> dict[str, Any]:
         "prepared": {
             one.name: {"path": str(one.path), "splits": one.splits, "bytes": one.bytes_on_disk} for one in here
         },
-        "embedded": [_line(known, here) for known in EMBEDDED_SETS],
+        "embedded": [_line(known, here) for known in declared_sets()],
         "tfds": [_line(known, here) for known in TFDS_SETS],
     }
     if everything:

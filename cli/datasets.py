@@ -10,6 +10,7 @@ import click
 
 from tfdl.cli.failures import speaks
 from tfdl.cli.options import debug_option, json_option
+from tfdl.cli.parts import load_parts, plugin_option
 from tfdl.errors import UserError, nearest
 
 EPILOG = """\b
@@ -30,9 +31,9 @@ data_dir_option = click.option(
 
 
 def _known_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
-    from tfdl.data.tfds.known_sets import EMBEDDED_SETS, TFDS_SETS
+    from tfdl.data.tfds.known_sets import TFDS_SETS, declared_sets
 
-    return [known.name for known in (*EMBEDDED_SETS, *TFDS_SETS) if known.name.startswith(incomplete)]
+    return [known.name for known in (*declared_sets(), *TFDS_SETS) if known.name.startswith(incomplete)]
 
 
 class DatasetGroup(click.Group):
@@ -60,13 +61,15 @@ def command() -> None:
 @command.command("list", short_help="List tfdl's own, well-known ones, and what is here.")
 @click.option("--all", "everything", is_flag=True, help="Every name that TFDS has.")
 @data_dir_option
+@plugin_option
 @json_option
 @debug_option
-def list_command(everything: bool, data_dir: str | None, as_json: bool) -> None:
+def list_command(everything: bool, data_dir: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
     """List tfdl's own data sets, well-known ones of TFDS, and what is prepared here."""
     from tfdl.cli.dataset_pages import list_page, listing
     from tfdl.data.tfds.catalog import data_root
 
+    load_parts(plugins)
     if not speaks():
         return
     found = listing(data_root(data_dir), everything)
@@ -79,10 +82,17 @@ def list_command(everything: bool, data_dir: str | None, as_json: bool) -> None:
 @click.option("--split", default="train", show_default=True, metavar="SPLIT", help="Of which split.")
 @click.option("--output", type=click.Path(), metavar="FILE.png", help="Draw samples that have images (25 of them).")
 @data_dir_option
+@plugin_option
 @json_option
 @debug_option
 def show_command(
-    name: str, samples: int | None, split: str, output: str | None, data_dir: str | None, as_json: bool
+    name: str,
+    samples: int | None,
+    split: str,
+    output: str | None,
+    data_dir: str | None,
+    plugins: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Show what a data set is, where it is, and a few of its samples.
 
@@ -93,6 +103,7 @@ def show_command(
     from tfdl.data.tfds.description import describe_dataset
 
     _quiet_tfds()
+    load_parts(plugins)
     if output is not None and not output.endswith(".png"):
         raise UserError(f"--output {output!r}, expected a name that ends in .png")
     with held_back_stderr():  # a few builders import TensorFlow
@@ -120,9 +131,12 @@ def show_command(
 @click.option("--from", "folder", type=click.Path(), metavar="FOLDER",
               help="Files that you have, in place of downloading; their hashes are checked.")  # fmt: skip
 @data_dir_option
+@plugin_option
 @json_option
 @debug_option
-def prepare_command(name: str, folder: str | None, data_dir: str | None, as_json: bool) -> None:
+def prepare_command(
+    name: str, folder: str | None, data_dir: str | None, plugins: tuple[str, ...], as_json: bool
+) -> None:
     """Prepare a data set now, from the network or from files that you have.
 
     FOLDER has the files that the set's own host gives out, as they are, under any name. Of sets that must be fetched by
@@ -131,6 +145,7 @@ def prepare_command(name: str, folder: str | None, data_dir: str | None, as_json
     from tfdl.data.tfds.catalog import data_root, find_builder, prepare_dataset
 
     _quiet_tfds()
+    load_parts(plugins)
     builder = find_builder(name, data_root(data_dir))
     was_here = builder.is_prepared()
     if not was_here:
@@ -159,13 +174,13 @@ def _quiet_tfds() -> None:
 
 
 def _samples(name: str, data_dir: str | None, builder: Any, split: str, count: int) -> tuple[Any, list[dict[str, Any]]]:
-    from tfdl.data.embedded import EMBEDDED
+    from tfdl.config import DATASETS
     from tfdl.data.tfds.catalog import open_builder
     from tfdl.data.tfds.description import describe_dataset
     from tfdl.data.tfds.samples import read_samples
 
     if not builder.is_prepared():
-        if builder.name not in EMBEDDED:
+        if builder.name not in DATASETS:
             raise UserError(
                 f"data set {name!r} is not prepared, so there are no samples to show; tfdl datasets prepare {name}"
             )

@@ -6,6 +6,7 @@ import click
 
 from tfdl.cli.failures import speaks
 from tfdl.cli.options import checkpoint_option, debug_option, json_option, run_argument
+from tfdl.cli.parts import load_parts, plugin_option
 
 # A terminal has room for a confusion matrix of so many classes.
 MOST_SHOWN_CLASSES = 20
@@ -17,6 +18,7 @@ Examples:
   horovodrun -np 4 tfdl evaluate runs/digits                # the same numbers, sooner
   tfdl evaluate runs/digits --json | jq .accuracy
   tfdl evaluate runs/digits --json --details | jq .classes
+  tfdl evaluate runs/mlp --plugin my_parts                  # a run of your own model
 """
 
 
@@ -26,8 +28,9 @@ Examples:
 @checkpoint_option
 @json_option
 @click.option("--details", is_flag=True, help="Also each class and the confusion matrix, however many classes.")
+@plugin_option
 @debug_option
-def command(run: str, split: str, checkpoint: str, as_json: bool, details: bool) -> None:
+def command(run: str, split: str, checkpoint: str, as_json: bool, details: bool, plugins: tuple[str, ...]) -> None:
     """Measure a trained run on one of its splits.
 
     For the test split the numbers are those of the run's summary.json. Of a classifier with at most 20 classes each
@@ -36,7 +39,8 @@ def command(run: str, split: str, checkpoint: str, as_json: bool, details: bool)
     from tfdl.cli.quiet import quick_start
     from tfdl.runs import RunDirectory
 
-    RunDirectory.open(run).checkpoint(checkpoint)  # a wrong path is told before TensorFlow is imported
+    RunDirectory.open(run).checkpoint(checkpoint)  # a wrong path is reported before TensorFlow is imported
+    load_parts(plugins)
     quick_start()
     from tfdl import distributed
     from tfdl.evaluation import evaluate_in_detail

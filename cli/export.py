@@ -3,6 +3,7 @@
 import click
 
 from tfdl.cli.options import checkpoint_option, debug_option, run_argument
+from tfdl.cli.parts import load_parts, plugin_option
 
 EPILOG = """\b
 Examples:
@@ -16,8 +17,9 @@ Examples:
 @run_argument
 @click.argument("directory", type=click.Path(), metavar="DIRECTORY")
 @checkpoint_option
+@plugin_option
 @debug_option
-def command(run: str, directory: str, checkpoint: str) -> None:
+def command(run: str, directory: str, checkpoint: str, plugins: tuple[str, ...]) -> None:
     """Write a run as a SavedModel and prove that it answers alike.
 
     DIRECTORY gets a numbered version folder, as TensorFlow Serving expects. The signature serving_default takes raw
@@ -28,6 +30,7 @@ def command(run: str, directory: str, checkpoint: str) -> None:
     from tfdl.runs import RunDirectory
 
     RunDirectory.open(run).checkpoint(checkpoint)
+    load_parts(plugins)
     quick_start()
     from tfdl.distributed.launch import find_launch
     from tfdl.errors import UserError

@@ -9,6 +9,7 @@ import click
 
 from tfdl.cli.failures import speaks
 from tfdl.cli.options import debug_option, json_option
+from tfdl.cli.parts import load_parts, plugin_option, split_model
 
 EPILOG = """\b
 Examples:
@@ -29,6 +30,7 @@ Examples:
 @click.option("--precision", default="float32", show_default=True, metavar="NAME", help="As in `tfdl train`.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE",
               help="A field (model.dropout=0.1) or what the data decides (vocab_size=32000); repeatable.")  # fmt: skip
+@plugin_option
 @json_option
 @debug_option
 def command(
@@ -38,6 +40,7 @@ def command(
     optimizer: str,
     precision: str,
     assignments: tuple[str, ...],
+    plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """List the models, or tell what one of them is and what a training step of it takes.
@@ -47,6 +50,8 @@ def command(
     """
     from tfdl.config import assignment
 
+    module, name = split_model(name)
+    load_parts(plugins if module is None else (*plugins, module))
     if name is None:
         show_list(as_json)
         return
@@ -101,12 +106,14 @@ def show_list(as_json: bool) -> None:
 
 
 def _families() -> dict[str, Any]:
-    from tfdl.config import MODEL_CONFIGS
+    from tfdl.config import MODELS
 
-    return {
-        name: {"task": config().default_task, "about": (config.__doc__ or "").strip().splitlines()[0]}
-        for name, config in MODEL_CONFIGS.items()
-    }
+    families = {}
+    for name in MODELS:
+        config = MODELS[name]
+        about = (config.__doc__ or "").strip().splitlines()
+        families[name] = {"task": config().default_task, "about": about[0] if about else ""}
+    return families
 
 
 def _presets() -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Progress(Callback):
             self._console.print(plan.membership)
         else:
             self._introduce(plan)
-        for note in filter(None, (*plan.data_notes, plan.rate_note, plan.compilation_note, plan.state_note)):
+        for note in plan.notes:
             self._console.print(note)
         if self._console.is_terminal:
             self._start_bar(plan)

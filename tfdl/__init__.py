@@ -9,14 +9,29 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "AugmentationConfig": "tfdl.config",
+    "DatasetConfig": "tfdl.config",
+    "ModelConfig": "tfdl.config",
+    "OptimizerConfig": "tfdl.config",
+    "Preset": "tfdl.config",
     "RunError": "tfdl.errors",
+    "ScheduleConfig": "tfdl.config",
     "StoppedError": "tfdl.errors",
+    "TaskSpec": "tfdl.config",
+    "TokenizerConfig": "tfdl.config",
     "TrainConfig": "tfdl.config",
     "UserError": "tfdl.errors",
     "build_model": "tfdl.models",
     "build_optimizer": "tfdl.optimizers",
     "evaluate": "tfdl.evaluation",
     "export_saved_model": "tfdl.export",
+    "register_augmentation": "tfdl.config",
+    "register_dataset": "tfdl.config",
+    "register_model": "tfdl.config",
+    "register_optimizer": "tfdl.config",
+    "register_schedule": "tfdl.config",
+    "register_task": "tfdl.config",
+    "register_tokenizer": "tfdl.config",
     "train": "tfdl.training",
 }
 _MODULES = (
@@ -29,6 +44,7 @@ _MODULES = (
     "layers",
     "models",
     "optimizers",
+    "plugins",
     "tasks",
     "training",
 )
@@ -36,7 +52,22 @@ _MODULES = (
 __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
+    from tfdl.config import AugmentationConfig as AugmentationConfig
+    from tfdl.config import DatasetConfig as DatasetConfig
+    from tfdl.config import ModelConfig as ModelConfig
+    from tfdl.config import OptimizerConfig as OptimizerConfig
+    from tfdl.config import Preset as Preset
+    from tfdl.config import ScheduleConfig as ScheduleConfig
+    from tfdl.config import TaskSpec as TaskSpec
+    from tfdl.config import TokenizerConfig as TokenizerConfig
     from tfdl.config import TrainConfig as TrainConfig
+    from tfdl.config import register_augmentation as register_augmentation
+    from tfdl.config import register_dataset as register_dataset
+    from tfdl.config import register_model as register_model
+    from tfdl.config import register_optimizer as register_optimizer
+    from tfdl.config import register_schedule as register_schedule
+    from tfdl.config import register_task as register_task
+    from tfdl.config import register_tokenizer as register_tokenizer
     from tfdl.errors import RunError as RunError
     from tfdl.errors import StoppedError as StoppedError
     from tfdl.errors import UserError as UserError

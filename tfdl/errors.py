@@ -2,35 +2,68 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import ClassVar
 
 
 class UserError(ValueError):
-    """The user's input cannot be used: says what was received, what was expected and what to do. Exit code 2."""
+    """The user's input cannot be used: what was received, what was expected and what to do. Exit code 2."""
 
-    exit_code = 2
+    exit_code: ClassVar[int] = 2
+    agreed: bool = False
+    """Whether every rank ends with this error, so that one of them is enough to report it."""
 
 
 class RunError(RuntimeError):
     """The input was right and the work failed all the same (a full disk, a lost rank). Exit code 1."""
 
-    exit_code = 1
-
-
-def nearest(received: str, known: Iterable[str]) -> str:
-    """``" Did you mean 'digits'?"`` when one of the known names is close to the received one, else ``""``."""
-    found = difflib.get_close_matches(received, list(known), n=1, cutoff=0.6)
-    return f" Did you mean {found[0]!r}?" if found else ""
+    exit_code: ClassVar[int] = 1
+    agreed: bool = False
+    """As for ``UserError``."""
 
 
 class StoppedError(RunError):
     """A signal asked the run to stop, and a checkpoint was saved. Exit code 75."""
 
-    exit_code = 75
+    exit_code: ClassVar[int] = 75
     agreed = True
-    """All ranks end with it."""
 
 
 class StoppedBetweenStepsError(StoppedError):
-    """A signal asked this rank to stop while no steps were under way; what is done is saved already. Exit code 75."""
+    """A signal asked this rank to stop while no steps were running; everything that was done is saved already.
+
+    Exit code 75.
+    """
 
     agreed = False
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code of a run that ends with this error: its own, or 1 for an error that is not tfdl's."""
+    return error.exit_code if isinstance(error, UserError | RunError) else RunError.exit_code
+
+
+def mark_agreed(error: BaseException) -> None:
+    """Records that every rank ends with this error; it may be one of Python's or TensorFlow's."""
+    error.agreed = True  # type: ignore[attr-defined]
+
+
+def is_agreed(error: BaseException) -> bool:
+    """Whether every rank ends with this error."""
+    return bool(getattr(error, "agreed", False))
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type if it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def nearest(received: str, known: Iterable[str]) -> str:
+    """``" Did you mean 'digits'?"`` when one of the known names is close to the received one, else ``""``.
+
+    Args:
+        received: the unknown name.
+        known: all names that would do.
+    """
+    matches = difflib.get_close_matches(received, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {matches[0]!r}?" if matches else ""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tfdl.cli.main import main
-from tfdl.data.tfds.known_sets import EMBEDDED_SETS, TFDS_SETS
+from tfdl.data.tfds.known_sets import TFDS_SETS, declared_sets
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
@@ -41,7 +41,7 @@ def test_the_list(run, prepared):
     code, out, err = run()
     assert (code, err) == (0, "")
     lines = {line.split()[0]: line for line in out.splitlines() if line}
-    assert {known.name for known in (*EMBEDDED_SETS, *TFDS_SETS)} <= set(lines)
+    assert {known.name for known in (*declared_sets(), *TFDS_SETS)} <= set(lines)
     assert re.search(r"translation +22,000 dates .* yes, \d+(\.\d+)? MiB", lines["dates"])
     assert lines["mnist"].split()[-2:] == ["11.1", "MiB"]
     assert "yes" not in lines["mnist"]

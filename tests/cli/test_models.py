@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from tfdl.config import MODEL_CONFIGS, PRESETS
+from tfdl.config import MODELS, PRESETS
 
 
 def test_the_list_names_every_family_and_preset(tfdl_command):
     done = tfdl_command("models")
     assert done.returncode == 0, done.stderr
-    for name in (*MODEL_CONFIGS, *PRESETS):
+    for name in (*MODELS, *PRESETS):
         assert any(line.split()[:1] == [name] for line in done.stdout.splitlines()), name
 
 
@@ -45,7 +45,7 @@ def test_a_page_for_programs(tfdl_command):
     [
         (["resnet21"], "unknown model 'resnet21', expected one of "),
         (["cnn", "--set", "model.unitz=3"], "unknown key 'model.unitz'"),
-        (["cnn", "--set", "vocab_size=3"], "with vocab_size, expected of input_shape, num_classes only"),
+        (["cnn", "--set", "vocab_size=3"], "with vocab_size, expected only input_shape, num_classes"),
         (["cnn", "--optimizer", "adm"], "unknown optimizer 'adm'"),
         (["cnn", "--precision", "half"], "precision='half', expected one of float32, "),
         (["cnn", "--set", "input_shape=24"], "input_shape=24, expected (height, width, channels) such as (32, 32, 3)"),

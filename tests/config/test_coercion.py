@@ -60,8 +60,8 @@ def test_one_of_several_words_is_answered_with_the_nearest():
     with pytest.raises(UserError) as raised:
         TrainConfig.from_mapping({"dataset": {"augmentation": "afine"}})
     assert str(raised.value) == (
-        "dataset.augmentation='afine', expected names of affine, crop, flip, randaugment, erase, mixup, cutmix, or"
-        " none. Did you mean 'affine'?"
+        "unknown augmentation 'afine', expected one of affine, crop, flip, randaugment, erase, mixup, cutmix."
+        " Did you mean 'affine'?"
     )
 
 

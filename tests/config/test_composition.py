@@ -15,6 +15,8 @@ from tfdl.config import (
     load_yaml,
     to_mapping,
 )
+from tfdl.config.dataset import DigitsConfig
+from tfdl.config.schedules import CosineScheduleConfig, StepScheduleConfig
 from tfdl.errors import UserError
 
 
@@ -68,13 +70,13 @@ def test_another_data_set_keeps_the_data_folder_alone():
 def test_digits_have_a_recipe():
     for config in (TrainConfig(), TrainConfig(dataset="digits"), compose({"dataset.data_dir": None})):
         assert config.dataset.image_size == (24, 24)
-        assert config.dataset.augmentation == ("affine",)
+        assert [augmentation.name for augmentation in config.dataset.augmentation] == ["affine"]
 
 
 def test_a_recipe_yields_to_what_is_said():
     config = compose({"dataset.image_size": None, "dataset.augmentation": "none"})
-    assert config.dataset == DatasetConfig("digits")
-    assert compose({"dataset.image_size": [8, 8]}).dataset.augmentation == ("affine",)
+    assert config.dataset == DigitsConfig(image_size=None, augmentation=())
+    assert compose({"dataset.image_size": [8, 8]}).dataset.augmentation == DigitsConfig().augmentation
 
 
 def test_other_data_sets_have_none():
@@ -153,7 +155,7 @@ def test_a_configuration_is_frozen_and_replaced():
 @pytest.mark.parametrize("model", ["transformer", "rnn"])
 def test_a_recipe_fills_what_nobody_says(model):
     found, said = compose({"model": model}), {"batch_size": 3, "optimizer.learning_rate": 0.5, "xla": "off", "steps": 7}
-    assert found.optimizer.schedule == "cosine"
+    assert found.optimizer.schedule == CosineScheduleConfig(final_fraction=0.1)
     assert found.epochs is not None
     changed = compose({"model": model}, said)
     assert (changed.batch_size, changed.optimizer.learning_rate, changed.xla) == (3, 0.5, "off")
@@ -172,3 +174,37 @@ def test_what_was_resolved_is_not_filled_in_again():
     config = compose({"model": "transformer"}, {"optimizer": "adam"})
     assert compose(to_mapping(config)) == config
     assert config.optimizer == AdamConfig()
+
+
+# Schedules, a section within a section
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [{"optimizer.schedule": "step"}, {"optimizer.schedule.factor": 0.5}],
+        [{"optimizer": {"schedule": {"name": "step", "factor": 0.5}}}],
+        [{"optimizer": {"name": "adam", "schedule": "step"}}, {"optimizer.schedule": {"factor": 0.5}}],
+        [{"optimizer.schedule": "step", "optimizer.factor": 0.5}],  # as tfdl 0.1 wrote it
+    ],
+)
+def test_a_schedule_and_its_fields(layers):
+    assert compose(*layers).optimizer.schedule == StepScheduleConfig(factor=0.5)
+
+
+def test_a_field_of_the_recipe_s_schedule():
+    config = compose({"model": "transformer", "optimizer.schedule.final_fraction": 0.5})
+    assert config.optimizer.schedule == CosineScheduleConfig(final_fraction=0.5)
+    assert config.optimizer.clip_norm == 1.0
+
+
+def test_a_new_schedule_drops_the_fields_of_the_old_one():
+    config = compose({"optimizer.schedule": {"name": "cosine", "final_fraction": 0.5}}, {"optimizer.schedule": "step"})
+    assert config.optimizer.schedule == StepScheduleConfig()
+
+
+def test_the_optimizer_of_a_run_of_version_0_1():
+    former = {"name": "adam", "schedule": "cosine", "final_fraction": 0.1, "milestones": [0.5, 0.75], "factor": 0.1}
+    assert compose({"optimizer": former}).optimizer == AdamConfig(schedule=CosineScheduleConfig(0.1))
+    with pytest.raises(UserError, match=r"unknown key 'optimizer\.schedule\.factor', expected one of final_fraction"):
+        compose({"optimizer": {**former, "factor": 0.2}})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfdl.config import MODEL_CONFIGS, PRESETS, ModelConfig, ResNetConfig, TrainConfig, choose_model, compose, to_yaml
+from tfdl.config import MODELS, PRESETS, ModelConfig, ResNetConfig, TrainConfig, choose_model, compose, to_yaml
 from tfdl.config.sources import to_mapping
 from tfdl.errors import UserError
 
@@ -28,7 +28,7 @@ def test_every_preset_makes_its_family_s_configuration(name):
     config = choose_model(name)
     assert type(config) is PRESETS[name].config
     assert config.preset == name
-    assert name not in MODEL_CONFIGS
+    assert name not in MODELS
 
 
 def test_fields_win_over_the_preset_s():

@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from tfdl.config import MODEL_CONFIGS, TrainConfig, compose
+from tfdl.config import MODELS, TrainConfig, compose
 from tfdl.errors import UserError
 
 AT_LEAST_1, AT_LEAST_0 = "a number of at least 1", "a number of at least 0"
 FRACTION, POSITIVE = "a number from 0 to below 1", "a positive number"
-FAMILIES = ", ".join(MODEL_CONFIGS)
+FAMILIES = ", ".join(MODELS)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ FAMILIES = ", ".join(MODEL_CONFIGS)
     [
         ({"epochs": 0}, f"epochs=0, expected {AT_LEAST_1}"),
         ({"steps": -1}, f"steps=-1, expected {AT_LEAST_1}"),
-        ({"epochs": 2, "steps": 3}, "epochs=2 and steps=3, expected one of the two; leave one out"),
+        ({"epochs": 2, "steps": 3}, "epochs=2 and steps=3, pass one of them, not both"),
         ({"batch_size": 0}, f"batch_size=0, expected {AT_LEAST_1}"),
         ({"steps_per_execution": 0}, f"steps_per_execution=0, expected {AT_LEAST_1}"),
         ({"keep_checkpoints": 0}, f"keep_checkpoints=0, expected {AT_LEAST_1}"),

@@ -21,7 +21,7 @@ def test_the_ranks_are_looked_at_and_proven(job: Finished) -> None:
     found = {line[6:].split("  ")[0]: line for line in lines if line[:4] in ("ok  ", "warn", "FAIL")}
     assert found["ranks"].split()[2] == "2:"
     assert re.search(r"transport +Gloo$", found["transport"])
-    assert re.search(r"^ok .* all \d+ variables are equal to the bit on all ranks$", found["sync proof"])
+    assert re.search(r"^ok .* all \d+ variables are bit-identical on all ranks$", found["sync proof"])
     assert re.search(r"^ok .* made alone is found: rank 1 differs from rank 0 in conv_1/kernel", found["its control"])
 
 

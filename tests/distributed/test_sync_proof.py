@@ -36,7 +36,7 @@ def test_one_bit_on_one_rank_ends_the_command(tmp_path: Path) -> None:
     assert len(said) == 1, job.output
     assert said[0].startswith("[0]<stderr>:tfdl: error: at step 24, rank 1 differs from rank 0 in ")
     assert "/kernel: " in said[0]
-    assert "they parted after step 12; every checkpoint is of equal ranks" in said[0]
+    assert "they diverged after step 12; every checkpoint is of equal ranks" in said[0]
     status = json.loads((run / "status.json").read_text())
     assert status["code"] == 1
     assert status["reason"] in said[0]

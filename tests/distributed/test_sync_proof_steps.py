@@ -20,8 +20,8 @@ def small_model():
 def steps_compared(world, every, begin, end, portion=20):
     """The steps at which ``SyncProof`` compares in a loop that runs ``portion`` steps at a time, as ``Fit`` does."""
     model, compared = small_model(), []
-    proof = SyncProof(model, [], world, every, begin)
-    proof._compare = compared.append
+    proof = SyncProof.of_training(model, [], world, every, begin)
+    proof.compare = compared.append
     step = begin
     while step < end:
         step += min(portion, end - step, proof.steps_until_due(step))
@@ -58,7 +58,7 @@ def test_statistics_of_each_rank_s_own_are_averaged_before_results_and_not_compa
     names = [[variable for variable in model.weights if "own" not in variable.path] for model in models]
     assert len(names[0]) == 6
 
-    world.run(lambda rank: SyncProof(models[rank], [], world, 200).before_results(5))
+    world.run(lambda rank: SyncProof.of_training(models[rank], [], world, 200).before_results(5))
     assert [np.asarray(layer.moving_mean).tolist() for layer in own] == [[1.5] * 3] * 2
 
 
@@ -70,6 +70,6 @@ def test_synchronized_statistics_are_compared(ranks):
 
     def prove(rank):
         with pytest.raises(RunError, match=r"at step 5, rank 1 differs from rank 0 in \S*moving_variance: "):
-            SyncProof(models[rank], [], world, 200).before_results(5)
+            SyncProof.of_training(models[rank], [], world, 200).before_results(5)
 
     world.run(prove)

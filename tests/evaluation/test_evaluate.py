@@ -8,8 +8,7 @@ import tfdl
 from tfdl.data import ArraySource
 from tfdl.distributed import SingleWorld
 from tfdl.errors import RunError, UserError
-from tfdl.evaluation import evaluate_source
-from tfdl.evaluation.rows import row_function
+from tfdl.evaluation import evaluator_for
 from tfdl.tasks import ImageClassification
 from tfdl.tasks.task import Task
 
@@ -37,25 +36,23 @@ def test_it_is_a_plain_computation_over_all_samples(setting):
     logits = np.asarray(model(np.asarray(everything["image"]) / np.float32(255)), "float64")
     labels = np.asarray(everything["label"])
     losses = np.log(np.exp(logits).sum(1)) - logits[range(SIZE), labels]
-    found = evaluate_source(task, row_function(model, task), source, SingleWorld())
+    found = evaluator_for(model, task).metrics(source, SingleWorld())
     assert found["loss"] == pytest.approx(losses.mean(), rel=1e-5)
     assert found["accuracy"] == (logits.argmax(1) == labels).mean()
 
 
 def test_it_can_be_repeated(setting):
     task, model, source = setting
-    rows_of = row_function(model, task)
-    assert evaluate_source(task, rows_of, source, SingleWorld()) == evaluate_source(
-        task, rows_of, source, SingleWorld()
-    )
+    evaluator = evaluator_for(model, task)
+    assert evaluator.metrics(source, SingleWorld()) == evaluator.metrics(source, SingleWorld())
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])  # four ranks share three batches
 def test_ranks_get_the_very_numbers_of_one_process(setting, ranks, size):
     task, model, source = setting
-    alone = evaluate_source(task, row_function(model, task), source, SingleWorld())
+    alone = evaluator_for(model, task).metrics(source, SingleWorld())
     world = ranks(size)
-    assert world.run(lambda _: evaluate_source(task, row_function(model, task), source, world)) == [alone] * size
+    assert world.run(lambda _: evaluator_for(model, task).metrics(source, world)) == [alone] * size
 
 
 def test_a_run_evaluates_to_its_summary(trained_run):

@@ -6,7 +6,7 @@ import keras
 import pytest
 
 import tfdl
-from tfdl.config import MODEL_CONFIGS, PRESETS
+from tfdl.config import MODELS, PRESETS
 from tfdl.errors import UserError
 from tfdl.inspection import describe_model
 from tfdl.inspection.shapes_only import shapes_only
@@ -45,7 +45,7 @@ def test_fields_and_data():
     assert wide.layers[-1].output_shape == "(batch, 100)"
 
 
-@pytest.mark.parametrize("family", MODEL_CONFIGS)
+@pytest.mark.parametrize("family", MODELS)
 def test_every_family_can_be_described(family):
     description = describe_model(family, batch_size=2)
     assert 0 < description.cost.forward_flops < description.cost.training_flops
@@ -73,5 +73,5 @@ def test_an_unknown_field():
 
 
 def test_an_argument_that_the_data_does_not_decide():
-    with pytest.raises(UserError, match="'cnn' with vocab_size, expected of input_shape, num_classes only"):
+    with pytest.raises(UserError, match="'cnn' with vocab_size, expected only input_shape, num_classes"):
         describe_model("cnn", {"vocab_size": 3})

@@ -135,19 +135,18 @@ def test_a_schedule_comes_back_equal(schedule):
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("name", "fields", "expected"),
     [
-        ("constant", Constant(0.5, 10)),
-        ("linear", Linear(0.5, 100, 10, 0.25)),
-        ("cosine", Cosine(0.5, 100, 10, 0.25)),
-        ("step", Step(0.5, 100, 10, (20, 30), 0.5)),
-        ("inverse_sqrt", InverseSquareRoot(0.5, 10)),
-        ("one_cycle", OneCycle(0.5, 100, 10)),
+        ("constant", {}, Constant(0.5, 10)),
+        ("linear", {"final_fraction": 0.25}, Linear(0.5, 100, 10, 0.25)),
+        ("cosine", {"final_fraction": 0.25}, Cosine(0.5, 100, 10, 0.25)),
+        ("step", {"milestones": (0.2, 0.3), "factor": 0.5}, Step(0.5, 100, 10, (20, 30), 0.5)),
+        ("inverse_sqrt", {}, InverseSquareRoot(0.5, 10)),
+        ("one_cycle", {}, OneCycle(0.5, 100, 10)),
     ],
 )
-def test_schedules_by_name(name, expected):
-    fields = {"total_steps": 100, "final_fraction": 0.25, "milestones": (20, 30), "factor": 0.5}
-    built = build_schedule(name, 0.5, warmup_steps=10, **fields)
+def test_schedules_by_name(name, fields, expected):
+    built = build_schedule(name, 0.5, total_steps=100, warmup_steps=10, **fields)
     assert type(built) is type(expected)
     assert built.get_config() == expected.get_config()
 
@@ -175,6 +174,8 @@ def test_a_rate_that_never_changes_stays_a_number():
         (lambda: OneCycle(0.1, 10, 11), r"OneCycle warmup_steps=11, expected at most total_steps=10"),
         (lambda: build_schedule("cosin", 0.1, total_steps=1), r"unknown schedule 'cosin', .* Did you mean 'cosine'\?"),
         (lambda: build_schedule("constant", -1, total_steps=1), r"Constant peak=-1, expected a positive learning rate"),
+        (lambda: build_schedule("linear", 0.1), r"schedule 'linear' without total_steps, expected the number of steps"),
+        (lambda: build_schedule("linear", 0.1, total_steps=1, factor=2), r"unknown key 'schedule\.factor', expected"),
     ],
 )
 def test_bad_input(make, message):

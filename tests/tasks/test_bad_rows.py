@@ -3,8 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from tfdl.config import compose
-from tfdl.tasks import TASKS
+from tfdl.config import TASKS, compose
 
 COLUMNS = {
     "text-classification": ("text,label", "a text of {0},{1}"),
@@ -20,7 +19,7 @@ def test_bad_rows_of_texts(task, tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("\n".join([*lines[:-1], lines[-1] or '""']) + "\n")
     config = compose({"task": task, "dataset": {"name": str(path), "skip_bad_rows": True}, "tokenizer": "character"})
-    assert "1 bad row left out" in " ".join(TASKS[task].open(config)[0].notes)
+    assert "1 bad row left out" in " ".join(TASKS.load(task).open(config)[0].notes)
 
 
 def test_broken_images(tmp_path):
@@ -30,4 +29,4 @@ def test_broken_images(tmp_path):
         path.write_bytes(tf.io.encode_png(tf.fill([8, 8, 1], tf.constant(number, tf.uint8))).numpy())
     path.write_bytes(b"no image at all")
     config = compose({"dataset": {"name": str(tmp_path / "pictures"), "skip_bad_rows": True}})
-    assert "1 bad row left out" in " ".join(TASKS["image-classification"].open(config)[0].notes)
+    assert "1 bad row left out" in " ".join(TASKS.load("image-classification").open(config)[0].notes)

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfdl.config import DatasetConfig, TrainConfig
+from tfdl.config import TASKS, DatasetConfig, TrainConfig
 from tfdl.data.augmentation.affine import affine
 from tfdl.data.images import resize
-from tfdl.tasks import TASKS, ImageClassification
+from tfdl.tasks import ImageClassification
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_label_smoothing_is_for_training_only():
 
 
 def test_it_opens_with_its_data(data_dir):
-    task, sources = TASKS["image-classification"].open(
+    task, sources = TASKS.load("image-classification").open(
         TrainConfig(dataset=DatasetConfig("digits", str(data_dir), image_size=(6, 6)))
     )
     assert (task.image_shape, task.resized) == ((6, 6, 1), True)

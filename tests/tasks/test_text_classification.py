@@ -5,12 +5,12 @@ import pytest
 import tensorflow as tf
 
 import tfdl
-from tfdl.config import DatasetConfig, TrainConfig
+from tfdl.config import TASKS, DatasetConfig, TrainConfig
 from tfdl.data.tokenizers import ByteTokenizer
 from tfdl.errors import UserError
-from tfdl.tasks import TASKS, TextClassification
+from tfdl.tasks import TextClassification
 
-OPEN = TASKS["text-classification"].open
+OPEN = TASKS.load("text-classification").open
 
 
 def of_files(path, **changes):

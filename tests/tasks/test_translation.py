@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 import tfdl
-from tfdl.config import DatasetConfig, TrainConfig
+from tfdl.config import TASKS, DatasetConfig, TrainConfig
 from tfdl.data.pipeline import WEIGHT
 from tfdl.data.tokenizers import ByteTokenizer, CharacterTokenizer
 from tfdl.errors import UserError
-from tfdl.tasks import TASKS, Translation
+from tfdl.tasks import Translation
 from tfdl.tasks.translation_metrics import text_metrics, token_metrics
 
 TARGET = np.array([[1, 5, 6, 2, 0], [1, 2, 0, 0, 0], [1, 4, 5, 6, 2]], np.int32)
@@ -111,7 +111,7 @@ def test_bleu_by_hand():
 
 def test_it_opens_with_its_data(data_dir):
     config = TrainConfig(task="translation", dataset=DatasetConfig("dates", str(data_dir)))
-    task, sources = TASKS["translation"].open(config)
+    task, sources = TASKS.load("translation").open(config)
     assert task.longest == config.model.sequence_length
     assert task.longest_written == 14  # a date has ten tokens and an end, and a quarter more is room enough
     assert task.model_arguments == {"vocab_size": task.tokenizer.vocab_size}
@@ -126,7 +126,7 @@ def test_it_opens_with_its_data(data_dir):
 
 def test_long_samples_are_told(data_dir):
     dataset = DatasetConfig("dates", str(data_dir), sequence_length=9)
-    task, sources = TASKS["translation"].open(TrainConfig(task="translation", dataset=dataset))
+    task, sources = TASKS.load("translation").open(TrainConfig(task="translation", dataset=dataset))
     assert task.notes == (
         "texts of more than 9 tokens are cut: 20,000 of 20,000 in train, 1,000 of 1,000 in validation, 1,000 of 1,000"
         " in test (--sequence-length)",

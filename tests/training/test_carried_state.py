@@ -15,7 +15,7 @@ from tfdl.distributed import SingleWorld
 from tfdl.models import compute_precision
 from tfdl.tasks import LanguageModeling
 from tfdl.training import Trainer
-from tfdl.training.carried_state import CarriedState
+from tfdl.training.carried_state import RecurrentState
 
 LENGTH, ROWS = 3, 4
 TASK = LanguageModeling(CharacterTokenizer("abcdefgh"), LENGTH, carries_state=True)
@@ -32,7 +32,7 @@ def build(precision="float64", **fields):
 
 def trainer_of(model, world=None, pieces=1, rows=ROWS, rate=0.5, **options):
     optimizer = tfdl.build_optimizer("sgd", learning_rate=rate, momentum=0.0)
-    carried = CarriedState(model, rows, world or SingleWorld())
+    carried = RecurrentState(model, rows, world or SingleWorld())
     return Trainer(
         model, optimizer, TASK, world or SingleWorld(), accumulation_steps=pieces, carried=carried, **options
     )

@@ -46,7 +46,7 @@ def test_good_steps_double_the_scale_and_a_bad_one_halves_it():
     scale = DynamicLossScale(8.0, growth_steps=3)
     seen = []
     for finite in (True, True, True, True, False, True, True, True):
-        scale.update(tf.constant(finite))
+        scale.adjust(tf.constant(finite))
         seen.append(float(scale.scale))
     assert seen == [8, 8, 16, 16, 8, 8, 8, 16]
     assert int(scale.skipped_steps) == 1
@@ -56,9 +56,9 @@ def test_the_scale_does_not_grow_past_its_largest():
     """Infinity halved is infinity: no step would ever be finite again."""
     scale = DynamicLossScale(2.0**22, growth_steps=1)
     for _ in range(200):
-        scale.update(tf.constant(True))
+        scale.adjust(tf.constant(True))
     assert float(scale.scale) == 2**24
-    scale.update(tf.constant(False))
+    scale.adjust(tf.constant(False))
     assert float(scale.scale) == 2**23
 
 
@@ -153,7 +153,7 @@ class OwnJudgement(Trainer):
     def _update(self, gradients, _):
         if self.mine:
             self.optimizer.apply(self.loss_scale.unscaled(gradients), self.model.trainable_variables)
-        self.loss_scale.update(self.mine)
+        self.loss_scale.adjust(self.mine)
         return self.mine
 
 

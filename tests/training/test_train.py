@@ -161,7 +161,7 @@ def test_overwriting_leaves_foreign_files_alone(trained_run, tiny, tmp_path):
     ("arguments", "message"),
     [
         ({}, r"holds a run already; go on with it \(--resume\), replace it \(--overwrite\), or choose another"),
-        ({"resume": True, "overwrite": True}, "--resume and --overwrite, expected one of the two"),
+        ({"resume": True, "overwrite": True}, "--resume and --overwrite, pass one of them, not both"),
     ],
 )
 def test_a_run_is_not_replaced_unasked(trained_run, tiny, arguments, message):

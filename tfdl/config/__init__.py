@@ -1,8 +1,11 @@
-"""What a run is: frozen dataclasses, read from YAML and options, checked where they are made."""
+"""What a run is: frozen dataclasses, read from YAML and options, checked where they are made; and the declared
+parts."""
 
-from tfdl.config.dataset import DatasetConfig
+from tfdl.config.augmentations import AUGMENTATIONS, AugmentationConfig, register_augmentation
+from tfdl.config.dataset import DATASETS, DatasetConfig, register_dataset
+from tfdl.config.mapping import to_mapping
 from tfdl.config.models import (
-    MODEL_CONFIGS,
+    MODELS,
     PRESETS,
     CNNConfig,
     ModelConfig,
@@ -11,18 +14,35 @@ from tfdl.config.models import (
     RNNConfig,
     TransformerConfig,
     choose_model,
+    register_model,
 )
-from tfdl.config.optimizers import OPTIMIZER_CONFIGS, AdamConfig, AdamWConfig, OptimizerConfig, SGDConfig
-from tfdl.config.sources import assignment, compose, load_yaml, to_mapping, to_yaml
-from tfdl.config.tokenizers import TokenizerConfig
+from tfdl.config.optimizers import (
+    OPTIMIZERS,
+    AdamConfig,
+    AdamWConfig,
+    OptimizerConfig,
+    SGDConfig,
+    choose_optimizer,
+    register_optimizer,
+)
+from tfdl.config.schedules import SCHEDULES, ScheduleConfig, register_schedule
+from tfdl.config.sources import assignment, compose, load_yaml, to_yaml
+from tfdl.config.tasks import TASKS, TaskSpec, register_task
+from tfdl.config.tokenizers import TOKENIZERS, TokenizerConfig, choose_tokenizer, register_tokenizer
 from tfdl.config.train import TrainConfig
 
 __all__ = [
-    "MODEL_CONFIGS",
-    "OPTIMIZER_CONFIGS",
+    "AUGMENTATIONS",
+    "DATASETS",
+    "MODELS",
+    "OPTIMIZERS",
     "PRESETS",
+    "SCHEDULES",
+    "TASKS",
+    "TOKENIZERS",
     "AdamConfig",
     "AdamWConfig",
+    "AugmentationConfig",
     "CNNConfig",
     "DatasetConfig",
     "ModelConfig",
@@ -31,13 +51,24 @@ __all__ = [
     "RNNConfig",
     "ResNetConfig",
     "SGDConfig",
+    "ScheduleConfig",
+    "TaskSpec",
     "TokenizerConfig",
     "TrainConfig",
     "TransformerConfig",
     "assignment",
     "choose_model",
+    "choose_optimizer",
+    "choose_tokenizer",
     "compose",
     "load_yaml",
+    "register_augmentation",
+    "register_dataset",
+    "register_model",
+    "register_optimizer",
+    "register_schedule",
+    "register_task",
+    "register_tokenizer",
     "to_mapping",
     "to_yaml",
 ]

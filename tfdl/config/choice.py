@@ -1,22 +1,31 @@
 """A configuration by name."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from tfdl.config.fields import convert, from_mapping
-from tfdl.errors import UserError, nearest
+from tfdl.errors import UserError
+from tfdl.registry import Registry
 
 
-def choose(kind: str, known: Mapping[str, type], value: Any) -> Any:
-    """A config from a config, a name, or a mapping with ``name`` and fields."""
-    if dataclasses.is_dataclass(value) and type(value) in known.values():
+def choose(registry: Registry[type], value: Any, key: str = "") -> Any:
+    """A part's configuration.
+
+    Args:
+        registry: the parts of one kind.
+        value: a configuration, a name, or a mapping of ``name`` and fields.
+        key: the configuration key, for messages; the registry's kind if it is not given.
+
+    Raises:
+        UserError: an unknown name or field, or a value out of range.
+    """
+    key = key or registry.kind
+    if type(value) in registry.declarations:
         return value
     fields = {"name": value} if isinstance(value, str) else value
     if not isinstance(fields, Mapping) or "name" not in fields:
-        raise UserError(f"{kind}={value!r}, expected a name or a mapping with `name`; names: {', '.join(known)}")
-    name = convert(fields["name"], str, f"{kind}.name")
-    if name not in known:
-        raise UserError(f"unknown {kind} {name!r}, expected one of {', '.join(known)}.{nearest(name, known)}")
-    rest = {key: item for key, item in fields.items() if key != "name"}
-    return from_mapping(known[name], rest, f"{kind}.")
+        names = ", ".join(registry)
+        raise UserError(f"{key}={value!r}, expected a name or a mapping with `name`; names: {names}")
+    name = convert(fields["name"], str, f"{key}.name")
+    config = registry.part(name).declaration
+    return from_mapping(config, {field: item for field, item in fields.items() if field != "name"}, f"{key}.")

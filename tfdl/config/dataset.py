@@ -1,55 +1,64 @@
-"""Which samples a run sees."""
+"""Which samples a run sees, and the data sets that are declared by name."""
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from tfdl.config.fields import check_types, require, require_at_least
-from tfdl.errors import nearest
+from tfdl.config.augmentations import AugmentationConfig, choose_augmentations
+from tfdl.config.fields import check_types, from_mapping, require, require_at_least
+from tfdl.config.tokenizers import DEFAULT_TOKENIZER
+from tfdl.errors import UserError
+from tfdl.registry import Registry
 
-AUGMENTATIONS = ("affine", "crop", "flip", "randaugment", "erase", "mixup", "cutmix")
-"""Random changes of images, in the order in which they are applied."""
+_COLUMN = "_column"
 
 
 @dataclass(frozen=True)
 class DatasetConfig:
-    """A TFDS data set by name, its splits, and how images are brought to one size."""
+    """A data set by name or path, its splits, and how its samples are read."""
+
+    task: ClassVar[str] = ""
+    """The task that a declared data set is made for."""
+    about: ClassVar[str] = ""
+    """A declared data set in a few words, for listings."""
+    tokenizer: ClassVar[str] = DEFAULT_TOKENIZER
+    """The tokenizer that suits its texts."""
 
     name: str = "digits"
-    """A TFDS set, one of tfdl's own, which need no network, or the path of the user's own files."""
+    """A TFDS set, a declared set (tfdl's own need no network), or the path of the user's own files."""
     data_dir: str | None = None
-    """Where prepared data lives; none means TFDS_DATA_DIR, or else ~/tensorflow_datasets."""
+    """Folder of prepared data; none takes TFDS_DATA_DIR, or else ~/tensorflow_datasets."""
     train_split: str | None = None
-    """A TFDS split such as ``train[:80%]``; none chooses (see docs/architecture.md)."""
+    """A TFDS split such as ``train[:80%]``; none chooses (see docs/datasets.md)."""
     validation_split: str | None = None
     """As above; none takes the set's own, or the last tenth of its training split."""
     test_split: str | None = None
     """As above; none takes the set's own, or its validation split."""
     image_size: tuple[int, int] | None = None
     """Height and width, in pixels, that images are resized to; none keeps the set's own size."""
-    augmentation: tuple[str, ...] = ()
-    """Random changes of training images, any of: affine (turned, zoomed and shifted a little), crop (of the image with
-    a border), flip (left and right), randaugment, erase (a rectangle), mixup, cutmix. Also as one text, with commas."""
+    augmentation: tuple[AugmentationConfig, ...] = ()
+    """Random changes of training images, a list of names or mappings (``tfdl.config.augmentations``). Also one text
+    with commas between names."""
     text_column: str | None = None
-    """The column (of files) or feature (of a TFDS set, with dots between nested names) that holds the text; none takes
-    the one that there is."""
+    """Column (of files) or feature (of a TFDS set, with dots between nested names) that holds the text; none takes the
+    only one that can."""
     label_column: str | None = None
     """As above: the class."""
     source_column: str | None = None
-    """As above: what is to be translated."""
+    """As above: the text to translate."""
     target_column: str | None = None
     """As above: its translation."""
     sequence_length: int | None = None
     """Most tokens in a sample; none takes the model's own. Language modeling cuts a corpus into windows of so many."""
     skip_bad_rows: bool = False
-    """Whether rows of files that cannot be used are left out and counted, and are no error."""
+    """Whether rows of files that cannot be used are left out and counted; otherwise they are an error."""
     memory_limit_mb: int = 1024
     """A split that decodes to at most this size is kept in memory, on each rank; a larger one is read from disk."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "augmentation", choose_augmentations(self.augmentation))
         check_types(self, "dataset.")
-        for name in self.augmentation:
-            expected = f"names of {', '.join(AUGMENTATIONS)}, or none.{nearest(name, AUGMENTATIONS)}"
-            require(name in AUGMENTATIONS, "dataset.augmentation", name, expected)
         require(bool(self.name.strip()), "dataset.name", self.name, "the name of a data set, such as digits")
         require_at_least(self, "dataset.", 0, "memory_limit_mb")
         require_at_least(self, "dataset.", 1, "sequence_length")
@@ -58,19 +67,121 @@ class DatasetConfig:
 
     @property
     def columns(self) -> dict[str, str]:
-        """Role -> column, where the user chose one."""
-        chosen = {
-            "text": self.text_column,
-            "label": self.label_column,
-            "source": self.source_column,
-            "target": self.target_column,
-        }
+        """Role -> column, for each ``ROLE_column`` that the user set."""
+        fields = [field.name for field in dataclasses.fields(self) if field.name.endswith(_COLUMN)]
+        chosen = {name.removesuffix(_COLUMN): getattr(self, name) for name in fields}
         return {role: column for role, column in chosen.items() if column is not None}
 
+    @property
+    def base_name(self) -> str:
+        """The name without configuration and version: ``emnist`` of ``emnist/balanced:3.1.0``."""
+        return self.name.split("/")[0].split(":")[0]
 
-RECIPES: dict[str, dict[str, Any]] = {"digits": {"image_size": (24, 24), "augmentation": ("affine",)}}
-"""What is known to work for a data set; holds where the user says nothing else."""
-TOKENIZERS: dict[str, str] = {"python_topics": "character", "dates": "character", "docstrings": "bpe"}
-"""The tokenizer that suits a data set."""
-DEFAULT_TOKENIZER = "bpe"
-"""That of all others."""
+
+DATASETS: Registry[type[DatasetConfig]] = Registry("data set")
+"""Every declared data set's configuration by name."""
+
+
+def register_dataset(config: type[DatasetConfig], implementation: Any, *, is_listed: bool = True) -> None:
+    """Declares a data set.
+
+    Args:
+        config: a frozen dataclass that derives from ``DatasetConfig``. The default of its field ``name`` is the data
+            set's name; the defaults of other fields hold if the user sets none; it may have fields of its own.
+        implementation: ``"module:attribute"`` or the object itself: a TFDS builder class, or a function
+            ``load(config)`` that returns the splits (a mapping of ``train`` and, if there are any, ``validation`` and
+            ``test`` to arrays, a ``keras.utils.PyDataset``, a ``tf.data.Dataset`` or a ``Source``; see ``tfdl.train``).
+        is_listed: whether listings show it; not for what only Python code can use.
+
+    Raises:
+        ValueError: the name is taken, or no plain name.
+    """
+    DATASETS.register(config.name, config, implementation, is_listed=is_listed)
+
+
+def choose_dataset(value: Any, default: str) -> DatasetConfig:
+    """A data set's configuration.
+
+    Args:
+        value: a configuration, a name, a path, or a mapping of fields with or without ``name``.
+        default: the data set that is meant if there is no name.
+
+    Raises:
+        UserError: an unknown field, or a value that cannot be used.
+    """
+    if isinstance(value, DatasetConfig):
+        return _as_declared(value)
+    fields = {"name": value} if isinstance(value, str) else value
+    if not isinstance(fields, Mapping):
+        raise UserError(f"dataset={value!r}, expected a name or a mapping with `name`")
+    fields = {"name": default, **fields}
+    name = str(fields["name"])
+    config = DATASETS.get(name) or DatasetConfig
+    return from_mapping(config, fields, "dataset.")
+
+
+def _as_declared(config: DatasetConfig) -> DatasetConfig:
+    """A general configuration with the name of a declared data set becomes one of its own class."""
+    declared = DATASETS.get(config.name)
+    if declared is None or type(config) is not DatasetConfig:
+        return config
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    return declared(**values)
+
+
+@dataclass(frozen=True)
+class DigitsConfig(DatasetConfig):
+    """Handwritten digits, enlarged to the size that the article's network takes."""
+
+    task: ClassVar[str] = "image-classification"
+    about: ClassVar[str] = "1,797 handwritten digits, 8x8"
+
+    name: str = "digits"
+    image_size: tuple[int, int] | None = (24, 24)
+    augmentation: tuple[AugmentationConfig, ...] = ("affine",)  # type: ignore[assignment]  # becomes a configuration
+
+
+@dataclass(frozen=True)
+class DocstringsConfig(DatasetConfig):
+    """Docstrings and the package that each is from."""
+
+    task: ClassVar[str] = "text-classification"
+    about: ClassVar[str] = "docstrings of ten packages of the standard library"
+
+    name: str = "docstrings"
+
+
+@dataclass(frozen=True)
+class PythonTopicsConfig(DatasetConfig):
+    """Python's own documentation, one text a topic."""
+
+    task: ClassVar[str] = "language-modeling"
+    about: ClassVar[str] = "the Python Language Reference, a third of a million characters"
+    tokenizer: ClassVar[str] = "character"
+
+    name: str = "python_topics"
+
+
+@dataclass(frozen=True)
+class DatesConfig(DatasetConfig):
+    """Dates as people write them, and in ISO 8601."""
+
+    task: ClassVar[str] = "translation"
+    about: ClassVar[str] = "22,000 dates in words, and the same as YYYY-MM-DD"
+    tokenizer: ClassVar[str] = "character"
+
+    name: str = "dates"
+
+
+@dataclass(frozen=True)
+class PythonDataConfig(DatasetConfig):
+    """Data that Python code passes to ``tfdl.train``."""
+
+    name: str = "python"
+
+
+register_dataset(PythonDataConfig, "tfdl.data.objects.missing:load", is_listed=False)
+register_dataset(DigitsConfig, "tfdl.data.embedded.digits:Digits")
+register_dataset(DocstringsConfig, "tfdl.data.embedded.docstrings:Docstrings")
+register_dataset(PythonTopicsConfig, "tfdl.data.embedded.python_topics:PythonTopics")
+register_dataset(DatesConfig, "tfdl.data.embedded.dates:Dates")

@@ -48,9 +48,8 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T
     names = [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
     for key in values:
         if key not in names:
-            raise UserError(
-                f"unknown key {prefix + str(key)!r}, expected one of {', '.join(names)}.{nearest(str(key), names)}"
-            )
+            expected = f"one of {', '.join(names)}.{nearest(str(key), names)}" if names else "none: it has no fields"
+            raise UserError(f"unknown key {prefix + str(key)!r}, expected {expected}")
     return cls(**{key: convert(value, hints[key], prefix + key) for key, value in values.items()})
 
 
@@ -90,7 +89,9 @@ def _convert_optional(value: Any, hint: Any, key: str) -> Any:
     return convert(value, inner, key)
 
 
-def _convert_tuple(value: Any, arms: tuple[Any, ...], key: str) -> tuple[Any, ...]:
+def _convert_tuple(value: Any, arms: tuple[Any, ...], key: str) -> Any:
+    if dataclasses.is_dataclass(arms[0]):
+        return value  # the configuration that has such a field converts it
     if arms == (str, ...) and isinstance(value, str):  # names with commas between, as a command line has them
         value = [] if value == "none" else value.replace(" ", "").split(",")
     is_list = isinstance(value, list | tuple)

@@ -1,17 +1,21 @@
-"""One dataclass for each optimizer. ``name`` chooses it; the defaults are the usual ones of each."""
+"""Optimizers: one dataclass for each. ``name`` chooses it; the defaults are the usual ones of each."""
 
+import dataclasses
 import math
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
+from tfdl.config.choice import choose
 from tfdl.config.fields import check_types, require, require_at_least, require_fraction
+from tfdl.config.schedules import SCHEDULES, ConstantScheduleConfig, ScheduleConfig
 from tfdl.errors import UserError
+from tfdl.registry import Registry
 
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """What every optimizer has, and how its learning rate runs."""
+    """What every optimizer has, and how its learning rate changes."""
 
     name: ClassVar[str]
 
@@ -19,21 +23,16 @@ class OptimizerConfig:
     """Step size; with a schedule, the largest one."""
     scale_learning_rate: Literal["none", "linear", "sqrt"] = "none"
     """Whether the learning rate is multiplied by the number of ranks, or by its root (Goyal et al., 2017)."""
-    schedule: Literal["constant", "linear", "cosine", "inverse_sqrt", "step", "one_cycle"] = "constant"
-    """How the learning rate runs over the whole run, after the warm-up. A run that goes on for more epochs or steps
-    follows, from there on, the schedule of its new length."""
+    schedule: ScheduleConfig = field(default_factory=ConstantScheduleConfig)
+    """How the learning rate changes over the run, after the warm-up: a name, or a mapping of ``name`` and fields
+    (``tfdl.config.schedules``)."""
     warmup_steps: int = 0
     """Steps over which the learning rate rises to its full size."""
     warmup_epochs: float = 0.0
     """The same in epochs, instead of steps."""
-    final_fraction: float = 0.0
-    """Where linear and cosine schedules end, as a share of the learning rate."""
-    milestones: tuple[float, ...] = (0.5, 0.75)
-    """Where the step schedule falls, as shares of the run (He et al., 2015)."""
-    factor: float = 0.1
-    """What the step schedule multiplies the learning rate by at each milestone."""
     weight_decay: float = 0.0
-    """Share of each weight that a step of rate 1 takes away, apart from the gradient; never of biases and of gains."""
+    """Fraction of each weight that a step of rate 1 subtracts, apart from the gradient; biases and gains are left
+    alone."""
     clip_norm: float | None = None
     """Largest global norm of the reduced gradients; none clips nothing."""
     ema_momentum: float | None = None
@@ -41,19 +40,17 @@ class OptimizerConfig:
     and training goes on with the weights themselves. None keeps no average."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "schedule", choose(SCHEDULES, self.schedule, "optimizer.schedule"))
         check_types(self, "optimizer.")
         for name in ("learning_rate", "clip_norm"):
             value = getattr(self, name)
             require(value is None or 0 < value < math.inf, f"optimizer.{name}", value, "a positive number")
-        require_at_least(self, "optimizer.", 0, "warmup_steps", "warmup_epochs", "weight_decay", "factor")
+        require_at_least(self, "optimizer.", 0, "warmup_steps", "warmup_epochs", "weight_decay")
         if self.warmup_steps and self.warmup_epochs:
             raise UserError(
-                f"optimizer.warmup_steps={self.warmup_steps} and optimizer.warmup_epochs={self.warmup_epochs}, expected"
-                " one of the two; leave one out"
+                f"optimizer.warmup_steps={self.warmup_steps} and optimizer.warmup_epochs={self.warmup_epochs}, pass one"
+                " of them, not both"
             )
-        require(0 <= self.final_fraction <= 1, "optimizer.final_fraction", self.final_fraction, "a number from 0 to 1")
-        rising = all(0 < a < b for a, b in pairwise((*self.milestones, 1.0)))
-        require(rising, "optimizer.milestones", self.milestones, "rising shares between 0 and 1, such as [0.5, 0.75]")
         if self.ema_momentum is not None:
             require_fraction(self, "optimizer.", "ema_momentum")
 
@@ -86,7 +83,8 @@ class AdamWConfig(AdamConfig):
     name: ClassVar[str] = "adamw"
 
     weight_decay: float = 0.004
-    """Share of each weight that a step of rate 1 takes away, apart from the gradient; never of biases and of gains."""
+    """Fraction of each weight that a step of rate 1 subtracts, apart from the gradient; biases and gains are left
+    alone."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +105,85 @@ class SGDConfig(OptimizerConfig):
         require_fraction(self, "optimizer.", "momentum")
 
 
-OPTIMIZER_CONFIGS: dict[str, type[OptimizerConfig]] = {
-    config.name: config for config in (AdamConfig, AdamWConfig, SGDConfig)
-}
+@dataclass(frozen=True)
+class KerasOptimizerConfig(OptimizerConfig):
+    """A Keras optimizer that Python code passed; the fields that all optimizers have are read from it."""
+
+    name: ClassVar[str] = "keras"
+
+    serialized: Mapping[str, Any] = field(default_factory=dict)
+    """The optimizer as ``keras.optimizers.serialize`` writes it."""
+
+    def __post_init__(self) -> None:
+        options = self.serialized.get("config", {})
+        learning_rate = options.get("learning_rate")
+        if isinstance(learning_rate, int | float):
+            object.__setattr__(self, "learning_rate", float(learning_rate))
+        object.__setattr__(self, "weight_decay", options.get("weight_decay") or 0.0)
+        object.__setattr__(self, "clip_norm", options.get("global_clipnorm"))
+        object.__setattr__(self, "ema_momentum", options.get("ema_momentum") if options.get("use_ema") else None)
+        super().__post_init__()
+
+
+OPTIMIZERS: Registry[type[OptimizerConfig]] = Registry("optimizer")
+"""Every optimizer's configuration by name."""
+
+
+def register_optimizer(config: type[OptimizerConfig], build: Any, *, is_listed: bool = True) -> None:
+    """Declares an optimizer.
+
+    Args:
+        config: a frozen dataclass that derives from ``OptimizerConfig``; its ``name`` is the optimizer's name.
+        build: ``"module:function"`` or the function itself: ``build(config, learning_rate, **options)`` to a
+            ``keras.optimizers.Optimizer``. ``learning_rate`` is a number or a schedule; ``options`` are the arguments
+            that every Keras optimizer takes (``weight_decay``, ``global_clipnorm``, ``use_ema``, ``ema_momentum``).
+        is_listed: whether choices show it; not for what only Python code can use.
+
+    Raises:
+        ValueError: the name is taken, or no plain name.
+    """
+    OPTIMIZERS.register(config.name, config, build, is_listed=is_listed)
+
+
+def choose_optimizer(value: Any) -> OptimizerConfig:
+    """An optimizer's configuration from itself, a name, or a mapping of ``name`` and fields.
+
+    Raises:
+        UserError: an unknown name or field, or a value out of range.
+    """
+    fields = nested_schedule(value) if isinstance(value, Mapping) else value
+    config: OptimizerConfig = choose(OPTIMIZERS, fields)
+    return config
+
+
+# Fields of schedules that stood beside ``schedule`` in tfdl 0.1, with their defaults.
+_FORMER_FIELDS: Mapping[str, Any] = {"final_fraction": 0.0, "milestones": [0.5, 0.75], "factor": 0.1}
+
+
+def nested_schedule(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """An optimizer's fields as tfdl 0.1 wrote them, with the schedule's own fields below ``schedule``.
+
+    ``{"schedule": "cosine", "final_fraction": 0.1}`` becomes ``{"schedule": {"name": "cosine", "final_fraction":
+    0.1}}``.
+    A field that the schedule does not have is left out if it is at its default: every run listed all of them.
+    """
+    former = {key: value for key, value in fields.items() if key in _FORMER_FIELDS}
+    kept = {key: value for key, value in fields.items() if key not in _FORMER_FIELDS}
+    if not former:
+        return kept
+    schedule = kept.get("schedule", ConstantScheduleConfig.name)
+    section = dict(schedule) if isinstance(schedule, Mapping) else {"name": schedule}
+    config = SCHEDULES[section["name"]] if section.get("name") in SCHEDULES else ScheduleConfig
+    names = {field.name for field in dataclasses.fields(config)}
+    for key, value in former.items():
+        default = _FORMER_FIELDS[key]
+        is_default = (list(value) if isinstance(value, tuple) else value) == default
+        if key in names or not is_default:
+            section[key] = value
+    return {**kept, "schedule": section}
+
+
+register_optimizer(KerasOptimizerConfig, "tfdl.optimizers.build:build_keras", is_listed=False)
+register_optimizer(AdamConfig, "tfdl.optimizers.build:build_adam")
+register_optimizer(AdamWConfig, "tfdl.optimizers.build:build_adamw")
+register_optimizer(SGDConfig, "tfdl.optimizers.build:build_sgd")

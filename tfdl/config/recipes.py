@@ -1,73 +1,45 @@
-"""How long and how fast to train, where nobody says: what was found to work for a task and a family of models."""
+"""How long and how fast to train if the user does not set it: what was found to work for a task and a model family."""
 
 from collections.abc import Mapping
 from typing import Any
 
 DEFAULTS: Mapping[str, Any] = {"epochs": 20, "batch_size": 64, "xla": "off", "optimizer": {"name": "adam"}}
-"""For what has no recipe, and for what a recipe is silent about."""
+"""For a task and family without a recipe, and for what a recipe leaves open."""
 
-# (task, family) -> fields of a ``TrainConfig``; what was measured stands in docs/tasks.md.
-_RECIPES: Mapping[tuple[str, str], Mapping[str, Any]] = {
-    ("language-modeling", "transformer"): {
-        "epochs": 9,
-        "batch_size": 16,
-        "xla": "on",
-        "optimizer": {
-            "name": "adamw",
-            "learning_rate": 0.003,
-            "schedule": "cosine",
-            "warmup_epochs": 0.5,
-            "final_fraction": 0.1,
-            "beta_2": 0.99,
-            "weight_decay": 0.1,
-            "clip_norm": 1.0,
-        },
-    },
-    ("language-modeling", "rnn"): {
-        "epochs": 8,
-        "batch_size": 20,
-        "optimizer": {
-            "name": "adam",
-            "learning_rate": 0.004,
-            "schedule": "cosine",
-            "final_fraction": 0.1,
-            "clip_norm": 1.0,
-        },
-    },
-    ("text-classification", "rnn"): {
-        "epochs": 8,
-        "optimizer": {"name": "adam", "learning_rate": 0.003, "schedule": "cosine", "clip_norm": 1.0},
-    },
-    ("text-classification", "transformer"): {
-        "epochs": 8,
-        "optimizer": {"name": "adam", "schedule": "cosine", "warmup_epochs": 1, "clip_norm": 1.0},
-    },
-    ("translation", "transformer"): {
-        "epochs": 4,
-        "optimizer": {
-            "name": "adam",
-            "learning_rate": 0.001,
-            "schedule": "cosine",
-            "warmup_epochs": 0.5,
-            "clip_norm": 1.0,
-        },
-    },
-}
-# A warm-up is given in steps or in epochs: whoever gives one of the two takes the other's place.
+# The user sets a warm-up in steps or in epochs: either replaces both of the recipe's.
 _WARM_UPS = {"warmup_epochs", "warmup_steps"}
 
 
-def recipe(task: str, family: str) -> dict[str, Any]:
-    """What a run takes for ``epochs``, ``batch_size``, ``xla`` and ``optimizer`` where it is not told."""
-    return {**DEFAULTS, **_RECIPES.get((task, family), {})}
+def recipe(recipes: Mapping[str, Mapping[str, Any]], task: str) -> dict[str, Any]:
+    """``epochs``, ``batch_size``, ``xla`` and ``optimizer`` of a run that sets none of them.
 
-
-def optimizer_fields(given: Mapping[str, Any], suggested: Mapping[str, Any], steps: int | None) -> dict[str, Any]:
-    """The fields of an optimizer: those given, and the recipe's unless another optimizer was chosen.
-
-    A run of so many ``steps`` may be shorter than a warm-up, so it has none of the recipe's.
+    Args:
+        recipes: of the model family, by task (``ModelConfig.recipes``).
+        task: the run's task.
     """
-    if given.get("name", suggested["name"]) != suggested["name"]:
-        return dict(given)
-    left_out = _WARM_UPS if steps is not None or _WARM_UPS & set(given) else set()
-    return {**{name: value for name, value in suggested.items() if name not in left_out}, **given}
+    return {**DEFAULTS, **recipes.get(task, {})}
+
+
+def optimizer_fields(chosen: Mapping[str, Any], suggested: Mapping[str, Any], steps: int | None) -> dict[str, Any]:
+    """An optimizer's fields: the user's, and the recipe's unless the user chose another optimizer.
+
+    Args:
+        chosen: the user's.
+        suggested: the recipe's.
+        steps: the length of the run, if it is counted in steps: it may be shorter than a warm-up, so it has none of the
+            recipe's.
+    """
+    if chosen.get("name", suggested["name"]) != suggested["name"]:
+        suggested = {}
+    replaces_warm_up = steps is not None or bool(_WARM_UPS & set(chosen))
+    omitted = _WARM_UPS if replaces_warm_up else set()
+    kept = {name: value for name, value in suggested.items() if name not in omitted}
+    fields = {**kept, **chosen}
+    schedule = chosen.get("schedule")
+    if isinstance(schedule, Mapping) and "name" not in schedule:
+        fields["schedule"] = {**_as_section(suggested.get("schedule", "constant")), **schedule}
+    return fields
+
+
+def _as_section(schedule: Any) -> Mapping[str, Any]:
+    return {"name": schedule} if isinstance(schedule, str) else schedule

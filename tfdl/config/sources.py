@@ -1,19 +1,17 @@
 """Where configuration comes from, and its order: YAML (``--config``) < ``--set`` < option."""
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tfdl.config.models.base import ModelConfig
-from tfdl.config.optimizers import OptimizerConfig
+from tfdl.config.mapping import to_mapping
 from tfdl.config.train import TrainConfig
 from tfdl.errors import UserError
 
 # Fields that may be given by name alone, and become mappings when a key below them is set.
-_SECTIONS = ("model", "dataset", "tokenizer", "optimizer")
+_SECTIONS = ("model", "dataset", "tokenizer", "optimizer", "schedule")
 # What stays of a section when another name, or another preset, takes the place of the old one.
 _KEPT = {"name": ("data_dir",), "preset": ("name",)}
 
@@ -51,19 +49,6 @@ def compose(*layers: Mapping[str, Any]) -> TrainConfig:
         for key, value in layer.items():
             _assign(merged, str(key).split("."), value)
     return TrainConfig.from_mapping(merged)
-
-
-def to_mapping(config: Any) -> dict[str, Any]:
-    """The configuration as plain numbers, texts and lists, ready for YAML."""
-    values: dict[str, Any] = {}
-    if isinstance(config, ModelConfig | OptimizerConfig):
-        values["name"] = config.name
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            value = to_mapping(value)
-        values[field.name] = list(value) if isinstance(value, tuple) else value
-    return values
 
 
 def to_yaml(config: TrainConfig) -> str:

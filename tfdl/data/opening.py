@@ -1,32 +1,84 @@
-"""Opens a run's data set, wherever it comes from: the user's own files, or TFDS."""
+"""Opens a run's data set, wherever it comes from: the user's own files, TFDS, a declared part, or Python code."""
 
-from tfdl.config import DatasetConfig
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tfdl.config import DATASETS, DatasetConfig
 from tfdl.data.files.images import open_image_folder
 from tfdl.data.files.paths import is_local
 from tfdl.data.files.texts import open_local_texts
 from tfdl.data.images import ImageDataset
+from tfdl.data.objects.images import open_given_images
+from tfdl.data.objects.splits import split_sources
+from tfdl.data.objects.texts import open_given_texts
+from tfdl.data.sources import Source
 from tfdl.data.texts import TextDataset
 from tfdl.data.tfds.images import open_tfds_images
 from tfdl.data.tfds.texts import open_tfds_texts
+from tfdl.errors import UserError
 
 
-def open_images(config: DatasetConfig) -> ImageDataset:
-    """Opens the three splits of the user's images, or of a TFDS set.
+def open_images(config: DatasetConfig, data: Mapping[str, Any] | None = None) -> ImageDataset:
+    """Opens the three splits of an image classification set.
+
+    Args:
+        config: the data set.
+        data: splits that Python code passed, to be read in its place.
 
     Raises:
         UserError: unknown set or split, not an image classification set, images of many sizes, or unlabelled samples.
     """
+    data = _given_or_loaded(config, data)
+    if data is not None:
+        return open_given_images(config, data)
     return open_image_folder(config) if is_local(config.name) else open_tfds_images(config)
 
 
-def open_texts(config: DatasetConfig, roles: tuple[str, ...]) -> TextDataset:
-    """Opens the three splits of the user's texts, or of a TFDS set.
+def open_texts(config: DatasetConfig, roles: tuple[str, ...], data: Mapping[str, Any] | None = None) -> TextDataset:
+    """Opens the three splits of a data set of texts.
 
     Args:
-        config: which data set, and which of its columns (features) serve as which role.
+        config: the data set, and which of its columns (features) serve as which role.
         roles: ``("text",)``, ``("text", "label")`` or ``("source", "target")``.
+        data: splits that Python code passed, to be read in its place.
 
     Raises:
         UserError: an unknown set or split, an empty one, or no column, or several, for a role.
     """
+    data = _given_or_loaded(config, data)
+    if data is not None:
+        return open_given_texts(config, roles, data)
     return open_local_texts(config, roles) if is_local(config.name) else open_tfds_texts(config, roles)
+
+
+def open_sources(
+    config: DatasetConfig, roles: Sequence[str], data: Mapping[str, Any] | None = None
+) -> dict[str, Source]:
+    """Opens the three splits of a data set whose samples are arrays of any kind, with a feature for each role.
+
+    Args:
+        config: a data set that a plugin declares with a ``load`` function.
+        roles: what a sample consists of.
+        data: splits that Python code passed, to be read in its place.
+
+    Raises:
+        UserError: the data set is a path or a TFDS set, or has no such roles.
+    """
+    data = _given_or_loaded(config, data)
+    if data is None:
+        raise UserError(
+            f"data set {config.name!r} has no {' and '.join(roles)}, expected a declared data set that returns them"
+            " (tfdl.register_dataset), or tfdl.train(data=...)"
+        )
+    return split_sources(data, roles, config.memory_limit_mb)
+
+
+def _given_or_loaded(config: DatasetConfig, data: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The splits from Python code, or from the ``load`` function of a declared data set; none for all others."""
+    if data is not None or config.name not in DATASETS:
+        return data
+    implementation = DATASETS.load(config.name)
+    if isinstance(implementation, type):  # a TFDS builder
+        return None
+    splits: Mapping[str, Any] = implementation(config)
+    return splits

@@ -1,4 +1,4 @@
-"""From sample numbers to batches: shuffle and shard as numbers, read, prefetch."""
+"""From sample numbers to batches: shuffle and shard as numbers, then read ahead."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,8 @@ import tensorflow as tf
 from tfdl.data.order import Position, epoch_draws, epoch_partners, shard_rows
 from tfdl.data.sources import ArraySource, Source
 
-_PREFETCH = 4  # batches ready before they are needed
+# Batches that are ready before they are needed.
+_PREFETCHED_BATCHES = 4
 
 WEIGHT = "weight"
 """The feature that says how much a sample of a training batch counts."""
@@ -24,8 +25,14 @@ class Augment(Protocol):
     mixes: bool
     """Whether each sample is mixed with another one."""
 
-    def __call__(self, batch: dict[str, Any], draws: Any, *other: Any) -> dict[str, Any]:
-        """The changed batch, by draws ``(b, num_draws)``; with ``mixes`` also by partners and their draws."""
+    def __call__(self, batch: dict[str, Any], draws: Any, *partners: Any) -> dict[str, Any]:
+        """The changed batch.
+
+        Args:
+            batch: features by name.
+            draws: ``(b, num_draws)``.
+            *partners: with ``mixes``, the batch of the samples to mix with, and their own draws.
+        """
         ...
 
 
@@ -39,7 +46,7 @@ def training_batches(
     num_shards: int = 1,
     augment: Augment | None = None,
 ) -> tf.data.Dataset:
-    """Batches without end, epoch after epoch, each in an order of its own.
+    """Batches without end, epoch after epoch, each epoch in another order.
 
     One iterator serves a whole run: Python is called once an epoch, for the permutation; the rest is TensorFlow's.
 
@@ -48,21 +55,25 @@ def training_batches(
         batch_size: samples in a batch of this shard; the last batch of an epoch may hold fewer.
         seed: decides the order.
         start: where to begin; the skipped samples are not read.
-        shard_index, num_shards: this shard's part of each global batch (see ``order.shard_rows``).
+        shard_index: which part of each global batch this shard reads (see ``order.shard_rows``).
+        num_shards: the number of parts.
         augment: changes the batches. A sample's draws and its partner depend on seed, epoch and sample alone.
 
     Returns:
         A data set of feature dictionaries, with one more feature, ``WEIGHT``: float32 ``(b,)``, 1 for each sample. A
-        shard that has no sample of the last batch gets a stand-in of weight 0, since not every kernel takes an empty
-        batch (a convolution of oneDNN's answers with the wrong shape).
+        shard that has no sample of the last batch gets the first sample with weight 0, since not every kernel takes an
+        empty batch (a convolution of oneDNN's answers with the wrong shape).
     """
 
-    def rows_of(epoch: np.ndarray) -> tuple[np.ndarray, ...]:
-        number, is_first = int(epoch), epoch == start.epoch
-        block = (start.block if is_first else 0) or batch_size * num_shards
-        order = source.epoch_order(seed, number, block)
-        skipped = start.sample if is_first else 0
-        rows = shard_rows(order[skipped:], batch_size, shard_index, num_shards)
+    def epoch_columns(epoch: np.ndarray) -> tuple[np.ndarray, ...]:
+        """This shard's sample numbers in an epoch, ``(steps, batch_size)``, and what belongs to each."""
+        number = int(epoch)
+        is_first = number == start.epoch
+        # The order of an epoch stays the one that it began with, also if the run continues with other global batches.
+        ordered_for = start.block if is_first else 0
+        order = source.epoch_order(seed, number, ordered_for or batch_size * num_shards)
+        remaining = order[start.sample :] if is_first else order
+        rows = shard_rows(remaining, batch_size, shard_index, num_shards)
         if augment is None:
             return (rows,)
         draws = epoch_draws(source.num_examples, seed, number, augment.num_draws)
@@ -71,76 +82,91 @@ def training_batches(
         partners = epoch_partners(order, seed, number)[rows]
         return rows, draws[rows], partners, draws[partners]
 
-    def rows_dataset(epoch: Any) -> tf.data.Dataset:
-        columns = [(tf.int64, []), (tf.float32, [draws])] * 2
-        columns = columns[: _columns(augment)]
-        found = tf.numpy_function(rows_of, [epoch], [dtype for dtype, _ in columns])
-        shaped = [tf.ensure_shape(x, [None, batch_size, *rest]) for x, (_, rest) in zip(found, columns, strict=True)]
+    def epoch_dataset(epoch: Any) -> tf.data.Dataset:
+        dtypes = [tf.int64, tf.float32, tf.int64, tf.float32][:num_columns]
+        shapes = [[], [num_draws], [], [num_draws]][:num_columns]
+        columns = tf.numpy_function(epoch_columns, [epoch], dtypes)
+        shaped = [
+            tf.ensure_shape(column, [None, batch_size, *shape]) for column, shape in zip(columns, shapes, strict=True)
+        ]
         return tf.data.Dataset.from_tensor_slices(tuple(shaped))
 
     def read(*columns: Any) -> dict[str, Any]:
-        (row, *rest), weight = _counted(*columns)
-        features = source.read(row)
+        (rows, *others), weight = _without_padding(*columns)
+        features = source.read(rows)
         if augment is not None:
-            draws, *partner = rest
-            others = (source.read(partner[0]), partner[1]) if partner else ()
-            features = augment(features, draws, *others)
+            draws, *partners = others
+            if partners:
+                partner_rows, partner_draws = partners
+                features = augment(features, draws, source.read(partner_rows), partner_draws)
+            else:
+                features = augment(features, draws)
         return {**features, WEIGHT: weight}
 
-    draws = augment.num_draws if augment is not None else 0
+    num_draws = 0 if augment is None else augment.num_draws
+    num_columns = _num_columns(augment)
     epochs = tf.data.Dataset.range(start.epoch, np.iinfo(np.int64).max)
-    return _read_ahead(epochs.flat_map(rows_dataset), read)
+    return _read_ahead(epochs.flat_map(epoch_dataset), read, source)
 
 
-def _columns(augment: Augment | None) -> int:
-    """Rows; their draws; their partners, and these ones' draws."""
-    return 1 if augment is None else 4 if augment.mixes else 2
+def _num_columns(augment: Augment | None) -> int:
+    """Sample numbers; their draws; their partners, and the partners' draws."""
+    if augment is None:
+        return 1
+    return 4 if augment.mixes else 2
 
 
 def evaluation_batches(
     source: Source, *, batch_size: int, most_tokens: int | None = None, shard_index: int = 0, num_shards: int = 1
 ) -> tf.data.Dataset:
-    """One pass over ``evaluation_pieces``. Shard ``i`` of ``n`` takes every ``n``-th piece from the ``i``-th.
+    """One pass over ``source.evaluation_pieces``; shard ``i`` of ``n`` reads every ``n``-th piece from the ``i``-th.
 
-    A batch holds the same samples for any number of shards; shards may have one batch more or less than others.
+    A batch holds the same samples for any number of shards. Shards may have one batch more or less than others.
+
+    Args:
+        source: the split.
+        batch_size: most samples in a batch.
+        most_tokens: most tokens in a batch, where samples are texts.
+        shard_index: this shard.
+        num_shards: the number of shards.
     """
-    pieces = evaluation_pieces(source, batch_size, most_tokens)[shard_index::num_shards]
+    pieces = source.evaluation_pieces(batch_size, most_tokens)[shard_index::num_shards]
+    lengths = [len(piece) for piece in pieces]
     numbers = np.concatenate([np.zeros(0, np.int64), *pieces])
-    rows = tf.RaggedTensor.from_row_lengths(numbers, [len(piece) for piece in pieces])
-    return _read_ahead(tf.data.Dataset.from_tensor_slices(rows), source.read)
-
-
-def evaluation_pieces(source: Source, batch_size: int, most_tokens: int | None = None) -> list[np.ndarray]:
-    """The samples that are evaluated together: in the split's own order, or as a source of texts has them, whose
-    lengths say which fit well together and how many of them."""
-    if hasattr(source, "evaluation_pieces"):
-        pieces: list[np.ndarray] = source.evaluation_pieces(batch_size, most_tokens)
-        return pieces
-    return np.split(np.arange(source.num_examples), range(batch_size, source.num_examples, batch_size))
+    rows = tf.RaggedTensor.from_row_lengths(numbers, lengths)
+    return _read_ahead(tf.data.Dataset.from_tensor_slices(rows), source.read, source)
 
 
 def load_into_memory(source: Any, batch_size: int = 256) -> ArraySource:
-    """A whole split, decoded once; the source has a ``signature``, as a ``RecordSource``."""
+    """A whole split, decoded once.
+
+    Args:
+        source: with a ``signature``, as a ``RecordSource`` has.
+        batch_size: samples that are decoded together.
+    """
     batches = list(evaluation_batches(source, batch_size=batch_size).as_numpy_iterator())
     return ArraySource({name: np.concatenate([batch[name] for batch in batches]) for name in source.signature})
 
 
-def _counted(rows: Any, *others: Any) -> tuple[list[Any], Any]:
-    """A shard's part of one batch without the -1 at its end, with what belongs to each row; and each row's weight.
+def _without_padding(rows: Any, *others: Any) -> tuple[list[Any], Any]:
+    """A shard's part of one batch without the -1 at its end, what belongs to each row, and each row's weight.
 
-    Where nothing is left, the first sample stands in, without weight.
+    If no sample remains, the first one fills up the batch, with weight 0.
     """
-    count = tf.maximum(tf.math.count_nonzero(rows >= 0), 1)
-    here = rows[:count]
-    return [tf.maximum(here, 0), *(column[:count] for column in others)], tf.cast(here >= 0, tf.float32)
+    num_samples = tf.math.count_nonzero(rows >= 0)
+    kept = tf.maximum(num_samples, 1)
+    rows = rows[:kept]
+    weight = tf.cast(rows >= 0, tf.float32)
+    return [tf.maximum(rows, 0), *(column[:kept] for column in others)], weight
 
 
-def _read_ahead(rows: tf.data.Dataset, read: Callable[..., Any]) -> tf.data.Dataset:
-    workers = max(2, len(os.sched_getaffinity(0)))
-    batches = rows.map(read, num_parallel_calls=workers, deterministic=True).prefetch(_PREFETCH)
+def _read_ahead(rows: tf.data.Dataset, read: Callable[..., Any], source: Source) -> tf.data.Dataset:
+    workers = max(2, len(os.sched_getaffinity(0))) if source.parallel_reads else None
+    batches = rows.map(read, num_parallel_calls=workers, deterministic=True if workers else None)
+    batches = batches.prefetch(_PREFETCHED_BATCHES)
     options = tf.data.Options()
-    # Ending an autotuned iterator can wait for the tuner's thread as long as the epoch itself took; reading ahead is
-    # set by hand above instead.
+    # Ending an autotuned iterator can wait for the tuner's thread as long as the epoch itself took; parallelism and
+    # prefetching are set by hand above instead.
     options.autotune.enabled = False
     options.deterministic = True
     return batches.with_options(options)

@@ -1,6 +1,6 @@
-"""Where batches are read from: arrays in memory, or records on disk that are decoded as they are needed."""
+"""Where batches are read from: a split's samples by number."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import tensorflow as tf
@@ -8,34 +8,100 @@ import tensorflow as tf
 from tfdl.data.order import epoch_order
 
 
+@runtime_checkable
 class Source(Protocol):
-    """A split's samples by number."""
+    """A split's samples by number. ``ShuffledSource`` is a base class with what most sources have in common."""
 
     num_examples: int
+    """Number of samples."""
     unit: str
-    """What its samples are called, such as ``training samples``."""
+    """What its samples are called in messages, such as ``training samples``."""
+    parallel_reads: bool
+    """Whether several batches may be read at once, in any order; otherwise they are read one by one, in order."""
 
     def read(self, indices: Any) -> dict[str, Any]:
-        """A batch of features for an int64 vector of sample numbers; runs inside a TensorFlow graph."""
+        """A batch of features; runs inside a TensorFlow graph.
+
+        Args:
+            indices: sample numbers, int64 ``(b,)``.
+
+        Returns:
+            Feature name -> tensor ``(b, ...)``.
+        """
         ...
 
-    def epoch_order(self, seed: int, epoch: int, block: int) -> np.ndarray:
-        """The order of an epoch's samples, each once, over all ranks; ``block`` of them are a global batch."""
+    def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:
+        """The order of an epoch: the sample numbers to read, over all ranks.
+
+        Args:
+            seed: of the run.
+            epoch: number of the epoch, from 0.
+            global_batch: samples in a batch over all ranks.
+
+        Returns:
+            int64 ``(num_examples,)``, a function of the arguments alone.
+        """
+        ...
+
+    def evaluation_pieces(self, batch_size: int, most_tokens: int | None) -> list[np.ndarray]:
+        """The samples that are evaluated together, each once.
+
+        Args:
+            batch_size: most samples in a batch.
+            most_tokens: most tokens in a batch, where samples are texts; none sets no limit.
+
+        Returns:
+            Sample numbers, an int64 array for each batch.
+        """
         ...
 
 
-class Shuffled:
-    """Samples that may stand in any order."""
+class StreamedSource(Source, Protocol):
+    """A source that a recurrent model reads in streams, with its state."""
+
+    def segments(self) -> list[np.ndarray]:
+        """Groups of streams for an evaluation: sample numbers ``(steps, rows)``, one step after the other; -1 where a
+        stream has ended."""
+        ...
+
+
+class TextSource(Source, Protocol):
+    """A source that knows the texts that its samples were."""
+
+    def spread(self, most: int) -> "TextSource":
+        """At most ``most`` of the samples, evenly spread over the split."""
+        ...
+
+    def texts(self, *roles: str) -> dict[str, np.ndarray]:
+        """Role -> the samples' texts, an object array ``(n,)``."""
+        ...
+
+
+class ShuffledSource:
+    """A source whose samples may be read in any order.
+
+    Subclasses set ``num_examples`` and define ``read``.
+    """
 
     num_examples: int
     unit: str = "training samples"
+    parallel_reads: bool = True
 
-    def epoch_order(self, seed: int, epoch: int, block: int) -> np.ndarray:  # noqa: ARG002
+    def read(self, indices: Any) -> dict[str, Any]:
+        """See ``Source.read``."""
+        raise NotImplementedError
+
+    def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:  # noqa: ARG002
         """A random permutation, which does not depend on the batches that it is cut into."""
         return epoch_order(self.num_examples, seed, epoch)
 
+    def evaluation_pieces(self, batch_size: int, most_tokens: int | None) -> list[np.ndarray]:  # noqa: ARG002
+        """Consecutive samples, in the split's own order."""
+        cuts = range(batch_size, self.num_examples, batch_size)
+        return np.split(np.arange(self.num_examples), cuts)
 
-class ArraySource(Shuffled):
+
+class ArraySource(ShuffledSource):
     """Features held decoded in memory: a batch is one gather.
 
     Args:
@@ -47,7 +113,13 @@ class ArraySource(Shuffled):
         with tf.device("CPU:0"):
             self._features = {name: tf.constant(values) for name, values in features.items()}
 
+    @property
+    def signature(self) -> dict[str, tf.TensorSpec]:
+        """A ``tf.TensorSpec`` for each feature of one sample."""
+        return {name: tf.TensorSpec(values.shape[1:], values.dtype) for name, values in self._features.items()}
+
     def read(self, indices: Any) -> dict[str, Any]:
+        """See ``Source.read``."""
         return {name: tf.gather(values, indices) for name, values in self._features.items()}
 
 
@@ -55,7 +127,7 @@ class Records(Protocol):
     """A split's serialized examples by number."""
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Number of examples."""
         ...
 
     def read(self, indices: np.ndarray) -> np.ndarray:
@@ -63,8 +135,8 @@ class Records(Protocol):
         ...
 
 
-class RecordSource(Shuffled):
-    """Features decoded from a prepared split at each reading; holds nothing but where the records are.
+class RecordSource(ShuffledSource):
+    """Features decoded from records on disk at each reading; only the records' positions are held in memory.
 
     Args:
         records: the undecoded split.
@@ -75,9 +147,12 @@ class RecordSource(Shuffled):
     def __init__(self, records: Records, decode: Any, signature: dict[str, tf.TensorSpec]):
         self.num_examples = len(records)
         self.signature = signature
-        self._records, self._decode = records, decode
+        self._records = records
+        self._decode = decode
 
     def read(self, indices: Any) -> dict[str, Any]:
-        serialized = tf.ensure_shape(tf.numpy_function(self._records.read, [indices], tf.string), [None])
+        """See ``Source.read``."""
+        serialized = tf.numpy_function(self._records.read, [indices], tf.string)
+        serialized = tf.ensure_shape(serialized, [None])
         features: dict[str, Any] = tf.map_fn(self._decode, serialized, fn_output_signature=self.signature)
         return features

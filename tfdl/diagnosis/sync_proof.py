@@ -9,8 +9,7 @@ import tensorflow as tf
 
 from tfdl.diagnosis.finding import Finding
 from tfdl.distributed import World, broadcast_state
-from tfdl.distributed.fingerprints import Fingerprints
-from tfdl.distributed.replicated import replicated_weights
+from tfdl.distributed.sync_proof import SyncProof
 from tfdl.models import build_model
 from tfdl.optimizers import build_optimizer
 from tfdl.tasks import ImageClassification
@@ -33,22 +32,22 @@ def prove_sync(world: World) -> Iterator[Finding]:
     broadcast_state(trainer.variables, world)
     batches = _batches(world.rank)
     trainer.run(iter(batches), _STEPS)
-    state = Fingerprints([*replicated_weights(model), *trainer.update_variables])
+    proof = SyncProof.of_training(model, trainer.update_variables, world, every=1)
     done = f"a CNN of {model.count_params():,} parameters after {_STEPS} steps"
-    difference = state.difference(world)
+    difference = proof.difference()
     if difference is not None:
         yield Finding("sync proof", "error", f"{done}: {difference}", _MEND)
         return
-    yield Finding("sync proof", "ok", f"{done}: all {len(state.names)} variables are equal to the bit on all ranks")
-    yield _control(trainer, next(iter(batches)), state)
+    yield Finding("sync proof", "ok", f"{done}: all {proof.num_variables} variables are bit-identical on all ranks")
+    yield _control(trainer, next(iter(batches)), proof)
 
 
-def _control(trainer: Trainer, batch: Any, state: Fingerprints) -> Finding:
+def _control(trainer: Trainer, batch: Any, proof: SyncProof) -> Finding:
     """The last rank makes a step that is not reduced. A proof that did not see it would prove nothing."""
     world, last = trainer.world, trainer.world.size - 1
     if world.rank == last:
         _step_alone(trainer, batch)
-    difference = state.difference(world)
+    difference = proof.difference()
     if difference is None or difference.rank != last:
         found = f"rank {last} made a step alone, and the comparison says: {difference or 'equal'}"
         return Finding("its control", "error", found, _MEND)

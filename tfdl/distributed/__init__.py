@@ -10,6 +10,8 @@ _PUBLIC = {
     "DistributedOptimizer": "tfdl.distributed.optimizer",
     "SyncCheck": "tfdl.distributed.callbacks",
     "DynamicLossScale": "tfdl.distributed.loss_scale",
+    "LossScale": "tfdl.distributed.loss_scale",
+    "NoLossScale": "tfdl.distributed.loss_scale",
     "Replicas": "tfdl.distributed.replicas",
     "HorovodWorld": "tfdl.distributed.horovod",
     "SingleWorld": "tfdl.distributed.world",
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from tfdl.distributed.horovod import HorovodWorld as HorovodWorld
     from tfdl.distributed.launch import init as init
     from tfdl.distributed.loss_scale import DynamicLossScale as DynamicLossScale
+    from tfdl.distributed.loss_scale import LossScale as LossScale
+    from tfdl.distributed.loss_scale import NoLossScale as NoLossScale
     from tfdl.distributed.optimizer import DistributedOptimizer as DistributedOptimizer
     from tfdl.distributed.replicas import Replicas as Replicas
     from tfdl.distributed.state import broadcast_state as broadcast_state

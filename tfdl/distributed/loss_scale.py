@@ -1,22 +1,112 @@
-"""A loss scale for float16 that all ranks share."""
+"""Loss scales for number formats in which small gradients vanish, shared by all ranks."""
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tfdl.errors import RunError
 
-class DynamicLossScale:
+# Below it float16 gradients vanish anyway.
+_SMALLEST_SCALE = 2.0**-14
+
+
+class LossScale(ABC):
+    """How a training step scales its loss, and whether it applies its gradients."""
+
+    variables: Sequence[Any] = ()
+    """What belongs to a checkpoint, and must be equal on all ranks."""
+
+    @abstractmethod
+    def scaled(self, loss: Any) -> Any:
+        """The loss to differentiate."""
+
+    @abstractmethod
+    def snapshot(self, variables: Sequence[Any]) -> list[Any]:
+        """The values that a forward pass may change and a skipped step must restore; runs before it, in the graph.
+
+        Args:
+            variables: the model's non-trainable weights.
+        """
+
+    @abstractmethod
+    def update(
+        self, gradients: Sequence[Any], apply: Callable[[Sequence[Any]], None], restore: Callable[[], None]
+    ) -> Any:
+        """Applies a step's gradients, or skips it.
+
+        Args:
+            gradients: the reduced gradients of the scaled loss, ``None`` where a variable has none.
+            apply: makes the update with gradients of the loss itself.
+            restore: undoes what the forward pass changed.
+
+        Returns:
+            Scalar boolean: whether the step was applied.
+        """
+
+    @abstractmethod
+    def counted(self, sums: Any, applied: Any) -> Any:
+        """The running sums of a step to report.
+
+        Args:
+            sums: sums over the step's samples, ``(n,)``.
+            applied: what ``update`` returned.
+        """
+
+    @abstractmethod
+    def report(self) -> dict[str, float]:
+        """Numbers for the log: ``loss_scale`` and ``skipped_steps``, or nothing."""
+
+    @abstractmethod
+    def check(self, step: int) -> None:
+        """Raises ``RunError`` if scaling can no longer work; ``step`` is the number of steps done."""
+
+
+class NoLossScale(LossScale):
+    """For formats with the range of float32: every step is applied as it is."""
+
+    def scaled(self, loss: Any) -> Any:
+        """The loss itself."""
+        return loss
+
+    def snapshot(self, variables: Sequence[Any]) -> list[Any]:  # noqa: ARG002
+        """Nothing: no step is skipped."""
+        return []
+
+    def update(
+        self,
+        gradients: Sequence[Any],
+        apply: Callable[[Sequence[Any]], None],
+        restore: Callable[[], None],  # noqa: ARG002
+    ) -> Any:
+        """Applies the step."""
+        apply(gradients)
+        return True
+
+    def counted(self, sums: Any, applied: Any) -> Any:  # noqa: ARG002
+        """All sums."""
+        return sums
+
+    def report(self) -> dict[str, float]:
+        """Nothing to report."""
+        return {}
+
+    def check(self, step: int) -> None:
+        """Nothing to check."""
+
+
+class DynamicLossScale(LossScale):
     r"""Keeps small float16 gradients from vanishing (Micikevicius et al., 2018, https://arxiv.org/abs/1710.03740).
 
     The loss is multiplied by $s$ and the gradients are divided by it. A step whose gradients are not finite is skipped
     and halves $s$; after ``growth_steps`` steps without one, $s$ doubles, up to ``largest``: gradients that are zero
-    never overflow, and a scale that grew to infinity would never come down again.
+    never overflow, and a scale that grew to infinity would never shrink again.
 
     It looks at gradients that are *reduced* already: one rank's infinity or NaN has reached every rank through the sum,
     so all ranks skip the same steps and no further message is needed. A rank that looked at its own gradients would
-    leave the others waiting in the reduction, or go on with other weights than they.
+    leave the others waiting in the reduction, or continue with other weights than they have.
 
     Args:
         initial: the first $s$.
@@ -25,15 +115,12 @@ class DynamicLossScale:
     """
 
     def __init__(self, initial: float = 2.0**15, growth_steps: int = 2000, largest: float = 2.0**24):
-        self.growth_steps, self.largest = growth_steps, largest
+        self.growth_steps = growth_steps
+        self.largest = largest
         self.scale = keras.Variable(initial, dtype="float32", trainable=False, name="loss_scale")
         self.good_steps = keras.Variable(0, dtype="int32", trainable=False, name="loss_scale_good_steps")
         self.skipped_steps = keras.Variable(0, dtype="int32", trainable=False, name="loss_scale_skipped_steps")
-
-    @property
-    def variables(self) -> list[Any]:
-        """What belongs to a checkpoint, and must be equal on all ranks."""
-        return [self.scale, self.good_steps, self.skipped_steps]
+        self.variables = [self.scale, self.good_steps, self.skipped_steps]
 
     def scaled(self, loss: Any) -> Any:
         """``loss`` times the scale."""
@@ -43,13 +130,58 @@ class DynamicLossScale:
         """Gradients of the loss itself."""
         return [None if gradient is None else gradient / tf.cast(self.scale, gradient.dtype) for gradient in gradients]
 
-    def update(self, finite: Any) -> None:
-        """Takes note of a step: whether all of its reduced gradients were finite."""
-        grown = tf.logical_and(finite, tf.equal(self.good_steps + 1, self.growth_steps))
+    def snapshot(self, variables: Sequence[Any]) -> list[Any]:
+        """Their values."""
+        return [tf.convert_to_tensor(variable) for variable in variables]
+
+    def update(
+        self, gradients: Sequence[Any], apply: Callable[[Sequence[Any]], None], restore: Callable[[], None]
+    ) -> Any:
+        """Applies the step if all gradients are finite."""
+        gradients = self.unscaled(gradients)
+        finite = all_finite(gradients)
+        if finite:
+            apply(gradients)
+        else:
+            restore()
+        self.adjust(finite)
+        return finite
+
+    def adjust(self, finite: Any) -> None:
+        """Grows or shrinks the scale after a step.
+
+        Args:
+            finite: whether all of its reduced gradients were finite.
+        """
+        has_grown = tf.logical_and(finite, tf.equal(self.good_steps + 1, self.growth_steps))
         doubled = tf.maximum(self.scale, tf.minimum(self.scale * 2.0, self.largest))
-        self.scale.assign(tf.where(finite, tf.where(grown, doubled, self.scale), self.scale * 0.5))
-        self.good_steps.assign(tf.where(tf.logical_or(grown, tf.logical_not(finite)), 0, self.good_steps + 1))
+        self.scale.assign(tf.where(finite, tf.where(has_grown, doubled, self.scale), self.scale * 0.5))
+        starts_anew = tf.logical_or(has_grown, tf.logical_not(finite))
+        self.good_steps.assign(tf.where(starts_anew, 0, self.good_steps + 1))
         self.skipped_steps.assign_add(tf.cast(tf.logical_not(finite), tf.int32))
+
+    def counted(self, sums: Any, applied: Any) -> Any:
+        """All sums but those of a skipped step that are not finite, which would spoil the epoch's."""
+        counts = tf.logical_or(applied, tf.reduce_all(tf.math.is_finite(sums)))
+        return tf.where(counts, sums, tf.zeros_like(sums))
+
+    def report(self) -> dict[str, float]:
+        """The scale, and how many steps were skipped."""
+        return {"loss_scale": float(self.scale), "skipped_steps": int(self.skipped_steps)}
+
+    def check(self, step: int) -> None:
+        """A skipped step is no error; a scale so small that its gradients would vanish is.
+
+        Raises:
+            RunError: the scale is that small.
+        """
+        scale = float(self.scale)
+        if scale < _SMALLEST_SCALE:
+            skipped = int(self.skipped_steps)
+            raise RunError(
+                f"the gradients were not finite at any loss scale down to {scale:g} ({skipped} of {step} steps"
+                " skipped); train with --precision mixed_bfloat16 or float32"
+            )
 
 
 def all_finite(gradients: Sequence[Any]) -> Any:

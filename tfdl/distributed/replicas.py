@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdl.distributed.fingerprints import Fingerprints
 from tfdl.distributed.optimizer import inner_optimizers, is_distributed, outermost, plain_optimizer_error, world_of
 from tfdl.distributed.replicated import replicated_weights
 from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
+from tfdl.distributed.sync_proof import SyncProof
 from tfdl.distributed.world import World, current_world
-from tfdl.errors import UserError
+from tfdl.errors import RunError, UserError, mark_agreed
 
 
 class Replicas:
@@ -46,7 +46,7 @@ class Replicas:
         self.world = _common_world(self.optimizers)
         self.check_every = check_every
         self._next = 0
-        self._fingerprints: Fingerprints | None = None
+        self._proof = SyncProof(self._equal_variables, self.world, check_every)
 
     def broadcast(self, *, steps: int | None = None) -> None:
         """Gives every rank rank 0's weights, statistics, optimizer slots and random streams, before the first step.
@@ -83,7 +83,7 @@ class Replicas:
         """
         if step >= self._next:
             self._next = (step // self.check_every + 1) * self.check_every
-            self.compare(f"step {step}")
+            self._compare(f"step {step}")
 
     def finish(self, step: int | None = None) -> None:
         """Waits for all ranks at the end of training, and compares them.
@@ -91,7 +91,7 @@ class Replicas:
         Raises:
             RunError: another rank goes on training, or a rank differs.
         """
-        self.compare("the end" if step is None else f"the end, step {step}")
+        self._compare("the end" if step is None else f"the end, step {step}")
 
     def _share(self, slots: Sequence[Any] = ()) -> None:
         variables = [variable for model in self.models for variable in model.variables]
@@ -118,16 +118,26 @@ class Replicas:
         with tf.init_scope():
             self._share()  # slots made just now are the same zeros everywhere
 
-    def compare(self, where: str) -> None:
-        """What ``check`` does when it is due; ``where`` is for the message."""
+    def _compare(self, where: str) -> None:
+        """Waits for all ranks, and compares them.
+
+        Args:
+            where: when this is, for messages: ``"step 200"``.
+        """
         if self.world.size == 1:
             return
         self.world.meet(f"has come to {where}")
-        variables = [variable for model in self.models for variable in replicated_weights(model)]
-        variables += [variable for optimizer in self.optimizers for variable in _shared_slots(optimizer)]
-        if self._fingerprints is None or len(self._fingerprints.names) != len(variables):  # slots are made when needed
-            self._fingerprints = Fingerprints(variables)
-        self._fingerprints.check(self.world, where)
+        difference = self._proof.difference()
+        if difference is not None:
+            error = RunError(f"at {where}, {difference}: the ranks no longer train one model; do not use the result")
+            mark_agreed(error)
+            raise error
+
+    def _equal_variables(self) -> list[Any]:
+        """Everything that must be equal on all ranks; optimizers make their slots when they are first needed."""
+        weights = [variable for model in self.models for variable in replicated_weights(model)]
+        slots = [variable for optimizer in self.optimizers for variable in _shared_slots(optimizer)]
+        return [*weights, *slots]
 
 
 def optimizers_of(model: Any) -> dict[str, Any]:

@@ -1,81 +1,130 @@
-"""Watches over a training that its ranks stay one model."""
+"""The proof that the ranks train one model: their states are compared, bit for bit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from tfdl.distributed.fingerprints import Fingerprints, drifted
+from tfdl.distributed.fingerprints import Difference, Fingerprints
 from tfdl.distributed.replicated import average_over_ranks, local_statistics, replicated_weights
 from tfdl.distributed.world import World
+from tfdl.errors import RunError, mark_agreed
 
-# Further than any run goes.
+# Later than the last step of any run.
 _NEVER = 2**62
 
 
 class SyncProof:
-    """Compares the ranks' state, to the bit: after the first step, every ``every`` steps, before results, at the end.
-
-    Compared are weights, frozen ones too, synchronized moving statistics, and what the updates keep: optimizer slots,
-    step count, averaged weights, loss scale. Moving statistics that each rank keeps for itself are not compared; they
-    are averaged before results. Random streams differ on purpose.
+    """Compares the ranks' states: after the first step, every ``every`` steps, before results, and at the end.
 
     Args:
-        model: the model that is trained.
-        update_variables: the optimizer's variables, and the loss scale's.
+        variables: returns the variables that must be equal, in one order on all ranks. It is called at each comparison,
+            since layers and optimizer slots may be built later.
         world: the ranks.
-        every: steps between two comparisons; 0 compares at the end alone.
-        step: steps that are done.
+        every: steps between two comparisons; 0 compares at the end only.
+        step: steps that are done already.
+        local_statistics: moving statistics that each rank keeps for itself: they are averaged before results.
     """
 
-    def __init__(self, model: Any, update_variables: Sequence[Any], world: World, every: int, step: int = 0):
-        self._world, self._every = world, every
-        self._fingerprints = Fingerprints([*replicated_weights(model), *update_variables])
-        self._local = local_statistics(model)
+    def __init__(
+        self,
+        variables: Callable[[], Sequence[Any]],
+        world: World,
+        every: int,
+        step: int = 0,
+        local_statistics: Sequence[Any] = (),
+    ):
+        self._variables = variables
+        self._local_statistics = list(local_statistics)
+        self._world = world
+        self._every = every
+        self._fingerprints: Fingerprints | None = None
         self._due = step + 1 if every and world.size > 1 else _NEVER
-        self._proven: int | None = None
+        self._last_proven: int | None = None
+
+    @classmethod
+    def of_training(
+        cls, model: Any, update_variables: Sequence[Any], world: World, every: int, step: int = 0
+    ) -> "SyncProof":
+        """The proof for a model that tfdl trains.
+
+        Compared are weights, frozen ones too, synchronized moving statistics, and what the updates keep: optimizer
+        slots, step count, averaged weights, loss scale. Moving statistics that each rank keeps for itself are not
+        compared, and random streams differ on purpose.
+
+        Args:
+            model: the model.
+            update_variables: the optimizer's variables, and the loss scale's.
+            world: the ranks.
+            every: steps between two comparisons; 0 compares at the end only.
+            step: steps that are done already.
+        """
+        variables = [*replicated_weights(model), *update_variables]
+        return cls(lambda: variables, world, every, step, local_statistics(model))
 
     def steps_until_due(self, step: int) -> int:
         """How many steps may follow ``step`` before ``after_steps`` must be called."""
         return self._due - step
 
     def after_steps(self, step: int) -> None:
-        """Compares when it is due.
+        """Compares if a comparison is due.
+
+        Args:
+            step: the number of steps that are done, the same on every rank.
 
         Raises:
             RunError: on every rank; names the step, the lowest rank that differs from rank 0, and the variables.
         """
         if step >= self._due:
-            self._compare(step)
+            self.compare(step)
             self._due = (step // self._every + 1) * self._every
 
     def before_results(self, step: int) -> None:
-        """For every rank to call before it evaluates or saves: what is measured and kept is of one model.
+        """For every rank to call before it evaluates or saves, so that results and checkpoints are of one model.
+
+        Args:
+            step: the number of steps that are done.
 
         Raises:
             RunError: as ``after_steps``.
         """
         if self._every:
-            self._compare(step)
-        average_over_ranks(self._local, self._world)
+            self.compare(step)
+        average_over_ranks(self._local_statistics, self._world)
 
-    def at_end(self, step: int) -> None:
-        """The last comparison, which takes place whatever ``every`` is.
+    def compare(self, step: int) -> None:
+        """Compares now, unless this step is proven already; for every rank to call.
 
         Raises:
             RunError: as ``after_steps``.
         """
-        self._compare(step)
+        if step == self._last_proven:
+            return
+        difference = self.difference()
+        if difference is not None:
+            error = RunError(f"at step {step}, {difference}: the ranks no longer train one model; {self._advice()}")
+            mark_agreed(error)
+            raise error
+        self._last_proven = step
 
-    def _compare(self, step: int) -> None:
-        if step == self._proven:
-            return
-        found = self._fingerprints.difference(self._world)
-        if found is None:
-            self._proven = step
-            return
-        raise drifted(f"at step {step}, {found}: the ranks no longer train one model; {self._advice()}")
+    def difference(self) -> Difference | None:
+        """How the ranks' states differ now; ``None`` if they are equal. For every rank to call."""
+        if self._world.size == 1:
+            return None
+        variables = self._variables()
+        if self._fingerprints is None or len(self._fingerprints.names) != len(variables):
+            self._fingerprints = Fingerprints(variables)
+        return self._fingerprints.difference(self._world)
+
+    @property
+    def num_variables(self) -> int:
+        """How many variables are compared."""
+        return len(self._variables())
 
     def _advice(self) -> str:
         if not self._every:
-            return "what was saved must not be used; train again with --sync-check-steps 200 to learn when they part"
-        last = "the start" if self._proven is None else f"step {self._proven}"
-        return f"they parted after {last}; every checkpoint is of equal ranks, and --resume goes on from the last"
+            return (
+                "do not use what was saved; train again with --sync-check-steps 200 to find the step where they diverge"
+            )
+        last = "the start" if self._last_proven is None else f"step {self._last_proven}"
+        return (
+            f"they diverged after {last}; every checkpoint is of equal ranks, and --resume continues from the last one"
+        )

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfdl.errors import mark_agreed
+
 
 class World(ABC):
     """``size`` ranks, numbered 0 to size - 1; ``local_rank`` counts within one host. Rank 0 is the chief."""
@@ -82,23 +84,26 @@ class World(ABC):
 
     @contextmanager
     def agreement(self) -> Iterator[None]:
-        """A block of local work that all ranks leave the same way: done, or with the lowest failing rank's error.
+        """A block of local work that all ranks leave in the same way: done, or with the lowest failing rank's error.
 
-        Without it a rank that fails alone (a full disk, a broken file) leaves the others in a collective that nobody
-        else will join. The block itself must hold no collective.
+        Without it, a rank that fails alone (a full disk, a broken file) leaves the others waiting in a collective that
+        it never joins. The block itself must hold no collective.
         """
-        error: Exception | None = None
+        own_error: Exception | None = None
         try:
             yield
         except Exception as caught:
-            error = caught
-        failures = [(rank, found) for rank, found in enumerate(self.all_gather_object(_portable(error))) if found]
-        if not failures:
+            own_error = caught
+        errors = self.all_gather_object(_portable(own_error))
+        failed_ranks = [rank for rank, error in enumerate(errors) if error is not None]
+        if not failed_ranks:
             return
-        rank, found = failures[0]
-        found = error if error is not None and rank == self.rank else found
-        vars(found)["agreed"] = True  # every rank raises it, so one is enough to tell of it
-        raise found from (None if found is error else error)
+        first = failed_ranks[0]
+        if own_error is not None and first == self.rank:
+            mark_agreed(own_error)
+            raise own_error from None
+        mark_agreed(errors[first])
+        raise errors[first] from own_error
 
 
 class SingleWorld(World):
@@ -154,7 +159,7 @@ def current_statistics_weight() -> Any:
 
 
 def _portable(error: Exception | None) -> Exception | None:
-    """The error itself when it can be pickled, else its type and text."""
+    """The error itself if it can be pickled, else its type and text."""
     if error is None:
         return None
     try:

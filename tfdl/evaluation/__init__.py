@@ -5,15 +5,19 @@ from typing import TYPE_CHECKING
 from tfdl.lazy import lazy_names
 
 _PUBLIC = {
+    "Evaluation": "tfdl.evaluation.run",
+    "Evaluator": "tfdl.evaluation.evaluator",
     "evaluate": "tfdl.evaluation.run",
     "evaluate_in_detail": "tfdl.evaluation.run",
-    "evaluate_source": "tfdl.evaluation.rows",
+    "evaluator_for": "tfdl.evaluation.choice",
 }
 
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
-    from tfdl.evaluation.rows import evaluate_source as evaluate_source
+    from tfdl.evaluation.choice import evaluator_for as evaluator_for
+    from tfdl.evaluation.evaluator import Evaluator as Evaluator
+    from tfdl.evaluation.run import Evaluation as Evaluation
     from tfdl.evaluation.run import evaluate as evaluate
     from tfdl.evaluation.run import evaluate_in_detail as evaluate_in_detail
 

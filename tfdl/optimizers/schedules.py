@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfdl.errors import UserError, nearest
+from tfdl.errors import UserError
 
 
 class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -227,44 +227,3 @@ class OneCycle(_Finite):
 def _half_cosine(share: Any) -> Any:
     """$(1 - \\cos \\pi x) / 2$ from 0 to 1, written so that small values keep their digits."""
     return tf.square(tf.sin(math.pi / 2 * share))
-
-
-_KINDS: dict[str, tuple[type[_Schedule], tuple[str, ...]]] = {
-    "constant": (Constant, ()),
-    "linear": (Linear, ("total_steps", "final_fraction")),
-    "cosine": (Cosine, ("total_steps", "final_fraction")),
-    "inverse_sqrt": (InverseSquareRoot, ()),
-    "step": (Step, ("total_steps", "milestones", "factor")),
-    "one_cycle": (OneCycle, ("total_steps",)),
-}
-
-
-def build_schedule(
-    name: str,
-    peak: float,
-    *,
-    total_steps: int,
-    warmup_steps: int = 0,
-    final_fraction: float = 0.0,
-    milestones: Sequence[int] = (),
-    factor: float = 0.1,
-) -> Any:
-    """A schedule by name, or the bare number where it never changes.
-
-    Args:
-        name: ``constant``, ``linear``, ``cosine``, ``inverse_sqrt``, ``step`` or ``one_cycle``.
-        peak: the largest rate.
-        total_steps: steps of the run; ``constant`` and ``inverse_sqrt`` need none.
-        warmup_steps: steps until the peak.
-        final_fraction: for ``linear`` and ``cosine``.
-        milestones, factor: for ``step``; milestones in steps.
-
-    Raises:
-        UserError: an unknown name, or a value out of range.
-    """
-    if name not in _KINDS:
-        raise UserError(f"unknown schedule {name!r}, expected one of {', '.join(_KINDS)}.{nearest(name, _KINDS)}")
-    kind, fields = _KINDS[name]
-    given = {"total_steps": total_steps, "final_fraction": final_fraction, "milestones": milestones, "factor": factor}
-    schedule = kind(peak, warmup_steps=warmup_steps, **{field: given[field] for field in fields})
-    return schedule.peak if name == "constant" and not warmup_steps else schedule

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfdl.config import TrainConfig
+from tfdl.config import TASKS, TrainConfig
+from tfdl.config.models.keras import KerasModelConfig
 from tfdl.errors import UserError
 from tfdl.models import build_model, compute_precision
+from tfdl.models.keras_model import load_model
 from tfdl.runs.checkpoint import load_checkpoint
 from tfdl.runs.run_directory import RunDirectory
-from tfdl.tasks import TASKS
+from tfdl.tasks.sample import build_on_sample
+from tfdl.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -18,30 +21,52 @@ class LoadedRun:
 
     run: RunDirectory
     config: TrainConfig
-    task: Any
+    task: Task
     model: Any
 
 
 def load_run(path: str | Path | RunDirectory, checkpoint: str = "last", precision: str | None = None) -> LoadedRun:
-    """Rebuilds the model from ``config.yaml`` and reads its weights.
+    """Rebuilds the model and reads its weights.
 
     Args:
         path: the run directory.
         checkpoint: ``last``, ``best``, or a folder's name.
-        precision: what the model computes in; none is the run's own.
+        precision: the number format that the model computes in; none is the run's own. A Keras model of the user keeps
+            its own.
 
     Raises:
-        UserError: not a run directory, or no such checkpoint.
+        UserError: not a run directory, no such checkpoint, or parts of a plugin that was not imported.
         RunError: a damaged checkpoint.
     """
     run = RunDirectory.open(path)
     folder = run.checkpoint(checkpoint)
     config = run.read_config()
+    task = load_task(run, config)
+    is_keras_model = isinstance(config.model, KerasModelConfig)
+    if is_keras_model:
+        model = load_model(run.assets, lambda rebuilt: build_on_sample(rebuilt, task))
+    else:
+        with compute_precision(precision or config.precision):
+            model = build_model(config.model, **task.model_arguments)
+    load_checkpoint(folder, model, by_order=is_keras_model)
+    task.fit_to(model)
+    return LoadedRun(run, config, task, model)
+
+
+def load_task(run: RunDirectory, config: TrainConfig) -> Task:
+    """A run's task, without its data.
+
+    Args:
+        run: the run directory.
+        config: of the run.
+
+    Raises:
+        UserError: the run's assets are missing or damaged.
+    """
     try:
-        task = TASKS[config.task].load(run.assets)
+        task: Task = TASKS.load(config.task).load(run.assets)
+    except UserError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"run {str(run.path)!r} is incomplete: {error}") from error
-    with compute_precision(precision or config.precision):
-        model = build_model(config.model, **task.model_arguments)
-    load_checkpoint(folder, model)
-    return LoadedRun(run, config, task, model)
+    return task

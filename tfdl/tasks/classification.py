@@ -1,15 +1,14 @@
-"""What the classification of images and of texts have in common: everything but the inputs."""
+"""What the classification of images and of texts have in common: all but the inputs."""
 
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfdl.data.augmentation.plan import MIXED_LABEL, SHARE, mixed_loss
+from tfdl.errors import UserError
 from tfdl.tasks.classification_metrics import classification_details, classification_metrics, classification_rows
-from tfdl.tasks.cross_entropy import cross_entropy
-from tfdl.tasks.task import Task, sample_weights
+from tfdl.tasks.cross_entropy_loss import cross_entropy
+from tfdl.tasks.task import Batch, Rows, Task, sample_weights
 
 
 class Classification(Task):
@@ -21,34 +20,37 @@ class Classification(Task):
     """
 
     running_metrics = ("loss", "accuracy")
-    monitor, larger_is_better = "accuracy", True
+    monitor = "accuracy"
+    larger_is_better = True
 
     def __init__(self, class_names: tuple[str, ...], label_smoothing: float = 0.0):
-        self.class_names, self.label_smoothing = class_names, label_smoothing
+        self.class_names = class_names
+        self.label_smoothing = label_smoothing
 
-    def losses(self, batch: Mapping[str, Any], logits: Any) -> tuple[Any, Any]:
-        """What training minimizes: cross-entropy of each sample, ``(b,)``, and each sample's weight, ``(b,)``."""
-        losses = cross_entropy(batch["label"], logits, self.label_smoothing)
+    def losses(self, batch: Batch, outputs: Any) -> tuple[Any, Any]:
+        """Cross-entropy of each sample, ``(b,)``, and each sample's weight, ``(b,)``."""
+        losses = cross_entropy(batch["label"], outputs, self.label_smoothing)
         if SHARE in batch:
-            others = cross_entropy(batch[MIXED_LABEL], logits, self.label_smoothing)
-            losses = mixed_loss(losses, others, batch[SHARE])
+            partner_losses = cross_entropy(batch[MIXED_LABEL], outputs, self.label_smoothing)
+            losses = mixed_loss(losses, partner_losses, batch[SHARE])
         return losses, sample_weights(batch, losses.dtype)
 
-    def running_sums(self, batch: Mapping[str, Any], logits: Any, losses: Any) -> list[Any]:
-        """Weighted sums over the batch that, divided by the weight, are the running metrics."""
-        right = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), batch["label"])
-        weight = sample_weights(batch, losses.dtype)
-        return [tf.reduce_sum(losses * weight), tf.reduce_sum(tf.cast(right, weight.dtype) * weight)]
+    def running_sums(self, batch: Batch, outputs: Any, losses: Any) -> list[Any]:
+        """Sums of the losses and of correct answers."""
+        weights = sample_weights(batch, losses.dtype)  # (b,)
+        is_correct = tf.equal(tf.argmax(outputs, axis=-1, output_type=tf.int32), batch["label"])
+        return [tf.reduce_sum(losses * weights), tf.reduce_sum(tf.cast(is_correct, weights.dtype) * weights)]
 
-    def evaluation_rows(self, batch: Mapping[str, Any], logits: Any) -> dict[str, Any]:
-        """One row for each sample: what ``metrics`` needs of it."""
-        return classification_rows(cross_entropy(batch["label"], logits), batch["label"], logits)
+    def evaluation_rows(self, batch: Batch, outputs: Any) -> dict[str, Any]:
+        """See ``classification_rows``."""
+        losses = cross_entropy(batch["label"], outputs)
+        return classification_rows(losses, batch["label"], outputs)
 
-    def metrics(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def metrics(self, rows: Rows) -> dict[str, float]:
         """Loss, accuracy, top-5 accuracy, and precision, recall, F1 and AUC averaged over the classes."""
         return classification_metrics(rows, len(self.class_names))
 
-    def details(self, rows: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    def details(self, rows: Rows) -> dict[str, Any]:
         """Each class's scores, and the confusion matrix."""
         return classification_details(rows, self.class_names)
 
@@ -59,3 +61,22 @@ class Classification(Task):
         class_id = tf.argmax(probabilities, -1, tf.int32)
         names = tf.gather(tf.constant(list(self.class_names)), class_id)
         return {"probabilities": probabilities, "class_id": class_id, "class_name": names}
+
+
+def check_classes(class_names: tuple[str, ...], trained_names: tuple[str, ...], dataset: str) -> None:
+    """Raises ``UserError`` if the classes of a data set are not those that a run was trained for.
+
+    Args:
+        class_names: of the data as it is now.
+        trained_names: of the run.
+        dataset: the data set, for the message.
+    """
+    if class_names == trained_names:
+        return
+    missing = ", ".join(sorted(set(trained_names) - set(class_names)))
+    added = ", ".join(sorted(set(class_names) - set(trained_names)))
+    changes = [text for names, text in ((missing, f"missing now: {missing}"), (added, f"new: {added}")) if names]
+    raise UserError(
+        f"the classes of {dataset!r} are not those that the run was trained for"
+        f" ({'; '.join(changes) or 'another order'}); give it the data that it had, or train a new run"
+    )

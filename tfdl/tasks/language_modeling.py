@@ -1,4 +1,4 @@
-"""Which token comes next."""
+"""Language modeling: which token comes next."""
 
 import json
 import math
@@ -15,20 +15,20 @@ from tfdl.data.tokenizers import Tokenizer, load_tokenizer
 from tfdl.data.tokens.stream import TokenStream
 from tfdl.data.tokens.table import TokenColumn
 from tfdl.data.tokens.windows import StreamedWindows, Windows
-from tfdl.tasks.cross_entropy import cross_entropy
+from tfdl.tasks.cross_entropy_loss import cross_entropy
 from tfdl.tasks.language_metrics import language_metrics, perplexity
 from tfdl.tasks.language_serving import next_tokens, scored
-from tfdl.tasks.task import TextTask, right_tokens, sample_weights
+from tfdl.tasks.task import Batch, Rows, TextTask, correct_tokens, sample_weights
 from tfdl.tasks.text_inputs import longest_text, random_texts, with_stand_in
 from tfdl.tasks.tokens import TOKENIZER_FOLDER, open_tokens
 
 _ASSET = "language_modeling.json"
-# Zaremba et al. (2014) go back so many steps in time.
+# Steps of backpropagation through time in Zaremba et al. (2014).
 _RECURRENT_WINDOW = 35
-# Logits that an evaluation may hold at a time.
+# Most logits that an evaluation holds at a time.
 _MOST_LOGITS = 2**24
 _MOST_WINDOWS = 256
-# Tokenizers whose tokens all are as long -> what their bits are counted by.
+# Tokenizer whose tokens all have one length -> the name of the metric in bits.
 _UNITS = {"character": "bits_per_character", "byte": "bits_per_byte"}
 
 
@@ -44,27 +44,32 @@ class LanguageModeling(TextTask):
 
     name = "language-modeling"
     running_metrics = ("loss", "accuracy")
-    monitor, larger_is_better = "loss", False
+    monitor = "loss"
+    larger_is_better = False
 
     def __init__(
         self, tokenizer: Tokenizer, sequence_length: int, carries_state: bool = False, label_smoothing: float = 0.0
     ):
-        self.tokenizer, self.sequence_length = tokenizer, sequence_length
-        self.carries_state, self.label_smoothing = carries_state, label_smoothing
+        self.tokenizer = tokenizer
+        self.sequence_length = sequence_length
+        self.carries_state = carries_state
+        self.label_smoothing = label_smoothing
 
     @classmethod
-    def open(cls, config: TrainConfig, assets: Path | None = None) -> tuple["LanguageModeling", dict[str, Source]]:
+    def open(
+        cls, config: TrainConfig, assets: Path | None = None, data: Mapping[str, Any] | None = None
+    ) -> tuple["LanguageModeling", dict[str, Source]]:
         """The task and the splits of a run's corpus, as windows.
 
         Raises:
             UserError: windows that are longer than the model's positions; otherwise as ``open_texts``.
         """
         length = longest_text(config, _RECURRENT_WINDOW)
-        found = open_tokens(config, ("text",), assets)
-        task = cls(found.tokenizer, length, config.model.carries_state, config.label_smoothing)
-        task.notes = found.dataset.notes
+        tokenized = open_tokens(config, ("text",), assets, data)
+        task = cls(tokenized.tokenizer, length, config.model.carries_state, config.label_smoothing)
+        task.notes = tokenized.dataset.notes
         sources: dict[str, Source] = {}
-        for name, columns in found.splits.items():
+        for name, columns in tokenized.splits.items():
             column = columns["text"]
             assert isinstance(column, TokenColumn)
             sources[name] = task.windows(column)
@@ -72,94 +77,106 @@ class LanguageModeling(TextTask):
 
     def windows(self, column: TokenColumn) -> Windows:
         """The windows of these texts."""
-        kind = StreamedWindows if self.carries_state else Windows
+        windows_class = StreamedWindows if self.carries_state else Windows
         stream = TokenStream(column, self.tokenizer.end_id)
-        return kind(stream, self.sequence_length, self.tokenizer.pad_id)
+        return windows_class(stream, self.sequence_length, self.tokenizer.pad_id)
 
     @classmethod
     def load(cls, assets: Path) -> "LanguageModeling":
-        """The task as a run saved it, without its data."""
+        """See ``Task.load``."""
         values = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
         return cls(load_tokenizer(assets / TOKENIZER_FOLDER), values["sequence_length"], values["carries_state"])
 
     def save(self, assets: Path) -> None:
-        """Writes what ``load`` needs."""
+        """See ``Task.save``."""
         self.tokenizer.save(assets / TOKENIZER_FOLDER)
         values = {"sequence_length": self.sequence_length, "carries_state": self.carries_state}
         (assets / _ASSET).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
     @property
     def model_arguments(self) -> dict[str, Any]:
-        """What ``tfdl.build_model`` needs to know of the data."""
+        """``vocab_size``."""
         return {"vocab_size": self.tokenizer.vocab_size}
 
     @property
     def evaluation_batch_size(self) -> int:  # type: ignore[override]
-        """Windows that are evaluated together: fewer, where a vocabulary of many tokens fills the memory."""
-        return max(1, min(_MOST_WINDOWS, _MOST_LOGITS // (self.sequence_length * self.tokenizer.vocab_size)))
+        """Windows that are evaluated together: fewer if the vocabulary is large, since logits fill the memory."""
+        logits_in_window = self.sequence_length * self.tokenizer.vocab_size
+        return max(1, min(_MOST_WINDOWS, _MOST_LOGITS // logits_in_window))
 
-    def inputs(self, batch: Mapping[str, Any]) -> Any:
+    def inputs(self, batch: Batch) -> Any:
         """Tokens as the model takes them, int32 ``(b, t)``."""
         return batch["tokens"][:, :-1]
 
-    def losses(self, batch: Mapping[str, Any], logits: Any) -> tuple[Any, Any]:
-        """What training minimizes: cross-entropy of each token, ``(b, t)``, and each token's weight, ``(b, t)``."""
-        losses = cross_entropy(batch["tokens"][:, 1:], logits, self.label_smoothing)
+    def losses(self, batch: Batch, outputs: Any) -> tuple[Any, Any]:
+        """Cross-entropy of each token, ``(b, t)``, and each token's weight, ``(b, t)``."""
+        losses = cross_entropy(_targets(batch), outputs, self.label_smoothing)
         return losses, self._weights(batch, losses)
 
-    def running_sums(self, batch: Mapping[str, Any], logits: Any, losses: Any) -> list[Any]:
-        """Weighted sums over the batch that, divided by the weight, are the running metrics."""
+    def running_sums(self, batch: Batch, outputs: Any, losses: Any) -> list[Any]:
+        """Sums of the losses and of correct tokens."""
         weights = self._weights(batch, losses)
-        return [tf.reduce_sum(losses * weights), tf.reduce_sum(right_tokens(batch["tokens"][:, 1:], logits, weights))]
+        correct = correct_tokens(_targets(batch), outputs, weights)
+        return [tf.reduce_sum(losses * weights), tf.reduce_sum(correct)]
 
-    def running_values(self, means: Mapping[str, float]) -> dict[str, float]:
-        """What is shown of the running metrics: loss, perplexity and accuracy."""
+    def running_values(self, means: dict[str, float]) -> dict[str, float]:
+        """Loss, perplexity and accuracy."""
         return {"loss": means["loss"], "perplexity": perplexity(means["loss"]), "accuracy": means["accuracy"]}
 
-    def _weights(self, batch: Mapping[str, Any], losses: Any) -> Any:
-        """1 for every token, 0 for padding and in stand-ins; ``(b, t)``."""
-        real = tf.sequence_mask(batch["count"], tf.shape(losses)[1], losses.dtype)
-        return real * sample_weights(batch, losses.dtype)[:, tf.newaxis]
+    def _weights(self, batch: Batch, losses: Any) -> Any:
+        """1 for every token, 0 for padding; ``(b, t)``."""
+        is_token = tf.sequence_mask(batch["count"], tf.shape(losses)[1], losses.dtype)
+        return is_token * sample_weights(batch, losses.dtype)[:, tf.newaxis]
 
-    def evaluation_rows(self, batch: Mapping[str, Any], logits: Any) -> dict[str, Any]:
-        """One row for each window: what ``metrics`` needs of it."""
-        losses = cross_entropy(batch["tokens"][:, 1:], logits)
+    def evaluation_rows(self, batch: Batch, outputs: Any) -> dict[str, Any]:
+        """One row for each window: its summed loss, and how many tokens it has and how many of them are correct."""
+        losses = cross_entropy(_targets(batch), outputs)
         weights = self._weights(batch, losses)
+        correct = correct_tokens(_targets(batch), outputs, weights)
         return {
             "loss": tf.reduce_sum(losses * weights, 1),
             "tokens": batch["count"],
-            "right": tf.cast(tf.reduce_sum(right_tokens(batch["tokens"][:, 1:], logits, weights), 1), tf.int32),
+            "right": tf.cast(tf.reduce_sum(correct, 1), tf.int32),
         }
 
-    def metrics(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Loss for a token (in nats), perplexity, accuracy, and bits for a character or a byte, where tokens are such.
+    def metrics(self, rows: Rows) -> dict[str, float]:
+        """Loss of a token (in nats), perplexity, accuracy, and bits of a character or byte, if tokens are such.
 
-        A text's end counts as one token.
+        The end of a text counts as one token.
         """
-        found = language_metrics(rows["loss"], rows["tokens"])
-        found["accuracy"] = float(rows["right"].sum() / rows["tokens"].sum())
+        metrics = language_metrics(rows["loss"], rows["tokens"])
+        metrics["accuracy"] = float(rows["right"].sum() / rows["tokens"].sum())
         unit = _UNITS.get(self.tokenizer.name)
-        return found if unit is None else {**found, unit: found["loss"] / math.log(2)}
+        if unit is not None:
+            metrics[unit] = metrics["loss"] / math.log(2)
+        return metrics
 
     def serving_signature(self) -> dict[str, tf.TensorSpec]:
         """Texts in UTF-8, any number of them, of any length."""
         return {"text": tf.TensorSpec([None], tf.string, name="text")}
 
     def serve(self, model: Any, text: Any) -> dict[str, Any]:
-        """How likely each text is, and what is likely to follow it. A text begins as those of the corpus do.
+        """How likely each text is, and which tokens are likely to follow it. A text begins as those of the corpus do.
 
         Returns:
             ``tokens`` ``(b,)``: how many tokens the text has. ``log_probability`` ``(b,)``: of all of them, in nats.
             ``perplexity`` ``(b,)``: e to minus their mean. ``next_token``, ``next_id``, ``next_probability``
             ``(b, k)``: the most likely next tokens, as strings and as numbers; the empty string ends the text.
         """
-        texts, text = tf.shape(text)[0], with_stand_in(text)
+        num_texts = tf.shape(text)[0]
+        text = with_stand_in(text)
         tokens = self.tokenizer.encode_in_graph(text)  # (b, None)
-        begun = tf.concat([tf.fill([tf.shape(text)[0], 1], self.tokenizer.end_id), tokens], 1)  # (b, 1 + None)
+        start = tf.fill([tf.shape(text)[0], 1], self.tokenizer.end_id)  # the end of the text before
+        begun = tf.concat([start, tokens], 1)  # (b, 1 + None)
         window = None if self.carries_state else self.sequence_length
         answers = scored(model, begun, window) | next_tokens(model, begun, window, self.tokenizer)
-        return {name: value[:texts] for name, value in answers.items()}
+        return {name: value[:num_texts] for name, value in answers.items()}
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
-        """Random texts, from none to some windows long, for comparing a SavedModel with its model."""
+        """Random texts, up to two windows long."""
         return {"text": random_texts(self.tokenizer, count, 2 * self.sequence_length, seed)}
+
+
+def _targets(batch: Batch) -> Any:
+    """The tokens to predict, int32 ``(b, t)``."""
+    return batch["tokens"][:, 1:]

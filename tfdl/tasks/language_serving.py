@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfdl.data.tokenizers import Tokenizer
-from tfdl.tasks.cross_entropy import cross_entropy
+from tfdl.tasks.cross_entropy_loss import cross_entropy
 
 MOST_NEXT = 5
 """Next tokens that are told."""

@@ -1,47 +1,249 @@
-"""What all tasks have in common."""
+"""What the rest of tfdl asks of a task."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
 
+from tfdl.config import TrainConfig
+from tfdl.data import Source
 from tfdl.data.pipeline import WEIGHT, Augment
 from tfdl.data.tokenizers import Tokenizer
 
+Batch = Mapping[str, Any]
+"""Features of some samples by name, each a tensor ``(b, ...)``; training batches also have ``weight``, ``(b,)``."""
+# Metrics of tfdl's own tasks.
+_LARGER_IS_BETTER = frozenset(
+    {"accuracy", "top_5_accuracy", "token_accuracy", "precision", "recall", "f1", "auc", "exact_match", "bleu", "chrf"}
+)
 
-class Task:
-    """What the numbers of one kind of data mean; each kind is a class of its own."""
+Rows = Mapping[str, np.ndarray]
+"""Columns with one row for each sample."""
+
+
+class Task(ABC):
+    """What a model is trained for: its data, inputs, loss, metrics, and what a served model takes and returns.
+
+    A task is declared by a ``tfdl.TaskSpec`` (``tfdl.register_task``). Its methods with batches run inside TensorFlow
+    graphs. None of them knows of ranks: tfdl adds up sums, gathers rows and puts them in order.
+    """
 
     name: str
+    """The name in its ``TaskSpec``."""
     running_metrics: tuple[str, ...]
-    """What ``running_sums`` adds up, in its order."""
+    """Names of what ``running_sums`` returns, in its order; the first is ``loss``."""
     monitor: str
     """The validation metric that decides which checkpoint is the best."""
     larger_is_better: bool
+    """Whether the best checkpoint is the one with the largest ``monitor``."""
     headline: tuple[str, ...] = ()
-    """Metrics that training has not, but validation, to be shown after each epoch."""
+    """Validation metrics to show after each epoch, besides those that training has as well."""
     notes: tuple[str, ...] = ()
-    """Lines about the data, for whoever starts a run."""
+    """Lines about the data to show when a run starts."""
     tracked: tuple[tf.Module, ...] = ()
-    """What the graph of ``serve`` looks things up in: a SavedModel must hold it beside the weights."""
+    """Modules with the tables that the graph of ``serve`` looks things up in; a SavedModel holds them."""
     augment: Augment | None = None
-    """How training batches are changed at random; part of the input pipeline."""
+    """Random changes of training batches, as part of the input pipeline."""
     carries_state: bool = False
-    """Whether the model goes from one batch to the next with its state."""
+    """Whether the model continues from one batch to the next with its state (a recurrent language model)."""
     evaluation_batch_size: int = 256
-    """Samples that are evaluated together: as many on any number of ranks, so that a sample's loss is computed in the
-    same company, to the bit."""
+    """Samples that are evaluated together, on any number of ranks: a sample's loss may depend on its batch's shape in
+    the last bits."""
     evaluation_tokens: int | None = None
-    """Most tokens of such a batch, where samples are texts of many lengths."""
+    """Most tokens in such a batch, for texts of many lengths; none sets no limit."""
+
+    def prefers_larger(self, metric: str) -> bool | None:
+        """Whether larger values of a metric are better; none if that is not known.
+
+        Args:
+            metric: the name of a validation metric.
+        """
+        if metric == self.monitor:
+            return self.larger_is_better
+        if metric in ("loss", "perplexity") or metric.startswith("bits_per_"):
+            return False
+        return True if metric in _LARGER_IS_BETTER else None
+
+    # Data
+
+    @classmethod
+    @abstractmethod
+    def open(
+        cls, config: TrainConfig, assets: Path | None = None, data: Mapping[str, Any] | None = None
+    ) -> tuple[Self, dict[str, Source]]:
+        """The task and its splits, for a run.
+
+        Args:
+            config: the run.
+            assets: the folder that ``save`` wrote to, if the run has begun before: what was learned from the data then
+                (a vocabulary, the classes) still holds.
+            data: splits that Python code passed to ``tfdl.train``, to be read in place of ``config.dataset``.
+
+        Returns:
+            The task, and the splits ``train``, ``validation`` and ``test``.
+
+        Raises:
+            UserError: data that cannot be used.
+        """
+
+    @classmethod
+    @abstractmethod
+    def load(cls, assets: Path) -> Self:
+        """The task as ``save`` wrote it, without its data.
+
+        Args:
+            assets: the folder.
+        """
+
+    @abstractmethod
+    def save(self, assets: Path) -> None:
+        """Writes what ``load`` needs.
+
+        Args:
+            assets: an existing folder of the run.
+        """
+
+    @property
+    @abstractmethod
+    def model_arguments(self) -> dict[str, Any]:
+        """The data arguments of ``tfdl.build_model``, such as ``num_classes``."""
+
+    def fit_to(self, model: Any) -> None:  # noqa: B027  (most tasks need nothing)
+        """Called once, when the model is built: for a task that has to know its outputs; by default nothing.
+
+        Args:
+            model: the built model.
+
+        Raises:
+            UserError: the model does not fit the task.
+        """
+
+    # Training
+
+    @abstractmethod
+    def inputs(self, batch: Batch) -> Any:
+        """What the model is called with.
+
+        Args:
+            batch: features by name.
+        """
+
+    @abstractmethod
+    def losses(self, batch: Batch, outputs: Any) -> tuple[Any, Any]:
+        """What training minimizes: the mean of the losses, weighted by the weights, over all ranks' samples.
+
+        Args:
+            batch: features by name.
+            outputs: the model's.
+
+        Returns:
+            Losses and weights of one shape: ``(b,)``, or ``(b, t)`` for a loss of each token. A sample that only fills
+            up a batch has weight 0 (``sample_weights``).
+        """
+
+    @abstractmethod
+    def running_sums(self, batch: Batch, outputs: Any, losses: Any) -> list[Any]:
+        """Weighted sums over the batch, scalars: divided by the sum of all weights they are the running metrics.
+
+        Args:
+            batch: features by name.
+            outputs: the model's.
+            losses: the first result of ``losses``.
+        """
 
     def running_values(self, means: dict[str, float]) -> dict[str, float]:
-        """What is shown of the running metrics; by default their means."""
+        """The running metrics to show and log; by default the means themselves.
+
+        Args:
+            means: name -> mean, in the order of ``running_metrics``.
+        """
         return means
 
-    def details(self, rows: Mapping[str, np.ndarray]) -> dict[str, Any]:  # noqa: ARG002
-        """What a report shows beside the metrics, as plain data; by default nothing."""
+    # Evaluation
+
+    @abstractmethod
+    def evaluation_rows(self, batch: Batch, outputs: Any) -> dict[str, Any]:
+        """One row for each sample: everything that ``metrics`` needs of it, each column ``(b, ...)``.
+
+        Args:
+            batch: features by name.
+            outputs: the model's.
+        """
+
+    @abstractmethod
+    def metrics(self, rows: Rows) -> dict[str, float]:
+        """The metrics of a split, ``loss`` and ``monitor`` among them.
+
+        Args:
+            rows: the columns of ``evaluation_rows``, of all samples in the split's own order.
+        """
+
+    def details(self, rows: Rows) -> dict[str, Any]:  # noqa: ARG002
+        """What a report shows besides the metrics, as plain data; by default nothing.
+
+        Args:
+            rows: as for ``metrics``.
+        """
         return {}
+
+    # Serving
+
+    @abstractmethod
+    def serving_signature(self) -> dict[str, tf.TensorSpec]:
+        """What a served model takes: raw inputs by name, with a first axis of any size."""
+
+    @abstractmethod
+    def serve(self, model: Any, *arguments: Any, **inputs: Any) -> dict[str, Any]:
+        """What a served model returns, computed with TensorFlow operations from raw inputs.
+
+        A task's method takes the model and the inputs of its ``serving_signature``, by name: ``serve(self, model,
+        image)``.
+
+        Args:
+            model: the trained model.
+            *arguments: none; tfdl passes inputs by name.
+            **inputs: the raw inputs.
+        """
+
+    @abstractmethod
+    def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
+        """Random inputs of the serving signature, with which an export is compared with its model.
+
+        Args:
+            count: number of samples.
+            seed: decides them.
+        """
+
+
+class DecodingTask(Task):
+    """A task whose model writes texts, which are evaluated besides its losses."""
+
+    most_decoded: int = 10_000
+    """Samples that are decoded for results, evenly spread over a split."""
+    most_decoded_quickly: int = 500
+    """Samples that are decoded after each epoch."""
+
+    @property
+    @abstractmethod
+    def decoding_batch_size(self) -> int:
+        """Samples that are decoded together."""
+
+    @property
+    @abstractmethod
+    def text_roles(self) -> tuple[str, ...]:
+        """Roles whose original texts ``metrics`` compares decoded texts with."""
+
+    @abstractmethod
+    def decoded_rows(self, model: Any, batch: Batch) -> dict[str, Any]:
+        """One row for each sample, from what the model itself writes.
+
+        Args:
+            model: the model.
+            batch: features by name; targets are in it, and must not be read.
+        """
 
 
 class TextTask(Task):
@@ -55,13 +257,29 @@ class TextTask(Task):
         return (self.tokenizer.graph,)
 
 
-def sample_weights(batch: Mapping[str, Any], dtype: Any) -> Any:
-    """How much each sample of a batch counts, ``(b,)``: 1 but for the stand-in of a rank without a sample."""
+def sample_weights(batch: Batch, dtype: Any) -> Any:
+    """How much each sample of a batch counts, ``(b,)``: 1, or 0 for a sample that only fills up a rank's batch.
+
+    Args:
+        batch: features by name.
+        dtype: of the weights.
+    """
     if WEIGHT in batch:
         return tf.cast(batch[WEIGHT], dtype)
-    return tf.ones(tf.shape(next(iter(batch.values())))[:1], dtype)
+    first_feature = next(iter(batch.values()))
+    return tf.ones(tf.shape(first_feature)[:1], dtype)
 
 
-def right_tokens(targets: Any, logits: Any, weights: Any) -> Any:
-    """The weights of the tokens that the model thinks most likely, 0 for all others; ``(b, t)``."""
-    return weights * tf.cast(tf.equal(tf.argmax(logits, -1, tf.int32), targets), weights.dtype)
+def correct_tokens(targets: Any, logits: Any, weights: Any) -> Any:
+    """The weights of the tokens that got the largest logit, and 0 for all others.
+
+    Args:
+        targets: int32 ``(b, t)``.
+        logits: ``(b, t, v)``.
+        weights: ``(b, t)``.
+
+    Returns:
+        ``(b, t)``.
+    """
+    is_correct = tf.equal(tf.argmax(logits, -1, tf.int32), targets)
+    return weights * tf.cast(is_correct, weights.dtype)

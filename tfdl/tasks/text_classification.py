@@ -13,8 +13,8 @@ from tfdl.data import Source
 from tfdl.data.tokenizers import Tokenizer, load_tokenizer
 from tfdl.data.tokens.source import Frame, TokenSource
 from tfdl.errors import UserError
-from tfdl.tasks.classification import Classification
-from tfdl.tasks.task import TextTask
+from tfdl.tasks.classification import Classification, check_classes
+from tfdl.tasks.task import Batch, TextTask
 from tfdl.tasks.text_inputs import cut_note, framed_length, padded_tokens, random_texts, with_stand_in
 from tfdl.tasks.tokens import TOKENIZER_FOLDER, open_tokens
 
@@ -26,15 +26,15 @@ _MOST_TOKENS = 2**15
 class TextClassification(TextTask, Classification):
     """Texts in, a probability for each class out; trained with cross-entropy.
 
-    A model reads the start token and the text. So an empty text is one, too, and a model that pools the first position
-    (BERT) has one that is no word.
+    A model reads the start token and then the text. So an empty text has a token, too, and a model that pools the first
+    position (BERT) has one that is no word.
 
     Args:
         tokenizer: text to tokens.
         class_names: a name for each label.
         longest: most tokens that a model reads, the start token included; longer texts are cut.
         label_smoothing: of the training loss; evaluation measures without.
-        notes: what to say of the data.
+        notes: lines about the data to show when a run starts.
     """
 
     name = "text-classification"
@@ -49,46 +49,50 @@ class TextClassification(TextTask, Classification):
         notes: tuple[str, ...] = (),
     ):
         super().__init__(class_names, label_smoothing)
-        self.tokenizer, self.longest, self.notes = tokenizer, longest, notes
+        self.tokenizer = tokenizer
+        self.longest = longest
+        self.notes = notes
 
     @classmethod
-    def open(cls, config: TrainConfig, assets: Path | None = None) -> tuple["TextClassification", dict[str, Source]]:
+    def open(
+        cls, config: TrainConfig, assets: Path | None = None, data: Mapping[str, Any] | None = None
+    ) -> tuple["TextClassification", dict[str, Source]]:
         """The task and the splits of a run's data set.
 
         Raises:
             UserError: unlabelled samples, or other classes than the run in ``assets`` was trained for.
         """
         longest = framed_length(config)
-        found = open_tokens(config, ("text", "label"), assets)
-        names, limit = found.dataset.class_names, config.dataset.memory_limit_mb
+        tokenized = open_tokens(config, ("text", "label"), assets, data)
+        class_names = tokenized.dataset.class_names
+        frames = {"text": Frame(longest, before=tokenized.tokenizer.start_id)}
         sources: dict[str, Source] = {}
-        for split, columns in found.splits.items():
+        for split, columns in tokenized.splits.items():
             _check_labels(columns["label"], config.dataset.name, split)
-            frames = {"text": Frame(longest, before=found.tokenizer.start_id)}
-            sources[split] = TokenSource(columns, frames, limit)
+            sources[split] = TokenSource(columns, frames, config.dataset.memory_limit_mb)
         if assets is not None:
-            _check_classes(names, cls.load(assets).class_names, config.dataset.name)
-        notes = (*found.dataset.notes, *cut_note(sources, longest))
-        return cls(found.tokenizer, names, longest, config.label_smoothing, notes), sources
+            check_classes(class_names, cls.load(assets).class_names, config.dataset.name)
+        notes = (*tokenized.dataset.notes, *cut_note(sources, longest))
+        return cls(tokenized.tokenizer, class_names, longest, config.label_smoothing, notes), sources
 
     @classmethod
     def load(cls, assets: Path) -> "TextClassification":
-        """The task as a run saved it, without its data."""
+        """See ``Task.load``."""
         values = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
         return cls(load_tokenizer(assets / TOKENIZER_FOLDER), tuple(values["class_names"]), values["longest"])
 
     def save(self, assets: Path) -> None:
-        """Writes what ``load`` needs."""
+        """See ``Task.save``."""
         self.tokenizer.save(assets / TOKENIZER_FOLDER)
         values = {"class_names": self.class_names, "longest": self.longest}
         (assets / _ASSET).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @property
     def model_arguments(self) -> dict[str, Any]:
-        """What ``tfdl.build_model`` needs to know of the data."""
+        """``vocab_size`` and ``num_classes``."""
         return {"vocab_size": self.tokenizer.vocab_size, "num_classes": len(self.class_names)}
 
-    def inputs(self, batch: Mapping[str, Any]) -> Any:
+    def inputs(self, batch: Batch) -> Any:
         """Tokens as the model takes them, int32 ``(b, t)``, padded at the end with 0."""
         return batch["text"]
 
@@ -104,7 +108,7 @@ class TextClassification(TextTask, Classification):
         return self.answers(model(tokens, training=False)[:count])
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
-        """Random texts, some of them too long, for comparing a SavedModel with its model."""
+        """Random texts, some of them too long."""
         return {"text": random_texts(self.tokenizer, count, 2 * self.longest, seed)}
 
 
@@ -114,14 +118,4 @@ def _check_labels(labels: Any, name: str, split: str) -> None:
         raise UserError(
             f"the {split} split of {name!r} has samples without a label; choose another with --set"
             f" dataset.{split}_split=SPLIT"
-        )
-
-
-def _check_classes(found: tuple[str, ...], trained: tuple[str, ...], name: str) -> None:
-    if found != trained:
-        missing, new = (", ".join(sorted(set(a) - set(b))) for a, b in ((trained, found), (found, trained)))
-        change = "; ".join(filter(None, (missing and f"missing now: {missing}", new and f"new: {new}")))
-        raise UserError(
-            f"the classes of {name!r} are not those that the run was trained for ({change or 'another order'}); give it"
-            " the data that it had, or train anew"
         )

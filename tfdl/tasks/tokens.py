@@ -1,8 +1,9 @@
-"""A run's data set of texts as tokens: what every task of texts begins with."""
+"""A run's data set of texts as tokens: the first step of every task of texts."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tfdl.config import TrainConfig
 from tfdl.data.opening import open_texts
@@ -27,15 +28,18 @@ class Tokenized:
     """``train``, ``validation`` and ``test``."""
 
 
-def open_tokens(config: TrainConfig, roles: tuple[str, ...], assets: Path | None) -> Tokenized:
+def open_tokens(
+    config: TrainConfig, roles: tuple[str, ...], assets: Path | None, data: Mapping[str, Any] | None = None
+) -> Tokenized:
     """Opens the data set, learns the tokenizer from its training split, and tokenizes all splits.
 
     Args:
         config: the run.
         roles: see ``open_texts``.
-        assets: of the run, where it has learned a tokenizer before; that one is taken then.
+        assets: of the run, if it has learned a tokenizer before: then that one is taken.
+        data: splits that Python code passed, to be read in place of the data set.
     """
-    dataset = open_texts(config.dataset, roles)
+    dataset = open_texts(config.dataset, roles, data)
     if assets is None:
         assert config.tokenizer is not None, "a task of texts has a tokenizer"
         tokenizer = fit_tokenizer(config.tokenizer, _texts(dataset.splits["train"], roles))

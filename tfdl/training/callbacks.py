@@ -1,16 +1,12 @@
-"""What watches a run: each method is called on every rank, at the moment its name says."""
+"""What watches a run: each method is called on every rank, at the moment that its name says."""
 
-import json
-import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from tfdl.runs import Progress
+from tfdl.training.run_parts import RunParts
 
 
 @dataclass(frozen=True)
@@ -25,33 +21,27 @@ class RunPlan:
     batch_size: int
     """Samples that a rank computes at a time."""
     accumulation_steps: int
-    """Batches of that size that one optimizer step adds up."""
+    """Batches of that size whose gradients one optimizer step adds up."""
     global_batch_size: int
     """Samples of one optimizer step, over all ranks."""
-    rate_note: str
-    """How the learning rate was scaled by the number of ranks; empty where it was not."""
-    compilation_note: str
-    """What XLA compiles, where it was asked for."""
     steps_per_epoch: int
     total_steps: int
     total_epochs: int | None
-    """None where the run ends within an epoch."""
+    """None if the run ends within an epoch."""
     directory: Path
     resumed_from: int
-    """The step that the run goes on from; 0 for a new one."""
-    data_notes: tuple[str, ...] = ()
-    """What the task says about its data, a line each: samples that are cut, say."""
+    """The step that the run continues from; 0 for a new one."""
+    notes: tuple[str, ...] = ()
+    """Lines to show when the run starts: about the data, the learning rate, XLA, what a resumed run lacks."""
     headline: tuple[str, ...] = ()
-    """Metrics of the validation alone that are to be shown after each epoch."""
-    state_note: str = ""
-    """Where a recurrent model goes on within an epoch without its state."""
+    """Validation metrics to show after each epoch, besides those that training has as well."""
     membership: str = ""
     """In an elastic run, how its ranks have changed; empty for those that it started with."""
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """The running epoch after some steps; metrics are over all ranks and the epoch so far."""
+    """The epoch so far, after some more steps; metrics are over all ranks."""
 
     progress: Progress
     metrics: dict[str, float]
@@ -73,134 +63,129 @@ class EpochReport:
 
 
 class Callback:
-    """Override what you need; the base does nothing."""
+    """Watches a run. Override what you need; the base does nothing.
+
+    The metrics are the same on every rank. What a callback decides from them, it decides alike on every rank.
+    """
+
+    wants_stop: bool = False
+    """Whether training shall end: set it, and the run ends as if its planned end had come."""
+
+    def on_built(self, parts: RunParts) -> None:
+        """Model and optimizer are built, and nothing is restored or written yet: what cannot work is an error here."""
 
     def on_start(self, plan: RunPlan) -> None:
-        """Everything is built and restored; the first step comes next."""
+        """Everything is restored; the first step comes next."""
+
+    def on_epoch_begin(self, progress: Progress) -> None:
+        """An epoch begins, or continues after a resume."""
+
+    def on_steps_begin(self, progress: Progress) -> None:
+        """Some steps begin, in one graph call."""
 
     def on_steps(self, report: StepReport) -> None:
         """``steps_per_execution`` more steps are done (fewer at an epoch's end)."""
 
+    def on_validation_begin(self) -> None:
+        """The validation after an epoch begins."""
+
+    def on_validation_end(self, metrics: dict[str, float]) -> None:
+        """The validation after an epoch is done."""
+
+    def before_checkpoint(self, report: EpochReport) -> None:
+        """An epoch is done and validated, and is saved next: what changes training from here on belongs here."""
+
     def on_epoch(self, report: EpochReport) -> None:
-        """An epoch is done and validated."""
+        """An epoch is done, validated and saved."""
+
+    def on_training_end(self) -> None:
+        """No more steps; what changes the final weights belongs here, and results come next."""
 
     def on_end(self, summary: dict[str, Any]) -> None:
         """The run is complete."""
 
     def close(self) -> None:
-        """The run is over, well or not."""
+        """The run is over, successful or not."""
+
+    def get_state(self) -> dict[str, Any]:
+        """What a resumed run must restore: numbers, texts, NumPy arrays, and lists of these, by name."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restores what ``get_state`` returned; called after ``on_start`` of a resumed run.
+
+        Args:
+            state: as it was saved.
+        """
+
+    def starting_anew(self, state: dict[str, Any]) -> list[str]:  # noqa: ARG002
+        """What a resumed run cannot restore, by name, to be shown.
+
+        Args:
+            state: as it was saved; empty if there is none.
+        """
+        return []
 
 
 class Callbacks(Callback):
-    """Several callbacks as one, called in their order."""
+    """Several callbacks as one, called in their order.
+
+    Args:
+        members: the callbacks.
+    """
 
     def __init__(self, members: Sequence[Callback]):
-        self._members = list(members)
+        self.members = list(members)
+
+    @property
+    def wants_stop(self) -> bool:  # type: ignore[override]
+        """Whether any of them wants training to end."""
+        return any(member.wants_stop for member in self.members)
+
+    def on_built(self, parts: RunParts) -> None:
+        for member in self.members:
+            member.on_built(parts)
 
     def on_start(self, plan: RunPlan) -> None:
-        for member in self._members:
+        for member in self.members:
             member.on_start(plan)
 
+    def on_epoch_begin(self, progress: Progress) -> None:
+        for member in self.members:
+            member.on_epoch_begin(progress)
+
+    def on_steps_begin(self, progress: Progress) -> None:
+        for member in self.members:
+            member.on_steps_begin(progress)
+
     def on_steps(self, report: StepReport) -> None:
-        for member in self._members:
+        for member in self.members:
             member.on_steps(report)
 
+    def on_validation_begin(self) -> None:
+        for member in self.members:
+            member.on_validation_begin()
+
+    def on_validation_end(self, metrics: dict[str, float]) -> None:
+        for member in self.members:
+            member.on_validation_end(metrics)
+
+    def before_checkpoint(self, report: EpochReport) -> None:
+        for member in self.members:
+            member.before_checkpoint(report)
+
     def on_epoch(self, report: EpochReport) -> None:
-        for member in self._members:
+        for member in self.members:
             member.on_epoch(report)
 
+    def on_training_end(self) -> None:
+        for member in self.members:
+            member.on_training_end()
+
     def on_end(self, summary: dict[str, Any]) -> None:
-        for member in self._members:
+        for member in self.members:
             member.on_end(summary)
 
     def close(self) -> None:
-        for member in self._members:
+        for member in self.members:
             member.close()
-
-
-class MetricsLog(Callback):
-    """``metrics.jsonl``: a line for each report of steps and of an epoch.
-
-    Lines past ``step`` are of a part that a stopped run did not checkpoint; a resumed run writes them again.
-    """
-
-    def __init__(self, path: Path, step: int):
-        kept = []
-        if path.exists():
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
-                if _step_of(line) <= step:
-                    kept.append(line)
-        path.write_text("".join(kept), encoding="utf-8")
-        self._file = path.open("a", encoding="utf-8")
-
-    def on_start(self, plan: RunPlan) -> None:
-        if plan.membership:
-            line = {"kind": "ranks", "step": plan.resumed_from, "world_size": plan.world_size, "text": plan.membership}
-            self._append(line)
-
-    def on_steps(self, report: StepReport) -> None:
-        self._write(
-            report.progress,
-            "steps",
-            learning_rate=report.learning_rate,
-            examples_per_second=round(report.examples_per_second, 1),
-            train=report.metrics,
-        )
-
-    def on_epoch(self, report: EpochReport) -> None:
-        self._write(
-            report.progress,
-            "epoch",
-            seconds=round(report.seconds, 3),
-            examples_per_second=round(report.examples_per_second, 1),
-            train=report.metrics,
-            validation=report.validation,
-            **report.loss_scale,
-        )
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _write(self, progress: Progress, kind: str, **values: Any) -> None:
-        self._append({"kind": kind, "step": progress.step, "epoch": progress.epoch, **values})
-
-    def _append(self, line: dict[str, Any]) -> None:
-        line["time"] = round(time.time(), 3)
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-
-
-def _step_of(line: str) -> float:
-    """The step of a whole line; infinite for one that a kill tore."""
-    try:
-        return int(json.loads(line)["step"]) if line.endswith("\n") else math.inf
-    except (ValueError, KeyError, TypeError):
-        return math.inf
-
-
-class TensorBoardLog(Callback):
-    """``tensorboard/train`` and ``tensorboard/validation``, a scalar for each metric."""
-
-    def __init__(self, folder: Path):
-        self._writers = {name: tf.summary.create_file_writer(str(folder / name)) for name in ("train", "validation")}
-
-    def on_steps(self, report: StepReport) -> None:
-        values = {**report.metrics, "learning_rate": report.learning_rate}
-        self._write("train", report.progress.step, values)
-
-    def on_epoch(self, report: EpochReport) -> None:
-        self._write("validation", report.progress.step, report.validation)
-        self._write("train", report.progress.step, report.loss_scale)
-
-    def close(self) -> None:
-        for writer in self._writers.values():
-            writer.close()
-
-    def _write(self, name: str, step: int, values: dict[str, float]) -> None:
-        with self._writers[name].as_default():
-            for metric, value in values.items():
-                # tf.summary.scalar imports the tensorboard package; the event itself needs only its metadata.
-                tf.summary.write(metric, tf.constant(value, tf.float32), step, metadata=_SCALARS)
-
-
-_SCALARS = tf.compat.v1.SummaryMetadata(plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"))

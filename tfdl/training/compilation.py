@@ -72,7 +72,7 @@ def reduces_inside(model: Any) -> bool:
 
 def _measured(trainer: Trainer, batch: Any) -> tuple[float, float, float]:
     """Seconds of a step without and with XLA, and of the compilation; the slowest rank's, on all of them."""
-    batch = trainer.joined(batch)
+    batch = trainer.carried.joined(batch)
     state = [(variable, variable.numpy()) for variable in trainer.model.non_trainable_variables]
     first, plain = _timed(trainer, batch, xla=False)
     first, compiled = _timed(trainer, batch, xla=True)

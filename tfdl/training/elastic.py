@@ -1,223 +1,282 @@
-"""Training with ranks that may die and join: commits, and a new session on the ranks that there are."""
+"""Training with ranks that may die and join: commits to memory, and a new session after each change of the ranks."""
 
 import contextlib
-import copy
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import keras
-import numpy as np
 
+from tfdl.config import TrainConfig
+from tfdl.distributed import World
 from tfdl.distributed.elastic import ElasticRanks
-from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
-from tfdl.errors import RunError, UserError
-from tfdl.runs import Progress, RunDirectory
-from tfdl.training.callbacks import Callback, RunPlan
-from tfdl.training.fit import FitPlan, Keeper
+from tfdl.errors import UserError
+from tfdl.runs import RunDirectory
+from tfdl.training.callbacks import Callback
+from tfdl.training.given import GivenParts
+from tfdl.training.membership import Membership
+from tfdl.training.opening import Opened
 from tfdl.training.output import Output
+from tfdl.training.run_parts import RunParts
+from tfdl.training.run_record import RunRecord
 from tfdl.training.session import Session
+from tfdl.training.starting_point import NewOrCheckpoint, StartingPoint
+from tfdl.training.training_state import Commit, TrainingState
 
 COMMIT_STEPS = 100
 
 
-@dataclass(frozen=True)
-class Commit:
-    """All that training goes on from, in this process's memory."""
-
-    variables: list[np.ndarray]
-    """Weights, statistics, random streams, the optimizer's state, the loss scale: the trainer's order."""
-    carried: Any
-    """What a recurrent model goes on from within an epoch, all ranks' rows."""
-    progress: Progress
-    rank: int
-    """Whose random streams they are."""
-    ranks: int
-    time: float
-
-
 @dataclass
-class Kept:
-    """What a process takes along from session to session."""
+class Memory:
+    """What a process keeps from session to session."""
 
-    place: Output | None = None
+    output: Output | None = None
+    opened: Opened | None = None
     commit: Commit | None = None
-    opened: Any = None
-    """The task and its data."""
-    reached: int = 0
-    """The step that training had come to; what lies after the commit is lost."""
+    committed_ranks: int = 0
+    """The number of ranks at the last commit."""
+    reached_step: int = 0
+    """The step that training had reached; what lies after the commit is lost."""
 
-    def note(self, code: int | None, reason: str) -> None:
-        """Says in ``status.json`` how the run is while it has no ranks: any rank may be the only one left to do so."""
-        if self.place is not None and self.commit is not None:
+    def note(self, reason: str) -> None:
+        """Records in ``status.json`` how the run is while it has no ranks: any rank may be the only one left to do
+        so."""
+        if self.output is not None and self.commit is not None:
             with contextlib.suppress(OSError):
-                self.place.run.write_status(code, reason)
+                self.output.run.write_status(None, reason)
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What a rank has to say when the ranks meet: whose state shall be everybody's?"""
+    """What a rank can contribute when the ranks meet: one of them gives its state to all."""
 
-    place: bool
-    step: int
+    has_output: bool
+    step: int = -1
     """Of its commit; -1 for none."""
     ranks: int = 0
-    reached: int = 0
+    """The number of ranks at its commit."""
+    reached_step: int = 0
 
 
-class RanksChanged(Exception):  # noqa: N818  (no error: the ranks agreed to meet anew)
-    """Everything is committed, and other ranks are to be met."""
+class RanksChanged(Exception):  # noqa: N818  (no error: the ranks agreed to meet again)
+    """Everything is committed, and the ranks meet again."""
 
 
 def train_elastic(
-    claim: Callable[[], Output], callbacks: Sequence[Callback], commit_steps: int | None, begin: float
+    resolve: Callable[[], TrainConfig | None],
+    claim: Callable[[TrainConfig | None], Output],
+    callbacks: Sequence[Callback],
+    given: GivenParts,
+    commit_steps: int | None,
+    begin: float,
 ) -> RunDirectory:
     """As ``tfdl.training.train``, on ranks that may die and join.
 
     Args:
-        claim: says where the run goes; called on the chief of a new run.
+        resolve: builds the model that Python code passed, and returns the run's configuration; called on every rank
+            before each session.
+        claim: decides where a new run of this configuration goes; called on one rank.
         callbacks: as for ``train``; they start and close anew with every change of the ranks.
+        given: the objects that Python code passed.
         commit_steps: steps between two commits; none is ``COMMIT_STEPS``.
-        begin: when the run began.
+        begin: when the run began, in seconds since the epoch.
 
     Raises:
-        UserError: the launcher is not an elastic one.
+        UserError: the launcher is not an elastic one, or a model that cannot be built anew.
         RunError: this rank's host was taken off the list. Otherwise as ``train``; a lost rank is no error as long as
-            others are left.
+            others remain.
     """
     every = COMMIT_STEPS if commit_steps is None else commit_steps
     if every < 1:
         raise UserError(f"--commit-steps={every}, expected at least 1")
+    if not given.can_be_rebuilt:
+        raise UserError(
+            "an elastic run builds its model anew for other ranks, expected model= to be a function that builds it, and"
+            " compiles it with its optimizer"
+        )
     ranks = ElasticRanks()
-    kept = Kept()
+    memory = Memory()
     while True:
-        session: ElasticSession | None = None
+        session: Session | None = None
         try:
-            session = _meet(ranks, kept, claim, every, begin)
+            begun_from = _meet(ranks, memory, resolve, claim)
+            session = _session(ranks, memory, begun_from, callbacks, given, every, begin)
             session.prepare()
-            session.run(callbacks)
+            session.run()
             ranks.close()
             return session.run_directory
         except RanksChanged:
-            found = "the launcher has new ranks"
+            reason = "the launcher has new ranks"
         except Exception as error:
             if not ranks.is_lost(error):
-                if session is not None:
-                    session.leave(error)
+                if session is not None and ranks.world.is_chief:
+                    session.record.note_error(error)
                 raise
-            found = "a rank was lost"
-        kept.reached = max(kept.reached, session.step if session is not None else 0)
-        kept.note(None, f"{found} at step {kept.reached}; waiting until there are --min-np ranks again")
-        # The old graphs hold the old ranks; names begin anew, so that the new model's variables are called the same.
+            reason = "a rank was lost"
+        if session is not None:
+            memory.reached_step = max(memory.reached_step, session.step)
+        memory.note(f"{reason} at step {memory.reached_step}; waiting until there are --min-np ranks again")
+        # The old graphs hold the old ranks. Names start again, so that the new model's variables have the same ones.
         del session
         keras.utils.clear_session()
         ranks.rejoin()
 
 
-def _meet(ranks: ElasticRanks, kept: Kept, claim: Callable[[], Output], every: int, begin: float) -> "ElasticSession":
-    """The ranks learn who has what; a new run is claimed, one that has begun is told to those that have joined."""
+@dataclass(frozen=True)
+class Root:
+    """The rank whose state all ranks take."""
+
+    rank: int
+    offer: Offer
+
+
+def _meet(
+    ranks: ElasticRanks,
+    memory: Memory,
+    resolve: Callable[[], TrainConfig | None],
+    claim: Callable[[TrainConfig | None], Output],
+) -> Root:
+    """The ranks learn who has which state. A new run is claimed; one that has begun is made known to ranks that
+    joined."""
     world = ranks.world
-    commit = kept.commit
-    mine = Offer(kept.place is not None, -1)
+    commit = memory.commit
+    offer = Offer(memory.output is not None)
     if commit is not None:
-        mine = Offer(True, commit.progress.step, commit.ranks, kept.reached)
-    offers = world.all_gather_object(mine)
-    root = max(range(world.size), key=lambda rank: (offers[rank].step, offers[rank].place, -rank))
+        offer = Offer(True, commit.progress.step, memory.committed_ranks, memory.reached_step)
+    offers = world.all_gather_object(offer)
+    root = max(range(world.size), key=lambda rank: (offers[rank].step, offers[rank].has_output, -rank))
     with world.agreement():
-        if world.rank == root:
-            kept.place = kept.place or claim()
-    kept.place = world.broadcast_object(kept.place, root)
-    return ElasticSession(ranks, kept, offers[root], root, every, begin if commit is None else commit.time)
+        config = resolve()
+        if world.rank == root and memory.output is None:
+            memory.output = claim(config)
+    memory.output = world.broadcast_object(memory.output, root)
+    return Root(root, offers[root])
 
 
-class ElasticSession(Session, Keeper):
-    """A run from one change of the ranks to the next."""
+def _session(
+    ranks: ElasticRanks,
+    memory: Memory,
+    root: Root,
+    callbacks: Sequence[Callback],
+    given: GivenParts,
+    every: int,
+    begin: float,
+) -> Session:
+    """The run from this change of the ranks to the next."""
+    assert memory.output is not None
+    membership = ElasticMembership(ranks, memory, root.offer, every)
+    return Session(
+        memory.output,
+        ranks.world,
+        begin,
+        callbacks=callbacks,
+        given=given,
+        starting_point=CommitOrStart(memory, root, membership),
+        membership=membership,
+        opened=memory.opened,
+    )
 
-    def __init__(self, ranks: ElasticRanks, kept: Kept, offer: Offer, root: int, every: int, begin: float):
-        assert kept.place is not None
-        super().__init__(kept.place, ranks.world, begin)
-        self._ranks, self._kept, self._offer, self._root, self._every = ranks, kept, offer, root, every
-        self._opened = kept.opened
 
-    @property
-    def step(self) -> int:
-        """Steps done."""
-        return self._progress.step
+class ElasticMembership(Membership):
+    """Commits now and then, and lets the ranks meet again when the launcher has others.
 
-    def wish(self) -> bool:
+    Args:
+        ranks: this process's part in the job.
+        memory: where commits go.
+        offer: whose state this session began with.
+        every: steps between two commits.
+    """
+
+    def __init__(self, ranks: ElasticRanks, memory: Memory, offer: Offer, every: int):
+        self._ranks = ranks
+        self._memory = memory
+        self._every = every
+        self._state: TrainingState | None = None
+        self._committed_step = 0
+        self.longest_execution = every
+        self.note = _change_note(ranks.world.size, offer)
+
+    def watch(self, state: TrainingState) -> None:
+        """Commits a state for the first time.
+
+        Args:
+            state: of this session.
+        """
+        self._state = state
+        self._commit()
+
+    def wants_change(self) -> bool:
+        """See ``Membership.wants_change``."""
         return self._ranks.hosts_changed
 
     def after_steps(self, wishes: float) -> None:
-        if wishes or self._progress.step - self._committed_step >= self._every:
+        """See ``Membership.after_steps``."""
+        assert self._state is not None
+        if wishes or self._state.progress.step - self._committed_step >= self._every:
             self._commit()
         if wishes:
             raise RanksChanged
 
     def after_epoch(self, wishes: float) -> None:
+        """See ``Membership.after_epoch``."""
         self._commit()
         if wishes:
             raise RanksChanged
 
-    def _restore(self) -> None:
-        """The state of the last commit that any rank has; without one, of a new run or of a checkpoint."""
-        world, kept = self._world, self._kept
-        kept.opened = self._opened
-        if self._offer.step < 0:
-            super()._restore()
-            # Claimed and made: it is this run's, if a rank is lost before the first commit.
-            kept.place = replace(self.place, run=self.run_directory, is_named_by_us=False)
+    def _commit(self) -> None:
+        assert self._state is not None
+        self._memory.commit = self._state.commit()
+        self._memory.committed_ranks = self._ranks.world.size
+        self._committed_step = self._state.progress.step
+        self._memory.reached_step = self._committed_step
+
+
+class CommitOrStart(StartingPoint):
+    """The last commit that any rank has; without one, a new run or a checkpoint.
+
+    Args:
+        memory: of this process.
+        root: the rank whose state it is.
+        membership: commits from here on.
+    """
+
+    def __init__(self, memory: Memory, root: Root, membership: ElasticMembership):
+        self._memory = memory
+        self._root = root
+        self._membership = membership
+
+    def restore(
+        self,
+        config: TrainConfig,
+        parts: RunParts,
+        state: TrainingState,
+        record: RunRecord,
+        given: GivenParts,
+        world: World,
+    ) -> None:
+        """See ``StartingPoint.restore``."""
+        self._memory.opened = (parts.task, parts.sources)
+        if self._root.offer.step < 0:
+            NewOrCheckpoint().restore(config, parts, state, record, given, world)
+            # The directory is made: it stays this run's if a rank is lost before the first commit.
+            assert self._memory.output is not None
+            self._memory.output = replace(self._memory.output, run=record.run, is_named_by_us=False)
         else:
             with world.agreement():
                 if world.is_chief:
-                    self._take_over()
-            if world.rank == self._root:
-                assert kept.commit is not None
-                self._progress = copy.deepcopy(kept.commit.progress)
-                for variable, value in zip(self._trainer.variables, kept.commit.variables, strict=True):
-                    variable.assign(value)
-                fold_rank_into_seeds(seed_generators(self._model), -kept.commit.rank)
-            rows = kept.commit.carried if kept.commit is not None else None
-            self._progress, rows = world.broadcast_object((self._progress, rows), self._root)
-            self._restore_carried(rows)
-            broadcast_state(self._trainer.variables, world, self._root)
-            fold_rank_into_seeds(seed_generators(self._model), world.rank)
-        self._commit()
+                    record.take_over(f"running; {self._membership.note}")
+            record.is_open = True
+            if world.rank == self._root.rank:
+                assert self._memory.commit is not None
+                state.take(self._memory.commit)
+            state.share(self._root.rank)
+        self._membership.watch(state)
 
-    def _take_over(self) -> None:
-        if not self.run_directory.has_run():
-            raise RunError(
-                f"the run directory {str(self.run_directory.path)!r} is not on this host, which has become the first"
-                " one; an elastic run needs one on storage that all hosts share"
-            )
-        self._written = True
-        self.run_directory.write_status(None, f"running; {self._membership}")
 
-    def _commit(self) -> None:
-        """Copies everything to this process's memory: about as long as reading the variables takes."""
-        progress, now = self._progress, time.time()
-        progress.wall_seconds += now - self._begin
-        self._begin = now
-        values, carried = [np.array(variable) for variable in self._trainer.variables], self._gathered_carried()
-        self._kept.commit = Commit(values, carried, copy.deepcopy(progress), self._world.rank, self._world.size, now)
-        self._committed_step = self._kept.reached = progress.step
-
-    @property
-    def _membership(self) -> str:
-        offer, size = self._offer, self._world.size
-        if offer.step < 0:
-            return ""
-        lost = offer.reached - offer.step
-        again = f"; {lost} steps after it are done again" if lost else ""
-        return f"{size} {'rank' if size == 1 else 'ranks'} now, {offer.ranks} before: from step {offer.step} on{again}"
-
-    def _plan(self) -> RunPlan:
-        return replace(super()._plan(), membership=self._membership)
-
-    def _fit_plan(self) -> FitPlan:
-        plan = super()._fit_plan()
-        return replace(plan, steps_per_execution=min(plan.steps_per_execution, self._every))
-
-    @property
-    def _keeper(self) -> Keeper:
-        return self
+def _change_note(num_ranks: int, offer: Offer) -> str:
+    """How the ranks have changed; empty at the start of a run."""
+    if offer.step < 0:
+        return ""
+    lost_steps = offer.reached_step - offer.step
+    repeated = f"; {lost_steps} steps after it are repeated" if lost_steps else ""
+    ranks = "1 rank" if num_ranks == 1 else f"{num_ranks} ranks"
+    return f"{ranks} now, {offer.ranks} before: from step {offer.step} on{repeated}"

@@ -1,17 +1,19 @@
 """``tfdl.train``: what ``tfdl train`` does, as a function."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tfdl import distributed
 from tfdl.config import TrainConfig
 from tfdl.distributed.watchdog import current_watchdog
 from tfdl.errors import UserError
 from tfdl.runs import RunDirectory
-from tfdl.training.callbacks import Callback
 from tfdl.training.elastic import train_elastic
+from tfdl.training.given import GivenParts
+from tfdl.training.keras_callbacks import adapted
 from tfdl.training.output import Output, claim_output
 from tfdl.training.session import Session
 
@@ -20,22 +22,45 @@ def train(
     config: TrainConfig | None = None,
     output: str | Path | None = None,
     *,
+    model: Any = None,
+    optimizer: Any = None,
+    data: Mapping[str, Any] | None = None,
+    task: Any = None,
+    callbacks: Sequence[Any] = (),
     resume: bool = False,
     overwrite: bool = False,
-    callbacks: Sequence[Callback] = (),
     elastic: bool = False,
     commit_steps: int | None = None,
 ) -> RunDirectory:
     """Trains as ``tfdl train`` does, alone or as one of the ranks that horovodrun started.
 
+    ::
+
+        tfdl.train(tfdl.TrainConfig(model="cnn", epochs=5), "runs/five")
+        tfdl.train(tfdl.TrainConfig(epochs=5), "runs/mine", model=model, data={"train": (x, y), "test": (x2, y2)})
+
+    On several ranks call ``tfdl.distributed.init()`` before any tensor is made, or pass a function that builds the
+    model.
+
     Args:
         config: the run; none is the CNN on digits, or with ``resume`` the run's own.
         output: the run directory; none makes ``runs/<model>-<dataset>-<time>``.
-        resume: go on from the last checkpoint in ``output``; an empty or new directory starts fresh.
+        model: a ``keras.Model`` of your own, or a function without arguments that builds one, in place of
+            ``config.model``. Its classes must be registered (``keras.saving.register_keras_serializable``).
+        optimizer: a ``keras.optimizers.Optimizer``, in place of ``config.optimizer``; by default the one that ``model``
+            was compiled with.
+        data: the splits, in place of ``config.dataset``: ``train`` and, if there are any, ``validation`` and ``test``.
+            Each is ``(x, y)`` or ``(x, y, sample_weight)`` of NumPy arrays, a mapping of role to array, a
+            ``keras.utils.PyDataset``, a ``tf.data.Dataset`` of single samples that repeats, or a ``tfdl.data.Source``.
+            A split that is missing is cut from the training data.
+        task: what to train for, in place of ``config.task``: a task's name, a ``tfdl.tasks.Task`` class, or a
+            ``tfdl.tasks.Objective`` of a Keras loss and metrics; by default what ``model`` was compiled with.
+        callbacks: what watches the run, besides its own logs: ``tfdl.training.Callback`` and
+            ``keras.callbacks.Callback``.
+        resume: continue from the last checkpoint in ``output``; an empty or new directory starts a new run.
         overwrite: replace a run that ``output`` holds.
-        callbacks: more eyes on the run, beside its own logs.
         elastic: ranks may die and join while it trains; needs horovodrun with a host discovery script.
-        commit_steps: with ``elastic``, steps after which the state is kept in memory, to go on from; none is 100.
+        commit_steps: with ``elastic``, steps between two copies of the state to memory; none is 100.
 
     Returns:
         The finished run's directory.
@@ -46,26 +71,43 @@ def train(
         StoppedError: a signal asked to stop; a checkpoint is saved.
     """
     begin = time.time()
+    watchers = adapted(callbacks)
+    given = GivenParts(model, optimizer, data, task)
+    resolve = partial(_resolved, given, output, config, resume)
+    claim = partial(claim_output, output, resume=resume, overwrite=overwrite)
     if elastic:
-        claim = partial(claim_output, output, config, resume=resume, overwrite=overwrite)
-        return train_elastic(claim, callbacks, commit_steps, begin)
+        return train_elastic(resolve, claim, watchers, given, commit_steps, begin)
     if commit_steps is not None:
         raise UserError(f"--commit-steps={commit_steps} without --elastic, expected both; other runs are not committed")
     world = distributed.init((config or TrainConfig()).watchdog_timeout)
-    place: Output | None = None
+    claimed: Output | None = None
     with world.agreement():
+        resolved = resolve()  # every rank builds the model that was passed
         if world.is_chief:
-            place = claim_output(output, config, resume=resume, overwrite=overwrite)
-    session = Session(world.broadcast_object(place), world, begin)
+            claimed = claim(resolved)
+    session = Session(world.broadcast_object(claimed), world, begin, callbacks=watchers, given=given)
     watchdog = current_watchdog()
     watchdog.set_timeout(session.config.watchdog_timeout)  # a resumed run's own
-    watchdog.on_verdict(session.note_verdict)
+    watchdog.on_verdict(session.record.note_verdict)
     try:
         session.prepare()
-        session.run(callbacks)
+        session.run()
     except BaseException as error:
         watchdog.await_cause(error)
-        session.leave(error)
+        if world.is_chief:
+            session.record.note_error(error)
         raise
     watchdog.on_verdict(None)
     return session.run_directory
+
+
+def _resolved(
+    given: GivenParts, output: str | Path | None, config: TrainConfig | None, resume: bool
+) -> TrainConfig | None:
+    """The configuration with the parts that the passed objects replace; none leaves it to the run that is resumed."""
+    if not given.replaces_parts:
+        return config
+    base = config
+    if base is None and resume and output is not None and RunDirectory(output).has_run():
+        base = RunDirectory(output).read_config()
+    return given.resolve(base or TrainConfig())

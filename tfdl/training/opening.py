@@ -1,48 +1,58 @@
 """A run's data, opened on every rank."""
 
 from pathlib import Path
-from typing import Any
 
 from tfdl.config import TrainConfig
 from tfdl.data import Source
 from tfdl.distributed import World
 from tfdl.errors import UserError
-from tfdl.tasks import TASKS
+from tfdl.tasks.task import Task
+from tfdl.training.given import GivenParts
+
+Opened = tuple[Task, dict[str, Source]]
+"""A task, and its splits."""
 
 
 def open_data(
-    config: TrainConfig,
-    world: World,
-    assets: Path | None = None,
-    opened: tuple[Any, dict[str, Source]] | None = None,
-) -> tuple[Any, dict[str, Source]]:
-    """The task and its splits. The chief prepares the data first; hosts that do not share its disk then do so too.
+    config: TrainConfig, world: World, given: GivenParts, assets: Path | None = None, opened: Opened | None = None
+) -> Opened:
+    """The task and its splits. The chief prepares the data first; hosts that do not share its disk then do so, too.
 
-    What a run that goes on has learned from its data (a vocabulary) is in its ``assets``. A rank that has ``opened``
-    the data already keeps it.
+    Args:
+        config: the run.
+        world: the ranks; all of them must call.
+        given: the objects that Python code passed.
+        assets: of a run that continues: what it has learned from its data (a vocabulary) still holds.
+        opened: the data, on a rank that has opened it already.
     """
-    task_class = TASKS[config.task]
     with world.agreement():
-        if world.is_chief:
-            opened = opened or task_class.open(config, assets)
+        if world.is_chief and opened is None:
+            opened = given.open_task(config, assets)
     with world.agreement():
-        opened = opened or task_class.open(config, assets)
+        if opened is None:
+            opened = given.open_task(config, assets)
     assert opened is not None
     return opened
 
 
-def check_batch_size(config: TrainConfig, source: Source, world_size: int) -> None:
-    """A step needs a sample for every place of its batch.
+def check_batch_size(config: TrainConfig, source: Source, num_ranks: int) -> None:
+    """Every step needs a sample for each row of its batch.
+
+    Args:
+        config: the batch size.
+        source: the training split.
+        num_ranks: the number of ranks.
 
     Raises:
-        UserError: there are fewer.
+        UserError: there are fewer samples.
     """
-    per_batch = config.accumulation_steps * world_size
-    samples, batch = source.num_examples, config.batch_size * per_batch
-    if batch > samples:
-        ranks = f" on each of {world_size} ranks" if world_size > 1 else ""
-        ranks += f", {config.accumulation_steps} times a step" if config.accumulation_steps > 1 else ""
-        raise UserError(
-            f"batch_size={config.batch_size}{ranks}, but {config.dataset.name!r} has {samples} {source.unit};"
-            f" expected at most {samples // per_batch}"
-        )
+    batches_per_step = config.accumulation_steps * num_ranks
+    global_batch = config.batch_size * batches_per_step
+    if global_batch <= source.num_examples:
+        return
+    ranks = f" on each of {num_ranks} ranks" if num_ranks > 1 else ""
+    times = f", {config.accumulation_steps} times a step" if config.accumulation_steps > 1 else ""
+    raise UserError(
+        f"batch_size={config.batch_size}{ranks}{times}, but {config.dataset.name!r} has {source.num_examples}"
+        f" {source.unit}; expected at most {source.num_examples // batches_per_step}"
+    )

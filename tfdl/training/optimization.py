@@ -4,10 +4,12 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfdl.config import OptimizerConfig
 from tfdl.errors import UserError
 from tfdl.optimizers import build_optimizer
+from tfdl.runs import Progress
 
 
 def optimizer_for(config: OptimizerConfig, model: Any, *, total_steps: int, steps_per_epoch: int, ranks: int) -> Any:
@@ -34,30 +36,38 @@ def optimizer_for(config: OptimizerConfig, model: Any, *, total_steps: int, step
     return optimizer
 
 
-def follow_plan(optimizer: Any, config: OptimizerConfig, *, ranks: int, ahead: int) -> None:
-    """Brings the learning rate to these ranks and to the run's place in its plan, after a state was restored.
+def follow_plan(optimizer: Any, config: OptimizerConfig, progress: Progress, num_ranks: int, ahead: int) -> None:
+    """Brings the learning rate to these ranks and to the run's position in its plan, after a state was restored.
 
-    A constant rate is a variable, and came with the state: it may be that of another number of ranks. A schedule counts
-    optimizer steps, and an epoch has more or fewer of them on other ranks.
+    A constant rate is a variable, and came with the state: it is multiplied if it was scaled for another number of
+    ranks. A schedule counts optimizer steps, and an epoch has more or fewer of them on other ranks.
 
     Args:
-        optimizer: as ``optimizer_for`` built it.
+        optimizer: with the restored state.
         config: its configuration.
-        ranks: the number of ranks.
-        ahead: steps to add to those made to get to the run's place in a plan of this many ranks.
+        progress: the run's; it records what the rate is scaled by.
+        num_ranks: the number of ranks.
+        ahead: steps to add to those that are done, to get the position in a plan of this many ranks.
     """
+    scale = rate_scale(config, num_ranks)
     schedule = optimizer._learning_rate
-    if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
-        optimizer.learning_rate = config.learning_rate * rate_scale(config, ranks)
-    elif ahead:
-        optimizer.learning_rate = _Shifted(schedule, ahead)
+    if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        if ahead:
+            optimizer.learning_rate = _Shifted(schedule, ahead)
+    elif progress.rate_scale is None and progress.step:
+        # Checkpoints of tfdl 0.1 do not have it; there, nothing but the number of ranks changed a constant rate.
+        optimizer.learning_rate = config.learning_rate * scale
+    elif progress.rate_scale not in (None, scale):
+        optimizer.learning_rate = float(np.asarray(optimizer.learning_rate)) * scale / progress.rate_scale
+    progress.rate_scale = scale
 
 
 class _Shifted(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule that is ``ahead`` steps further than the optimizer."""
 
     def __init__(self, schedule: Any, ahead: int):
-        self.schedule, self.ahead = schedule, ahead
+        self.schedule = schedule
+        self.ahead = ahead
 
     def __call__(self, step: Any) -> Any:
         return self.schedule(step + self.ahead)

@@ -35,7 +35,7 @@ def claim_output(
             configuration differs from that of the run to be resumed.
     """
     if resume and overwrite:
-        raise UserError("--resume and --overwrite, expected one of the two: go on with the run, or replace it")
+        raise UserError("--resume and --overwrite, pass one of them, not both: continue the run, or replace it")
     if output is None:
         if resume:
             raise UserError("--resume without --output, expected the run to go on with: --output runs/NAME --resume")

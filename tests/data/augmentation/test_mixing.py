@@ -8,12 +8,13 @@ from scipy import stats
 from tfdl.config import DatasetConfig
 from tfdl.data import training_batches
 from tfdl.data.augmentation import Augmentation
-from tfdl.data.augmentation.mixing import Mixing, _from_beta
+from tfdl.data.augmentation.mixing import _beta_quantile, cutmix, mixup
 from tfdl.data.pipeline import WEIGHT
 from tfdl.errors import UserError
 from tfdl.tasks import ImageClassification
 
-BLACK, WHITE = np.zeros((1, 10, 20, 1), np.uint8), np.full((1, 10, 20, 1), 200, np.uint8)
+BLACK = np.zeros((1, 10, 20, 1), np.float32)
+WHITE = np.full((1, 10, 20, 1), 200, np.float32)
 
 
 def draws(*numbers):
@@ -22,14 +23,14 @@ def draws(*numbers):
 
 def test_mixup_by_hand():
     share = stats.beta(0.2, 0.2).ppf(0.25)
-    mixed, found = Mixing(["mixup"])(BLACK, WHITE, draws(0.0, 0.25, 0.0, 0.0))
-    np.testing.assert_allclose(found, [share], rtol=1e-4)
+    mixed, own_share = mixup(BLACK, WHITE, draws(0.25))
+    np.testing.assert_allclose(own_share, [share], rtol=1e-4)
     np.testing.assert_allclose(mixed, np.full((1, 10, 20, 1), 200 * (1 - share)), rtol=1e-4)
 
 
 def test_cutmix_by_hand():
     # 1 - share = 0.25: half as high and half as wide, 5 x 10, about row 5 and column 10.
-    mixed, share = Mixing(["cutmix"])(BLACK, WHITE, draws(0.0, 0.75, 0.5, 0.5))
+    mixed, share = cutmix(BLACK, WHITE, draws(0.75, 0.5, 0.5))
     expected = np.zeros((10, 20))
     expected[3:8, 5:15] = 200
     np.testing.assert_array_equal(mixed[0, :, :, 0], expected)
@@ -37,22 +38,26 @@ def test_cutmix_by_hand():
 
 
 def test_what_is_outside_of_the_image_is_cut_off_and_does_not_count():
-    mixed, share = Mixing(["cutmix"])(BLACK, WHITE, draws(0.0, 0.75, 0.0, 0.0))  # about the corner
+    mixed, share = cutmix(BLACK, WHITE, draws(0.75, 0.0, 0.0))  # about the corner
     assert float(share[0]) == pytest.approx(1 - np.mean(np.array(mixed) == 200))
     assert 0.9 < float(share[0]) < 1
 
 
 def test_with_both_a_draw_decides():
-    both = Mixing(["mixup", "cutmix"])
-    for which, name in ((0.4, "mixup"), (0.6, "cutmix")):
+    both = Augmentation(["mixup", "cutmix"])
+    assert both.num_draws == 4
+    first, second = ({"image": image.astype(np.uint8), "label": tf.constant([0])} for image in (BLACK, WHITE))
+    for which, mix, num_draws in ((0.4, mixup, 1), (0.6, cutmix, 3)):
         numbers = draws(which, 0.7, 0.5, 0.5)
-        for found, expected in zip(both(BLACK, WHITE, numbers), Mixing([name])(BLACK, WHITE, numbers), strict=True):
-            np.testing.assert_array_equal(found, expected)
+        mixed = both(first, numbers, second, numbers)
+        images, share = mix(BLACK, WHITE, numbers[:, 1 : 1 + num_draws])
+        np.testing.assert_array_equal(mixed["image"], images)
+        np.testing.assert_array_equal(mixed["share"], share)
 
 
 def test_shares_are_of_the_beta_distribution():
     uniform = np.random.default_rng(0).random(20_000, np.float32)
-    np.testing.assert_allclose(_from_beta(tf.constant(uniform), 0.2), stats.beta(0.2, 0.2).ppf(uniform), atol=2e-3)
+    np.testing.assert_allclose(_beta_quantile(tf.constant(uniform), 0.2), stats.beta(0.2, 0.2).ppf(uniform), atol=2e-3)
 
 
 def test_the_loss_is_that_of_both_labels():
@@ -100,9 +105,9 @@ def test_mixed_images_are_the_same_on_any_number_of_shards(digits):
     [("flip,crop", ("flip", "crop")), (["mixup"], ("mixup",)), ("none", ()), ("affine", ("affine",))],
 )
 def test_names_in_the_configuration(value, names):
-    assert DatasetConfig(augmentation=value).augmentation == names
+    assert tuple(config.name for config in DatasetConfig(augmentation=value).augmentation) == names
 
 
 def test_an_unknown_name():
-    with pytest.raises(UserError, match=r"dataset.augmentation='flop', expected names of affine, crop.*mean 'flip'\?"):
+    with pytest.raises(UserError, match=r"unknown augmentation 'flop', expected one of affine, crop.*mean 'flip'\?"):
         DatasetConfig(augmentation="crop,flop")

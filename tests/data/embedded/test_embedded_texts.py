@@ -8,11 +8,12 @@ from pydoc_data.topics import topics
 import numpy as np
 import pytest
 
+from tfdl.config import DATASETS
 from tfdl.data.embedded.dates import FORMS
 from tfdl.data.embedded.docstrings import PACKAGES, read_docstrings
 from tfdl.data.embedded.python_topics import read_topics, split_topics, without_quotations
 from tfdl.data.hash_split import hash_split
-from tfdl.data.tfds.catalog import EMBEDDED, open_builder
+from tfdl.data.tfds.catalog import open_builder
 
 SPLITS = ("train", "validation", "test")
 
@@ -33,7 +34,7 @@ def rows(data_dir):
             for split in SPLITS
         }
 
-    return {name: read(name) for name in EMBEDDED if name != "digits"}
+    return {name: read(name) for name in DATASETS if name != "digits"}
 
 
 def test_every_topic_is_in_one_split(rows):

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfdl.data.embedded import EMBEDDED
+from tfdl.config import DATASETS
 from tfdl.data.image_grid import image_grid
 from tfdl.data.tfds.catalog import find_builder
 from tfdl.data.tfds.description import describe_dataset
-from tfdl.data.tfds.known_sets import EMBEDDED_SETS, TFDS_SETS
+from tfdl.data.tfds.known_sets import TFDS_SETS, declared_sets
 
 
-@pytest.mark.parametrize("known", [*EMBEDDED_SETS, *TFDS_SETS], ids=lambda known: known.name)
+@pytest.mark.parametrize("known", [*declared_sets(), *TFDS_SETS], ids=lambda known: known.name)
 def test_the_list_is_true(known, tmp_path):
     import tensorflow_datasets as tfds
 
@@ -27,11 +27,11 @@ def test_the_list_is_true(known, tmp_path):
 
 
 def test_own_sets_are_all_listed():
-    assert {known.name for known in EMBEDDED_SETS} == set(EMBEDDED)
+    assert {known.name for known in declared_sets()} == set(DATASETS)
 
 
 def test_licence_and_homepage_of_own_sets(tmp_path):
-    found = {name: describe_dataset(name, str(tmp_path))[0] for name in EMBEDDED}
+    found = {name: describe_dataset(name, str(tmp_path))[0] for name in DATASETS}
     assert {name: one.license for name, one in found.items()} == {
         "digits": "CC BY 4.0",
         "python_topics": "PSF-2.0",

@@ -7,7 +7,7 @@ from tokenizers import Tokenizer as Trained
 from tokenizers import models, pre_tokenizers, trainers
 
 from tests.data.tokenizers.texts import CORPUS
-from tfdl.config import TokenizerConfig
+from tfdl.config import choose_tokenizer
 from tfdl.data.tokenizers import fit_tokenizer
 
 
@@ -30,7 +30,7 @@ def gpt2_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def fitted(gpt2_folder):
     """Name -> tokenizer."""
-    configs = {name: TokenizerConfig(name) for name in ("byte", "character", "word")}
-    configs["bpe"] = TokenizerConfig("bpe", vocab_size=500)
-    configs["gpt2"] = TokenizerConfig("gpt2", folder=str(gpt2_folder))
+    configs = {name: choose_tokenizer(name) for name in ("byte", "character", "word")}
+    configs["bpe"] = choose_tokenizer({"name": "bpe", "vocab_size": 500})
+    configs["gpt2"] = choose_tokenizer({"name": "gpt2", "folder": str(gpt2_folder)})
     return {name: fit_tokenizer(config, iter(CORPUS)) for name, config in configs.items()}

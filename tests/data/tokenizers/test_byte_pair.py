@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.tokenizers.texts import texts
-from tfdl.config import TokenizerConfig
+from tfdl.config import choose_tokenizer
 from tfdl.data.tokenizers import BPETokenizer, GPT2Tokenizer, fit_tokenizer
 from tfdl.data.tokenizers.byte_pair import BYTE_LETTERS
 from tfdl.errors import UserError
@@ -68,10 +68,10 @@ def test_merges_in_any_order(data):
 
 
 def test_what_is_learned():
-    tokenizer = fit_tokenizer(TokenizerConfig("bpe", vocab_size=261), ["hug hugs hugging", "pug"])
+    tokenizer = fit_tokenizer(choose_tokenizer({"name": "bpe", "vocab_size": 261}), ["hug hugs hugging", "pug"])
     assert [tokenizer.decode([place]) for place in (259, 260)] == ["ug", "hug"]
     assert tokenizer.vocab_size == 261
-    assert fit_tokenizer(TokenizerConfig("bpe"), ["abab xy"]).vocab_size == 260  # what occurs once is not merged
+    assert fit_tokenizer(choose_tokenizer("bpe"), ["abab xy"]).vocab_size == 260  # what occurs once is not merged
 
 
 def test_words_are_forgotten_when_they_are_many(monkeypatch):
@@ -108,7 +108,7 @@ def test_special_tokens_are_those_of_transformers(fitted, reference):
 
 def refused(folder):
     with pytest.raises(UserError) as raised:
-        fit_tokenizer(TokenizerConfig("gpt2", folder=str(folder)), [])
+        fit_tokenizer(choose_tokenizer({"name": "gpt2", "folder": str(folder)}), [])
     assert "\n" not in str(raised.value)
     return str(raised.value)
 
@@ -124,7 +124,7 @@ def files(tmp_path, gpt2_folder):
 def test_good_files(files, fitted):
     merges = (files / "merges.txt").read_bytes()
     (files / "merges.txt").write_bytes(merges.replace(b"\n", b"\r\n"))
-    assert fit_tokenizer(TokenizerConfig("gpt2", folder=str(files)), iter(())) == fitted["gpt2"]
+    assert fit_tokenizer(choose_tokenizer({"name": "gpt2", "folder": str(files)}), iter(())) == fitted["gpt2"]
 
 
 @pytest.mark.parametrize("name", ["vocab.json", "merges.txt"])

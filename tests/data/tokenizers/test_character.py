@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from tfdl.config import TokenizerConfig
+from tfdl.config import choose_tokenizer
 from tfdl.data.tokenizers import CharacterTokenizer, fit_tokenizer
 
 
 def fit(*texts):
-    return fit_tokenizer(TokenizerConfig("character"), iter(texts))
+    return fit_tokenizer(choose_tokenizer("character"), iter(texts))
 
 
 def test_characters_have_the_order_of_their_numbers():

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.data.tokenizers.texts import CORPUS
-from tfdl.config import TokenizerConfig
+from tfdl.config import choose_tokenizer
 from tfdl.data.tokenizers import ByteTokenizer, CharacterTokenizer, fit_tokenizer, load_tokenizer
 from tfdl.data.tokenizers.file import file_bytes
 from tfdl.errors import UserError
@@ -47,10 +47,10 @@ def test_tokenizers_differ(fitted):
 def test_another_process_learns_the_same(fitted):
     program = """\
 from tests.data.tokenizers.texts import CORPUS
-from tfdl.config import TokenizerConfig
+from tfdl.config import choose_tokenizer
 from tfdl.data.tokenizers import fit_tokenizer
 for name, size in (("character", None), ("word", None), ("bpe", 500)):
-    print(fit_tokenizer(TokenizerConfig(name, size), CORPUS).digest)
+    print(fit_tokenizer(choose_tokenizer({"name": name, "vocab_size": size}), CORPUS).digest)
 """
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -64,7 +64,7 @@ for name, size in (("character", None), ("word", None), ("bpe", 500)):
 
 def test_texts_are_read_once(fitted):
     for name in ("character", "word"):
-        assert fit_tokenizer(TokenizerConfig(name), (text for text in CORPUS)) == fitted[name]
+        assert fit_tokenizer(choose_tokenizer(name), (text for text in CORPUS)) == fitted[name]
 
 
 def refused(folder):
@@ -112,7 +112,7 @@ def test_a_file_of_something_else(tmp_path, data):
 
 def test_a_name_that_is_not_known(tmp_path):
     (tmp_path / "tokenizer.json").write_bytes(file_bytes("syllable", {}))
-    assert refused(tmp_path).endswith("is of 'syllable', expected one of bpe, byte, character, gpt2, word")
+    assert refused(tmp_path).endswith("is of 'syllable', expected one of byte, character, word, bpe, gpt2")
 
 
 def test_another_kind(fitted, tmp_path):

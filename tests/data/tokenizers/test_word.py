@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.data.tokenizers.texts import CORPUS
-from tfdl.config import TokenizerConfig
+from tfdl.config import choose_tokenizer
 from tfdl.data.tokenizers import WordTokenizer, fit_tokenizer
 from tfdl.data.tokenizers.word_split import split_words
 
@@ -14,7 +14,7 @@ WIKITEXT = Path(__file__).parents[4] / "shared" / "data" / "wikitext2"
 
 
 def fit(*texts, vocab_size=None):
-    return fit_tokenizer(TokenizerConfig("word", vocab_size), iter(texts))
+    return fit_tokenizer(choose_tokenizer({"name": "word", "vocab_size": vocab_size}), iter(texts))
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,7 @@ import tfdl
 from tfdl import distributed
 from tfdl.data import ArraySource
 from tfdl.distributed import SingleWorld, World
-from tfdl.evaluation import evaluate_source
-from tfdl.evaluation.rows import row_function
+from tfdl.evaluation import evaluator_for
 from tfdl.tasks import ImageClassification
 
 ENDS = (0, 900, 1400, 1796, 1797)  # one rank has a single row
@@ -60,8 +59,8 @@ def of_tfdl(world: World) -> dict[str, float]:
     task = ImageClassification((8, 8, 1), tuple("0123456789"), resized=False)
     model = tfdl.build_model("cnn", filters=(4,), units=8, **task.model_arguments)
     text = tfdl.build_model("rnn", units=8, num_layers=1, vocab_size=VOCAB_SIZE)
-    found = evaluate_source(task, row_function(model, task), source, world)
-    language = evaluate_source(NextByte(), row_function(text, NextByte()), text_source(len(images)), world)
+    found = evaluator_for(model, task).metrics(source, world)
+    language = evaluator_for(text, NextByte()).metrics(text_source(len(images)), world)
     return {**found, **{f"language {name}": value for name, value in language.items()}}
 
 

@@ -53,10 +53,10 @@ def slow_to_compile():
 
 def slow_to_prepare_and_save():
     """What rank 0 does while the others wait for it."""
-    from tfdl.tasks import TASKS
+    from tfdl.config import TASKS
     from tfdl.training import session
 
-    image_task = TASKS["image-classification"]
+    image_task = TASKS.load("image-classification")
     image_task.open = slowly(image_task.open, 0, "prepared")
     session.save_checkpoint = slowly(session.save_checkpoint, 0, "saved")
 

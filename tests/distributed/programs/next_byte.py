@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfdl.data import ArraySource
 from tfdl.data.pipeline import WEIGHT
-from tfdl.tasks.cross_entropy import cross_entropy
+from tfdl.tasks.cross_entropy_loss import cross_entropy
 from tfdl.tasks.language_metrics import language_metrics
 from tfdl.tasks.task import Task
 

@@ -74,7 +74,7 @@ def another_start() -> Iterator[None]:
     def init_and_flip(self: Trainer, *arguments: Any, **options: Any) -> None:
         init(self, *arguments, **options)
         if self.world.rank == 1:
-            for variable in [*self.model.variables, *self.optimizer.variables, *vars(self.loss_scale).values()]:
+            for variable in [*self.model.variables, *self.optimizer.variables, *self.loss_scale.variables]:
                 if hasattr(variable, "assign"):
                     flip_one_bit(variable)
 
@@ -110,11 +110,11 @@ def patches(what: str) -> Iterator[None]:
         with another_start():
             yield
     elif what == "start-alone":  # a control: nobody broadcasts
-        with another_start(), patch("tfdl.training.session.broadcast_state"):
+        with another_start(), patch("tfdl.training.training_state.broadcast_state"):
             yield
     elif what == "unwatched":  # a control: nobody compares
         WANTED["unwatched"] = WANTED["weight"]
-        with patch.object(SyncProof, "_compare"):
+        with patch.object(SyncProof, "compare"):
             yield
     else:
         yield

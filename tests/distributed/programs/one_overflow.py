@@ -42,7 +42,7 @@ class OwnJudgement(Trainer):
     def _update(self, gradients: Any, _: Any) -> Any:
         if self._finite:
             self.optimizer.apply(self.loss_scale.unscaled(gradients), self.model.trainable_variables)
-        self.loss_scale.update(self._finite)
+        self.loss_scale.adjust(self._finite)
         return self._finite
 
 

@@ -14,13 +14,11 @@ import tensorflow as tf
 
 import tfdl
 from tfdl import distributed
-from tfdl.config import compose
+from tfdl.config import TASKS, compose
 from tfdl.data import training_batches
 from tfdl.distributed import SingleWorld, World
 from tfdl.distributed.world import set_current_world
-from tfdl.evaluation import evaluate_source
-from tfdl.evaluation.rows import row_function
-from tfdl.tasks import TASKS
+from tfdl.evaluation import evaluator_for
 from tfdl.training import Trainer
 from tfdl.training.opening import open_data
 
@@ -56,7 +54,7 @@ def trained(world: World, case: str, plain_mean: bool = False) -> tuple[list[np.
     """The weights after some steps, and the metrics of the validation split."""
     set_current_world(world)
     config = compose(CASES[case])
-    task, sources = open_data(config, world) if world.size > 1 else TASKS[case].open(config)
+    task, sources = open_data(config, world) if world.size > 1 else TASKS.load(case).open(config)
     keras.utils.set_random_seed(0)
     model = tfdl.build_model(config.model, **task.model_arguments)
     optimizer = tfdl.build_optimizer("adam", learning_rate=0.01, clip_norm=1.0)
@@ -69,7 +67,7 @@ def trained(world: World, case: str, plain_mean: bool = False) -> tuple[list[np.
         num_shards=world.size,
     )
     trainer.run(iter(batches), STEPS)
-    metrics = evaluate_source(task, row_function(model, task), sources["validation"], world)
+    metrics = evaluator_for(model, task).metrics(sources["validation"], world)
     return [np.asarray(variable) for variable in model.weights], metrics
 
 

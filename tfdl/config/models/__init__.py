@@ -2,13 +2,13 @@
 
 from tfdl.config.models.base import ModelConfig, Preset
 from tfdl.config.models.cnn import CNNConfig
-from tfdl.config.models.registry import MODEL_CONFIGS, PRESETS, choose_model
+from tfdl.config.models.registry import MODELS, PRESETS, choose_model, register_model
 from tfdl.config.models.resnet import ResNetConfig
 from tfdl.config.models.rnn import RNNConfig
 from tfdl.config.models.transformer import TransformerConfig
 
 __all__ = [
-    "MODEL_CONFIGS",
+    "MODELS",
     "PRESETS",
     "CNNConfig",
     "ModelConfig",
@@ -17,4 +17,5 @@ __all__ = [
     "ResNetConfig",
     "TransformerConfig",
     "choose_model",
+    "register_model",
 ]

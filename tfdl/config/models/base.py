@@ -11,25 +11,28 @@ class ModelConfig:
 
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]]
-    """What the family can be trained for; the first where nobody says."""
+    """Tasks that the family can be trained for; the first is the default."""
     example_data: ClassVar[Mapping[str, Any]]
-    """Data arguments of ``tfdl.build_model`` to show the family with, where nobody gives any."""
+    """Data arguments of ``tfdl.build_model`` for showing the family without a data set."""
     carries_state: ClassVar[bool] = False
-    """Whether the model reads on in a text from where it stopped, with a state (see ``RNNLanguageModel``)."""
+    """Whether a language model of the family continues a text with the state that it had (see ``RNNLanguageModel``)."""
     task_fields: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Task -> the fields that make the family's default fit for it, where nobody sets them."""
+    """Task -> fields of the family's default model for it; what the user sets wins."""
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Task -> ``epochs``, ``batch_size``, ``xla`` and ``optimizer`` that were found to work (docs/tasks.md); what the
+    user sets wins."""
 
     preset: str | None = None
-    """The preset that the other fields began as, for people to read; none for a family's defaults."""
+    """Name of the preset that the other fields come from, for people to read; none for the family's defaults."""
 
     @property
     def default_task(self) -> str:
-        """What the model is for, where nobody says."""
+        """The task of a run that names none."""
         return self.tasks[0]
 
     @property
     def label(self) -> str:
-        """What people call the model: the preset's name, or the family's."""
+        """The preset's name, or else the family's."""
         return self.preset or self.name
 
     def check_length(self, name: str, length: int) -> None:
@@ -38,13 +41,13 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class Preset:
-    """A model of a paper: a family's configuration under the name that people know it by."""
+    """A published model: a family's configuration under its common name."""
 
     name: str
     config: type[ModelConfig]
     """The family."""
     source: str
-    """The paper, and the place in it."""
+    """The paper, and the section or table."""
     parameters: int
     """Parameters with the paper's own data, moving statistics not counted."""
     fields: Mapping[str, Any] = field(default_factory=dict)

@@ -1,33 +1,62 @@
 """Every model family and preset by name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tfdl.config.choice import choose
 from tfdl.config.fields import convert
 from tfdl.config.models.base import ModelConfig, Preset
 from tfdl.config.models.cnn import CNNConfig
+from tfdl.config.models.keras import KerasModelConfig
 from tfdl.config.models.resnet import RESNET_PRESETS, ResNetConfig
 from tfdl.config.models.rnn import RNN_PRESETS, RNNConfig
 from tfdl.config.models.transformer import TRANSFORMER_PRESETS, TransformerConfig
 from tfdl.errors import UserError, nearest
+from tfdl.registry import Registry
 
-MODEL_CONFIGS: dict[str, type[ModelConfig]] = {
-    config.name: config for config in (CNNConfig, ResNetConfig, RNNConfig, TransformerConfig)
-}
-# A family's presets stand beside its configuration.
-_FAMILY_PRESETS: tuple[tuple[Preset, ...], ...] = (RESNET_PRESETS, RNN_PRESETS, TRANSFORMER_PRESETS)
-PRESETS: dict[str, Preset] = {preset.name: preset for presets in _FAMILY_PRESETS for preset in presets}
+MODELS: Registry[type[ModelConfig]] = Registry("model")
+"""Every model family's configuration by name."""
+PRESETS: dict[str, Preset] = {}
+"""Every preset by name."""
+
+
+def register_model(
+    config: type[ModelConfig], build: Any, presets: Iterable[Preset] = (), *, is_listed: bool = True
+) -> None:
+    """Declares a model family.
+
+    Args:
+        config: a frozen dataclass that derives from ``ModelConfig``; its ``name`` is the family's name.
+        build: ``"module:function"`` or the function itself: ``build(config, *, ...)`` to a built ``keras.Model``. Its
+            keyword-only arguments are what the data decides (``input_shape``, ``num_classes``, ``vocab_size``); a task
+            gives them by name.
+        presets: models of the family under names of their own.
+        is_listed: whether ``tfdl models`` lists it.
+
+    Raises:
+        ValueError: a name is taken, or no plain name.
+    """
+    presets = tuple(presets)
+    for preset in presets:
+        registered = PRESETS.get(preset.name)
+        is_other_family = registered is not None and registered.config.name != config.name
+        if is_other_family or preset.name in MODELS:
+            raise ValueError(f"preset {preset.name!r} of {config.name!r} has the name of another model")
+    if config.name in PRESETS:
+        raise ValueError(f"model {config.name!r} has the name of a preset of {PRESETS[config.name].config.name!r}")
+    MODELS.register(config.name, config, build, is_listed=is_listed)
+    PRESETS.update({preset.name: preset for preset in presets})
 
 
 def choose_model(value: Any, task: str = "") -> ModelConfig:
-    """A configuration from itself, from a family's or preset's name, or from a mapping with ``name`` and fields.
+    """A model's configuration.
 
-    A family's defaults are those for ``task``, where one is given that asks for other ones (a Transformer's
-    architecture); a preset is as it is.
+    ``{"name": "resnet", "preset": "resnet56", "dropout": 0.1}``: these fields win over the preset's, and the preset's
+    over the family's defaults. A preset's name alone serves as the name.
 
-    ``{"name": "resnet", "preset": "resnet56", "dropout": 0.1}``: fields win over the preset's, the preset's over the
-    family's defaults. A preset's name alone also serves as the name.
+    Args:
+        value: a configuration, a family's or preset's name, or a mapping of ``name`` and fields.
+        task: chooses the family's default model, if the family has one for this task and no preset is named.
 
     Raises:
         UserError: unknown name, preset or field, or a preset of another family.
@@ -35,21 +64,28 @@ def choose_model(value: Any, task: str = "") -> ModelConfig:
     if isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, Mapping) or not {"name", "preset"} & set(value):
-        return choose("model", MODEL_CONFIGS, value)
+        return _checked(value)
     fields = {key: item for key, item in value.items() if key not in ("name", "preset")}
-    name, preset = value.get("name"), value.get("preset")
+    name = value.get("name")
+    preset_name = value.get("preset")
     if isinstance(name, str) and name in PRESETS:
-        preset, name = preset or name, PRESETS[name].config.name
-    if preset is None:
+        preset_name = preset_name or name
+        name = PRESETS[name].config.name
+    if preset_name is None:
         defaults = _family(name).task_fields.get(task, {})
-        return choose("model", MODEL_CONFIGS, {"name": name, **defaults, **fields})
-    found = _preset(preset)
-    if name not in (None, found.config.name):
+        return _checked({"name": name, **defaults, **fields})
+    preset = _preset(preset_name)
+    if name not in (None, preset.config.name):
         raise UserError(
-            f"model.preset={found.name!r} belongs to {found.config.name!r}, but model.name={name!r};"
-            " leave one of the two out"
+            f"model.preset={preset.name!r} belongs to {preset.config.name!r}, but model.name={name!r};"
+            " pass one of them, not both"
         )
-    return choose("model", MODEL_CONFIGS, {"name": found.config.name, "preset": found.name, **found.fields, **fields})
+    return _checked({"name": preset.config.name, "preset": preset.name, **preset.fields, **fields})
+
+
+def _checked(value: Any) -> ModelConfig:
+    config: ModelConfig = choose(MODELS, value)
+    return config
 
 
 def _preset(name: Any) -> Preset:
@@ -61,9 +97,19 @@ def _preset(name: Any) -> Preset:
 
 def _family(name: Any) -> type[ModelConfig]:
     name = convert(name, str, "model.name")
-    if name not in MODEL_CONFIGS:
+    if name not in MODELS:
+        advice = ""
+        if ":" in name:
+            advice = " MODULE:NAME is for the option --model; elsewhere give NAME, and --plugin MODULE."
         raise UserError(
-            f"unknown model {name!r}, expected one of {', '.join(MODEL_CONFIGS)}, or a preset that `tfdl models` lists."
-            f"{nearest(name, [*MODEL_CONFIGS, *PRESETS])}"
+            f"unknown model {name!r}, expected one of {', '.join(MODELS)}, or a preset that `tfdl models` lists."
+            f"{advice or nearest(name, [*MODELS, *PRESETS])}"
         )
-    return MODEL_CONFIGS[name]
+    return MODELS[name]
+
+
+register_model(CNNConfig, "tfdl.models.cnn:build")
+register_model(KerasModelConfig, "tfdl.models.keras_model:build", is_listed=False)
+register_model(ResNetConfig, "tfdl.models.resnet:build", RESNET_PRESETS)
+register_model(RNNConfig, "tfdl.models.rnn:build", RNN_PRESETS)
+register_model(TransformerConfig, "tfdl.models.transformer:build", TRANSFORMER_PRESETS)

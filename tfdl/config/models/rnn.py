@@ -22,6 +22,23 @@ class RNNConfig(ModelConfig):
         },
     }  # fmt: skip
 
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "language-modeling": {
+            "epochs": 8,
+            "batch_size": 20,
+            "optimizer": {
+                "name": "adam",
+                "learning_rate": 0.004,
+                "schedule": {"name": "cosine", "final_fraction": 0.1},
+                "clip_norm": 1.0,
+            },
+        },
+        "text-classification": {
+            "epochs": 8,
+            "optimizer": {"name": "adam", "learning_rate": 0.003, "schedule": "cosine", "clip_norm": 1.0},
+        },
+    }
+
     cell: Literal["lstm", "gru", "simple"] = "lstm"
     """What a step computes."""
     num_layers: int = 2

@@ -22,6 +22,37 @@ class TransformerConfig(ModelConfig):
         "translation": {"architecture": "encoder-decoder", "num_layers": 2},
     }  # fmt: skip
 
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "language-modeling": {
+            "epochs": 9,
+            "batch_size": 16,
+            "xla": "on",
+            "optimizer": {
+                "name": "adamw",
+                "learning_rate": 0.003,
+                "schedule": {"name": "cosine", "final_fraction": 0.1},
+                "warmup_epochs": 0.5,
+                "beta_2": 0.99,
+                "weight_decay": 0.1,
+                "clip_norm": 1.0,
+            },
+        },
+        "text-classification": {
+            "epochs": 8,
+            "optimizer": {"name": "adam", "schedule": "cosine", "warmup_epochs": 1, "clip_norm": 1.0},
+        },
+        "translation": {
+            "epochs": 4,
+            "optimizer": {
+                "name": "adam",
+                "learning_rate": 0.001,
+                "schedule": "cosine",
+                "warmup_epochs": 0.5,
+                "clip_norm": 1.0,
+            },
+        },
+    }
+
     architecture: Literal["decoder", "encoder", "encoder-decoder"] = "decoder"
     """What is answered: each token's successor (GPT), a class for a sequence or an image (BERT, ViT), or a sequence for
     another one (translation)."""

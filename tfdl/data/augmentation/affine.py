@@ -4,10 +4,17 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfdl.config.augmentations import AugmentationConfig
+from tfdl.data.augmentation.change import ImageChange
 from tfdl.data.augmentation.transform import transformed
 
 # Largest rotation (radians), zoom (share of the size) and shift (share of the size), to either side.
 _ROTATION, _ZOOM, _SHIFT = 0.15, 0.1, 1 / 16
+
+
+def build(config: AugmentationConfig) -> ImageChange:  # noqa: ARG001
+    """See ``affine``."""
+    return ImageChange(affine, 4)
 
 
 def affine(images: Any, draws: Any) -> Any:

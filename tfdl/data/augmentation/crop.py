@@ -4,8 +4,16 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfdl.config.augmentations import AugmentationConfig
+from tfdl.data.augmentation.change import ImageChange
+
 # Of the size, on each side: 4 of 32 pixels (He et al., 2015).
 _BORDER = 1 / 8
+
+
+def build(config: AugmentationConfig) -> ImageChange:  # noqa: ARG001
+    """See ``crop``."""
+    return ImageChange(crop, 2)
 
 
 def crop(images: Any, draws: Any) -> Any:

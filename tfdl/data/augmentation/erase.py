@@ -4,11 +4,18 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfdl.config.augmentations import AugmentationConfig
 from tfdl.data.augmentation.boxes import inside
+from tfdl.data.augmentation.change import ImageChange
 
 # Chance; least and most of the image's area; least aspect, height over width (the most is its inverse).
 _CHANCE, _AREA, _ASPECT = 0.5, (0.02, 1 / 3), 0.3
 _GREY = 128
+
+
+def build(config: AugmentationConfig) -> ImageChange:  # noqa: ARG001
+    """See ``erase``."""
+    return ImageChange(erase, 5)
 
 
 def erase(images: Any, draws: Any) -> Any:

@@ -4,6 +4,14 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfdl.config.augmentations import AugmentationConfig
+from tfdl.data.augmentation.change import ImageChange
+
+
+def build(config: AugmentationConfig) -> ImageChange:  # noqa: ARG001
+    """See ``flip``."""
+    return ImageChange(flip, 1)
+
 
 def flip(images: Any, draws: Any) -> Any:
     """Every second image, by chance, seen in a mirror.

@@ -7,13 +7,20 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfdl.config.augmentations import AugmentationConfig
 from tfdl.data.augmentation import colours
+from tfdl.data.augmentation.change import ImageChange
 from tfdl.data.augmentation.transform import transformed
 
 # Of 30, as in the paper's ImageNet experiments and the libraries that followed it.
 _MAGNITUDE = 9 / 30
 _TIMES = 2
 _ROTATION, _SHEAR, _SHIFT, _STRENGTH = math.radians(30), 0.3, 0.45, 0.9
+
+
+def build(config: AugmentationConfig) -> ImageChange:  # noqa: ARG001
+    """See ``rand_augment``."""
+    return ImageChange(rand_augment, 4)
 
 
 def rand_augment(images: Any, draws: Any) -> Any:

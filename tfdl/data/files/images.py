@@ -14,7 +14,7 @@ from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.image_check import Seen, decode, look_at
 from tfdl.data.files.paths import existing, files_below, split_of_name
 from tfdl.data.images import ImageDataset, common_image_shape, in_memory_if_it_fits, resize
-from tfdl.data.sources import Shuffled, Source
+from tfdl.data.sources import ShuffledSource, Source
 from tfdl.data.tfds.catalog import data_root
 from tfdl.errors import UserError
 
@@ -71,7 +71,7 @@ def open_image_folder(config: DatasetConfig) -> ImageDataset:
     return ImageDataset(config.name, shape, names, sources, (bad.report,) if bad.count else ())
 
 
-class FileImages(Shuffled):
+class FileImages(ShuffledSource):
     """Images decoded from their files at each reading."""
 
     def __init__(

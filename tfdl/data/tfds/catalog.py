@@ -3,11 +3,10 @@
 import os
 import re
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tfdl.data.embedded import EMBEDDED
+from tfdl.config import DATASETS
 from tfdl.data.tfds.preparation import first_line, prepare_once
 from tfdl.errors import UserError, nearest
 
@@ -39,7 +38,7 @@ def prepare_dataset(
     """
     root = data_root(data_dir)
     find = partial(find_builder, name, root)
-    if files is not None and name.split("/")[0].split(":")[0] in EMBEDDED:
+    if files is not None and _base_name(name) in DATASETS:
         raise UserError(f"data set {name!r} is made without files, expected no --from; leave it out")
     return prepare_once(find, name, root, files, show_progress)
 
@@ -52,13 +51,13 @@ def find_builder(name: str, root: Path) -> Any:
     """
     import tensorflow_datasets as tfds
 
-    base = name.split("/")[0].split(":")[0]
+    base = _base_name(name)
     if not base or base.startswith("."):
         raise UserError(_unknown(name))
     if re.match(r"[\w-]+:(?![\d*])", name):  # TFDS would ask that community's host, for half a minute without a network
         raise UserError(f"data set {name!r} is a community's, expected a name without {base + ':'!r}")
-    if base in EMBEDDED:
-        import_module(EMBEDDED[base])
+    if base in DATASETS:
+        DATASETS.load(base)  # TFDS knows a builder once its module is imported
     try:
         return tfds.builder(name, data_dir=str(root), try_gcs=False)
     except tfds.core.registered.DatasetNotFoundError as error:
@@ -70,12 +69,17 @@ def find_builder(name: str, root: Path) -> Any:
         raise UserError(f"data set {name!r} cannot be opened: {reason}") from error
 
 
+def _base_name(name: str) -> str:
+    """The name without configuration and version."""
+    return name.split("/")[0].split(":")[0]
+
+
 def _unknown(name: str) -> str:
     import tensorflow_datasets as tfds
 
-    known = [*EMBEDDED, *tfds.list_builders(with_community_datasets=False)]
+    known = [*DATASETS, *tfds.list_builders(with_community_datasets=False)]
     here = f" For the files here give './{name}'." if os.path.exists(name) else ""
     return (
-        f"unknown data set {name!r}, expected an offline one ({', '.join(EMBEDDED)}) or a TFDS name such as mnist,"
+        f"unknown data set {name!r}, expected an offline one ({', '.join(DATASETS)}) or a TFDS name such as mnist,"
         f" fashion_mnist or cifar10.{here or nearest(name, known)}"
     )

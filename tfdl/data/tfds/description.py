@@ -4,14 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfdl.data.embedded import EMBEDDED
+from tfdl.config import DATASETS, TASKS
 from tfdl.data.tfds.catalog import data_root, find_builder
-from tfdl.data.tfds.known_sets import IMAGES, LANGUAGE, PAIRS, TEXTS
 from tfdl.data.tfds.prepared import bytes_in
 from tfdl.data.tfds.roles import feature_keys, role_keys
 from tfdl.errors import UserError
-
-_TASK_ROLES = {IMAGES: ("image", "label"), TEXTS: ("text", "label"), LANGUAGE: ("text",), PAIRS: ("source", "target")}
 
 
 @dataclass(frozen=True)
@@ -82,9 +79,9 @@ def describe_dataset(name: str, data_dir: str | None = None) -> tuple[DatasetDes
 
 def _tasks(builder: Any) -> dict[str, dict[str, str]]:
     found = {}
-    for task, roles in _TASK_ROLES.items():
+    for task in TASKS:
         try:
-            found[task] = role_keys(builder, roles, {})
+            found[task] = role_keys(builder, TASKS[task].roles, {})
         except UserError:
             continue
     return found
@@ -92,7 +89,7 @@ def _tasks(builder: Any) -> dict[str, dict[str, str]]:
 
 def _homepage(info: Any) -> str | None:
     """TFDS gives a set without one a page of its own catalogue, where tfdl's own sets are not."""
-    if info.name in EMBEDDED and not info.as_proto.location.urls:
+    if info.name in DATASETS and not info.as_proto.location.urls:
         return None
     return info.homepage or None
 

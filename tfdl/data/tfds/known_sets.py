@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tfdl.config import DATASETS
+
 IMAGES, TEXTS = "image-classification", "text-classification"
 LANGUAGE, PAIRS = "language-modeling", "translation"
 
@@ -21,12 +23,10 @@ class KnownSet:
     """Whether its preparation needs the package apache-beam."""
 
 
-EMBEDDED_SETS = (
-    KnownSet("digits", IMAGES, "1,797 handwritten digits, 8x8"),
-    KnownSet("docstrings", TEXTS, "docstrings of ten packages of the standard library"),
-    KnownSet("python_topics", LANGUAGE, "the Python Language Reference, a third of a million characters"),
-    KnownSet("dates", PAIRS, "22,000 dates in words, and the same as YYYY-MM-DD"),
-)
+def declared_sets() -> tuple[KnownSet, ...]:
+    """tfdl's own data sets, and those of loaded plugins."""
+    return tuple(KnownSet(name, DATASETS[name].task, DATASETS[name].about) for name in DATASETS)
+
 
 TFDS_SETS = (
     KnownSet("mnist", IMAGES, "70,000 handwritten digits, 28x28", 11_594_722),

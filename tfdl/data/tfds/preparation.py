@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tfdl.data.embedded import EMBEDDED
+from tfdl.config import DATASETS
 from tfdl.errors import RunError, UserError
 
 # Long enough for a slow link, short enough that a machine without a network is told at once.
@@ -123,7 +123,7 @@ def _require_network(builder: Any, name: str, root: Path) -> None:
             f"data set {name!r} is not prepared in {root}, and {urlsplit(urls[0]).hostname} cannot be reached to"
             " download it; connect to a network, give the folder of prepared data with --data-dir, prepare it from"
             f" files that you have (tfdl datasets prepare {name} --from FOLDER), or use an offline data set:"
-            f" {', '.join(EMBEDDED)}"
+            f" {', '.join(DATASETS)}"
         ) from error
 
 

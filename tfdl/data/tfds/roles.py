@@ -3,15 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tfdl.config import TASKS
 from tfdl.errors import UserError, nearest
 
-# Task -> its roles; what several tasks can use is first of all for the first of them.
-_TASKS = {
-    "image-classification": ("image", "label"),
-    "text-classification": ("text", "label"),
-    "translation": ("source", "target"),
-    "language-modeling": ("text",),
-}
 # Role -> what a feature that can serve it is called in messages.
 _KINDS = {"text": "text", "source": "text", "target": "text", "label": "class label", "image": "image"}
 
@@ -42,6 +36,9 @@ def role_keys(builder: Any, roles: tuple[str, ...], chosen: Mapping[str, str]) -
 
 def _keys_of(builder: Any, roles: tuple[str, ...], chosen: Mapping[str, str]) -> dict[str, str]:
     features = feature_keys(builder.info.features)
+    for role in roles:
+        if role not in _KINDS:
+            raise _MissingError(f"data set {builder.name!r} is from TFDS, which has nothing for the role {role!r}")
     able = {role: [key for key, feature in features.items() if _serves(feature, role)] for role in roles}
     keys = {role: chosen[role] for role in roles if chosen.get(role)}
     for role, key in keys.items():
@@ -63,13 +60,15 @@ def _keys_of(builder: Any, roles: tuple[str, ...], chosen: Mapping[str, str]) ->
 
 def _other_task(builder: Any, roles: tuple[str, ...]) -> str:
     """What to say where a set lacks what a task needs, and has what another one needs."""
-    for task, others in _TASKS.items():
-        if others != roles:
-            try:
-                _keys_of(builder, others, {})
-            except UserError:
-                continue
-            return f"; for what it has, give --task {task}"
+    # A text to translate is a text to model, too: the task with the most roles is named.
+    for task in sorted(TASKS, key=lambda task: -len(TASKS[task].roles)):
+        if TASKS[task].roles == roles:
+            continue
+        try:
+            _keys_of(builder, TASKS[task].roles, {})
+        except UserError:
+            continue
+        return f"; for what it has, give --task {task}"
     return ""
 
 

@@ -10,6 +10,7 @@ _PUBLIC = {
     "CharacterTokenizer": "tfdl.data.tokenizers.character",
     "GPT2Tokenizer": "tfdl.data.tokenizers.gpt2",
     "Tokenizer": "tfdl.data.tokenizers.base",
+    "TokenizerGraph": "tfdl.data.tokenizers.base",
     "WordTokenizer": "tfdl.data.tokenizers.word",
     "fit_tokenizer": "tfdl.data.tokenizers.registry",
     "load_tokenizer": "tfdl.data.tokenizers.registry",
@@ -19,6 +20,7 @@ __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
     from tfdl.data.tokenizers.base import Tokenizer as Tokenizer
+    from tfdl.data.tokenizers.base import TokenizerGraph as TokenizerGraph
     from tfdl.data.tokenizers.bpe import BPETokenizer as BPETokenizer
     from tfdl.data.tokenizers.byte import ByteTokenizer as ByteTokenizer
     from tfdl.data.tokenizers.character import CharacterTokenizer as CharacterTokenizer

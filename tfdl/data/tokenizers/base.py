@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import tensorflow as tf
 
-from tfdl.config.tokenizers import TokenizerConfig
 from tfdl.data.tokenizers.file import FILE_NAME, file_bytes, read_content
 from tfdl.errors import UserError
 
@@ -37,8 +36,13 @@ class Tokenizer(ABC):
 
     @classmethod
     @abstractmethod
-    def fit(cls, config: TokenizerConfig, texts: Iterable[str]) -> Self:
-        """Learns the vocabulary from ``texts``, in one pass."""
+    def fit(cls, config: Any, texts: Iterable[str]) -> Self:
+        """Learns the vocabulary.
+
+        Args:
+            config: the tokenizer's own configuration.
+            texts: the training texts; they can be read once.
+        """
 
     def encode(self, text: str) -> list[int]:
         """Ids of one text; no special token is added, and none is read from the text."""
@@ -58,10 +62,10 @@ class Tokenizer(ABC):
         array = np.asarray(ids, np.int64).reshape(-1)
         if array.size and not 0 <= array.min() <= array.max() < self.vocab_size:
             raise ValueError(f"ids from {array.min()} to {array.max()}, expected 0 to {self.vocab_size - 1}")
-        return self._decode(array[~np.isin(array, (self.pad_id, self.start_id, self.end_id))])
+        return self.text_of(array[~np.isin(array, (self.pad_id, self.start_id, self.end_id))])
 
     @abstractmethod
-    def _decode(self, ids: np.ndarray) -> str:
+    def text_of(self, ids: np.ndarray) -> str:
         """The text of ids that are no special tokens."""
 
     def encode_in_graph(self, texts: tf.Tensor) -> tf.RaggedTensor:
@@ -81,26 +85,27 @@ class Tokenizer(ABC):
     def graph(self) -> "TokenizerGraph":
         """The tables that the graph looks things up in."""
         with tf.init_scope():  # not inside of the function that is being traced
-            return self._build_graph()
+            return self.build_graph()
 
     @abstractmethod
-    def _build_graph(self) -> "TokenizerGraph": ...
+    def build_graph(self) -> "TokenizerGraph":
+        """The tokenizer as TensorFlow operations."""
 
     # On disk
 
     @abstractmethod
-    def _content(self) -> dict[str, Any]:
-        """What was learned, as JSON knows it."""
+    def content(self) -> dict[str, Any]:
+        """What was learned, as plain data for a JSON file."""
 
     @classmethod
     @abstractmethod
-    def _from_content(cls, content: dict[str, Any]) -> Self:
-        """The inverse of ``_content``."""
+    def from_content(cls, content: dict[str, Any]) -> Self:
+        """The inverse of ``content``."""
 
     def save(self, folder: str | Path) -> None:
         """Writes ``tokenizer.json``, the same bytes for equal tokenizers."""
         Path(folder).mkdir(parents=True, exist_ok=True)
-        (Path(folder) / FILE_NAME).write_bytes(file_bytes(self.name, self._content()))
+        (Path(folder) / FILE_NAME).write_bytes(file_bytes(self.name, self.content()))
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -113,7 +118,7 @@ class Tokenizer(ABC):
         if name != cls.name:
             raise UserError(f"{str(Path(folder) / FILE_NAME)!r} holds a {name} tokenizer, expected {cls.name}")
         try:
-            return cls._from_content(content)
+            return cls.from_content(content)
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{str(Path(folder) / FILE_NAME)!r} was written by another version of tfdl: {error!r}"
@@ -122,7 +127,7 @@ class Tokenizer(ABC):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of what ``save`` writes; what is kept of tokenized text belongs to it."""
-        return hashlib.sha256(file_bytes(self.name, self._content())).hexdigest()
+        return hashlib.sha256(file_bytes(self.name, self.content())).hexdigest()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Tokenizer) and self.digest == other.digest

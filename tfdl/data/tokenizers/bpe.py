@@ -9,7 +9,7 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
-from tfdl.config.tokenizers import TokenizerConfig
+from tfdl.config.tokenizers import BytePairTokenizerConfig
 from tfdl.data.tokenizers.base import clean
 from tfdl.data.tokenizers.byte_pair import BYTE_LETTERS, BytePairTokenizer
 
@@ -20,7 +20,7 @@ class BPETokenizer(BytePairTokenizer):
     name = "bpe"
 
     @classmethod
-    def fit(cls, config: TokenizerConfig, texts: Iterable[str]) -> Self:
+    def fit(cls, config: BytePairTokenizerConfig, texts: Iterable[str]) -> Self:
         trained = Trained(BPE())
         trained.pre_tokenizer = ByteLevel(add_prefix_space=False)
         trainer = BpeTrainer(

@@ -27,17 +27,17 @@ class ByteTokenizer(Tokenizer):
         flat = np.frombuffer(b"".join(encoded), np.uint8) + np.int32(_FIRST)
         return cut(flat, map(len, encoded))
 
-    def _decode(self, ids: np.ndarray) -> str:
+    def text_of(self, ids: np.ndarray) -> str:
         return (ids - _FIRST).astype(np.uint8).tobytes().decode("utf-8", "replace")
 
-    def _build_graph(self) -> "_ByteGraph":
+    def build_graph(self) -> "_ByteGraph":
         return _ByteGraph()
 
-    def _content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
         return {}
 
     @classmethod
-    def _from_content(cls, content: dict[str, Any]) -> Self:  # noqa: ARG003
+    def from_content(cls, content: dict[str, Any]) -> Self:  # noqa: ARG003
         return cls()
 
 

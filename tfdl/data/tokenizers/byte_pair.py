@@ -58,19 +58,19 @@ class BytePairTokenizer(Tokenizer):
         words = (map(self._words.__getitem__, split_words(clean(text))) for text in texts)
         return [np.fromiter(chain.from_iterable(ids), np.int32) for ids in words]
 
-    def _decode(self, ids: np.ndarray) -> str:
+    def text_of(self, ids: np.ndarray) -> str:
         return b"".join([self._bytes[place] for place in ids.tolist()]).decode("utf-8", "replace")
 
-    def _build_graph(self) -> BytePairGraph:
+    def build_graph(self) -> BytePairGraph:
         merges = [(self._ids[a], self._ids[b], self._ids[a + b]) for a, b in self._merges]
         bytes_to_ids = [self._ids[letter] for letter in BYTE_LETTERS]
         return BytePairGraph(np.array(merges, np.int64).reshape(-1, 3), bytes_to_ids, self._bytes)
 
-    def _content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
         return {"vocabulary": self._vocabulary, "merges": [" ".join(pair) for pair in self._merges]}
 
     @classmethod
-    def _from_content(cls, content: dict[str, Any]) -> Self:
+    def from_content(cls, content: dict[str, Any]) -> Self:
         return cls(content["vocabulary"], [tuple(pair.split(" ")) for pair in content["merges"]])
 
 

@@ -42,18 +42,18 @@ class CharacterTokenizer(Tokenizer):
         flat = np.take(self._ids, _code_points(clean("".join(texts))), mode="clip")
         return cut(flat, map(len, texts))
 
-    def _decode(self, ids: np.ndarray) -> str:
+    def text_of(self, ids: np.ndarray) -> str:
         code_points = np.concatenate([np.full(_FIRST, 0xFFFD), _code_points(self.characters)])
         return code_points[ids].astype("<u4").tobytes().decode("utf-32-le")
 
-    def _build_graph(self) -> "_CharacterGraph":
+    def build_graph(self) -> "_CharacterGraph":
         return _CharacterGraph(_code_points(self.characters).astype(np.int32))
 
-    def _content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
         return {"characters": self.characters}
 
     @classmethod
-    def _from_content(cls, content: dict[str, Any]) -> Self:
+    def from_content(cls, content: dict[str, Any]) -> Self:
         return cls(content["characters"])
 
 

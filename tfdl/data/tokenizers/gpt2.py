@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from tfdl.config.tokenizers import TokenizerConfig
+from tfdl.config.tokenizers import GPT2TokenizerConfig
 from tfdl.data.tokenizers.byte_pair import BytePairTokenizer
 from tfdl.errors import UserError
 
@@ -26,7 +26,7 @@ class GPT2Tokenizer(BytePairTokenizer):
         self.pad_id = self.start_id = self.end_id = self._vocabulary.index(_END_OF_TEXT)
 
     @classmethod
-    def fit(cls, config: TokenizerConfig, texts: Iterable[str]) -> Self:  # noqa: ARG003
+    def fit(cls, config: GPT2TokenizerConfig, texts: Iterable[str]) -> Self:  # noqa: ARG003
         """Reads vocab.json and merges.txt from the configured folder; the texts are not touched.
 
         Raises:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import tensorflow as tf
 
-from tfdl.config.tokenizers import TokenizerConfig
+from tfdl.config.tokenizers import WordTokenizerConfig
 from tfdl.data.tokenizers.base import UNKNOWN, Tokenizer, TokenizerGraph, clean
 from tfdl.data.tokenizers.word_split import UNKNOWN_WORD, Split, split_words, split_words_in_graph
 
@@ -34,7 +34,7 @@ class WordTokenizer(Tokenizer):
         self._ids = {word: place for place, word in enumerate(self.words, _FIRST)}
 
     @classmethod
-    def fit(cls, config: TokenizerConfig, texts: Iterable[str]) -> Self:
+    def fit(cls, config: WordTokenizerConfig, texts: Iterable[str]) -> Self:
         """Takes words that occur twice at least, so that the model meets unknown words when it is trained.
 
         Texts are taken to be tokenized already, and cut at spaces, where most commas and full stops stand alone.
@@ -54,18 +54,18 @@ class WordTokenizer(Tokenizer):
         words = (split_words(clean(text), self.split) for text in texts)
         return [np.fromiter((ids.get(word, UNKNOWN) for word in some), np.int32, len(some)) for some in words]
 
-    def _decode(self, ids: np.ndarray) -> str:
+    def text_of(self, ids: np.ndarray) -> str:
         words = (UNKNOWN_WORD if place == UNKNOWN else self.words[place - _FIRST] for place in ids.tolist())
         return re.sub(_AROUND_NEWLINE, "\n", " ".join(words))
 
-    def _build_graph(self) -> "_WordGraph":
+    def build_graph(self) -> "_WordGraph":
         return _WordGraph(self.words, self.split)
 
-    def _content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
         return {"split": self.split, "words": list(self.words)}
 
     @classmethod
-    def _from_content(cls, content: dict[str, Any]) -> Self:
+    def from_content(cls, content: dict[str, Any]) -> Self:
         return cls(content["words"], content["split"])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.data.order import order_by_length
+from tfdl.data.sources import ShuffledSource
 from tfdl.data.texts import TextSplit
 from tfdl.data.tokens.table import Column, TokenColumn
 
@@ -33,7 +34,7 @@ class Frame:
         return (self.before is not None) + (self.after is not None)
 
 
-class TokenSource:
+class TokenSource(ShuffledSource):
     """A split's texts, in batches of int32 tokens ``(b, t)`` by role, and class numbers ``(b,)`` as ``label``.
 
     ``t`` is the length of the batch's longest text, rounded up (``padded_lengths``): each new shape costs a
@@ -49,8 +50,6 @@ class TokenSource:
         memory_limit_mb: most memory that tokens may take.
         rows: the texts themselves, where someone will ask for them.
     """
-
-    unit = "training samples"
 
     def __init__(
         self,
@@ -79,19 +78,19 @@ class TokenSource:
         texts = {role: column.read(indices) for role, column in self._texts.items()}
         return {**texts, **{role: tf.gather(values, indices) for role, values in self._numbers.items()}}
 
-    def epoch_order(self, seed: int, epoch: int, block: int) -> np.ndarray:
+    def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:
         """Random, with samples of about one length in each batch."""
-        return order_by_length(self.lengths, seed, epoch, block)
+        return order_by_length(self.lengths, seed, epoch, global_batch)
 
-    def evaluation_pieces(self, most: int, most_tokens: int | None = None) -> list[np.ndarray]:
-        """All samples, the longest first, in pieces of at most ``most``, and of at most ``most_tokens`` with padding
-        (one sample is always allowed)."""
+    def evaluation_pieces(self, batch_size: int, most_tokens: int | None = None) -> list[np.ndarray]:
+        """All samples, the longest first, in pieces of at most ``batch_size`` samples and ``most_tokens`` tokens with
+        padding; a single sample is always allowed."""
         lengths = self.lengths[self.samples]
         order = self.samples[np.argsort(-lengths, kind="stable")]
         pieces, begin = [], 0
         while begin < len(order):
             longest = int(self.lengths[order[begin]])
-            count = most if most_tokens is None else max(1, min(most, most_tokens // longest))
+            count = batch_size if most_tokens is None else max(1, min(batch_size, most_tokens // longest))
             pieces.append(order[begin : begin + count])
             begin += count
         return pieces

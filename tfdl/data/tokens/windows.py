@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.data.order import epoch_offset, epoch_order, stream_order
+from tfdl.data.sources import ShuffledSource
 from tfdl.data.tokens.stream import TokenStream
 
 BEGINS = "begins"
@@ -18,7 +19,7 @@ _MOST_SEGMENTS, _SEGMENTS_TOGETHER = 64, 16
 _LEAST_SEGMENT_TOKENS = 4096
 
 
-class Windows:
+class Windows(ShuffledSource):
     """Windows of ``length`` tokens and their successors, in an order of their own in every epoch.
 
     The stream of tokens is turned by a random number of tokens in each epoch, a function of seed and epoch, and cut
@@ -46,7 +47,7 @@ class Windows:
         tokens, count = tf.numpy_function(self._read, [indices], (tf.int32, tf.int32), stateful=False)
         return {"tokens": tf.ensure_shape(tokens, [None, self.length + 1]), "count": tf.ensure_shape(count, [None])}
 
-    def epoch_order(self, seed: int, epoch: int, block: int) -> np.ndarray:  # noqa: ARG002
+    def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:  # noqa: ARG002
         """A random permutation of the windows of this epoch."""
         return epoch_order(self.num_examples, seed, epoch) + self._turned(seed, epoch)
 
@@ -75,10 +76,10 @@ class StreamedWindows(Windows):
         begins = indices >= self._beginning
         return {**super().read(tf.where(begins, indices - self._beginning, indices)), BEGINS: begins}
 
-    def epoch_order(self, seed: int, epoch: int, block: int) -> np.ndarray:
-        """The streams of ``block`` rows, side by side."""
-        order = stream_order(self.num_examples, block) + self._turned(seed, epoch)
-        order[:block] += self._beginning
+    def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:
+        """As many streams as a global batch has rows, side by side."""
+        order = stream_order(self.num_examples, global_batch) + self._turned(seed, epoch)
+        order[:global_batch] += self._beginning
         return order
 
     @property

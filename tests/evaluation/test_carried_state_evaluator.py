@@ -10,8 +10,7 @@ from tfdl.data.tokenizers import CharacterTokenizer
 from tfdl.data.tokens import windows
 from tfdl.data.tokens.table import TokenColumn
 from tfdl.distributed import SingleWorld
-from tfdl.evaluation import evaluate_source
-from tfdl.evaluation.rows import row_function
+from tfdl.evaluation import evaluator_for
 from tfdl.models import compute_precision
 from tfdl.tasks import LanguageModeling
 
@@ -35,7 +34,7 @@ def long_pass(model, begin, end):
 
 
 def test_a_small_split_is_one_long_pass(model):
-    found = evaluate_source(TASK, row_function(model, TASK), SOURCE, SingleWorld())
+    found = evaluator_for(model, TASK).metrics(SOURCE, SingleWorld())
     assert found["loss"] == pytest.approx(long_pass(model, 0, 502) / 502, rel=1e-12)
     assert found["bits_per_character"] == pytest.approx(found["loss"] / np.log(2))
 
@@ -43,7 +42,7 @@ def test_a_small_split_is_one_long_pass(model):
 def test_a_larger_one_is_a_pass_for_each_part(model, monkeypatch):
     """Of 72 windows five parts have 15, 15, 14, 14 and 14."""
     monkeypatch.setattr(windows, "_LEAST_SEGMENT_TOKENS", 100)
-    found = evaluate_source(TASK, row_function(model, TASK), SOURCE, SingleWorld())
+    found = evaluator_for(model, TASK).metrics(SOURCE, SingleWorld())
     cuts = [0, 105, 210, 308, 406, 502]
     parts = sum(long_pass(model, a, b) for a, b in itertools.pairwise(cuts))
     assert found["loss"] == pytest.approx(parts / 502, rel=1e-12)
@@ -53,9 +52,9 @@ def test_a_larger_one_is_a_pass_for_each_part(model, monkeypatch):
 def test_ranks_get_the_very_numbers_of_one_process(model, ranks, monkeypatch, size):
     monkeypatch.setattr(windows, "_LEAST_SEGMENT_TOKENS", 50)
     monkeypatch.setattr(windows, "_SEGMENTS_TOGETHER", 3)  # ten parts in four groups
-    alone = evaluate_source(TASK, row_function(model, TASK), SOURCE, SingleWorld())
+    alone = evaluator_for(model, TASK).metrics(SOURCE, SingleWorld())
     world = ranks(size)
-    found = world.run(lambda _: evaluate_source(TASK, row_function(model, TASK), SOURCE, world))
+    found = world.run(lambda _: evaluator_for(model, TASK).metrics(SOURCE, world))
     assert found == [alone] * size
 
 

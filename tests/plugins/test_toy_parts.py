@@ -1,0 +1,144 @@
+"""A user's module with one part of each kind: trained, resumed, evaluated and exported, with nothing of tfdl
+changed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.distributed.launching import launch
+
+MODULES = Path(__file__).parent / "modules"
+OPTIONS = ("--model", "two-towers", "--augmentation", "row-noise", "--set", "steps_per_execution=3")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The current folder of a user, with the module in it."""
+    return Path(shutil.copytree(MODULES, tmp_path / "here", ignore=shutil.ignore_patterns("__pycache__")))
+
+
+@pytest.fixture
+def run(folder: Path) -> Any:
+    """Runs ``tfdl ARGUMENTS`` there."""
+
+    def tfdl(
+        *arguments: str, env: dict[str, str] | None = None, cwd: Path = folder
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "tfdl", *arguments],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return tfdl
+
+
+def summary(path: Path) -> dict[str, Any]:
+    return json.loads((path / "summary.json").read_text())
+
+
+def in_one_line(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    return line
+
+
+def test_it_trains_resumes_is_evaluated_and_exported(run: Any, folder: Path) -> None:
+    """And a resumed run has the weights of one that was never stopped."""
+    straight = run("train", "--plugin", "toy_parts", *OPTIONS, "--epochs", "2", "--output", "straight")
+    assert straight.returncode == 0, straight.stderr
+    assert "two-towers on bright-or-dark, captioned-pictures" in straight.stdout
+    stopped = run("train", "--plugin", "toy_parts", *OPTIONS, "--epochs", "1", "--output", "stopped")
+    assert stopped.returncode == 0, stopped.stderr
+    resumed = run("train", "--plugin", "toy_parts", "--resume", "--epochs", "2", "--output", "stopped")
+    assert resumed.returncode == 0, resumed.stderr
+    assert summary(folder / "stopped")["weights_sha256"] == summary(folder / "straight")["weights_sha256"]
+    config = (folder / "straight" / "config.yaml").read_text()
+    for name in ("two-towers", "captioned-pictures", "signum", "sawtooth", "letters", "row-noise", "bright-or-dark"):
+        assert name in config
+    assert "plugins:\n- toy_parts\n" in config
+    evaluated = run("evaluate", "straight", "--plugin", "toy_parts", "--json")
+    assert json.loads(evaluated.stdout) == summary(folder / "straight")["test"]
+    exported = run("export", "straight", "exported", "--plugin", "toy_parts")
+    assert exported.returncode == 0, exported.stderr
+    assert "caption: string (any)" in exported.stdout
+    assert (folder / "exported" / "1" / "saved_model.pb").exists()
+
+
+@pytest.mark.parametrize("name", ["two-towers", "straight"])
+def test_without_the_option_nothing_of_it_is_imported(run: Any, folder: Path, name: str) -> None:
+    (folder / "toy_parts.py").write_text("raise SystemExit('imported')\n")
+    if name == "two-towers":
+        assert "unknown model 'two-towers', expected one of cnn" in in_one_line(run("train", "--model", name))
+        return
+    configuration = "model: cnn\ntask: image-classification\nplugins: [toy_parts]\n"
+    (folder / "run.yaml").write_text(configuration)
+    line = in_one_line(run("train", "--config", "run.yaml"))
+    assert "needs the plugin 'toy_parts', which was not imported" in line
+    assert "add --plugin toy_parts" in line
+
+
+def test_a_run_of_a_plugin_that_was_not_allowed(run: Any, folder: Path) -> None:
+    """Evaluate, export and resume name the option to add, and import nothing."""
+    done = run("train", "--model", "toy_parts:two-towers", "--steps", "1", "--output", "run")
+    assert done.returncode == 0, done.stderr
+    (folder / "toy_parts.py").write_text("raise SystemExit('imported')\n")
+    for arguments in (("evaluate", "run"), ("export", "run", "exported"), ("train", "--resume", "--output", "run")):
+        assert "add --plugin toy_parts" in in_one_line(run(*arguments))
+
+
+def test_the_environment_and_entry_points_name_installed_modules(run: Any, folder: Path, tmp_path: Path) -> None:
+    variable = {"TFDL_PLUGINS": "toy_parts"}
+    # The current folder is not searched for it.
+    assert "TFDL_PLUGINS: 'toy_parts': no module 'toy_parts'" in in_one_line(run("models", env=variable))
+    installed = variable | {"PYTHONPATH": str(folder)}
+    assert "two-towers" in run("models", env=installed, cwd=tmp_path).stdout
+    package = folder / "toy_package-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-package\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[tfdl.plugins]\nparts = toy_parts\n")
+    found = run("models", env={"PYTHONPATH": str(folder)}, cwd=tmp_path)
+    assert "two-towers" in found.stdout, found.stderr
+    # Help needs no parts.
+    (folder / "toy_parts.py").write_text("raise SystemExit('imported')\n")
+    assert run("--help", env={"PYTHONPATH": str(folder)}, cwd=tmp_path).returncode == 0
+    assert run("train", "--help", env={"PYTHONPATH": str(folder)}, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.distributed
+@pytest.mark.slow
+def test_two_ranks_train_it_as_one(folder: Path) -> None:
+    tfdl = (sys.executable, "-m", "tfdl")
+    command = (
+        *tfdl,
+        "train",
+        "--plugin",
+        "toy_parts",
+        *OPTIONS,
+        "--epochs",
+        "2",
+        "--output",
+        "two",
+        "--batch-size",
+        "4",
+    )
+    job = launch(2, *command, cwd=folder)
+    assert job.code == 0, job.output
+    found = summary(folder / "two")
+    assert (found["world_size"], found["global_batch_size"]) == (2, 8)
+    assert found["test"]["accuracy"] > 0.8
+    resumed = launch(
+        2, *tfdl, "train", "--plugin", "toy_parts", "--resume", "--epochs", "3", "--output", "two", cwd=folder
+    )
+    assert resumed.code == 0, resumed.output
+    evaluated = launch(2, *tfdl, "evaluate", "two", "--plugin", "toy_parts", "--json", cwd=folder)
+    assert json.loads(evaluated.lines_of(0)[-1]) == summary(folder / "two")["test"]

@@ -1,0 +1,337 @@
+"""``tfdl.train(model=...)``: a Keras model of one's own, with tfdl's loop, checkpoints, evaluation and export."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from safetensors.numpy import load_file
+
+import tfdl
+from tests.distributed.launching import environment, launch, program
+from tfdl.runs import RunDirectory, load_run
+from tfdl.tasks import Objective
+
+KINDS = ("sequential", "subclassed")
+
+
+def alone(kind: str, output: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    command = [*program("own_keras_model"), kind, str(output), *options]
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+
+
+def result(text: str) -> dict[str, Any]:
+    return json.loads(text.strip().splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, dict[str, Any]]]:
+    """Each kind, trained alone and never stopped."""
+    runs = {}
+    for kind in KINDS:
+        path = tmp_path_factory.mktemp(kind) / "run"
+        done = alone(kind, path)
+        assert done.returncode == 0, done.stderr
+        runs[kind] = (path, result(done.stdout))
+    return runs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_early_stopping_and_plateau_do_what_they_do_in_fit(straight, kind):
+    path, found = straight[kind]
+    summary = found["summary"]
+    ((stopped_epoch, best_epoch, best, _),) = found["decisions"]
+    epochs = [row for row in map(json.loads, (path / "metrics.jsonl").open()) if row["kind"] == "epoch"]
+    assert summary["epochs"] == len(epochs) == stopped_epoch + 1 < 12
+    losses = [row["validation"]["loss"] for row in epochs]
+    assert losses[best_epoch] == pytest.approx(best)
+    # The best weights are the final ones, of the summary and of the last checkpoint.
+    assert summary["validation"]["loss"] == losses[best_epoch]
+    rates = [row["learning_rate"] for row in map(json.loads, (path / "metrics.jsonl").open()) if row["kind"] == "steps"]
+    assert rates[0] == 0.5
+    assert rates[-1] < 0.5
+    assert summary["test"]["accuracy"] > 0.7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_and_resumed_it_has_the_same_bits(straight, tmp_path, kind):
+    _, expected = straight[kind]
+    killed = alone(kind, tmp_path / "run", "--die-at", "2")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    resumed = alone(kind, tmp_path / "run", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    found = result(resumed.stdout)
+    assert found["summary"]["weights_sha256"] == expected["summary"]["weights_sha256"]
+    assert found["decisions"] == expected["decisions"]
+    assert found["summary"]["test"] == expected["summary"]["test"]
+
+
+@pytest.mark.slow
+@pytest.mark.distributed
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_ranks_train_what_one_trains(straight, tmp_path, kind):
+    path, expected = straight[kind]
+    job = launch(2, *program("own_keras_model"), kind, str(tmp_path / "run"))
+    assert job.code == 0, job.output
+    found = result(job.lines_of(0)[-1])
+    assert found["decisions"][0] == found["decisions"][1]
+    assert found["decisions"][0][:2] == expected["decisions"][0][:2]
+    one = load_file(path / "checkpoints" / "last" / "model.safetensors")
+    two = load_file(tmp_path / "run" / "checkpoints" / "last" / "model.safetensors")
+    for name, value in one.items():
+        np.testing.assert_allclose(two[name], value, rtol=1e-9, atol=1e-9, err_msg=name)
+    for split in ("validation", "test"):
+        assert found["summary"][split] == pytest.approx(expected["summary"][split], rel=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_exported(straight, tmp_path, kind):
+    path, _ = straight[kind]
+    program_text = "import sys, tfdl; sys.argv[1:1] = []; exec(open(sys.argv[1]).read().split('def main')[0])"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"{program_text}\nexported = tfdl.export_saved_model(sys.argv[2], sys.argv[3])\n"
+            "print(exported.largest_difference)",
+            str(program("own_keras_model")[2]),
+            str(path),
+            str(tmp_path / "exported"),
+        ],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) < 1e-9
+    serve = tf.saved_model.load(str(tmp_path / "exported" / "1")).signatures["serving_default"]
+    assert serve(x=tf.zeros([2, 5], tf.float64))["output"].shape == (2, 3)
+
+
+# In this process, in float32
+
+
+def model_of(*layers: Any, **compiled: Any) -> keras.Model:
+    model = keras.Sequential([keras.layers.Dense(8, "relu"), *layers, keras.layers.Dense(1)])
+    if compiled:
+        model.compile(**compiled)
+    return model
+
+
+def numbers(count: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    x = np.random.default_rng(0).normal(size=(count, 3)).astype(np.float32)
+    return x, x.sum(1, keepdims=True)
+
+
+CONFIG = {"epochs": 2, "batch_size": 16, "steps_per_execution": 2}
+
+
+def train(output: Path, *, config: dict[str, Any] | None = None, **parts: Any) -> RunDirectory:
+    parts = {"data": {"train": numbers()}, **parts}
+    return tfdl.train(tfdl.TrainConfig(**(CONFIG | (config or {}))), output, **parts)
+
+
+def test_a_compiled_model_brings_its_loss_metrics_and_optimizer(tmp_path):
+    model = model_of(loss="mse", metrics=["mae", keras.metrics.RootMeanSquaredError()], optimizer="rmsprop")
+    run = train(tmp_path / "run", model=model)
+    summary = run.read_summary()
+    assert list(summary["test"]) == ["loss", "mae", "root_mean_squared_error"]
+    assert summary["test"]["loss"] == pytest.approx(summary["test"]["root_mean_squared_error"] ** 2, rel=1e-5)
+    assert (summary["model"], summary["dataset"], summary["task"]) == ("keras", "python", "supervised")
+    config = run.read_config()
+    assert config.optimizer.name == "keras"
+    assert config.optimizer.serialized["class_name"] == "RMSprop"
+    x, y = numbers()
+    # 80, 10 and 10 of a hundred, in an order that does not depend on the run.
+    held_out = np.random.Generator(np.random.PCG64(0)).permutation(64)[58:]
+    predictions = load_run(run).model(x[np.sort(held_out)])
+    expected = float(np.mean(np.square(predictions - y[np.sort(held_out)])))
+    assert summary["test"]["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_numbers_are_those_of_fit(tmp_path):
+    """One epoch of one batch: the order does not matter."""
+    x, y = numbers(32)
+    models = [model_of(optimizer=keras.optimizers.SGD(0.1), loss="mse", metrics=["mae"]) for _ in range(2)]
+    for model in models:
+        model.build((None, 3))
+    models[1].set_weights(models[0].get_weights())
+    data = {"train": (x, y), "validation": (x, y)}
+    run = train(tmp_path / "run", model=models[0], data=data, config={"batch_size": 32})
+    history = models[1].fit(x, y, batch_size=32, epochs=2, validation_data=(x, y), verbose=0).history
+    for mine, theirs in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+    epochs = [row for row in map(json.loads, run.metrics_path.open()) if row["kind"] == "epoch"]
+    for name in ("loss", "mae"):
+        assert [row["train"][name] for row in epochs] == pytest.approx(history[name], rel=1e-5)
+        assert [row["validation"][name] for row in epochs] == pytest.approx(history[f"val_{name}"], rel=1e-5)
+
+
+def test_sample_weights_count_as_in_fit(tmp_path):
+    x, y = numbers(32)
+    weights = np.linspace(0, 2, 32).astype(np.float32)
+    models = [model_of(optimizer=keras.optimizers.SGD(0.1), loss="mse") for _ in range(2)]
+    for model in models:
+        model.build((None, 3))
+    models[1].set_weights(models[0].get_weights())
+    data = {"train": (x, y, weights), "validation": (x, y, weights)}
+    train(tmp_path / "run", model=models[0], data=data, config={"batch_size": 32, "epochs": 1})
+    models[1].fit(x, y, sample_weight=weights, batch_size=32, epochs=1, verbose=0)
+    for mine, theirs in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_several_inputs_and_outputs(tmp_path):
+    left, right = keras.Input([2], name="left"), keras.Input([3], name="right")
+    joined = keras.layers.Concatenate()([left, right])
+    outputs = {"sum": keras.layers.Dense(1, name="sum")(joined), "sign": keras.layers.Dense(2, name="sign")(joined)}
+    model = keras.Model({"left": left, "right": right}, outputs)
+    model.compile(
+        "adam",
+        loss={"sum": "mse", "sign": keras.losses.SparseCategoricalCrossentropy(from_logits=True)},
+        loss_weights={"sum": 0.5, "sign": 2.0},
+        metrics={"sign": ["accuracy"], "sum": ["mae"]},
+    )
+    generator = np.random.default_rng(0)
+    x = {"left": generator.normal(size=(40, 2)).astype("f4"), "right": generator.normal(size=(40, 3)).astype("f4")}
+    total = x["left"].sum(1) + x["right"].sum(1)
+    y = {"sum": total[:, None], "sign": (total > 0).astype(int)}
+    run = train(tmp_path / "run", model=model, data={"train": (x, y)}, config={"batch_size": 8})
+    assert set(run.read_summary()["test"]) == {"loss", "sum_mae", "sign_accuracy"}
+    loaded = load_run(run)
+    answer = loaded.task.serve(loaded.model, left=tf.zeros([1, 2]), right=tf.zeros([1, 3]))
+    assert set(answer) == {"sum", "sign"}
+
+
+def test_a_tfdl_model_on_arrays(tmp_path):
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (60, 8, 8), np.uint8)
+    names = np.array(["dark", "bright"])[(images.mean((1, 2)) > 127).astype(int)]
+    fields = {"model": {"name": "cnn", "filters": [4], "units": 4}, "batch_size": 8, "epochs": 1}
+    run = tfdl.train(tfdl.TrainConfig(**fields), tmp_path / "run", data={"train": (images, names)})
+    assert load_run(run).task.class_names == ("bright", "dark")
+    assert "accuracy" in run.read_summary()["test"]
+
+
+def test_texts_from_python(tmp_path):
+    texts = ["a good film"] * 30 + ["a bad film"] * 30
+    labels = [1] * 30 + [0] * 30
+    fields = {"model": {"name": "rnn", "units": 8}, "task": "text-classification", "tokenizer": "byte"}
+    config = tfdl.TrainConfig(**fields, batch_size=8, epochs=1)
+    run = tfdl.train(config, tmp_path / "run", data={"train": (texts, labels)})
+    assert load_run(run).task.class_names == ("0", "1")
+
+
+def test_evaluation_asks_for_the_data_again(tmp_path):
+    run = train(tmp_path / "run", model=model_of(loss="mse"))
+    with pytest.raises(
+        tfdl.UserError, match=r"passed by Python code, which must pass it again: tfdl\.evaluate\(run, data"
+    ):
+        tfdl.evaluate(run)
+    assert tfdl.evaluate(run, data={"train": numbers()}) == run.read_summary()["test"]
+
+
+def test_an_objective_in_place_of_compile(tmp_path):
+    task = Objective(loss="mae", metrics=["mse"])
+    run = train(tmp_path / "run", model=model_of(), task=task, config={"optimizer": "sgd"})
+    assert list(run.read_summary()["test"]) == ["loss", "mse"]
+    assert run.read_config().optimizer.name == "sgd"
+
+
+def test_an_optimizer_in_place_of_the_configuration(tmp_path):
+    optimizer = keras.optimizers.Nadam(0.01)
+    run = train(tmp_path / "run", model=model_of(), task=Objective("mse"), optimizer=optimizer)
+    assert run.read_config().optimizer.serialized["class_name"] == "Nadam"
+    assert int(optimizer.iterations) == run.read_summary()["steps"]
+
+
+def test_resuming_needs_the_same_parts(tmp_path):
+    make = {"sgd": lambda: model_of(loss="mse", optimizer=keras.optimizers.SGD(0.1, momentum=0.9))}
+    straight = train(tmp_path / "straight", model=make["sgd"], config={"epochs": 4})
+    train(tmp_path / "run", model=make["sgd"])
+    resumed = train(tmp_path / "run", model=make["sgd"], config={"epochs": 4}, resume=True)
+    digests = [run.read_summary()["weights_sha256"] for run in (straight, resumed)]
+    weights = [load_file(run.checkpoint("last") / "model.safetensors") for run in (straight, resumed)]
+    for mine, theirs in zip(weights[0].values(), weights[1].values(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert len(set(digests)) == 2  # in one process Keras calls the second model's layers otherwise
+    with pytest.raises(tfdl.UserError, match="--resume with optimizer"):
+        train(tmp_path / "run", model=lambda: model_of(loss="mse", optimizer="adam"), resume=True)
+
+
+@keras.saving.register_keras_serializable(package="own")
+class Forgetful(keras.Model):
+    """Its get_config does not return how many layers it has."""
+
+    def __init__(self, depth: int = 1, **options: Any):
+        super().__init__(**options)
+        self.inner = [keras.layers.Dense(1) for _ in range(depth)]
+
+    def call(self, inputs: Any) -> Any:
+        for layer in self.inner:
+            inputs = layer(inputs)
+        return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+class Unregistered(keras.layers.Layer):
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+
+def unregistered_loss(target: Any, output: Any) -> Any:
+    return tf.reduce_mean(tf.square(target - output), -1)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (lambda: {"model": model_of()}, "the model is not compiled and there is no task, so there is no loss"),
+        (lambda: {"model": "cnn"}, r"model= is a str, expected a keras\.Model or a function that builds one"),
+        (lambda: {"model": lambda: 3}, r"the function model= returned a int, expected a keras\.Model"),
+        (lambda: {"model": model_of(loss="mse"), "optimizer": "adam"}, r"optimizer= is a str, expected a keras\.optim"),
+        (lambda: {"model": model_of(loss="mse"), "task": 3}, "task= is 3, expected a task's name"),
+        (lambda: {"model": model_of(loss="mse"), "callbacks": [3]}, "callbacks= has a int, expected keras.callbacks"),
+        (lambda: {"model": model_of(Unregistered(), loss="mse")}, "uses the class 'Unregistered' .* not registered"),
+        (lambda: {"model": model_of(keras.layers.Lambda(lambda x: x), loss="mse")}, "has a Lambda layer"),
+        (
+            lambda: {"model": model_of(loss=unregistered_loss)},
+            "uses the function 'unregistered_loss', which is not regist",
+        ),
+        (lambda: {"model": Forgetful(2), "task": Objective("mse")}, "has 4 variables, and 2 when it is rebuilt"),
+        (
+            lambda: {"model": keras.Sequential([keras.Input([7]), keras.layers.Dense(1)]), "task": Objective("mse")},
+            r"the model cannot be called with a sample of the data \(x of shape \(3,\)\)",
+        ),
+        (lambda: {"model": model_of(loss="mse"), "data": {"validation": numbers()}}, "data has no split 'train'"),
+        (lambda: {"model": model_of(loss="mse"), "data": {"trian": numbers()}}, "data has the split 'trian'.*'train'"),
+        (lambda: {"model": model_of(loss="mse"), "data": {"train": (numbers()[0],)}}, "has 1 items in a sample"),
+        (
+            lambda: {"model": model_of(loss="mse"), "data": {"train": (numbers()[0], numbers()[1][:9])}},
+            r"the arrays of data\['train'\] have different lengths: x has 64, y has 9",
+        ),
+        (
+            lambda: {
+                "model": model_of(loss="mse"),
+                "data": {"train": numbers(), "test": (numbers()[0][:, :2], numbers()[1])},
+            },
+            r"x of data\['test'\] has the shape \(2,\) and the dtype float32, expected those of the training data",
+        ),
+    ],
+)
+def test_bad_input_writes_nothing(tmp_path, parts, message):
+    with pytest.raises(tfdl.UserError, match=message):
+        train(tmp_path / "run", **parts())
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,112 @@
+"""Tasks: what a model is trained for, declared once each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tfdl.registry import Registry
+
+DEFAULT_TASK = "image-classification"
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What the rest of tfdl needs to know of a task before its code is imported."""
+
+    name: str
+    """How configurations and ``--task`` name it."""
+    implementation: str | Callable[..., Any]
+    """The ``tfdl.tasks.Task``: ``"module:Class"``, or the class itself."""
+    model: str
+    """The model family that is trained if the user names none."""
+    dataset: str
+    """The data set that is read if the user names none."""
+    roles: tuple[str, ...]
+    """What a sample consists of, such as ``("image", "label")``."""
+    dataset_fields: frozenset[str] = frozenset()
+    """Fields of ``DatasetConfig`` that this task reads, among those that not every task reads."""
+    reads_tokens: bool = False
+    """Whether texts become tokens, so that the run has a tokenizer."""
+    pads_texts: bool = False
+    """Whether shorter texts are filled up with token 0, which the tokenizer must then reserve."""
+    models: tuple[str, ...] = ()
+    """Families that can be trained for it, besides ``model`` and those whose configuration names the task."""
+
+
+TASKS: Registry[TaskSpec] = Registry("task")
+"""Every task by name."""
+
+
+def register_task(spec: TaskSpec, *, is_listed: bool = True) -> None:
+    """Declares a task.
+
+    Args:
+        spec: its name, its implementation and what it reads.
+        is_listed: whether choices show it; not for what only Python code can use.
+
+    Raises:
+        ValueError: the name is taken, or no plain name.
+    """
+    TASKS.register(spec.name, spec, spec.implementation, is_listed=is_listed)
+
+
+def optional_dataset_fields() -> frozenset[str]:
+    """Fields of ``DatasetConfig`` that some task reads and another does not."""
+    return frozenset().union(*(TASKS[name].dataset_fields for name in TASKS))
+
+
+register_task(
+    TaskSpec(
+        name="image-classification",
+        implementation="tfdl.tasks.image_classification:ImageClassification",
+        model="cnn",
+        dataset="digits",
+        roles=("image", "label"),
+        dataset_fields=frozenset({"image_size", "augmentation", "label_column"}),
+    )
+)
+register_task(
+    TaskSpec(
+        name="text-classification",
+        implementation="tfdl.tasks.text_classification:TextClassification",
+        model="rnn",
+        dataset="docstrings",
+        roles=("text", "label"),
+        dataset_fields=frozenset({"text_column", "label_column", "sequence_length"}),
+        reads_tokens=True,
+        pads_texts=True,
+    )
+)
+register_task(
+    TaskSpec(
+        name="language-modeling",
+        implementation="tfdl.tasks.language_modeling:LanguageModeling",
+        model="transformer",
+        dataset="python_topics",
+        roles=("text",),
+        dataset_fields=frozenset({"text_column", "sequence_length"}),
+        reads_tokens=True,
+    )
+)
+register_task(
+    TaskSpec(
+        name="translation",
+        implementation="tfdl.tasks.translation:Translation",
+        model="transformer",
+        dataset="dates",
+        roles=("source", "target"),
+        dataset_fields=frozenset({"source_column", "target_column", "sequence_length"}),
+        reads_tokens=True,
+        pads_texts=True,
+    )
+)
+register_task(
+    TaskSpec(
+        name="supervised",
+        implementation="tfdl.tasks.supervised:Supervised",
+        model="keras",
+        dataset="python",
+        roles=("x", "y"),
+    ),
+    is_listed=False,
+)

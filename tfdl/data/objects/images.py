@@ -1,0 +1,92 @@
+"""Images and labels that Python code hands over, as an image classification set."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdl.config import DatasetConfig
+from tfdl.data.images import ImageDataset, common_image_shape, resize
+from tfdl.data.objects.labels import class_names_of, label_numbers
+from tfdl.data.objects.splits import signature_of, split_sources
+from tfdl.data.sources import ShuffledSource, Source
+from tfdl.errors import UserError
+
+
+def open_given_images(config: DatasetConfig, data: Mapping[str, Any]) -> ImageDataset:
+    """The splits of ``data`` as uint8 images of one shape and integer labels.
+
+    Args:
+        config: the size to resize to, and the memory limit.
+        data: splits as ``split_sources`` takes them, with the roles ``image`` and ``label``.
+
+    Raises:
+        UserError: images that are not uint8 ``(h, w)`` or ``(h, w, c)``, or labels that are no classes.
+    """
+    sources = split_sources(data, ("image", "label"), config.memory_limit_mb)
+    signature = signature_of(sources["train"])
+    shape = _image_shape(signature["image"], config)
+    class_names = class_names_of(sources, signature["label"])
+    images: dict[str, Source] = {
+        split: GivenImages(source, shape, config.image_size, class_names, signature["label"])
+        for split, source in sources.items()
+    }
+    return ImageDataset(config.name, shape, class_names, images, notes_of(sources))
+
+
+def notes_of(sources: Mapping[str, Source]) -> tuple[str, ...]:
+    """What sources have to report about themselves."""
+    return tuple(dict.fromkeys(note for source in sources.values() for note in getattr(source, "notes", ())))
+
+
+class GivenImages(ShuffledSource):
+    """Another source's images at one size, with class numbers.
+
+    Args:
+        source: images and labels.
+        shape: of the images after resizing.
+        size: height and width to resize to; none keeps the size.
+        class_names: a name for each class number.
+        label: the labels' type in ``source``.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        shape: tuple[int, int, int],
+        size: tuple[int, int] | None,
+        class_names: tuple[str, ...],
+        label: tf.TensorSpec,
+    ):
+        self.num_examples = source.num_examples
+        self.parallel_reads = source.parallel_reads
+        self.signature = {"image": tf.TensorSpec(shape, tf.uint8), "label": tf.TensorSpec((), tf.int32)}
+        self._source = source
+        self._shape = shape
+        self._size = size
+        self._numbers = label_numbers(class_names, label)
+
+    def read(self, indices: Any) -> dict[str, Any]:
+        """See ``Source.read``."""
+        features = self._source.read(indices)
+        images = features["image"]
+        if images.shape.ndims == 3:  # without an axis for channels
+            images = images[..., tf.newaxis]
+        if self._size is not None:
+            images = resize(images, self._size)
+        return {"image": tf.ensure_shape(images, [None, *self._shape]), "label": self._numbers(features["label"])}
+
+    def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:
+        """The source's own."""
+        return self._source.epoch_order(seed, epoch, global_batch)
+
+
+def _image_shape(image: tf.TensorSpec, config: DatasetConfig) -> tuple[int, int, int]:
+    if image.dtype != tf.uint8 or image.shape.ndims not in (2, 3):
+        raise UserError(
+            f"images have the dtype {image.dtype.name} and the shape {image.shape}, expected uint8 from 0 to 255 of"
+            " shape (height, width) or (height, width, channels); for other inputs give task= or a compiled model"
+        )
+    height, width, *channels = image.shape.as_list()
+    return common_image_shape("the given data", (height, width, channels[0] if channels else 1), config.image_size)

@@ -1,0 +1,55 @@
+"""Class labels that Python code hands over: numbers or texts, as class numbers with names."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdl.data.pipeline import evaluation_batches
+from tfdl.data.sources import Source
+from tfdl.errors import UserError
+
+_BATCH = 1024
+
+
+def class_names_of(sources: Mapping[str, Source], label: tf.TensorSpec) -> tuple[str, ...]:
+    """A name for each class, from the labels of all splits: numbers in their order, texts in alphabetical order.
+
+    Args:
+        sources: the splits, with a feature ``label``.
+        label: its type.
+
+    Raises:
+        UserError: labels that are neither whole numbers from 0 nor texts.
+    """
+    if label.shape.ndims != 0 or not (label.dtype.is_integer or label.dtype == tf.string):
+        raise UserError(
+            f"labels have the dtype {label.dtype.name} and the shape {label.shape}, expected one whole number or text"
+            " for each sample"
+        )
+    values = np.unique(np.concatenate([_labels(source) for source in sources.values()]))
+    if label.dtype == tf.string:
+        return tuple(value.decode("utf-8", "replace") for value in values.tolist())
+    if values[0] < 0:
+        raise UserError(f"labels begin at {values[0]}, expected whole numbers from 0")
+    return tuple(str(number) for number in range(int(values[-1]) + 1))
+
+
+def label_numbers(class_names: tuple[str, ...], label: tf.TensorSpec) -> Callable[[Any], Any]:
+    """What turns a batch of labels into class numbers, int32 ``(b,)``, with TensorFlow operations."""
+    if label.dtype != tf.string:
+        return lambda labels: tf.cast(labels, tf.int32)
+    table = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(list(class_names), tf.range(len(class_names))), default_value=-1
+    )
+    return lambda labels: table.lookup(labels)
+
+
+def _labels(source: Source) -> np.ndarray:
+    batches = evaluation_batches(source, batch_size=_BATCH)
+    return np.concatenate([batch["label"] for batch in batches.map(_label_alone).as_numpy_iterator()])
+
+
+def _label_alone(batch: Mapping[str, Any]) -> dict[str, Any]:
+    return {"label": batch["label"]}

@@ -1,0 +1,139 @@
+"""A ``keras.utils.PyDataset`` as a source."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdl.data.objects.structure import named_features
+from tfdl.data.order import epoch_order
+from tfdl.data.sources import ShuffledSource
+from tfdl.errors import UserError
+
+# Batches of the data set that are kept: neighbouring samples are asked for by neighbouring batches of a run.
+_KEPT_BATCHES = 4
+
+
+class PyDatasetSource(ShuffledSource):
+    """The samples of a ``keras.utils.PyDataset``, which makes a whole batch at a time.
+
+    An epoch reads the data set's batches in random order, and the samples of each one after the other, so that each
+    batch is made once on every rank that reads from it. ``on_epoch_end`` is not called: the order is tfdl's.
+
+    Args:
+        dataset: the data set.
+        roles: what a sample consists of.
+        where: what is read, for messages.
+        batches: numbers of the batches that belong to this source; all, if not given.
+
+    Raises:
+        UserError: no batches, batches of unequal sizes before the last, or samples that do not have the roles.
+    """
+
+    def __init__(self, dataset: Any, roles: Sequence[str], where: str, batches: np.ndarray | None = None):
+        self._dataset = dataset
+        self._roles = tuple(roles)
+        self._where = where
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[int, dict[str, np.ndarray]] = OrderedDict()
+        count = _num_batches(dataset, where)
+        self._batches = np.arange(count) if batches is None else batches
+        first = self._batch(0)
+        last = self._batch(count - 1)
+        self._batch_size = _rows(first)
+        sizes = np.full(count, self._batch_size)
+        sizes[-1] = _rows(last)
+        self._sizes = sizes[self._batches]
+        self._ends = np.cumsum(self._sizes)
+        self.num_examples = int(self._ends[-1])
+        self.signature = {name: tf.TensorSpec(values.shape[1:], values.dtype) for name, values in first.items()}
+        self.notes = () if self._repeats(first) else (f"{where}: batches change from one reading to the next",)
+
+    def read(self, indices: Any) -> dict[str, Any]:
+        """See ``Source.read``."""
+        dtypes = [spec.dtype for spec in self.signature.values()]
+        columns = tf.numpy_function(self._read, [indices], dtypes, stateful=False)
+        return {
+            name: tf.ensure_shape(column, [None, *spec.shape])
+            for (name, spec), column in zip(self.signature.items(), columns, strict=True)
+        }
+
+    def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:  # noqa: ARG002
+        """Whole batches of the data set in random order."""
+        starts = self._ends - self._sizes
+        order = epoch_order(len(self._batches), seed, epoch)
+        return np.concatenate([np.arange(starts[batch], self._ends[batch]) for batch in order])
+
+    def subset(self, batches: np.ndarray) -> "PyDatasetSource":
+        """The samples of some of the batches.
+
+        Args:
+            batches: numbers of the data set's batches, rising.
+        """
+        return PyDatasetSource(self._dataset, self._roles, self._where, batches)
+
+    @property
+    def num_batches(self) -> int:
+        """The number of batches that belong to this source."""
+        return len(self._batches)
+
+    def _read(self, indices: np.ndarray) -> list[np.ndarray]:
+        batch_numbers = np.searchsorted(self._ends, indices, side="right")
+        rows = indices - (self._ends - self._sizes)[batch_numbers]
+        columns = {
+            name: np.empty((len(indices), *spec.shape), _numpy_dtype(spec)) for name, spec in self.signature.items()
+        }
+        with self._lock:
+            for number in np.unique(batch_numbers):
+                is_mine = batch_numbers == number
+                batch = self._batch(int(self._batches[number]))
+                for name, column in columns.items():
+                    column[is_mine] = batch[name][rows[is_mine]]
+        return list(columns.values())
+
+    def _batch(self, number: int) -> dict[str, np.ndarray]:
+        """One of the data set's batches, by its own number there."""
+        if number in self._kept:
+            self._kept.move_to_end(number)
+            return self._kept[number]
+        batch = self._made(number)
+        self._kept[number] = batch
+        while len(self._kept) > _KEPT_BATCHES:
+            self._kept.popitem(last=False)
+        return batch
+
+    def _made(self, number: int) -> dict[str, np.ndarray]:
+        features = named_features(self._dataset[number], self._roles, self._where)
+        batch = {name: np.asarray(value) for name, value in features.items()}
+        size = getattr(self, "_batch_size", _rows(batch))
+        is_last = number == _num_batches(self._dataset, self._where) - 1
+        if any(len(values) != _rows(batch) for values in batch.values()) or (_rows(batch) != size and not is_last):
+            shown = ", ".join(f"{name} has {len(values)}" for name, values in batch.items())
+            raise UserError(
+                f"batch {number} of {self._where}: {shown} rows, expected {size} in each but the last batch"
+            )
+        return batch
+
+    def _repeats(self, first: dict[str, np.ndarray]) -> bool:
+        again = self._made(0)
+        return all(np.array_equal(first[name], again[name]) for name in first)
+
+
+def _num_batches(dataset: Any, where: str) -> int:
+    count = getattr(dataset, "num_batches", None)
+    if count is None:
+        count = len(dataset)
+    if not count:
+        raise UserError(f"{where} has {count} batches, expected a known number of at least 1")
+    return int(count)
+
+
+def _rows(batch: dict[str, np.ndarray]) -> int:
+    return len(next(iter(batch.values())))
+
+
+def _numpy_dtype(spec: tf.TensorSpec) -> Any:
+    return object if spec.dtype == tf.string else spec.dtype.as_numpy_dtype

@@ -1,0 +1,170 @@
+"""A ``tf.data.Dataset`` of single samples as a source."""
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdl.data.objects.structure import named_features
+from tfdl.data.sources import ArraySource, ShuffledSource, Source
+from tfdl.errors import UserError
+
+
+def tf_dataset_source(
+    dataset: tf.data.Dataset,
+    roles: Sequence[str],
+    memory_limit_mb: int,
+    where: str,
+    numbers: np.ndarray | None = None,
+) -> Source:
+    """A source that reads a data set in its own order.
+
+    The data set is read twice, and the two passes are compared.
+
+    Args:
+        dataset: single samples, not batches, of known number.
+        roles: what a sample consists of.
+        memory_limit_mb: a data set of at most this size is kept in memory; a larger one is read anew in each epoch.
+        where: what is read, for messages.
+        numbers: which of its samples belong to this source; all, if not given.
+
+    Raises:
+        UserError: an unknown number of samples, batches, samples of many shapes, or passes that differ.
+    """
+    features = _features(dataset, roles, where)
+    count = _cardinality(dataset, where)
+    _check_passes(features, count, where)
+    chosen = np.arange(count) if numbers is None else numbers
+    signature = features.element_spec
+    size = sum(np.prod(spec.shape) * spec.dtype.size for spec in signature.values() if spec.dtype != tf.string)
+    if size * len(chosen) <= memory_limit_mb * 2**20:
+        return _InOrder(_loaded(features, chosen))
+    return StreamSource(features, chosen)
+
+
+class StreamSource(ShuffledSource):
+    """Samples of a data set that is read again in each epoch, in its own order.
+
+    Args:
+        dataset: samples as features by name.
+        numbers: which of its samples belong to this source, rising.
+    """
+
+    parallel_reads = False
+
+    def __init__(self, dataset: tf.data.Dataset, numbers: np.ndarray):
+        self._dataset = dataset
+        self._numbers = numbers
+        self.num_examples = len(numbers)
+        self.signature = dataset.element_spec
+        self._lock = threading.Lock()
+        self._iterator: Iterator[dict[str, np.ndarray]] = iter(())
+        self._next = -1  # the number of the sample that the iterator gives next
+
+    def read(self, indices: Any) -> dict[str, Any]:
+        """See ``Source.read``; quick where the numbers rise from call to call."""
+        dtypes = [spec.dtype for spec in self.signature.values()]
+        columns = tf.numpy_function(self._read, [indices], dtypes)
+        return {
+            name: tf.ensure_shape(column, [None, *spec.shape])
+            for (name, spec), column in zip(self.signature.items(), columns, strict=True)
+        }
+
+    def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:  # noqa: ARG002
+        """The data set's own order."""
+        return np.arange(self.num_examples)
+
+    def _read(self, indices: np.ndarray) -> list[np.ndarray]:
+        with self._lock:
+            samples = [self._sample(int(self._numbers[index])) for index in indices]
+        return [_stacked([sample[name] for sample in samples], spec) for name, spec in self.signature.items()]
+
+    def _sample(self, number: int) -> dict[str, np.ndarray]:
+        if number < self._next or self._next < 0:
+            self._iterator = self._dataset.skip(number).as_numpy_iterator()
+            self._next = number
+        while True:
+            sample = next(self._iterator)
+            self._next += 1
+            if self._next > number:
+                return sample
+
+
+class _InOrder(ArraySource):
+    """Arrays that are read in their own order."""
+
+    def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:  # noqa: ARG002
+        return np.arange(self.num_examples)
+
+
+def _features(dataset: tf.data.Dataset, roles: Sequence[str], where: str) -> tf.data.Dataset:
+    """The data set with samples as features by name, in one order of names."""
+    named = named_features(dataset.element_spec, roles, where)
+    for name, spec in named.items():
+        if not isinstance(spec, tf.TensorSpec) or not spec.shape.is_fully_defined():
+            shape = getattr(spec, "shape", type(spec).__name__)
+            raise UserError(
+                f"{name} of {where} has the shape {shape}, expected single samples of one known shape: unbatch() a data"
+                " set of batches, and set the shape (tf.ensure_shape) of samples that have one"
+            )
+
+    def rename(*sample: Any) -> dict[str, Any]:
+        value = sample[0] if len(sample) == 1 and not isinstance(dataset.element_spec, tuple) else sample
+        return named_features(value, roles, where)
+
+    return dataset.map(rename)
+
+
+def _cardinality(dataset: tf.data.Dataset, where: str) -> int:
+    count = int(dataset.cardinality())
+    if count == tf.data.INFINITE_CARDINALITY:
+        raise UserError(f"{where} never ends, expected a known number of samples: leave out repeat()")
+    if count == tf.data.UNKNOWN_CARDINALITY:
+        raise UserError(
+            f"{where} has an unknown number of samples; expected a known one:"
+            " dataset.apply(tf.data.experimental.assert_cardinality(n))"
+        )
+    if not count:
+        raise UserError(f"{where} has no samples, expected at least 1")
+    return count
+
+
+def _check_passes(dataset: tf.data.Dataset, count: int, where: str) -> None:
+    """A run reads the data many times, continues in the middle, and deals it out to ranks: samples must stay in
+    place."""
+    first = _digests(dataset)
+    second = _digests(dataset)
+    for number, (one, other) in enumerate(zip(first, second, strict=False)):
+        if one != other:
+            raise UserError(
+                f"two passes over {where} differ at sample {number}; expected the same samples in the same order: leave"
+                " out shuffle() and random changes (tfdl shuffles arrays itself), or shuffle with"
+                " reshuffle_each_iteration=False"
+            )
+    if len(first) != len(second) or len(first) != count:
+        raise UserError(f"{where} has {len(first)} samples in one pass, expected {count} in each")
+
+
+def _digests(dataset: tf.data.Dataset) -> list[bytes]:
+    digests = []
+    for sample in dataset.as_numpy_iterator():
+        digest = hashlib.sha256()
+        for name in sorted(sample):
+            value = np.asarray(sample[name])
+            digest.update(value.tobytes() if value.dtype != object else repr(value.tolist()).encode())
+        digests.append(digest.digest())
+    return digests
+
+
+def _loaded(dataset: tf.data.Dataset, numbers: np.ndarray) -> dict[str, np.ndarray]:
+    chosen = set(numbers.tolist())
+    samples = [sample for number, sample in enumerate(dataset.as_numpy_iterator()) if number in chosen]
+    return {name: _stacked([sample[name] for sample in samples], spec) for name, spec in dataset.element_spec.items()}
+
+
+def _stacked(values: list[Any], spec: tf.TensorSpec) -> np.ndarray:
+    dtype = object if spec.dtype == tf.string else spec.dtype.as_numpy_dtype
+    return np.array(values, dtype).reshape(len(values), *spec.shape)

@@ -1,0 +1,120 @@
+"""Runs a model over a split and gathers one row for each sample."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdl.data import Source, evaluation_batches
+from tfdl.distributed import World
+from tfdl.distributed.watchdog.current import tick
+from tfdl.tasks.task import Task
+
+Part = tuple[np.ndarray, dict[str, np.ndarray]]
+"""Sample numbers ``(b,)``, and the columns of their rows."""
+
+
+class Evaluator(ABC):
+    """Evaluates a model, exactly: on any number of ranks the same numbers as in one process.
+
+    The split is cut into the same batches for any number of ranks, and the batches are dealt out. Then every rank
+    gathers all rows and puts them in the split's own order, so that what is computed from them is what one process
+    would compute.
+    Make one evaluator for a model and use it for every evaluation: its graph is compiled once.
+
+    Args:
+        model: the model.
+        task: inputs, rows and metrics.
+    """
+
+    quick_results_differ: bool = False
+    """Whether ``quickly`` evaluates less than the results do."""
+
+    def __init__(self, model: Any, task: Task):
+        self._model = model
+        self._task = task
+
+    @abstractmethod
+    def rows(self, source: Source, world: World, *, quickly: bool = False) -> dict[str, np.ndarray]:
+        """One row for each sample, in the split's own order, on every rank.
+
+        Args:
+            source: the split.
+            world: the ranks that share the work; all of them must call.
+            quickly: may leave out what takes long, after an epoch.
+        """
+
+    def metrics(self, source: Source, world: World, *, quickly: bool = False) -> dict[str, float]:
+        """The task's metrics over every sample, each counted once.
+
+        Args:
+            source: the split.
+            world: the ranks that share the work; all of them must call.
+            quickly: may leave out what takes long, after an epoch.
+        """
+        return self._task.metrics(self.rows(source, world, quickly=quickly))
+
+
+class BatchEvaluator(Evaluator):
+    """For models that answer batches of samples, whatever their order."""
+
+    def __init__(self, model: Any, task: Task):
+        super().__init__(model, task)
+        self._batch_rows = tf.function(self._rows_of_batch, reduce_retracing=True)
+
+    def rows(self, source: Source, world: World, *, quickly: bool = False) -> dict[str, np.ndarray]:  # noqa: ARG002
+        """See ``Evaluator.rows``."""
+        task = self._task
+        parts = batch_parts(
+            self._batch_rows, source, world, batch_size=task.evaluation_batch_size, most_tokens=task.evaluation_tokens
+        )
+        return in_order(parts, world)
+
+    def _rows_of_batch(self, batch: Any) -> dict[str, Any]:
+        outputs = self._model(self._task.inputs(batch), training=False)
+        return self._task.evaluation_rows(batch, outputs)
+
+
+def batch_parts(
+    batch_rows: Any,
+    source: Source,
+    world: World,
+    *,
+    batch_size: int,
+    most_tokens: int | None = None,
+) -> Iterator[Part]:
+    """This rank's share of a split's batches, as rows.
+
+    Args:
+        batch_rows: a ``tf.function`` from a batch to its rows.
+        source: the split.
+        world: the ranks that share the work.
+        batch_size: most samples in a batch.
+        most_tokens: most tokens in a batch, where samples are texts.
+    """
+    pieces = source.evaluation_pieces(batch_size, most_tokens)[world.rank :: world.size]
+    batches = evaluation_batches(
+        source, batch_size=batch_size, most_tokens=most_tokens, shard_index=world.rank, num_shards=world.size
+    )
+    # One graph for batches of all shapes.
+    compiled: Callable[..., dict[str, Any]] = batch_rows.get_concrete_function(batches.element_spec)
+    for numbers, batch in zip(pieces, batches, strict=True):
+        rows = compiled(batch)
+        yield numbers, {name: np.asarray(column) for name, column in rows.items()}
+        tick()
+
+
+def in_order(parts: Iterable[Part], world: World) -> dict[str, np.ndarray]:
+    """All ranks' parts as columns, in the order of the samples' numbers.
+
+    Args:
+        parts: of this rank.
+        world: the ranks; all of them must call.
+    """
+    all_parts = [part for rank_parts in world.all_gather_object(list(parts)) for part in rank_parts]
+    numbers = np.concatenate([part_numbers for part_numbers, _ in all_parts])
+    order = np.argsort(numbers)
+    names = all_parts[0][1].keys()
+    return {name: np.concatenate([columns[name] for _, columns in all_parts])[order] for name in names}

@@ -1,0 +1,96 @@
+"""A Keras model that Python code passed to ``tfdl.train``: saved with a run, and rebuilt from it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tfdl.config.models.keras import KerasModelConfig
+from tfdl.errors import UserError
+from tfdl.serialization import from_json, to_json
+
+_ASSET = "keras_model.json"
+_WHAT = "the model"
+
+
+def build(config: KerasModelConfig) -> Any:  # noqa: ARG001
+    """Raises ``UserError``: such a model has no builder."""
+    raise UserError("a Keras model of the user is rebuilt from a run, or passed by Python code: tfdl.train(model=...)")
+
+
+def save_model(model: Any, assets: Path) -> None:
+    """Writes what Keras needs to rebuild a model, without its weights.
+
+    Args:
+        model: a built ``keras.Model``.
+        assets: the folder.
+
+    Raises:
+        UserError: a class that is not registered, a Lambda layer, or a class whose configuration is unknown.
+    """
+    (assets / _ASSET).write_text(json.dumps(to_json(model, _WHAT), indent=1) + "\n", encoding="utf-8")
+
+
+def load_model(assets: Path, build_it: Callable[[Any], Any]) -> Any:
+    """Rebuilds a model with new weights.
+
+    Args:
+        assets: the folder that ``save_model`` wrote to.
+        build_it: calls the model on a batch, so that it is built.
+
+    Raises:
+        UserError: a class that is not registered in this process, or a file that cannot be used.
+    """
+    try:
+        written = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{assets / _ASSET} cannot be read: {error}") from error
+    return _rebuilt(written, build_it)
+
+
+def check_rebuilding(model: Any, build_it: Callable[[Any], Any]) -> None:
+    """Makes sure that another process can rebuild the model.
+
+    Args:
+        model: a built ``keras.Model``.
+        build_it: calls a model on a batch, so that it is built.
+
+    Raises:
+        UserError: it cannot be saved, or what is rebuilt has other variables.
+    """
+    rebuilt = _rebuilt(to_json(model, _WHAT), build_it)
+    expected = [tuple(variable.shape) for variable in model.variables]
+    shapes = [tuple(variable.shape) for variable in rebuilt.variables]
+    if shapes != expected:
+        raise UserError(
+            f"the model has {len(expected)} variables, and {len(shapes)} when it is rebuilt from its get_config();"
+            " expected the same variables: return every argument of __init__ from get_config(), and create layers there"
+        )
+
+
+def check_normalization(model: Any, num_ranks: int) -> None:
+    """Raises ``UserError`` if a batch normalization would take its statistics over one rank's samples alone.
+
+    Args:
+        model: a ``keras.Model``.
+        num_ranks: the number of ranks.
+    """
+    if num_ranks == 1:
+        return
+    for layer in model._flatten_layers(include_self=False):
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
+            raise UserError(
+                f"the layer {layer.name!r} is keras.layers.BatchNormalization, which takes statistics over the samples"
+                f" of one rank, and {num_ranks} ranks train; use its drop-in replacement"
+                " tfdl.layers.BatchNormalization, or freeze the layer (layer.trainable = False)"
+            )
+
+
+def _rebuilt(written: Any, build_it: Callable[[Any], Any]) -> Any:
+    model = from_json(written, _WHAT)
+    if not isinstance(model, keras.Model):
+        raise UserError(f"{_WHAT} is a {type(model).__name__}, expected a keras.Model")
+    build_it(model)
+    return model

@@ -1,0 +1,86 @@
+"""Variables in safetensors files, by their paths and in their order."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save
+
+from tfdl.errors import RunError, UserError
+
+# The entry of a file's metadata with the names in the variables' order.
+_ORDER = "order"
+# How many names of variables an error lists.
+_LISTED_NAMES = 3
+
+
+def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
+    """Writes the values of variables.
+
+    Args:
+        path: the file.
+        variables: name -> variable or array.
+    """
+    # safetensors writes the buffer as it is, so it must be in C order.
+    arrays = {name: np.asarray(variable, order="C") for name, variable in variables.items()}
+    # Python writes the bytes, not safetensors: a full disk is then an OSError with its number.
+    path.write_bytes(save(arrays, metadata={_ORDER: json.dumps(list(arrays))}))
+
+
+def read_variables(path: Path, variables: Mapping[str, Any], *, by_order: bool = False) -> None:
+    """Assigns the arrays of a file to variables.
+
+    Args:
+        path: the file.
+        variables: name -> variable.
+        by_order: whether variables may have other names than those in the file, as long as their order and shapes are
+            the same: Keras numbers the names of a user's layers over the whole process.
+
+    Raises:
+        UserError: the file belongs to other variables.
+        RunError: the file cannot be read.
+    """
+    arrays = _read(path)
+    if by_order and arrays.keys() != variables.keys() and len(arrays) == len(variables):
+        arrays = dict(zip(variables, _in_order(path, arrays), strict=True))
+    missing = sorted(variables.keys() - arrays.keys())
+    unexpected = sorted(arrays.keys() - variables.keys())
+    if missing or unexpected:
+        raise UserError(
+            f"{path} belongs to another model or optimizer: missing: {_listed(missing)};"
+            f" unexpected: {_listed(unexpected)}"
+        )
+    for name, variable in variables.items():
+        array = arrays[name]
+        if tuple(array.shape) != tuple(variable.shape):
+            raise UserError(f"{path} holds {name} of shape {tuple(array.shape)}, expected {tuple(variable.shape)}")
+        variable.assign(array)
+
+
+def by_path(variables: Sequence[Any]) -> dict[str, Any]:
+    """Variables by their paths, in their order."""
+    named = {variable.path: variable for variable in variables}
+    assert len(named) == len(variables), "two variables share a path"
+    return named
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+
+
+def _in_order(path: Path, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """The arrays in the order in which they were written."""
+    with safe_open(path, framework="np") as file:
+        metadata = file.metadata() or {}
+    names = json.loads(metadata.get(_ORDER, "[]"))
+    return [arrays[name] for name in names] if sorted(names) == sorted(arrays) else list(arrays.values())
+
+
+def _listed(names: list[str]) -> str:
+    return str(names[:_LISTED_NAMES]) if names else "nothing"

@@ -1,0 +1,129 @@
+"""Keras objects as JSON, and back, without ever running code that a file names.
+
+Only Keras's own classes and registered ones (``keras.saving.register_keras_serializable``) are written and read. Keras
+itself would import the modules that a file names; here every class must be known already.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tfdl.errors import UserError, first_line
+from tfdl.registry import script_name
+
+# Values that Keras writes in the form of a class.
+_PLAIN_CLASSES = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"}
+_REGISTER = "register it with @keras.saving.register_keras_serializable()"
+
+
+def to_json(value: Any, what: str) -> Any:
+    """A Keras object, or lists and mappings of such, as plain data; how a model was compiled is left out.
+
+    Args:
+        value: the object.
+        what: what it is, for messages: ``"the model"``.
+
+    Raises:
+        UserError: a class or function that is not registered, a Lambda layer, or a class whose configuration is
+            unknown.
+    """
+    import keras
+
+    try:
+        written = keras.saving.serialize_keras_object(value)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise UserError(f"{what} cannot be saved: {first_line(error)}") from error
+    written = _without_compilation(written)
+    _check(written, what)
+    return written
+
+
+def from_json(written: Any, what: str) -> Any:
+    """The inverse of ``to_json``.
+
+    Args:
+        written: plain data.
+        what: what it is, for messages.
+
+    Raises:
+        UserError: a class or function that is not registered in this process, a Lambda layer, or data that Keras cannot
+            read.
+    """
+    import keras
+
+    _check(written, what)
+    try:
+        return keras.saving.deserialize_keras_object(written, safe_mode=True)
+    except (TypeError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
+        raise UserError(f"{what} cannot be rebuilt: {first_line(error)}") from error
+
+
+def provider_modules(written: Any) -> set[str]:
+    """The modules of the user that registered classes of ``written``: whoever reads it must import them first.
+
+    Args:
+        written: plain data from ``to_json``.
+    """
+    import keras
+
+    custom_objects = keras.saving.get_custom_objects()
+    modules = set()
+    for entry in _entries(written):
+        registered = custom_objects.get(entry.get("registered_name"))
+        module = getattr(registered, "__module__", "tfdl")
+        if module.partition(".")[0] not in ("tfdl", "keras"):
+            modules.add(script_name() if module == "__main__" else module)
+    return modules
+
+
+def _entries(written: Any) -> Iterator[Mapping[str, Any]]:
+    """Every class and function in plain data."""
+    if isinstance(written, Mapping):
+        if "class_name" in written and "config" in written:
+            yield written
+        for value in written.values():
+            yield from _entries(value)
+    elif isinstance(written, list | tuple):
+        for value in written:
+            yield from _entries(value)
+
+
+def _check(written: Any, what: str) -> None:
+    import keras
+
+    custom_objects = keras.saving.get_custom_objects()
+    for entry in _entries(written):
+        name = str(entry["class_name"])
+        registered_name = entry.get("registered_name")
+        if name == "__lambda__" or (name == "Lambda" and registered_name in (None, "Lambda")):
+            raise UserError(
+                f"{what} has a Lambda layer or function, which runs code when it is read; write a registered class"
+            )
+        if name in _PLAIN_CLASSES or registered_name in custom_objects:
+            continue
+        if name == "function":
+            raise UserError(f"{what} uses the function {entry['config']!r}, which is not registered; {_REGISTER}")
+        if not _is_of_keras(entry):
+            raise UserError(
+                f"{what} uses the class {name!r} of {entry.get('module')!r}, which is not registered; {_REGISTER}"
+            )
+
+
+def _is_of_keras(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry names a public class of Keras, without importing anything."""
+    import keras
+
+    parts = str(entry.get("module") or "").split(".")
+    if parts[0] != "keras" or entry.get("registered_name") not in (None, entry["class_name"]):
+        return False
+    found: Any = keras
+    for part in parts[1:]:
+        found = getattr(found, part, None)
+    return isinstance(getattr(found, str(entry["class_name"]), None), type)
+
+
+def _without_compilation(written: Any) -> Any:
+    if isinstance(written, Mapping):
+        return {key: _without_compilation(value) for key, value in written.items() if key != "compile_config"}
+    if isinstance(written, list | tuple):
+        return [_without_compilation(value) for value in written]
+    return written

@@ -1,0 +1,290 @@
+"""Any inputs and targets, with a Keras loss and Keras metrics: what Python code passes to ``tfdl.train``."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdl.config import TrainConfig
+from tfdl.data import Source
+from tfdl.data.objects.splits import signature_of
+from tfdl.data.objects.structure import SAMPLE_WEIGHT, pick, structure_of
+from tfdl.data.opening import open_sources
+from tfdl.errors import UserError
+from tfdl.tasks.objective import (
+    Objective,
+    OutputObjective,
+    is_mean,
+    metric_values,
+    resolve,
+    sample_losses,
+    whole_metric,
+)
+from tfdl.tasks.task import Batch, Rows, Task, sample_weights
+
+INPUTS = "x"
+TARGETS = "y"
+ROLES = (INPUTS, TARGETS)
+_ASSET = "supervised.json"
+
+
+@dataclass(frozen=True)
+class _MetricColumn:
+    """A metric, and the column of rows that it is computed from, if it is a mean of single samples."""
+
+    metric: Any
+    output: int
+    is_weighted: bool
+
+    @property
+    def column(self) -> str:
+        return f"metric/{self.metric.name}"
+
+
+class Supervised(Task):
+    """Samples of inputs ``x`` and targets ``y``, of any shape and number.
+
+    The loss of a sample is the weighted sum of its outputs' losses, times its ``sample_weight`` if it has one, as
+    ``keras.Model.fit`` has it. Metrics that are means of single samples are also shown while training.
+
+    Args:
+        objective: the loss and the metrics.
+        signature: the features of one sample by name, without batch axis.
+        notes: lines about the data to show when a run starts.
+    """
+
+    name = "supervised"
+    monitor = "loss"
+    larger_is_better = False
+
+    def __init__(self, objective: Objective, signature: Mapping[str, tf.TensorSpec], notes: tuple[str, ...] = ()):
+        self.objective = objective
+        self.signature = dict(signature)
+        self.notes = notes
+        names = list(signature)
+        self._inputs = structure_of(names, INPUTS)
+        self._targets = structure_of(names, TARGETS)
+        self._output_names: list[str] = []
+        self._outputs: list[OutputObjective] = []
+        self._metrics: list[_MetricColumn] = []
+        self.running_metrics = ("loss",)
+
+    @classmethod
+    def open(
+        cls, config: TrainConfig, assets: Path | None = None, data: Mapping[str, Any] | None = None
+    ) -> tuple["Supervised", dict[str, Source]]:
+        """The task of a run that has begun before, and its splits; ``open_with`` opens it for a new run.
+
+        Raises:
+            UserError: data that cannot be used.
+        """
+        assert assets is not None, "a new run has an objective, which open_with takes"
+        task = cls.load(assets)
+        return task, open_sources(config.dataset, ROLES, data)
+
+    @classmethod
+    def open_with(
+        cls, objective: Objective, config: TrainConfig, data: Mapping[str, Any] | None
+    ) -> tuple["Supervised", dict[str, Source]]:
+        """The task and the splits of a new run.
+
+        Args:
+            objective: what the model minimizes and measures.
+            config: the run.
+            data: splits that Python code passed.
+
+        Raises:
+            UserError: data that cannot be used.
+        """
+        sources = open_sources(config.dataset, ROLES, data)
+        notes = tuple(dict.fromkeys(note for source in sources.values() for note in getattr(source, "notes", ())))
+        return cls(objective, signature_of(sources["train"]), notes), sources
+
+    @classmethod
+    def load(cls, assets: Path) -> "Supervised":
+        """See ``Task.load``."""
+        values = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
+        signature = {
+            name: tf.TensorSpec(feature["shape"], feature["dtype"]) for name, feature in values["signature"].items()
+        }
+        return cls(Objective.deserialized(values["objective"]), signature)
+
+    def save(self, assets: Path) -> None:
+        """See ``Task.save``."""
+        signature = {
+            name: {"shape": spec.shape.as_list(), "dtype": spec.dtype.name} for name, spec in self.signature.items()
+        }
+        values = {"objective": self.objective.serialized(), "signature": signature}
+        (assets / _ASSET).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+    @property
+    def model_arguments(self) -> dict[str, Any]:
+        """None: the model is built already."""
+        return {}
+
+    def fit_to(self, model: Any) -> None:
+        """Resolves losses and metrics for the model's outputs; called once, when the model is built.
+
+        Args:
+            model: the built model.
+
+        Raises:
+            UserError: losses or metrics that do not fit the outputs.
+        """
+        inputs = self.inputs({name: tf.zeros([1, *spec.shape], spec.dtype) for name, spec in self.signature.items()})
+        names, outputs = _named(model(inputs, training=False), getattr(model, "output_names", None))
+        self._output_names = names
+        targets = self._flat_targets(self.signature)
+        if len(targets) != len(outputs):
+            raise UserError(
+                f"the model has {len(outputs)} outputs and a sample {len(targets)} targets, expected as many"
+            )
+        output_specs = [tf.TensorSpec(output.shape[1:], output.dtype) for output in outputs]
+        self._outputs = resolve(self.objective, targets, output_specs, names)
+        self._metrics = [
+            _MetricColumn(metric, number, is_weighted)
+            for number, output in enumerate(self._outputs)
+            for metrics, is_weighted in ((output.metrics, False), (output.weighted_metrics, True))
+            for metric in metrics
+        ]
+        means = [entry.metric.name for entry in self._metrics if is_mean(entry.metric)]
+        self.running_metrics = ("loss", *means)
+
+    def prefers_larger(self, metric: str) -> bool | None:
+        """As each Keras metric says of itself."""
+        for entry in self._metrics:
+            if entry.metric.name == metric:
+                direction = getattr(entry.metric, "_direction", None)
+                return None if direction is None else bool(direction == "up")
+        return super().prefers_larger(metric)
+
+    def inputs(self, batch: Batch) -> Any:
+        """``x`` as it was given: one array, or a mapping or list of arrays."""
+        return pick(self._inputs, batch)
+
+    def losses(self, batch: Batch, outputs: Any) -> tuple[Any, Any]:
+        """The loss of each sample, ``(b,)``, and its weight, 1."""
+        losses = self._sample_losses(batch, outputs)
+        return losses, sample_weights(batch, losses.dtype)
+
+    def running_sums(self, batch: Batch, outputs: Any, losses: Any) -> list[Any]:
+        """Sums of the losses and of the mean metrics."""
+        weights = sample_weights(batch, losses.dtype)
+        columns = self._metric_columns(batch, outputs)
+        sums = [tf.reduce_sum(losses * weights)]
+        return sums + [tf.reduce_sum(tf.cast(values, losses.dtype) * weights) for values in columns.values()]
+
+    def evaluation_rows(self, batch: Batch, outputs: Any) -> dict[str, Any]:
+        """The loss and the mean metrics of each sample; its targets and outputs, if another metric needs them."""
+        rows = {"loss": self._sample_losses(batch, outputs), **self._metric_columns(batch, outputs)}
+        flat_outputs = self._flat_outputs(outputs)
+        flat_targets = self._flat_targets(batch)
+        for number in {entry.output for entry in self._metrics if not is_mean(entry.metric)}:
+            rows[f"target/{number}"] = flat_targets[number]
+            rows[f"output/{number}"] = flat_outputs[number]
+        if SAMPLE_WEIGHT in batch:
+            rows[SAMPLE_WEIGHT] = batch[SAMPLE_WEIGHT]
+        return rows
+
+    def metrics(self, rows: Rows) -> dict[str, float]:
+        """The mean loss, and all metrics of the objective."""
+        metrics = {"loss": float(np.mean(rows["loss"], dtype=np.float64))}
+        weights = rows.get(SAMPLE_WEIGHT)
+        for entry in self._metrics:
+            entry_weights = weights if entry.is_weighted else None
+            if is_mean(entry.metric):
+                values = rows[entry.column].astype(np.float64)
+                metrics[entry.metric.name] = float(np.average(values, weights=entry_weights))
+            else:
+                targets = rows[f"target/{entry.output}"]
+                outputs = rows[f"output/{entry.output}"]
+                metrics[entry.metric.name] = whole_metric(entry.metric, targets, outputs, entry_weights)
+        return metrics
+
+    def serving_signature(self) -> dict[str, tf.TensorSpec]:
+        """The inputs by name: ``x``, or the names of its parts."""
+        return {
+            _serving_name(name): tf.TensorSpec([None, *spec.shape], spec.dtype, name=_serving_name(name))
+            for name, spec in self._input_signature().items()
+        }
+
+    def serve(self, model: Any, **inputs: Any) -> dict[str, Any]:
+        """The model's outputs by name: ``output`` if there is only one."""
+        features = {name: inputs[_serving_name(name)] for name in self._input_signature()}
+        names, outputs = _named(
+            model(pick(self._inputs, features), training=False), getattr(model, "output_names", None)
+        )
+        if len(outputs) == 1:
+            names = ["output"]
+        return dict(zip(names, outputs, strict=True))
+
+    def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
+        """Normal numbers for real inputs, 0 and 1 for all others."""
+        generator = np.random.default_rng(seed)
+        sample = {}
+        for name, spec in self._input_signature().items():
+            shape = (count, *spec.shape)
+            if spec.dtype.is_floating:
+                sample[_serving_name(name)] = generator.normal(size=shape).astype(spec.dtype.as_numpy_dtype)
+            elif spec.dtype == tf.string:
+                sample[_serving_name(name)] = generator.integers(0, 2, shape).astype("S")
+            else:
+                sample[_serving_name(name)] = generator.integers(0, 2, shape).astype(spec.dtype.as_numpy_dtype)
+        return sample
+
+    def _input_signature(self) -> dict[str, tf.TensorSpec]:
+        return {name: spec for name, spec in self.signature.items() if name.split("/")[0] == INPUTS}
+
+    def _sample_losses(self, batch: Batch, outputs: Any) -> Any:
+        flat_targets = self._flat_targets(batch)
+        flat_outputs = self._flat_outputs(outputs)
+        losses = [
+            output.weight * sample_losses(output.loss, flat_targets[number], flat_outputs[number])
+            for number, output in enumerate(self._outputs)
+            if output.loss is not None
+        ]
+        total = tf.add_n(losses)
+        if SAMPLE_WEIGHT in batch:
+            total *= tf.cast(batch[SAMPLE_WEIGHT], total.dtype)
+        return total
+
+    def _metric_columns(self, batch: Batch, outputs: Any) -> dict[str, Any]:
+        """Mean metrics of each sample; while training, weighted ones count as if all weights were 1."""
+        flat_targets = self._flat_targets(batch)
+        flat_outputs = self._flat_outputs(outputs)
+        return {
+            entry.column: metric_values(entry.metric, flat_targets[entry.output], flat_outputs[entry.output])
+            for entry in self._metrics
+            if is_mean(entry.metric)
+        }
+
+    def _flat_targets(self, features: Mapping[str, Any]) -> list[Any]:
+        """Targets in the outputs' order."""
+        targets = pick(self._targets, features)
+        if isinstance(targets, Mapping) and set(targets) == set(self._output_names):
+            return [targets[name] for name in self._output_names]
+        return list(tf.nest.flatten(targets))
+
+    def _flat_outputs(self, outputs: Any) -> list[Any]:
+        _, flat = _named(outputs, self._output_names)
+        return flat
+
+
+def _named(outputs: Any, names: Any) -> tuple[list[str], list[Any]]:
+    """Names and tensors of a model's outputs."""
+    if isinstance(outputs, Mapping):
+        return list(outputs), list(outputs.values())
+    flat = list(tf.nest.flatten(outputs))
+    if not names or len(names) != len(flat):
+        names = ["output"] if len(flat) == 1 else [f"output_{number}" for number in range(len(flat))]
+    return list(names), flat
+
+
+def _serving_name(feature: str) -> str:
+    """A feature's name as TensorFlow takes it: ``x``, or the names below it."""
+    name = feature.removeprefix(f"{INPUTS}/").replace("/", "_")
+    return f"{INPUTS}_{name}" if name[:1].isdigit() else name

@@ -1,0 +1,218 @@
+"""Parts of a run that Python code passes as objects, in place of names in the configuration."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tfdl.config import TASKS, TaskSpec, TrainConfig, register_task
+from tfdl.config.dataset import PythonDataConfig
+from tfdl.config.models.keras import KerasModelConfig
+from tfdl.config.optimizers import KerasOptimizerConfig
+from tfdl.data import Source
+from tfdl.distributed.optimizer import undo
+from tfdl.errors import UserError
+from tfdl.models import build_model, compute_precision
+from tfdl.models.keras_model import check_normalization, check_rebuilding, save_model
+from tfdl.serialization import provider_modules, to_json
+from tfdl.tasks.objective import Objective
+from tfdl.tasks.sample import build_on_sample
+from tfdl.tasks.supervised import Supervised
+from tfdl.tasks.task import Task
+
+_PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "float64")
+_NO_LOSS = (
+    "the model is not compiled and there is no task, so there is no loss; expected model.compile(loss=...,"
+    " metrics=[...]), or task=tfdl.tasks.Objective(loss=..., metrics=[...]), or a task's name"
+)
+
+
+class GivenParts:
+    """The objects that were passed to ``tfdl.train``; without any, the configuration names every part.
+
+    Args:
+        model: a ``keras.Model``, or a function without arguments that builds one. optimizer: a
+        ``keras.optimizers.Optimizer``; by default the one that the model was compiled with. data: the splits by name
+        (see ``tfdl.data.objects.splits``). task: a task's name, a ``Task`` class, or an ``Objective``; by default the
+        loss and the metrics that the model was compiled with.
+    """
+
+    def __init__(
+        self, model: Any = None, optimizer: Any = None, data: Mapping[str, Any] | None = None, task: Any = None
+    ):
+        self._given_model = model
+        self._given_optimizer = optimizer
+        self._given_task = task
+        self._data = data
+        self._model: Any = None
+        self._optimizer: Any = None
+        self._objective: Objective | None = None
+
+    @property
+    def replaces_parts(self) -> bool:
+        """Whether any object was passed."""
+        objects = (self._given_model, self._given_optimizer, self._data, self._given_task)
+        return any(part is not None for part in objects)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model was passed."""
+        return self._given_model is not None
+
+    @property
+    def can_be_rebuilt(self) -> bool:
+        """Whether model and optimizer can be made anew, for other ranks in an elastic run."""
+        return not isinstance(self._given_model, keras.Model) and self._given_optimizer is None
+
+    def resolve(self, config: TrainConfig) -> TrainConfig:
+        """Builds the model, and returns the configuration with the parts that the objects replace.
+
+        Args:
+            config: what the user configured.
+
+        Raises:
+            UserError: an object of the wrong type, parts that do not fit together, or that could not be saved.
+        """
+        keras.utils.set_random_seed(config.seed)
+        self._model = self._made_model(config)
+        self._optimizer = self._chosen_optimizer()
+        task = self._chosen_task(config)
+        changes: dict[str, Any] = {}
+        modules: set[str] = set()
+        if self._model is not None:
+            changes["model"] = KerasModelConfig()
+            changes["precision"] = _precision_of(self._model, config.precision)
+            modules |= provider_modules(to_json(self._model, "the model"))
+        if self._optimizer is not None:
+            written = to_json(self._optimizer, "the optimizer")
+            written["config"].pop("name", None)  # Keras numbers names over the whole process
+            changes["optimizer"] = KerasOptimizerConfig(serialized=written)
+            modules |= provider_modules(written)
+        if self._data is not None and not isinstance(config.dataset, PythonDataConfig):
+            changes["dataset"] = PythonDataConfig(memory_limit_mb=config.dataset.memory_limit_mb)
+        if self._objective is not None:
+            modules |= provider_modules(self._objective.serialized())
+        if task != config.task:
+            changes["task"] = task
+            changes["tokenizer"] = config.tokenizer if TASKS.part(task).declaration.reads_tokens else None
+        if not changes:
+            return config
+        return config.replace(**changes, plugins=tuple(sorted({*config.plugins, *modules})))
+
+    def open_task(self, config: TrainConfig, assets: Path | None) -> tuple[Task, dict[str, Source]]:
+        """The task and its splits.
+
+        Args:
+            config: as ``resolve`` returned it.
+            assets: of a run that has begun before.
+
+        Raises:
+            UserError: data that cannot be used.
+        """
+        task: Task
+        if self._objective is not None:
+            task, sources = Supervised.open_with(self._objective, config, self._data)
+        else:
+            task, sources = TASKS.load(config.task).open(config, assets, self._data)
+        return task, sources
+
+    def build_model(self, config: TrainConfig, task: Task, num_ranks: int) -> Any:
+        """The run's model, with new weights, or the one that was passed.
+
+        Args:
+            config: as ``resolve`` returned it.
+            task: the task, which knows what the model is called with.
+            num_ranks: the number of ranks.
+
+        Raises:
+            UserError: a model that does not fit the data, or that could not be rebuilt.
+        """
+        if self._model is None:
+            keras.utils.set_random_seed(config.seed)
+            with compute_precision(config.precision):
+                return build_model(config.model, **task.model_arguments)
+        model = self._model
+        build_on_sample(model, task)
+        check_normalization(model, num_ranks)
+        check_rebuilding(model, lambda rebuilt: build_on_sample(rebuilt, task))
+        return model
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer that was passed, or that the model was compiled with; none leaves it to the configuration."""
+        return self._optimizer
+
+    def save(self, assets: Path) -> None:
+        """Writes what another process needs to rebuild the objects.
+
+        Args:
+            assets: an existing folder of the run.
+        """
+        if self._model is not None:
+            save_model(self._model, assets)
+
+    def _made_model(self, config: TrainConfig) -> Any:
+        model = self._given_model
+        if model is None or isinstance(model, keras.Model):
+            return model
+        if not callable(model):
+            raise UserError(
+                f"model= is a {type(model).__name__}, expected a keras.Model or a function that builds one; a name"
+                " belongs into the configuration: TrainConfig(model='cnn')"
+            )
+        with compute_precision(config.precision):
+            built = model()
+        if not isinstance(built, keras.Model):
+            raise UserError(f"the function model= returned a {type(built).__name__}, expected a keras.Model")
+        return built
+
+    def _chosen_optimizer(self) -> Any:
+        optimizer = self._given_optimizer
+        if optimizer is None and getattr(self._model, "compiled", False):
+            optimizer = self._model.optimizer
+        if optimizer is None:
+            return None
+        if not isinstance(optimizer, keras.optimizers.Optimizer):
+            raise UserError(
+                f"optimizer= is a {type(optimizer).__name__}, expected a keras.optimizers.Optimizer; a name belongs"
+                " into the configuration: TrainConfig(optimizer='adam')"
+            )
+        # tfdl scales losses and averages gradients itself.
+        while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            optimizer = optimizer.inner_optimizer
+        return undo(optimizer)
+
+    def _chosen_task(self, config: TrainConfig) -> str:
+        """The task's name; an objective makes it the supervised one."""
+        task = self._given_task
+        if isinstance(task, Objective):
+            self._objective = task
+            return Supervised.name
+        if isinstance(task, str):
+            return TASKS.part(task).name
+        if isinstance(task, type) and issubclass(task, Task):
+            return _registered_name(task)
+        if task is not None:
+            raise UserError(
+                f"task= is {task!r}, expected a task's name, a tfdl.tasks.Task class, or a tfdl.tasks.Objective"
+            )
+        if self._model is None or self._data is None:
+            return config.task
+        if not getattr(self._model, "compiled", False):
+            raise UserError(_NO_LOSS)
+        self._objective = Objective.of_compiled(self._model)
+        return Supervised.name
+
+
+def _precision_of(model: Any, configured: str) -> str:
+    """The number format that a model computes in."""
+    name = model.dtype_policy.name
+    return name if name in _PRECISIONS else configured
+
+
+def _registered_name(task: type[Task]) -> str:
+    """The name of a task class, which is registered now if it was not."""
+    if task.name not in TASKS:
+        register_task(TaskSpec(task.name, task, model="keras", dataset="python", roles=()))
+    return task.name

@@ -1,0 +1,242 @@
+"""Keras callbacks in tfdl's loop."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfdl.data.order import steps_left
+from tfdl.distributed import World, current_world
+from tfdl.distributed.callbacks.over_ranks import OverRanks
+from tfdl.distributed.replicas import learning_rates
+from tfdl.errors import RunError, UserError, mark_agreed
+from tfdl.runs import Progress
+from tfdl.tasks.task import Task
+from tfdl.training.callbacks import Callback, EpochReport, RunPlan, StepReport
+from tfdl.training.run_parts import RunParts
+
+# Callbacks that write files or talk to a server: on several ranks only the chief has them.
+_WRITERS = (
+    keras.callbacks.CSVLogger,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.ProgbarLogger,
+    keras.callbacks.RemoteMonitor,
+    keras.callbacks.TensorBoard,
+)
+_WRITING_PACKAGES = ("mlflow", "wandb")
+# What tfdl does itself, in another way: class -> what to do.
+_REFUSED = {
+    keras.callbacks.BackupAndRestore: "tfdl writes checkpoints and continues from them: tfdl.train(..., resume=True)",
+    keras.callbacks.SwapEMAWeights: "tfdl evaluates and saves averaged weights by itself (optimizer.ema_momentum)",
+    OverRanks: "tfdl.train shares, compares and averages over the ranks by itself",
+}
+# Keras's callbacks that start anew in on_train_begin, and the attributes that they count with.
+_COUNTERS = {
+    keras.callbacks.EarlyStopping: ("wait", "stopped_epoch", "best", "best_epoch", "best_weights"),
+    keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
+}
+
+
+def adapted(callbacks: Sequence[Any]) -> list[Callback]:
+    """tfdl's callbacks as they are, and all Keras callbacks as one that hands them what they expect.
+
+    Args:
+        callbacks: of either kind.
+
+    Raises:
+        UserError: an object of another type, or a callback that cannot work in tfdl's loop.
+    """
+    members: list[Callback] = []
+    keras_callbacks: list[Any] = []
+    for callback in callbacks:
+        if isinstance(callback, Callback):
+            members.append(callback)
+        elif isinstance(callback, keras.callbacks.Callback):
+            keras_callbacks.append(callback)
+        else:
+            raise UserError(
+                f"callbacks= has a {type(callback).__name__}, expected keras.callbacks.Callback or"
+                " tfdl.training.Callback objects"
+            )
+    return [*members, KerasCallbacks(keras_callbacks)] if keras_callbacks else members
+
+
+class KerasCallbacks(Callback):
+    """Calls Keras callbacks at the moments, with the logs and with the attributes that ``fit`` would.
+
+    A graph call of several steps counts as Keras's ``steps_per_execution`` does: batch callbacks are called once for
+    it, with the number of its last batch. ``self.model`` is the model, with ``optimizer`` and ``stop_training``. The
+    metrics are those of all ranks. Callbacks that write files run on the chief only; all others run on every rank, and
+    must decide alike there.
+
+    ``EarlyStopping`` and ``ReduceLROnPlateau`` continue after a resume, as do callbacks of your own that have
+    ``get_state`` and ``set_state``; all others start anew.
+
+    Args:
+        callbacks: in the order in which they are called.
+
+    Raises:
+        UserError: a callback that cannot work in tfdl's loop.
+    """
+
+    def __init__(self, callbacks: Sequence[Any]):
+        for callback in callbacks:
+            for refused, advice in _REFUSED.items():
+                if isinstance(callback, refused):
+                    raise UserError(f"callbacks= has {type(callback).__name__}, which has no place here: {advice}")
+        self.keras_callbacks = list(callbacks)
+        self._world: World = current_world()
+        self._list: Any = None
+        self._model: Any = None
+
+    @property
+    def wants_stop(self) -> bool:  # type: ignore[override]
+        """Whether a callback has set ``model.stop_training``."""
+        return bool(getattr(self._model, "stop_training", False))
+
+    def on_built(self, parts: RunParts) -> None:
+        """Binds the callbacks to the model, and refuses what cannot work with it."""
+        self._world = current_world()
+        self._model = parts.model
+        self._model.stop_training = False
+        self._optimizer = parts.trainer.optimizer
+        self._model.optimizer = self._optimizer
+        if not hasattr(self._model, "train_function"):
+            self._model.train_function = None
+        for callback in self.keras_callbacks:
+            _check_rate(callback, self._optimizer)
+            _check_averages(callback, self._optimizer)
+            _choose_mode(callback, parts.task)
+            if not self._world.is_chief and hasattr(callback, "verbose"):
+                callback.verbose = 0
+        members = [callback for callback in self.keras_callbacks if self._world.is_chief or not _writes(callback)]
+        self._list = keras.callbacks.CallbackList(members, add_history=False, add_progbar=False, model=self._model)
+
+    def on_start(self, plan: RunPlan) -> None:
+        self._global_batch = plan.global_batch_size
+        epochs = plan.total_epochs or math.ceil(plan.total_steps / plan.steps_per_epoch)
+        self._list.set_params({"verbose": 0, "epochs": epochs, "steps": plan.steps_per_epoch})
+        self._list.on_train_begin()
+
+    def on_epoch_begin(self, progress: Progress) -> None:
+        rate = self._optimizer.learning_rate
+        before = None if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else np.array(rate)
+        self._list.on_epoch_begin(progress.epoch, {})
+        continues_epoch = progress.sample > 0
+        if continues_epoch and before is not None:
+            # The epoch had begun before the resume: a rate that it set then came with the checkpoint.
+            self._optimizer.learning_rate = before
+
+    def on_steps_begin(self, progress: Progress) -> None:
+        self._list.on_train_batch_begin(self._batch(progress), {})
+
+    def on_steps(self, report: StepReport) -> None:
+        self._list.on_train_batch_end(self._batch(report.progress) - 1, dict(report.metrics))
+
+    def on_validation_begin(self) -> None:
+        self._list.on_test_begin({})
+
+    def on_validation_end(self, metrics: dict[str, float]) -> None:
+        self._list.on_test_end(dict(metrics))
+
+    def before_checkpoint(self, report: EpochReport) -> None:
+        """Keras's ``on_epoch_end``: before the checkpoint, so that what it decides is saved."""
+        # The epoch is counted already, unless the run ends within it.
+        epoch = report.progress.epoch if report.progress.sample else report.progress.epoch - 1
+        validation = {f"val_{name}": value for name, value in report.validation.items()}
+        self._list.on_epoch_end(epoch, {**report.metrics, **validation})
+        self._check_agreement()
+
+    def on_training_end(self) -> None:
+        self._list.on_train_end()
+
+    def get_state(self) -> dict[str, Any]:
+        states = {name: _state_of(callback) for name, callback in self._named()}
+        return {name: state for name, state in states.items() if state}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        for name, callback in self._named():
+            if name in state:
+                _set_state(callback, state[name])
+
+    def starting_anew(self, state: dict[str, Any]) -> list[str]:
+        """The names of the callbacks that a resumed run cannot restore."""
+        return [name.partition(":")[2] for name, _ in self._named() if name not in state]
+
+    def _named(self) -> Iterator[tuple[str, Any]]:
+        for number, callback in enumerate(self.keras_callbacks):
+            yield f"{number}:{type(callback).__name__}", callback
+
+    def _batch(self, progress: Progress) -> int:
+        """Batches of the epoch that are done."""
+        return steps_left(progress.sample, self._global_batch)
+
+    def _check_agreement(self) -> None:
+        """Ranks with different learning rates would no longer train one model."""
+        all_rates = self._world.all_gather_object(learning_rates([self._optimizer]))
+        if any(rates != all_rates[0] for rates in all_rates):
+            shown = ", ".join(f"rank {rank} has {rates[0]:g}" for rank, rates in enumerate(all_rates))
+            error = RunError(
+                f"the ranks' learning rates differ: {shown}; a callback that changes it must decide from the metrics,"
+                " which are the same on all ranks"
+            )
+            mark_agreed(error)
+            raise error
+
+
+def _writes(callback: Any) -> bool:
+    """Whether only the chief may have a callback; a callback of your own says so with ``chief_only = True``."""
+    package = type(callback).__module__.partition(".")[0]
+    return isinstance(callback, _WRITERS) or package in _WRITING_PACKAGES or getattr(callback, "chief_only", False)
+
+
+def _check_rate(callback: Any, optimizer: Any) -> None:
+    changes_rate = isinstance(callback, keras.callbacks.ReduceLROnPlateau | keras.callbacks.LearningRateScheduler)
+    if changes_rate and isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+        raise UserError(
+            f"{type(callback).__name__} changes the learning rate, which follows a schedule"
+            f" ({type(optimizer._learning_rate).__name__}); use one of them: --schedule constant"
+        )
+
+
+def _check_averages(callback: Any, optimizer: Any) -> None:
+    restores = isinstance(callback, keras.callbacks.EarlyStopping) and callback.restore_best_weights
+    if restores and optimizer.use_ema:
+        raise UserError(
+            "EarlyStopping(restore_best_weights=True) with averaged weights (optimizer.ema_momentum), use one of them:"
+            " the best weights that it keeps are not the averaged ones"
+        )
+
+
+def _choose_mode(callback: Any, task: Task) -> None:
+    """Keras finds the direction of a metric in a compiled model; here the task knows it."""
+    monitor = getattr(callback, "monitor", None)
+    if monitor is None or getattr(callback, "mode", None) != "auto":
+        return
+    prefers_larger = task.prefers_larger(monitor.removeprefix("val_"))
+    if prefers_larger is None:
+        raise UserError(
+            f"{type(callback).__name__} monitors {monitor!r} with mode='auto', and it is not known whether larger"
+            " values are better; pass mode='max' or mode='min'"
+        )
+    callback.mode = "max" if prefers_larger else "min"
+
+
+def _state_of(callback: Any) -> dict[str, Any]:
+    if hasattr(callback, "get_state") and hasattr(callback, "set_state"):
+        state: dict[str, Any] = callback.get_state()
+        return state
+    for kind, names in _COUNTERS.items():
+        if isinstance(callback, kind):
+            return {name: getattr(callback, name) for name in names if hasattr(callback, name)}
+    return {}
+
+
+def _set_state(callback: Any, state: dict[str, Any]) -> None:
+    if hasattr(callback, "set_state"):
+        callback.set_state(state)
+        return
+    for name, value in state.items():
+        setattr(callback, name, value)

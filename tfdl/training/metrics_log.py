@@ -1,0 +1,75 @@
+"""``metrics.jsonl``: a run's numbers, a line for each report."""
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from tfdl.runs import Progress
+from tfdl.training.callbacks import Callback, EpochReport, RunPlan, StepReport
+
+
+class MetricsLog(Callback):
+    """Writes a line for each report of steps and of an epoch.
+
+    Args:
+        path: of the file. Lines of steps after ``step`` are removed: a stopped run did not checkpoint them, and the
+            resumed run writes them again.
+        step: steps that the run continues from.
+    """
+
+    def __init__(self, path: Path, step: int):
+        kept = []
+        if path.exists():
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+            kept = [line for line in lines if _step_of(line) <= step]
+        path.write_text("".join(kept), encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8")
+
+    def on_start(self, plan: RunPlan) -> None:
+        if plan.membership:
+            self._append(
+                {"kind": "ranks", "step": plan.resumed_from, "world_size": plan.world_size, "text": plan.membership}
+            )
+
+    def on_steps(self, report: StepReport) -> None:
+        self._write(
+            report.progress,
+            "steps",
+            learning_rate=report.learning_rate,
+            examples_per_second=round(report.examples_per_second, 1),
+            train=report.metrics,
+        )
+
+    def on_epoch(self, report: EpochReport) -> None:
+        self._write(
+            report.progress,
+            "epoch",
+            seconds=round(report.seconds, 3),
+            examples_per_second=round(report.examples_per_second, 1),
+            train=report.metrics,
+            validation=report.validation,
+            **report.loss_scale,
+        )
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _write(self, progress: Progress, kind: str, **values: Any) -> None:
+        self._append({"kind": kind, "step": progress.step, "epoch": progress.epoch, **values})
+
+    def _append(self, line: dict[str, Any]) -> None:
+        line["time"] = round(time.time(), 3)
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+
+
+def _step_of(line: str) -> float:
+    """The step of a whole line; infinite for one that was not written to its end."""
+    if not line.endswith("\n"):
+        return math.inf
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf

@@ -1,0 +1,81 @@
+"""What a session builds before its first step."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from tfdl.config import TrainConfig
+from tfdl.data import Source
+from tfdl.distributed import DynamicLossScale, LossScale, NoLossScale, World
+from tfdl.tasks.task import Task
+from tfdl.training.carried_state import CarriedState, NoCarriedState, RecurrentState
+from tfdl.training.given import GivenParts
+from tfdl.training.opening import check_batch_size
+from tfdl.training.optimization import optimizer_for
+from tfdl.training.run_length import RunLength
+from tfdl.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class RunParts:
+    """A run's task, data, model and trainer."""
+
+    task: Task
+    sources: dict[str, Source]
+    """``train``, ``validation`` and ``test``."""
+    model: Any
+    trainer: Trainer
+    length: RunLength
+    rank_batch: int
+    """Samples of one optimizer step on one rank."""
+
+
+def build_parts(
+    config: TrainConfig, task: Task, sources: dict[str, Source], given: GivenParts, world: World
+) -> RunParts:
+    """Builds model, optimizer and trainer; the same on every rank, but for random numbers.
+
+    Args:
+        config: the run.
+        task: what to train for.
+        sources: the splits.
+        given: the objects that Python code passed.
+        world: the ranks.
+
+    Raises:
+        UserError: parts that do not fit together.
+    """
+    check_batch_size(config, sources["train"], world.size)
+    model = given.build_model(config, task, world.size)
+    task.fit_to(model)
+    rank_batch = config.batch_size * config.accumulation_steps
+    length = RunLength(sources["train"].num_examples, rank_batch * world.size, config.epochs, config.steps)
+    optimizer = given.optimizer or optimizer_for(
+        config.optimizer,
+        model,
+        total_steps=length.total_steps,
+        steps_per_epoch=length.steps_per_epoch,
+        ranks=world.size,
+    )
+    trainer = Trainer(
+        model,
+        optimizer,
+        task,
+        world,
+        accumulation_steps=config.accumulation_steps,
+        compression=config.compression,
+        loss_scale=_loss_scale(config),
+        carried=_carried_state(model, task, rank_batch, world),
+    )
+    return RunParts(task, sources, model, trainer, length, rank_batch)
+
+
+def _loss_scale(config: TrainConfig) -> LossScale:
+    if config.precision != "mixed_float16":
+        return NoLossScale()
+    # Losses are summed over a batch, not averaged: the first scale is smaller by as much.
+    return DynamicLossScale(2.0**15 / 2.0 ** math.ceil(math.log2(config.batch_size)))
+
+
+def _carried_state(model: Any, task: Task, rank_batch: int, world: World) -> CarriedState:
+    return RecurrentState(model, rank_batch, world) if task.carries_state else NoCarriedState(model)

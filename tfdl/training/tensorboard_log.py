@@ -1,0 +1,38 @@
+"""``tensorboard/``: a run's numbers as TensorBoard reads them."""
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfdl.training.callbacks import Callback, EpochReport, StepReport
+
+_SCALARS = tf.compat.v1.SummaryMetadata(plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"))
+
+
+class TensorBoardLog(Callback):
+    """Writes a scalar for each metric to the folders ``train`` and ``validation``.
+
+    Args:
+        folder: where these folders go.
+    """
+
+    def __init__(self, folder: Path):
+        self._writers = {name: tf.summary.create_file_writer(str(folder / name)) for name in ("train", "validation")}
+
+    def on_steps(self, report: StepReport) -> None:
+        values = {**report.metrics, "learning_rate": report.learning_rate}
+        self._write("train", report.progress.step, values)
+
+    def on_epoch(self, report: EpochReport) -> None:
+        self._write("validation", report.progress.step, report.validation)
+        self._write("train", report.progress.step, report.loss_scale)
+
+    def close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
+
+    def _write(self, name: str, step: int, values: dict[str, float]) -> None:
+        with self._writers[name].as_default():
+            for metric, value in values.items():
+                # tf.summary.scalar imports the tensorboard package; the event itself needs only its metadata.
+                tf.summary.write(metric, tf.constant(value, tf.float32), step, metadata=_SCALARS)

@@ -1,0 +1,161 @@
+"""Everything that training changes, and that a run continues from."""
+
+import copy
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
+from tfdl.distributed.watchdog import long_work
+from tfdl.runs import Progress, RunDirectory, load_callbacks, load_carried, load_checkpoint, save_checkpoint
+from tfdl.runs.checkpoint import prune
+from tfdl.training.averaged_weights import averaged_weights, swap_averages
+from tfdl.training.callback_states import CallbackStates
+from tfdl.training.carried_state import Rows
+from tfdl.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A copy of a training's state in this process's memory."""
+
+    variables: list[np.ndarray]
+    """Weights, statistics, random streams, the optimizer's state, the loss scale, in the trainer's order."""
+    carried: Rows | None
+    """The carried state within an epoch, of all ranks' rows."""
+    callbacks: dict[str, Any]
+    progress: Progress
+    rank: int
+    """The rank whose random streams they are."""
+    time: float
+    """When it was made, in seconds since the epoch: the progress counts the wall time until then."""
+
+
+class TrainingState:
+    """The variables of a training, its progress, its carried state, and what its callbacks keep.
+
+    Args:
+        trainer: its model, optimizer and carried state.
+        callbacks: the states of the callbacks.
+        begin: when the wall time that is not counted yet began, in seconds since the epoch.
+        by_order: whether the names of variables may differ from a checkpoint's (a user's own Keras model).
+
+    Attributes:
+        progress: how far the run has come; kept up to date by the training loop.
+        note: what a resumed recurrent model lacks; empty if it lacks nothing.
+        callbacks_note: which callbacks a resumed run could not restore; empty if none.
+    """
+
+    def __init__(self, trainer: Trainer, callbacks: CallbackStates, begin: float, by_order: bool = False):
+        self.progress = Progress()
+        self.note = ""
+        self.callbacks_note = ""
+        self._trainer = trainer
+        self._callbacks = callbacks
+        self._counted_until = begin
+        self._by_order = by_order
+        self._world = trainer.world
+        self._carried_rows: Rows | None = None
+        self._callback_values: dict[str, Any] = {}
+
+    def load(self, folder: Path) -> None:
+        """Reads a checkpoint; called on the chief, before ``share``.
+
+        Args:
+            folder: of the checkpoint.
+
+        Raises:
+            UserError: it belongs to another model or optimizer.
+            RunError: it is incomplete or damaged.
+        """
+        trainer = self._trainer
+        self.progress = load_checkpoint(folder, trainer.model, trainer.update_variables, by_order=self._by_order)
+        self._carried_rows = load_carried(folder)
+        self._callback_values = load_callbacks(folder)
+        # A checkpoint's weights are the averages, if the optimizer keeps some.
+        swap_averages(self._trainer.optimizer)
+
+    def take(self, commit: Commit) -> None:
+        """Returns to a commit; called on the rank that has it, before ``share``.
+
+        Args:
+            commit: of this process.
+        """
+        self.progress = copy.deepcopy(commit.progress)
+        self._counted_until = commit.time
+        self._carried_rows = commit.carried
+        self._callback_values = commit.callbacks
+        for variable, value in zip(self._trainer.variables, commit.variables, strict=True):
+            variable.assign(value)
+        # Random streams are shared as those of rank 0.
+        fold_rank_into_seeds(seed_generators(self._trainer.model), -commit.rank)
+
+    def share(self, root: int = 0) -> None:
+        """Gives every rank the state of one rank; called on every rank.
+
+        Args:
+            root: the rank whose state it is.
+        """
+        own = (self.progress, self._counted_until, self._carried_rows, self._callback_values)
+        shared = self._world.broadcast_object(own, root)
+        self.progress, self._counted_until, rows, self._callback_values = shared
+        if not self._trainer.carried.restore(rows, self.progress.sample, self.progress.block):
+            self.note = (
+                f"this epoch began with {self.progress.block} windows in a step: until it ends, each window begins with"
+                " a state of zeros"
+            )
+        broadcast_state(self._trainer.variables, self._world, root)
+        fold_rank_into_seeds(seed_generators(self._trainer.model), self._world.rank)
+        # They are in the variables now, and are read from there.
+        self._carried_rows = None
+        anew = self._callbacks.starting_anew(self._callback_values) if self.progress.step else []
+        if anew:
+            self.callbacks_note = f"callbacks that start anew, since no checkpoint has their state: {', '.join(anew)}"
+
+    def restore_callbacks(self) -> None:
+        """Gives the callbacks the states that were loaded; called once training has told them that it begins."""
+        self._callbacks.set(self._callback_values)
+        self._callback_values = {}
+
+    def commit(self) -> Commit:
+        """Copies everything to memory, in about the time that reading the variables takes; called on every rank."""
+        self.count_wall_time()
+        return Commit(
+            variables=[np.array(variable) for variable in self._trainer.variables],
+            carried=self._gathered_rows(),
+            callbacks=self._callbacks.get(),
+            progress=copy.deepcopy(self.progress),
+            rank=self._world.rank,
+            time=self._counted_until,
+        )
+
+    def save(self, run: RunDirectory, keep: int) -> None:
+        """Writes a checkpoint, from the chief; called on every rank, and every rank learns whether it could be written.
+
+        Args:
+            run: the run directory.
+            keep: checkpoints to keep, besides the best one.
+        """
+        self.count_wall_time()
+        rows = self._gathered_rows()
+        trainer = self._trainer
+        with self._world.agreement(), long_work("saving a checkpoint"):
+            if self._world.is_chief:
+                states = self._callbacks.get()
+                updates = trainer.update_variables
+                with averaged_weights(trainer.optimizer):
+                    save_checkpoint(run.checkpoints, trainer.model, updates, self.progress, rows, states)
+                prune(run.checkpoints, keep, self.progress.best_step)
+
+    def count_wall_time(self) -> None:
+        """Adds the time since the last count to the progress."""
+        now = time.time()
+        self.progress.wall_seconds += now - self._counted_until
+        self._counted_until = now
+
+    def _gathered_rows(self) -> Rows | None:
+        """All ranks' carried state within an epoch; an epoch begins without one."""
+        return self._trainer.carried.gathered() if self.progress.sample else None
