@@ -1,4 +1,4 @@
-"""``tfdl models``."""
+"""``tfdl models``: lists the models, or describes one of them."""
 
 import dataclasses
 import json
@@ -26,10 +26,11 @@ Examples:
 @click.argument("name", required=False)
 @click.option("--batch-size", type=click.IntRange(1), default=1, show_default=True, help="Samples in a step on a rank.")
 @click.option("--sequence-length", type=click.IntRange(1), help="Tokens in a sequence.  [default: the model's]")
-@click.option("--optimizer", default="adam", show_default=True, metavar="NAME", help="Whose state counts.")
+@click.option("--optimizer", default="adam", show_default=True, metavar="NAME",
+              help="Include this optimizer's state in the estimate.")  # fmt: skip
 @click.option("--precision", default="float32", show_default=True, metavar="NAME", help="As in `tfdl train`.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE",
-              help="A field (model.dropout=0.1) or what the data decides (vocab_size=32000); repeatable.")  # fmt: skip
+              help="A model field (model.dropout=0.1) or a data property (vocab_size=32000); repeatable.")  # fmt: skip
 @plugin_option
 @json_option
 @debug_option
@@ -43,10 +44,10 @@ def command(
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """List the models, or tell what one of them is and what a training step of it takes.
+    """List the models, or describe one: its layers, its size, and the cost of a training step.
 
-    NAME is a family (cnn, resnet, ...) or a preset (resnet20, ...). The model is not run and takes no memory, so any of
-    them can be asked for on any machine.
+    NAME is a family (cnn, resnet, ...) or a preset (resnet20, ...). The model is not run and its weights are not
+    allocated, so this works for every model on every machine.
     """
     from tfdl.config import assignment
 
@@ -55,10 +56,11 @@ def command(
     if name is None:
         show_list(as_json)
         return
-    fields, data = _split(dict(assignment(text) for text in assignments))
     from tfdl.config import choose_model
 
-    config = choose_model({"name": name, **fields})  # a wrong name is told before TensorFlow is imported
+    values = dict(assignment(text) for text in assignments)
+    fields, data = _split_values(values)
+    config = choose_model({"name": name, **fields})  # reports a wrong name before TensorFlow is imported
     from tfdl.cli.quiet import quick_start
 
     quick_start()
@@ -70,21 +72,26 @@ def command(
     if not speaks():
         return
     if as_json:
-        click.echo(json.dumps(_numbers(description)))
+        click.echo(json.dumps(_to_json(description)))
         return
     console().print(_layer_table(description))
     click.echo("\n" + _facts(description))
 
 
 def console() -> Any:
-    """As wide as the terminal; on a pipe, wide enough for every table."""
+    """Returns a console as wide as the terminal, or without a terminal wide enough for every table."""
     from rich.console import Console
 
-    return Console(highlight=False, width=shutil.get_terminal_size((120, 24)).columns)
+    width = shutil.get_terminal_size((120, 24)).columns
+    return Console(highlight=False, width=width)
 
 
 def show_list(as_json: bool) -> None:
-    """Families and presets, from the configuration alone: no TensorFlow."""
+    """Prints families and presets, from the configurations, without importing TensorFlow.
+
+    Args:
+        as_json: whether to print one JSON object instead of tables.
+    """
     from rich.table import Column, Table
 
     if not speaks():
@@ -92,17 +99,16 @@ def show_list(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"families": _families(), "presets": _presets()}))
         return
-    table = Table("family", "default task", "what it is", box=None, pad_edge=False)
+    families = Table("family", "default task", "what it is", box=None, pad_edge=False)
     for name, family in _families().items():
-        table.add_row(name, family["task"], family["about"])
-    console().print(table)
-    number = Column("parameters", justify="right")
-    table = Table("preset", "family", number, "source", box=None, pad_edge=False)
+        families.add_row(name, family["task"], family["about"])
+    presets = Table("preset", "family", Column("parameters", justify="right"), "source", box=None, pad_edge=False)
     for name, preset in _presets().items():
-        table.add_row(name, preset["family"], f"{preset['parameters']:,}", preset["source"])
+        presets.add_row(name, preset["family"], f"{preset['parameters']:,}", preset["source"])
+    console().print(families)
     click.echo()
-    console().print(table)
-    click.echo("\nMore of one: tfdl models NAME. Train it: tfdl train --model NAME")
+    console().print(presets)
+    click.echo("\nDescribe a model: tfdl models NAME. Train it: tfdl train --model NAME")
 
 
 def _families() -> dict[str, Any]:
@@ -111,8 +117,8 @@ def _families() -> dict[str, Any]:
     families = {}
     for name in MODELS:
         config = MODELS[name]
-        about = (config.__doc__ or "").strip().splitlines()
-        families[name] = {"task": config().default_task, "about": about[0] if about else ""}
+        lines = (config.__doc__ or "").strip().splitlines()
+        families[name] = {"task": config().default_task, "about": lines[0] if lines else ""}
     return families
 
 
@@ -125,13 +131,20 @@ def _presets() -> dict[str, Any]:
     }
 
 
-def _split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Fields of the configuration, and data arguments."""
-    fields = {key.removeprefix("model."): value for key, value in values.items() if key.startswith("model.")}
-    return fields, {key: value for key, value in values.items() if not key.startswith("model.")}
+def _split_values(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Splits the values of ``--set`` into fields of the configuration and arguments that the data decides."""
+    fields = {}
+    data = {}
+    for key, value in values.items():
+        if key.startswith("model."):
+            fields[key.removeprefix("model.")] = value
+        else:
+            data[key] = value
+    return fields, data
 
 
-def _numbers(description: Any) -> dict[str, Any]:
+def _to_json(description: Any) -> dict[str, Any]:
+    """The description as one flat dictionary, with the cost among the other values."""
     from tfdl.config import to_mapping
 
     values = dataclasses.asdict(description)
@@ -144,44 +157,59 @@ def _layer_table(description: Any) -> Any:
 
     table = Table("layer", "type", "output", Column("parameters", justify="right"), box=None, pad_edge=False)
     for layer in description.layers:
-        table.add_row(layer.name, layer.kind, layer.output_shape, f"{layer.parameters:,}" if layer.parameters else "")
+        parameters = f"{layer.parameters:,}" if layer.parameters else ""
+        table.add_row(layer.name, layer.kind, layer.output_shape, parameters)
     return table
 
 
 def _facts(description: Any) -> str:
-    """Size and cost, a line each."""
+    """The size and the cost, one line each; lines without a value are left out."""
     from tfdl.config import PRESETS
 
-    config, cost = description.config, description.cost
-    source = PRESETS[config.preset].source if config.preset in PRESETS else ""
+    config = description.config
+    cost = description.cost
+    model = config.name
+    source = ""
+    if config.preset:
+        model += f" ({config.preset})"
+    if config.preset in PRESETS:
+        source = PRESETS[config.preset].source
     batch = f"batch {description.batch_size}"
     if description.sequence_length:
         batch += f" of {description.sequence_length} tokens"
-    data = ", ".join(f"{key}={value}" for key, value in description.data.items())
     rows = {
-        "model": " ".join(filter(None, [config.name, config.preset and f"({config.preset})"])),
+        "model": model,
         "source": source,
-        "data": data,
-        "parameters": f"{description.parameters:,}, of them {description.trainable_parameters:,} trained",
+        "data": ", ".join(f"{key}={value}" for key, value in description.data.items()),
+        "parameters": f"{description.parameters:,} ({description.trainable_parameters:,} trainable)",
         "one step": f"{batch}, {description.precision}, {description.optimizer}",
-        "  forward": _scaled(cost.forward_flops, 1000, "FLOP"),
-        "  forward and backward": _scaled(cost.training_flops, 1000, "FLOP"),
-        "memory": _scaled(description.training_bytes, 1024, "B"),
-        "  weights": _scaled(description.weights_bytes, 1024, "B"),
-        "  gradients": _scaled(description.gradients_bytes, 1024, "B"),
-        "  optimizer state": _scaled(description.optimizer_bytes, 1024, "B"),
-        "  activations": f"{_scaled(cost.activation_bytes, 1024, 'B')} kept for the backward pass",
+        "  forward": _with_prefix(cost.forward_flops, 1000, "FLOP"),
+        "  forward and backward": _with_prefix(cost.training_flops, 1000, "FLOP"),
+        "memory": _with_prefix(description.training_bytes, 1024, "B"),
+        "  weights": _with_prefix(description.weights_bytes, 1024, "B"),
+        "  gradients": _with_prefix(description.gradients_bytes, 1024, "B"),
+        "  optimizer state": _with_prefix(description.optimizer_bytes, 1024, "B"),
+        "  activations": f"{_with_prefix(cost.activation_bytes, 1024, 'B')} kept for the backward pass",
     }
     width = max(map(len, rows))
     lines = [f"{key:{width}}  {value}" for key, value in rows.items() if value]
-    lines.append("FLOP: multiplications and additions of matrix products and convolutions, two for each pair.")
+    lines.append("FLOP: multiplications and additions in matrix products and convolutions, counted separately.")
     return "\n".join(lines)
 
 
-def _scaled(value: float, base: int, unit: str) -> str:
-    """``1.26 GFLOP``, ``15.6 MiB``."""
+def _with_prefix(value: float, base: int, unit: str) -> str:
+    """Formats a value with a prefix of its unit: ``1.26 GFLOP``, ``15.6 MiB``.
+
+    Args:
+        value: the value.
+        base: 1000 for decimal prefixes, 1024 for binary ones.
+        unit: of the value.
+    """
     prefixes = ["", "k", "M", "G", "T", "P"] if base == 1000 else ["", "Ki", "Mi", "Gi", "Ti", "Pi"]
     power = 0
     while value >= base and power < len(prefixes) - 1:
-        value, power = value / base, power + 1
-    return f"{value:.3g} {prefixes[power]}{unit}" if value < 1000 else f"{value:.0f} {prefixes[power]}{unit}"
+        value /= base
+        power += 1
+    # From 1000 to 1023, three significant digits would become an exponent.
+    number = f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+    return f"{number} {prefixes[power]}{unit}"

@@ -1,4 +1,4 @@
-"""Every layer, model, optimizer and schedule that tfdl registers comes back from JSON as it was, and answers alike."""
+"""Every registered layer, model, optimizer and schedule survives a round trip through JSON with the same outputs."""
 
 import importlib
 import json
@@ -37,7 +37,7 @@ def transformer_block():
     )
 
 
-# What is made, other than by its defaults, and what it is called with.
+# Constructors with arguments other than the defaults, and call arguments.
 EXAMPLES = [
     (lambda: layers.BatchNormalization(momentum=0.5, epsilon=0.1, center=False, synchronized=True), (IMAGES,)),
     (lambda: layers.CrossAttention(2, num_key_value_heads=1, head_dim=3, use_bias=False), (VECTORS, VECTORS)),
@@ -96,7 +96,7 @@ SCHEDULES = [
 
 
 def again(thing):
-    """The thing after a way through text."""
+    """The object after a round trip through JSON."""
     return keras.saving.deserialize_keras_object(json.loads(json.dumps(keras.saving.serialize_keras_object(thing))))
 
 
@@ -114,7 +114,7 @@ def test_a_layer_or_model_comes_back_and_answers_alike(make, inputs):
     original = make()
     original(*inputs)
     for weight in original.weights:
-        if weight.dtype == "float32":  # zeros and ones tell little
+        if weight.dtype == "float32":  # initial zeros and ones would hide differences
             weight.assign(RANDOM.normal(size=weight.shape))
     expected = tf.nest.flatten(original(*inputs))
     restored = again(original)

@@ -1,4 +1,4 @@
-"""``tfdl models``: the list, one model's page, numbers for programs, and names that do not exist."""
+"""``tfdl models``: the list, the description of one model, JSON output, and bad input."""
 
 import json
 
@@ -27,7 +27,7 @@ def test_the_list_for_programs(tfdl_command):
 def test_a_page(tfdl_command):
     done = tfdl_command("models", "cnn", "--batch-size", 64)
     assert done.returncode == 0, done.stderr
-    assert "316,010, of them 315,818 trained" in done.stdout
+    assert "316,010 (315,818 trainable)" in done.stdout
     assert "forward and backward  1.26 GFLOP" in done.stdout
     assert any(line.split() == ["logits", "Dense", "(batch,", "10)", "1,290"] for line in done.stdout.splitlines())
 

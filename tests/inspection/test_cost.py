@@ -1,4 +1,4 @@
-"""Floating-point operations and kept activations, against sums done by hand and TensorFlow's own profiler."""
+"""FLOPs and kept activations, against values computed by hand and TensorFlow's profiler."""
 
 import keras
 import numpy as np
@@ -57,7 +57,7 @@ def test_a_loop_without_a_known_end():
             a = tf.matmul(a, a)
         return a
 
-    with pytest.raises(RunError, match=r"cannot count: the loop .* runs for a number of turns"):
+    with pytest.raises(RunError, match=r"cannot count: the number of iterations of the loop .* is not in the graph"):
         flops_of(endless, (3, 3))
 
 
@@ -77,7 +77,7 @@ def test_a_step_by_hand():
     cost = step_cost(two_layers(), [tf.TensorSpec((batch, 8))])
     first, second = 2 * batch * 8 * 5, 2 * batch * 5 * 3
     assert cost.forward_flops == first + second
-    # Back through the second layer to its weights and its inputs; of the first one, to its weights alone.
+    # Backward: the second layer to its weights and its inputs, the first layer only to its weights.
     assert cost.training_flops == first + second + (2 * second + first)
 
 

@@ -1,4 +1,4 @@
-"""A model's page: parameters, memory, cost; by name, preset and fields."""
+"""The description of a model: parameters, memory and cost, by name, preset and fields."""
 
 import math
 

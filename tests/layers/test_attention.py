@@ -1,4 +1,4 @@
-"""Attention by hand, against Keras and PyTorch with the same weights, exact masks, caches, precisions, compilation."""
+"""Attention: values by hand, Keras and PyTorch with the same weights, exact masks, caches, precisions, compilation."""
 
 import itertools
 
@@ -20,7 +20,7 @@ def values(*shape, seed=0):
 
 
 def built(layer, *shapes, seed=1):
-    """The layer with random weights, biases too."""
+    """The layer, built with random weights and biases."""
     layer.build(*shapes)
     random = np.random.default_rng(seed)
     layer.set_weights([random.normal(size=weight.shape) / np.sqrt(weight.shape[0]) for weight in layer.weights])
@@ -32,7 +32,7 @@ def self_attention(**arguments):
 
 
 def gradients(function, *inputs):
-    """Outputs, and gradients of a weighted sum of them by each input."""
+    """The outputs, and the gradients of a weighted sum of them with respect to each input."""
     inputs = [tf.constant(value) for value in inputs]
     with tf.GradientTape() as tape:
         tape.watch(inputs)
@@ -91,7 +91,7 @@ def test_heads_that_share_keys_are_consecutive():
 
 
 def keras_self_attention(ours, groups):
-    """Keras's layer with our weights; it has one kernel for each of queries, keys and values."""
+    """Keras's layer with our weights. It has separate kernels for queries, keys and values."""
     dim = D // HEADS
     if groups == HEADS:
         theirs = keras.layers.MultiHeadAttention(HEADS, dim)
@@ -156,7 +156,7 @@ def test_as_pytorch():
 
 
 def test_tensorflow_has_no_fused_attention_yet():
-    """When this fails, `dot_product_attention` is the place to use what has come."""
+    """If this fails, TensorFlow has a fused kernel that `dot_product_attention` should use."""
     known = {kernel.op for kernel in kernels.get_all_registered_kernels().kernel}
     assert "BatchMatMulV2" in known
     assert not [name for name in known if "attention" in name.lower() or "mha" in name.lower()]
@@ -213,7 +213,7 @@ def test_padding_of_the_memory_changes_no_bit(mode):
 def test_a_query_that_may_see_nothing_gets_zeros(is_causal, dtype):
     parts = [tf.cast(values(2, 2, 4, 6, seed=seed), dtype) for seed in range(3)]
     mask = padding([4, 2], 4, side="left")
-    mask[1] &= not is_causal  # row 1: two leading places of padding, or nothing but padding
+    mask[1] &= not is_causal  # row 1: two leading padding tokens, or only padding
 
     def attend(*parts):
         return dot_product_attention(*parts, is_causal=is_causal, padding_mask=tf.constant(mask))
@@ -238,7 +238,7 @@ def test_left_padding_under_a_causal_mask_leaves_the_rest_alone():
 
 
 def test_large_scores_stay_finite_in_float16():
-    # 64 products of 40 * 40 are 102400, more than float16 holds: the query is scaled first.
+    # 64 products of 40 * 40 are 102400, which overflows float16 unless the query is scaled first.
     query = key = tf.fill([1, 1, 2, 64], tf.constant(40.0, tf.float16))
     value = tf.constant([[[[1.0] * 64, [3.0] * 64]]], tf.float16)
     np.testing.assert_array_equal(dot_product_attention(query, key, value), np.full((1, 1, 2, 64), 2.0))
@@ -307,7 +307,7 @@ def test_weights_are_dropped_while_training_alone():
     np.testing.assert_array_equal(layer(inputs), self_attention()(inputs))
     draws = [np.asarray(layer(inputs, training=True)) for _ in range(400)]
     assert (draws[0] != draws[1]).any()
-    # The mean over many draws is what no dropout gives; one draw is off by about as much as the values are large.
+    # The mean over many draws approaches the result without dropout. One draw deviates by about the size of a value.
     np.testing.assert_allclose(np.mean(draws, 0), layer(inputs), atol=6 * np.std(draws, 0).max() / 20)
     assert self_attention().weights_dropout is None
 
@@ -363,10 +363,10 @@ def test_it_saves_and_loads_as_a_keras_file(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_heads": 5}, "num_heads=5 heads do not divide a width of 24"),
+        ({"num_heads": 5}, "num_heads=5 does not divide the width 24"),
         ({"num_heads": 0}, "num_heads=0, num_key_value_heads=0, expected at least 1"),
         ({"num_heads": 4, "num_key_value_heads": 3}, "num_heads=4, num_key_value_heads=3, expected"),
-        ({"num_heads": 8, "rotary_base": 9.0}, "turns pairs of values, but the heads have 3; expected an even number"),
+        ({"num_heads": 8, "rotary_base": 9.0}, "rotates pairs of values, but head_dim=3; expected an even number"),
     ],
 )
 def test_sizes_that_do_not_fit(arguments, message):

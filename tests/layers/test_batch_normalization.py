@@ -1,4 +1,4 @@
-"""BatchNormalization against hand-computed values, against Keras's layer, and over two ranks against one batch."""
+"""BatchNormalization: values by hand, Keras's layer, and several ranks against one rank with the whole batch."""
 
 import inspect
 import itertools
@@ -26,7 +26,7 @@ SHAPES = [
 
 @pytest.fixture(params=["kernel", "formula"])
 def way(request, monkeypatch):
-    """The test runs twice: inputs of any size through TensorFlow's kernels, then through the formula written out."""
+    """Runs a test twice: with TensorFlow's kernels for inputs of any size, then with the formula."""
     monkeypatch.setattr(batch_kernels, "LEAST_SIZE", 0 if request.param == "kernel" else 1 << 60)
     return request.param
 
@@ -47,7 +47,7 @@ def pair(shape, axis=-1, **arguments):
 
 
 def outputs_and_gradients(layer, inputs, upstream, **call):
-    """The outputs, and the gradients of ``sum(outputs * upstream)`` by the inputs and each trainable weight."""
+    """The outputs, and the gradients of ``sum(outputs * upstream)`` with respect to inputs and trainable weights."""
     inputs = tf.constant(inputs)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
@@ -185,7 +185,7 @@ def test_as_keras_with_weights_of_half_precision(dtype, tolerance, shape, traini
 @both_ways
 @pytest.mark.parametrize("shape", [(4096, 2), (64, 8, 8, 2)])
 def test_statistics_of_half_precision_are_float32(shape):
-    """In float16 itself the sum of so many values would be infinite, and a mean of 1000 known to 0.5."""
+    """In float16 the sum of so many values would be infinite, and a mean of 1000 accurate only to 0.5."""
     inputs = np.random.default_rng(0).normal(1000, 5, shape).astype("float16")
     layer = BatchNormalization(momentum=0.0, dtype="mixed_float16")
     outputs = tf.cast(layer(inputs, training=True), "float64")
@@ -260,7 +260,7 @@ def test_a_small_variance_about_a_large_mean(shape):
     outputs = np.asarray(layer(inputs, training=True))
     exact = inputs.astype("float64").reshape(-1, 3)
     expected = (exact - exact.mean(0)) / np.sqrt(exact.var(0) + 1e-6)
-    # In float32 the squares of 1e4 are known to 8 alone, so E[x^2] - E[x]^2 would say nothing about 1e-2.
+    # In float32 the squares of 1e4 are accurate only to 8, so E[x^2] - E[x]^2 could not resolve a variance of 1e-2.
     np.testing.assert_allclose(layer.moving_variance, exact.var(0), rtol=5e-3)
     np.testing.assert_allclose(outputs.reshape(-1, 3), expected, atol=0.1)
 
@@ -380,11 +380,11 @@ def test_several_axes_are_refused():
 
 # Over ranks
 
-PARTS = [[0, 5, 8], [0, 1, 8], [0, 8, 8], [0, 0, 8], [0, 2, 6, 8]]  # where each rank's samples begin and end
+PARTS = [[0, 5, 8], [0, 1, 8], [0, 8, 8], [0, 0, 8], [0, 2, 6, 8]]  # the bounds of each rank's samples
 
 
 def assert_ranks_equal_whole_batch(ranks, shape, ends, mask=None, rtol=1e-4, atol=1e-5, **arguments):
-    """Each rank's part of a batch through a synchronized layer, against Keras's layer on the whole of it."""
+    """Compares a synchronized layer, with a part of a batch on each rank, with Keras's layer on the whole batch."""
     theirs = pair(shape, **arguments)[1]
     inputs = np.random.default_rng(0).normal(3, 2, shape).astype(theirs.compute_dtype)
     upstream = np.random.default_rng(2).normal(size=shape).astype("float32")
@@ -400,7 +400,7 @@ def assert_ranks_equal_whole_batch(ranks, shape, ends, mask=None, rtol=1e-4, ato
     outputs, by_inputs, by_gamma, by_beta = zip(*ranks(len(parts)).run(run), strict=True)
     np.testing.assert_allclose(np.concatenate(outputs), expected[0], rtol=rtol, atol=atol)
     np.testing.assert_allclose(np.concatenate(by_inputs), expected[1], rtol=rtol, atol=atol)
-    np.testing.assert_allclose(sum(by_gamma), expected[2], rtol=rtol, atol=10 * atol)  # a rank's part of the sum
+    np.testing.assert_allclose(sum(by_gamma), expected[2], rtol=rtol, atol=10 * atol)  # each rank has a part of the sum
     np.testing.assert_allclose(sum(by_beta), expected[3], rtol=rtol, atol=10 * atol)
     for layer in layers:
         for mine, other in zip(layer.non_trainable_variables, theirs.non_trainable_variables, strict=True):
@@ -443,7 +443,7 @@ def test_ranks_keep_a_small_variance_about_a_large_mean(ranks, shape):
 
 
 def test_an_unsynchronized_layer_asks_no_other_rank(ranks):
-    ranks(2)  # a collective would wait for the other rank, and fail
+    ranks(2)  # a collective would wait for the other rank and fail
     layer, reference = pair((8, 5))
     inputs = random_inputs((8, 5))
     np.testing.assert_allclose(layer(inputs, training=True), reference(inputs, training=True), rtol=1e-4, atol=1e-5)
@@ -472,7 +472,7 @@ def test_ranks_meet_once_on_the_way_forward_and_once_on_the_way_back(ranks, monk
 @both_ways
 @pytest.mark.parametrize("shape", [(6, 5), (6, 4, 5), (6, 3, 3, 5)])
 def test_a_rank_with_a_stand_in_batch_counts_nothing(ranks, shape):
-    """A rank without samples passes rows of any kind with weight 0, so that it can join the collectives."""
+    """A rank without samples takes part in the collectives with any rows and weight 0."""
     inputs, upstream = random_inputs(shape), np.random.default_rng(2).normal(size=shape).astype("float32")
     whole = pair(shape)[0]
     expected = outputs_and_gradients(whole, inputs, upstream, training=True)
@@ -497,5 +497,5 @@ def test_a_rank_with_a_stand_in_batch_counts_nothing(ranks, shape):
 
 @pytest.mark.parametrize("count", [0.0, 1.0])
 def test_a_single_value_has_no_variance_whatever_the_kernel_answers(count):
-    """On a GPU it divides by m - 1."""
-    assert np.asarray(batch_kernels._biased(tf.constant([np.nan, 3.0]), tf.constant(count))).tolist() == [0, 0]
+    """On a GPU the kernel divides by m - 1, which is 0."""
+    assert np.asarray(batch_kernels._biased_variance(tf.constant([np.nan, 3.0]), tf.constant(count))).tolist() == [0, 0]

@@ -1,4 +1,4 @@
-"""FeedForward and its activations: by hand, against TensorFlow's and PyTorch's own, precisions, configuration."""
+"""FeedForward and its activations: values by hand, TensorFlow and PyTorch, precisions, configuration."""
 
 import math
 
@@ -38,7 +38,7 @@ def test_gelu_and_its_derivatives_as_tensorflow_s(function, approximate):
     inputs = RANGE[np.abs(RANGE) < 20].astype("float64")
     expected = slopes(lambda x: tf.nn.gelu(x, approximate=approximate), inputs)
     for value, reference in zip(slopes(function, inputs), expected, strict=True):
-        # TensorFlow's constants are float32 ones, in float64 too.
+        # TensorFlow uses float32 constants, also in float64.
         np.testing.assert_allclose(value, reference, rtol=1e-6, atol=1e-8)
 
 

@@ -1,4 +1,4 @@
-"""LayerNormalization and RMSNormalization by hand and against Keras's layers, forward and backward."""
+"""LayerNormalization and RMSNormalization: values by hand, and Keras's layers, forward and backward."""
 
 import keras
 import numpy as np
@@ -73,7 +73,7 @@ def test_as_keras_without_beta_or_gamma(switches):
 def test_16_bits_have_moments_in_float32(kind, dtype, tolerance):
     ours, _ = pair(kind, (4, 64), dtype=dtype)
     exact, _ = pair(kind, (4, 64))
-    inputs = tf.cast(300 * values(4, 64), ours.compute_dtype)  # squares are more than float16 holds
+    inputs = tf.cast(300 * values(4, 64), ours.compute_dtype)  # the squares overflow float16
     assert ours(inputs).dtype == ours.compute_dtype
     found, expected = outputs_and_gradients(ours, inputs), outputs_and_gradients(exact, tf.cast(inputs, tf.float32))
     for value, reference in zip(found, expected, strict=True):
@@ -91,7 +91,7 @@ def test_float64_is_computed_as_such(kind):
 
 
 def test_a_small_variance_about_a_large_mean():
-    # In float32 squares of 1e4 are known to 8 alone: a mean of squares would say nothing about a variance of 1.
+    # In float32 the squares of 1e4 are accurate only to 8, so a mean of squares could not resolve a variance of 1.
     inputs = np.random.default_rng(0).normal(1e4, 1, (4, 256)).astype("float32")
     exact = inputs.astype("float64")
     expected = (exact - exact.mean(-1, keepdims=True)) / np.sqrt(exact.var(-1, keepdims=True) + 1e-5)
@@ -100,7 +100,8 @@ def test_a_small_variance_about_a_large_mean():
 
 @BOTH
 def test_second_derivatives(kind):
-    # Keras's own are no reference: tf.nn.moments takes the mean for a constant, which is right for the first alone.
+    # Keras's second derivatives are no reference: tf.nn.moments treats the mean as a constant, which is right only for
+    # the first derivative.
     ours, _ = pair(kind, (2, 5))
 
     def formula(x):
@@ -155,6 +156,6 @@ def test_it_saves_and_loads_as_a_keras_file(kind, tmp_path):
 @pytest.mark.parametrize("shape", [(None, None), (4,)])
 def test_inputs_that_do_not_fit(kind, shape):
     with pytest.raises(
-        ValueError, match=rf"{kind.__name__} got inputs of shape .*, expected \(..., D\) with a known D"
+        ValueError, match=rf"{kind.__name__} got inputs of shape .*, expected \(..., dim\) with a known dim"
     ):
         kind().build(shape)

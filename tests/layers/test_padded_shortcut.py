@@ -1,4 +1,4 @@
-"""PaddedShortcut by hand, and what it refuses."""
+"""PaddedShortcut: values by hand, and bad input."""
 
 import keras
 import numpy as np

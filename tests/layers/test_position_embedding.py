@@ -1,4 +1,4 @@
-"""Positions, learned, as waves, and as rotations: by hand, at places of one's own choice, and what does not fit."""
+"""Learned, sinusoidal and rotary positions: values by hand, explicit positions, and bad input."""
 
 import keras
 import numpy as np
@@ -28,7 +28,7 @@ def test_learned_rows_are_added():
 
 def test_hand_computed_waves():
     waves = np.asarray(SinusoidalPositionEmbedding()(np.zeros((1, 3, 4))))
-    # D = 4: rates 1 and 10000^(-1/2) = 0.01, sine and cosine by turns.
+    # D = 4: rates 1 and 10000^(-1/2) = 0.01, with sine and cosine alternating.
     expected = [[np.sin(t), np.cos(t), np.sin(t / 100), np.cos(t / 100)] for t in range(3)]
     np.testing.assert_allclose(waves[0], expected, rtol=1e-6)
 
@@ -63,7 +63,7 @@ def test_it_keeps_the_precision(make, dtype):
 
 
 def test_far_waves_are_right_in_bfloat16():
-    # bfloat16 itself knows no odd number above 256.
+    # bfloat16 cannot represent odd integers above 256.
     waves = SinusoidalPositionEmbedding(dtype="mixed_bfloat16")(np.zeros((1, 402, 2)))
     np.testing.assert_allclose(np.asarray(waves, "float32")[0, 401], [np.sin(401), np.cos(401)], atol=0.01)
 
@@ -71,7 +71,7 @@ def test_far_waves_are_right_in_bfloat16():
 def test_a_sequence_longer_than_its_positions():
     layer = PositionEmbedding(9)
     layer.build((None, None, 4))
-    message = "a sequence of 10 tokens is longer than the 9 positions that the model has"
+    message = "a sequence of 10 tokens is longer than the model's 9 positions"
     with pytest.raises(ValueError, match=message):
         layer(np.zeros((1, 10, 4)))
     with pytest.raises(ValueError, match=message):
@@ -81,11 +81,11 @@ def test_a_sequence_longer_than_its_positions():
         unknown(tf.zeros([1, 10, 4]))
 
 
-# Turned queries and keys
+# Rotated queries and keys
 
 
 def test_a_quarter_turn_by_hand():
-    # Base 4 and d = 4: rates 1 and 1/2. At position pi (were it one) both pairs (0, 2) and (1, 3) turn by known angles.
+    # Base 4 and d = 4: rates 1 and 1/2. At position 2 the pairs (0, 2) and (1, 3) rotate by 2 and by 1.
     heads = np.array([1.0, 2.0, 3.0, 4.0], "float32").reshape(1, 1, 1, 4)
     turned = np.ravel(RotaryEmbedding(base=4.0)(heads, positions=tf.constant([2])))
     first, second = (complex(1, 3) * np.exp(2j), complex(2, 4) * np.exp(1j))
@@ -122,7 +122,7 @@ def test_turning_keeps_the_precision(dtype):
     np.testing.assert_allclose(np.asarray(turned, "float64"), exact, atol=0.05)
 
 
-# All of them
+# All kinds
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,12 @@ def test_it_comes_back_from_its_configuration(layer):
     ("make", "shape", "message"),
     [
         (lambda: PositionEmbedding(0), None, "sequence_length=0, expected at least 1"),
-        (SinusoidalPositionEmbedding, (None, None, 3), r"shape \(None, None, 3\), expected \(B, T, D\) with an even D"),
-        (RotaryEmbedding, (None, 2, None, 3), "the heads have 3; expected an even number"),
+        (
+            SinusoidalPositionEmbedding,
+            (None, None, 3),
+            r"shape \(None, None, 3\), expected \(batch, time, dim\) with an even dim",
+        ),
+        (RotaryEmbedding, (None, 2, None, 3), "head_dim=3; expected an even number"),
         (lambda: RotaryEmbedding(1.0), None, "base=1.0, expected more than 1"),
     ],
 )

@@ -1,4 +1,4 @@
-"""LSTM, GRU and SimpleRNN against Keras and PyTorch with the same weights, by hand, in pieces, and with masks."""
+"""LSTM, GRU and SimpleRNN: Keras and PyTorch with the same weights, values by hand, carried states, dropout, cuDNN."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras.src.backend.tensorflow.rnn import _standardize_cudnn_weights
 
 from tfdl.layers import GRU, LSTM, SimpleRNN, cudnn
-from tfdl.layers.cudnn import is_usable, packed, portable_kernels
+from tfdl.layers.cudnn import is_usable, pack_parameters, portable_kernels
 from tfdl.layers.recurrent_loops import gru_loop, lstm_loop, simple_loop
 
 KINDS = [
@@ -27,7 +27,7 @@ def bias(width):
 
 
 def randomized(layer, length=LENGTH):
-    """Built, with random biases, too."""
+    """The layer, built with random weights and biases."""
     layer(inputs(length))
     random = np.random.default_rng(1)
     layer.set_weights([random.normal(size=weight.shape) * 0.5 for weight in layer.weights])
@@ -35,7 +35,7 @@ def randomized(layer, length=LENGTH):
 
 
 def run(layer, x, state, weigh):
-    """Outputs, last state, and gradients by inputs, states and weights of a sum that weighs all of them."""
+    """Outputs, last state, and gradients of their weighted sum with respect to inputs, states and weights."""
     with tf.GradientTape() as tape:
         tape.watch([x, *state])
         outputs, *last = tf.nest.flatten(layer(x, state))
@@ -44,7 +44,7 @@ def run(layer, x, state, weigh):
 
 
 class Reference(keras.layers.Layer):
-    """The Keras layer with the signature of ours."""
+    """The Keras layer with the signature of tfdl's."""
 
     def __init__(self, kind):
         super().__init__()
@@ -76,7 +76,7 @@ def test_keras_s_layer_gives_the_same(own, reference, mode):
 
 @pytest.mark.parametrize("own", [LSTM, GRU, SimpleRNN])
 def test_gradients_are_slopes(own):
-    """Numerical differences in float64, through time, of every argument."""
+    """Compares gradients with numerical differences in float64, through time, for every argument."""
     layer = randomized(own(UNITS, dtype="float64"))
     state = tuple(tf.constant(np.random.default_rng(3).normal(size=(BATCH, UNITS))) for _ in range(own.num_states))
 
@@ -92,7 +92,7 @@ def test_gradients_are_slopes(own):
 @pytest.mark.parametrize(("batch", "units"), [(4, 5), (3, 4)])
 @pytest.mark.parametrize("own", [LSTM, GRU, SimpleRNN])
 def test_xla_s_gradients_are_the_graph_s(own, batch, units):
-    """XLA on a CPU answered the LSTM's with others, in float64, for 4 rows and 5 units alone."""
+    """XLA on a CPU returned wrong gradients for the LSTM, only in float64 with a batch of 4 and 5 units."""
     layer = randomized(own(units, dtype="float64"))
     x = tf.constant(np.random.default_rng(4).normal(size=(batch, 4, WIDTH)))
 
@@ -131,7 +131,7 @@ def test_pytorch_gives_the_same(name):
     ours = randomized(own(UNITS))
     kernel, recurrent, bias = ours.get_weights()
     biases = bias if bias.ndim == 2 else np.stack([bias, np.zeros_like(bias)])
-    # PyTorch has a GRU's gates as r, z, n; ours are z, r, h.
+    # PyTorch orders the gates of a GRU as r, z, n; tfdl as z, r, h.
     order = np.arange(kernel.shape[1])
     if name == "GRU":
         order = np.concatenate([order[UNITS : 2 * UNITS], order[:UNITS], order[2 * UNITS :]])
@@ -162,7 +162,7 @@ def test_pieces_with_the_state_carried_are_the_whole(own):
 
 @pytest.mark.parametrize("own", [LSTM, GRU, SimpleRNN])
 def test_a_dropped_unit_is_dropped_at_every_step(own):
-    """Against the same layer without dropout whose recurrent kernel's rows are scaled by the mask, sample by sample."""
+    """Compares each sample with a layer without dropout, whose recurrent kernel has its rows scaled by the mask."""
     layer = randomized(own(UNITS, recurrent_dropout=0.5, seed=1))
     start = np.asarray(layer.seed_generator.state)
     found, _ = layer(inputs(), training=True)
@@ -224,7 +224,7 @@ def test_other_precisions(own, policy):
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("own", [LSTM, GRU, SimpleRNN])
 def test_sixteen_bits_lose_nothing_of_a_bias_s_gradient(own, policy):
-    """A sum over all steps of all samples: in 16 bits it would stop growing after some hundred of them."""
+    """The gradient is a sum over all steps of all samples. In 16 bits it would stop growing after some hundred."""
     x = np.random.default_rng(0).normal(size=(256, 100, WIDTH))
     weights = randomized(own(UNITS)).get_weights()
 
@@ -276,7 +276,7 @@ def test_the_forget_gate_begins_open():
         (lambda: GRU(3, recurrent_dropout=1.0), "GRU recurrent_dropout=1.0, expected a number from 0 to below 1"),
         (
             lambda: SimpleRNN(3)(np.zeros((2, 3), "float32")),
-            r"SimpleRNN got inputs of shape \(2, 3\), expected \(B, T, D\)",
+            r"SimpleRNN got inputs of shape \(2, 3\), expected \(batch, time, dim\)",
         ),
     ],
 )
@@ -290,15 +290,15 @@ def test_weights_are_packed_for_cudnn_as_keras_packs_them():
     weights = [tf.constant(random.normal(size=shape)) for shape in [(WIDTH, UNITS)] * 4 + [(UNITS, UNITS)] * 4]
     biases = [tf.constant(random.normal(size=UNITS)) for _ in range(8)]
     expected = _standardize_cudnn_weights(weights, biases, tf.constant([-1]), transpose_weights=True)
-    np.testing.assert_array_equal(packed(weights, biases), expected)
+    np.testing.assert_array_equal(pack_parameters(weights, biases), expected)
 
 
 @pytest.mark.parametrize("own", [LSTM, GRU])
 def test_cudnn_is_given_the_gates_in_its_order(own, monkeypatch):
-    """PyTorch stands in for the op: its parameters lie as cuDNN's do, kernels first and then biases."""
+    """PyTorch replaces the op: its parameters have cuDNN's layout, kernels first and then biases."""
     torch = pytest.importorskip("torch")
     layer = randomized(own(UNITS))
-    _, state = layer(inputs())  # any that is not zero
+    _, state = layer(inputs())  # any values but zero
     expected = tf.nest.flatten(layer(inputs(), state))
 
     def stand_in(*, input, input_h, input_c, params, sequence_lengths, rnn_mode, is_training):
@@ -366,7 +366,7 @@ def test_cudnn_gives_what_the_loop_gives(own, policy):
     found = tf.nest.flatten(run(layer, x, state, weigh))
     with portable_kernels():
         expected = tf.nest.flatten(run(layer, x, state, weigh))
-    tolerance = {"float32": 2e-3, "float64": 1e-9}.get(policy, 5e-2)  # float32's products may be TF32's
+    tolerance = {"float32": 2e-3, "float64": 1e-9}.get(policy, 5e-2)  # float32 products may be computed in TF32
     for mine, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(tf.cast(mine, "float64"), tf.cast(other, "float64"), rtol=tolerance, atol=tolerance)
 

@@ -1,4 +1,4 @@
-"""TokenEmbedding: looking up, scoring by the same table, gradients of both uses, precisions."""
+"""TokenEmbedding: lookup, scores by the same table, gradients of both uses, precisions."""
 
 import keras
 import numpy as np

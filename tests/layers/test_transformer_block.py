@@ -1,4 +1,4 @@
-"""TransformerBlock: the order of its parts, memory, dropout, decoding, configuration."""
+"""TransformerBlock: the order of its sublayers, memory, dropout, decoding, configuration."""
 
 import itertools
 
@@ -134,5 +134,5 @@ def test_it_saves_and_loads_as_a_keras_file(tmp_path):
 def test_what_does_not_fit():
     with pytest.raises(ValueError, match="normalization='bath', expected 'layer' or 'rms'"):
         TransformerBlock(SelfAttention(3), FeedForward(20), normalization="bath")
-    with pytest.raises(ValueError, match="a TransformerBlock with cross_attention got no memory to look at"):
+    with pytest.raises(ValueError, match="TransformerBlock has cross_attention but got no memory; pass memory"):
         TransformerBlock(SelfAttention(3), FeedForward(20), CrossAttention(3)).build((None, None, D))

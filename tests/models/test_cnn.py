@@ -23,7 +23,7 @@ def test_logits_are_no_probabilities():
     images = np.random.default_rng(0).random((8, 8, 8, 1), "float32")
     before = np.asarray(model(images))
     last = model.get_layer("logits")
-    last.bias.assign(last.bias - 7)  # a softmax would not see what all classes share
+    last.bias.assign(last.bias - 7)  # softmax ignores a term that all classes share
     np.testing.assert_allclose(np.asarray(model(images)), before - 7, atol=1e-5)
 
 

@@ -13,7 +13,7 @@ VOCABULARY, POSITIONS, LAYERS, HEADS, WIDTH = 97, 24, 3, 4, 32
 
 
 def random_weights(reference, seed=0):
-    """Every weight random and of a useful size, so that no two can be exchanged unseen."""
+    """Sets every weight to random values large enough that swapping two weights changes the result."""
     random = np.random.default_rng(seed)
     with torch.no_grad():
         for name, weight in reference.named_parameters():
@@ -24,7 +24,7 @@ def random_weights(reference, seed=0):
 
 
 def gpt2_weights(state):
-    """Our paths from Hugging Face's names. Its Conv1D holds (inputs, outputs), as a Keras kernel does."""
+    """The weights by tfdl's paths. Hugging Face's Conv1D has the layout (inputs, outputs) of a Keras kernel."""
     dense = {
         "attn.c_attn": "attention/query_key_value",
         "attn.c_proj": "attention/output",
@@ -46,7 +46,7 @@ def gpt2_weights(state):
 
 
 def llama_weights(state):
-    """Our paths from Hugging Face's names. Its Linear holds (outputs, inputs), a Keras kernel (inputs, outputs)."""
+    """The weights by tfdl's paths. Hugging Face's Linear has the layout (outputs, inputs), Keras (inputs, outputs)."""
     found = {"token_embedding/table": state["model.embed_tokens.weight"], "logits/kernel": state["lm_head.weight"].T}
     for number in range(LAYERS):
         layer, block = f"model.layers.{number}", f"block_{number + 1}"
@@ -114,7 +114,7 @@ def llama():
 
 @pytest.fixture(scope="module", params=[gpt2, llama], ids=["gpt2", "llama"])
 def pair(request):
-    """Hugging Face's model, ours with its weights, and the weights' places."""
+    """Hugging Face's model, tfdl's with the same weights, and the weights by path."""
     reference, model, weights = request.param()
     assert sorted(weights) == sorted(weight.path for weight in model.weights)
     for weight in model.weights:
@@ -136,11 +136,11 @@ def test_every_layer_and_the_logits(pair, tokens):
     for block in model.blocks:
         x = block(x)
         found.append(x)
-    found[-1] = model.final_norm(x)  # theirs are the inputs of each block, and what the head reads
+    found[-1] = model.final_norm(x)  # Hugging Face returns the inputs of each block and of the head
     assert len(found) == len(expected.hidden_states) == LAYERS + 1
     for value, hidden in zip(found, expected.hidden_states, strict=True):
         np.testing.assert_allclose(value, hidden.numpy(), rtol=1e-4, atol=1e-4)
-    assert expected.logits.abs().max() > 3  # no comparison of zeros
+    assert expected.logits.abs().max() > 3  # the comparison is not of zeros
     np.testing.assert_allclose(model(tokens), expected.logits.numpy(), rtol=1e-4, atol=1e-4)
 
 

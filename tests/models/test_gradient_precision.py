@@ -1,4 +1,4 @@
-"""Gradients of 16-bit models are near those of float64, each variable's: none is lost in a sum of many rows."""
+"""The gradient of every variable in 16-bit models is near that in float64: no sum of many rows loses accuracy."""
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ MODELS = {
 
 
 def batch(family):
-    """32 sequences of 128 tokens, or 64 images: biases add up thousands of rows."""
+    """32 sequences of 128 tokens, or 64 images: the gradients of biases are sums of thousands of rows."""
     random = np.random.default_rng(0)
     if family == "vit":
         return random.random((64, 32, 32, 3)), random.integers(0, CLASSES, 64)
@@ -40,7 +40,7 @@ def gradients(family, precision, weights=None):
     if weights is not None:
         model.set_weights(weights)
     inputs, targets = batch(family)
-    scale = 1024.0 / targets.size  # as a loss scale does: the smallest gradients stay above float16's least
+    scale = 1024.0 / targets.size  # like a loss scale, keeps the smallest gradients above the smallest float16
     with tf.GradientTape() as tape:
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, model(inputs, training=True))
         loss = tf.reduce_sum(losses) * tf.cast(scale, losses.dtype)
@@ -50,7 +50,7 @@ def gradients(family, precision, weights=None):
 
 
 def worst_error(family, precision):
-    """The largest relative error of any variable's gradient, as a norm, against float64 with the same weights."""
+    """The largest relative error of a variable's gradient in norm, against float64 with the same weights."""
     exact_model, exact = gradients(family, "float64")
     _, rounded = gradients(family, precision, exact_model.get_weights())
     assert rounded.keys() == exact.keys()
@@ -61,7 +61,7 @@ def worst_error(family, precision):
 @pytest.mark.parametrize("family", MODELS)
 @pytest.mark.parametrize(("precision", "tolerance"), [("mixed_bfloat16", 0.03), ("mixed_float16", 0.004)])
 def test_no_gradient_is_lost(family, precision, tolerance):
-    # bfloat16 rounds by up to 1/256, float16 by 1/2048; some roundings lie one behind the other.
+    # bfloat16 rounds by up to 1/256, float16 by 1/2048; several roundings follow each other.
     error, path = worst_error(family, precision)
     assert error < tolerance, path
 

@@ -1,4 +1,4 @@
-"""Residual networks: the papers' sizes, the same numbers as PyTorch, shortcuts, initial values, learning, saving."""
+"""Residual networks: the papers' sizes, equality with PyTorch, shortcuts, initial values, learning, saving."""
 
 import json
 
@@ -24,7 +24,7 @@ def images(*shape, seed=0):
 
 
 def randomize(model):
-    """Every weight random and of a useful size, so that no two can be exchanged unseen."""
+    """Sets every weight to random values large enough that swapping two weights changes the result."""
     random = np.random.default_rng(1)
     for weight in model.weights:
         scale = 1 / np.sqrt(np.prod(weight.shape[:-1])) if len(weight.shape) > 1 else 1.0
@@ -70,7 +70,7 @@ def test_parameters_of_small_images_networks(name, millions):
 
 def test_parameters_of_resnet20_added_up():
     stages = 7 * 9 * 16 * 16 + (9 * 16 * 32 + 5 * 9 * 32 * 32) + (9 * 32 * 64 + 5 * 9 * 64 * 64)
-    stages -= 9 * 16 * 16  # the seventh is the stem's, from 3 channels
+    stages -= 9 * 16 * 16  # the seventh is in the stem, from 3 channels
     normalizations = 2 * (7 * 16 + 6 * 32 + 6 * 64)
     assert PRESETS["resnet20"].parameters == 9 * 3 * 16 + stages + normalizations + 64 * 10 + 10
 
@@ -125,7 +125,7 @@ def test_variables_have_explicit_paths():
 
 
 def torch_network(config, channels, num_classes):
-    """The network as PyTorch users write it: layers under our names, padding in the convolutions."""
+    """The network as PyTorch users write it, with tfdl's layer names and padding in the convolutions."""
     torch = pytest.importorskip("torch")
     nn = torch.nn
 
@@ -165,7 +165,7 @@ def torch_network(config, channels, num_classes):
         def shortcut(self, name, x, stride, width):
             if hasattr(self, f"{name}shortcut_conv"):
                 return self.apply_pair(f"{name}shortcut_", "", x)
-            x = nn.functional.avg_pool2d(x, 1, stride)  # the way of the authors' own code
+            x = nn.functional.avg_pool2d(x, 1, stride)  # as in the authors' code
             zeros = torch.zeros(x.shape[0], width - x.shape[1], *x.shape[2:], dtype=x.dtype)
             return torch.cat([x, zeros], 1)
 
@@ -243,7 +243,7 @@ def test_logits_and_gradients_as_in_pytorch(fields, training, size):
 
 def test_an_identity_shortcut_adds_every_second_pixel_and_zeros():
     model = tfdl.build_model("resnet", **DATA, **SMALL)
-    # The branch's last gamma is 0 and its beta 0.5, so the block gives ReLU(shortcut + 0.5).
+    # The last gamma of the branch is 0 and its beta 0.5, so the block returns ReLU(shortcut + 0.5).
     last = model.get_layer("stage_2_block_1_batch_normalization_2")
     last.gamma.assign(np.zeros(8))
     last.beta.assign(np.full(8, 0.5))
@@ -395,7 +395,7 @@ def test_its_configuration_comes_back_from_yaml(name):
     assert TrainConfig.from_mapping(yaml.safe_load(to_yaml(config))) == config
 
 
-# What cannot be
+# Bad input
 
 
 @pytest.mark.parametrize(("shape", "stem", "halvings"), [((3, 32, 1), "3x3", 2), ((64, 15, 3), "7x7", 4)])

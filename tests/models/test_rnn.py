@@ -1,4 +1,4 @@
-"""Recurrent models: sizes, states over windows, padding, learning, saving."""
+"""Recurrent models: sizes, states carried over windows, padding, learning, saving."""
 
 import itertools
 
@@ -45,7 +45,7 @@ def test_the_paper_s_networks(name, units, dropout, scale):
 @pytest.mark.parametrize(("cell", "gates"), [("lstm", 4), ("gru", 3), ("simple", 1)])
 @pytest.mark.parametrize("devices", [[], ["a GPU"]])
 def test_a_step_costs_its_products(cell, gates, devices, monkeypatch):
-    """Forward, each layer's two products and the head's, for each token; backward, each of them twice."""
+    """Each token takes two products for each layer and one for the head; the backward pass takes each of them twice."""
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: devices)
     model, (batch, length, units) = language_model(cell=cell), (3, 7, 8)
     cost = tfdl.inspection.step_cost(model, [tf.TensorSpec((batch, length), tf.int32)])
@@ -114,7 +114,7 @@ def test_padding_changes_nothing_to_the_bit(cell, bidirectional):
 
 
 def test_the_other_direction_begins_at_the_last_token():
-    """A reversed text, read by swapped directions, ends in the same states."""
+    """Swapping the directions and reversing the text leaves the final states equal."""
     model, swapped = classifier(bidirectional=True, num_layers=1), classifier(bidirectional=True, num_layers=1)
     swapped.set_weights(model.get_weights())
     (forward, backward), (other_forward, other_backward) = model.recurrent[0], swapped.recurrent[0]
@@ -148,7 +148,7 @@ def test_variational_dropout_takes_the_same_values_at_all_steps():
 
 
 def trained(model, inputs, targets, steps, rate=0.02, mask=None):
-    """Adam on one batch; the last loss."""
+    """Trains with Adam on one batch, and returns the last loss."""
     optimizer = Adam(rate, global_clipnorm=1.0)
     optimizer.build(model.trainable_variables)
     weights = tf.ones_like(targets, tf.float32) if mask is None else tf.constant(mask, tf.float32)
@@ -180,7 +180,7 @@ def test_a_classifier_learns_a_batch_by_heart(bidirectional):
 
 
 def test_an_lstm_learns_to_copy():
-    """Three letters, a mark, and then the letters again: no window of fewer than four tokens tells the next one."""
+    """Three letters, a separator, and the letters again: each repeats the one four positions before it."""
     letters = np.array(list(itertools.product(range(1, 6), repeat=3)), "int32")
     np.random.default_rng(0).shuffle(letters)
     text = np.concatenate([letters, np.full((len(letters), 1), 6, "int32"), letters], 1)  # (125, 7)

@@ -17,7 +17,7 @@ from tfdl.optimizers import Adam
 
 SMALL = {"num_layers": 2, "hidden_dim": 16, "num_heads": 4, "sequence_length": 12}
 VOCABULARY = 11
-# GPT-2, and a network with every option otherwise (as Llama 2, with an even smaller cache).
+# GPT-2, and a network with every other option (as Llama 2, with an even smaller cache).
 VARIANTS = {
     "gpt": {},
     "llama": {
@@ -39,7 +39,7 @@ MODES = {
 
 
 def small(variant="gpt", **fields):
-    """A model with random weights of a useful size, biases and gains too."""
+    """A model with random weights, biases and gains, large enough to change the result."""
     model = tfdl.build_model("transformer", vocab_size=VOCABULARY, **{**SMALL, **VARIANTS[variant], **fields})
     random = np.random.default_rng(1)
     for weight in model.weights:
@@ -54,7 +54,7 @@ def tokens(*shape, seed=0):
 
 # Sizes
 
-# Radford et al.'s models as they were published; three sizes of minGPT with their embeddings.
+# The published models of Radford et al., and three sizes of minGPT with their embeddings.
 PARAMETERS = {
     "gpt-nano": 50257 * 48 + 1024 * 48 + 3 * (12 * 48**2 + 13 * 48) + 2 * 48,
     "gpt-micro": 50257 * 128 + 1024 * 128 + 4 * (12 * 128**2 + 13 * 128) + 2 * 128,
@@ -92,7 +92,7 @@ def test_variables_have_explicit_paths():
         expected |= {f"block_{number}/{norm}/{name}" for norm in norms for name in ("gamma", "beta")}
         assert {path for path in paths if path.startswith(f"block_{number}/")} == expected
     assert paths[-2:] == ["final_norm/gamma", "final_norm/beta"]
-    assert paths == [weight.path for weight in small().weights]  # of a second model too
+    assert paths == [weight.path for weight in small().weights]  # also in a second model
 
 
 def test_shapes_are_known_without_a_call():
@@ -123,12 +123,12 @@ def test_initial_values_are_gpt_2_s():
     for kernel in (first.attention.output_projection.kernel, second.feed_forward.down.kernel):
         assert np.std(kernel) == pytest.approx(0.02 / 4, rel=0.05)  # 16 additions to the residual stream
     assert (np.asarray(first.feed_forward.up.kernel) != second.feed_forward.up.kernel).any()
-    # With so small logits every token is about as likely as any other.
+    # With such small logits all tokens are about equally likely.
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     assert float(loss(tokens(4, 20, seed=1), model(tokens(4, 20)))) == pytest.approx(np.log(500), rel=0.02)
 
 
-# What a token sees
+# Causality
 
 
 @EVERY_VARIANT
@@ -236,7 +236,7 @@ def test_decoding_never_drops():
 def test_it_overfits_one_small_batch(variant, jit_compile):
     model = tfdl.build_model("transformer", vocab_size=VOCABULARY, **{**SMALL, **VARIANTS[variant], "hidden_dim": 32})
     given = tokens(4, 13)
-    given[:, 0] = range(4)  # else the beginnings could not be told apart
+    given[:, 0] = range(4)  # otherwise the same first token would have different successors
     optimizer = Adam(0.01)
     optimizer.build(model.trainable_variables)
 
@@ -259,7 +259,7 @@ def test_dropout_is_for_training():
     first, second = (np.asarray(model(given, training=True)) for _ in range(2))
     assert (first != second).any()
     generators = [layer for layer in model._flatten_layers() if hasattr(layer, "seed_generator")]
-    assert len(generators) == 1 + 2 * 2  # the embedding's, and in each block weights and residuals
+    assert len(generators) == 1 + 2 * 2  # of the embedding, and in each block of the weights and the residuals
     assert not [layer for layer in small()._flatten_layers() if hasattr(layer, "seed_generator")]
 
 
@@ -320,7 +320,7 @@ def test_a_stateless_call():
     [
         ({"vocab_size": None}, "a Transformer decoder needs vocab_size, which its data decides"),
         ({"vocab_size": 0}, "vocab_size=0, expected a whole number of at least 1"),
-        ({"num_classes": 3}, "a Transformer decoder takes vocab_size of its data, and got num_classes=3 besides"),
+        ({"num_classes": 3}, "a Transformer decoder takes only vocab_size of its data, but got num_classes=3 too"),
         ({"hidden_dim": 18}, r"model\.hidden_dim=18, expected a multiple of model\.num_heads=4, such as 20"),
         ({"num_key_value_heads": 3}, r"model\.num_key_value_heads=3, expected a divisor of model\.num_heads=4"),
         ({"hidden_dim": 20, "positions": "rotary"}, r"heads of an even width .*, not of 20 / 4 = 5"),
@@ -337,20 +337,20 @@ def test_what_does_not_fit(arguments, message):
 
 def test_a_sequence_longer_than_its_positions():
     model = small()
-    message = "a sequence of 13 tokens is longer than the 12 positions that the model has"
+    message = "a sequence of 13 tokens is longer than the model's 12 positions"
     with pytest.raises(ValueError, match=message):
         model(tokens(1, 13))
     with pytest.raises(ValueError, match=message):
         tf.function(model).get_concrete_function(tf.TensorSpec((None, 13), tf.int32))
-    assert small("llama")(tokens(1, 13)).shape == (1, 13, VOCABULARY)  # rotations have no end
+    assert small("llama")(tokens(1, 13)).shape == (1, 13, VOCABULARY)  # rotary positions have no limit
 
 
 def test_more_tokens_than_places():
     model = small()
     with pytest.raises(UserError, match="max_length=13, expected at most the model's 12 learned positions"):
         model.initial_cache(1, 13)
-    with pytest.raises(UserError, match="2 tokens at position 3 do not fit a cache of 4 places"):
+    with pytest.raises(UserError, match="2 tokens at position 3 do not fit a cache of length 4"):
         model.decode(tokens(1, 2), model.initial_cache(1, 4), 3)
     step = tf.function(model.decode, autograph=False)
-    with pytest.raises(UserError, match="5 tokens at position 0 do not fit a cache of 4 places"):
+    with pytest.raises(UserError, match="5 tokens at position 0 do not fit a cache of length 4"):
         step.get_concrete_function(tf.TensorSpec((1, 5), tf.int32), model.initial_cache(1, 4))

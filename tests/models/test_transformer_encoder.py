@@ -1,4 +1,4 @@
-"""Encoders that classify: texts and images against PyTorch, padding, patches, learning, saving, sizes."""
+"""Encoders that classify texts and images: equality with PyTorch, padding, patches, learning, saving, sizes."""
 
 import keras
 import numpy as np
@@ -32,7 +32,7 @@ def images(batch=4):
 
 
 def randomized(model):
-    """Biases, gains and the class token, too."""
+    """Sets all weights to random values, including biases, gains and the class token."""
     random = np.random.default_rng(1)
     model.set_weights([value + 0.1 * random.normal(size=value.shape) for value in model.get_weights()])
     return model
@@ -186,7 +186,10 @@ def test_other_precisions(precision):
         (lambda: image_model(architecture="decoder"), r"model\.patch_size=4, expected none, except with"),
         (lambda: text_model(hidden_dim=15), r"model\.hidden_dim=15, expected a multiple of model\.num_heads=2"),
         (lambda: tfdl.build_model("transformer", vocab_size=3, **SMALL), r"encoder needs num_classes"),
-        (lambda: tfdl.build_model("vit-tiny", vocab_size=3), r"takes input_shape and num_classes of its data, and got"),
+        (
+            lambda: tfdl.build_model("vit-tiny", vocab_size=3),
+            r"takes only input_shape and num_classes of its data, but got",
+        ),
         (lambda: tfdl.build_model("bert-tiny", vocab_size=0), r"vocab_size=0, expected a whole number of at least 1"),
         (lambda: tfdl.build_model("vit-tiny", num_classes=0), r"num_classes=0, expected a whole number of at least 1"),
         (lambda: tfdl.build_model("vit-tiny", input_shape=(3, 3)), r"input_shape=\(3, 3\), expected \(height, width"),
@@ -198,7 +201,7 @@ def test_bad_input(make, message):
 
 
 def test_a_text_longer_than_the_positions():
-    with pytest.raises(ValueError, match="a sequence of 13 tokens is longer than the 12 positions"):
+    with pytest.raises(ValueError, match="a sequence of 13 tokens is longer than the model's 12 positions"):
         text_model()(tokens(length=13))
 
 

@@ -1,4 +1,4 @@
-"""The encoder-decoder: the paper's sizes, PyTorch's numbers, exact masks, decoding step by step, learning."""
+"""The encoder-decoder: the paper's sizes, equality with PyTorch, exact masks, step-by-step decoding, learning."""
 
 import keras
 import numpy as np
@@ -81,7 +81,7 @@ def test_pytorch_s_transformer_gives_the_same(norm_first):
     torch = pytest.importorskip("torch")
     model = randomized(build(norm_first=norm_first))
     theirs = torch.nn.Transformer(16, 2, 2, 2, 64, 0.0, batch_first=True, norm_first=norm_first).eval()
-    if not norm_first:  # PyTorch's has final normalizations in any case; the paper's post-norm stacks have none
+    if not norm_first:  # PyTorch's model always has final normalizations; the paper's post-norm stacks have none
         theirs.encoder.norm = theirs.decoder.norm = None
     for block, other in zip(
         [*model.encoder, *model.decoder], [*theirs.encoder.layers, *theirs.decoder.layers], strict=True
@@ -94,7 +94,7 @@ def test_pytorch_s_transformer_gives_the_same(norm_first):
     inputs = pair()
     inputs["source"][1, 4:] = 0
     embedded = {
-        name: np.asarray(model._embedded(inputs[name], getattr(model, f"{name}_positions"), None)) for name in inputs
+        name: np.asarray(model._embed(inputs[name], getattr(model, f"{name}_positions"), None)) for name in inputs
     }
     with torch.no_grad():
         padding = torch.tensor(inputs["source"] == 0)
@@ -111,9 +111,9 @@ def test_pytorch_s_transformer_gives_the_same(norm_first):
 
 
 def test_positions_are_the_paper_s():
-    """PE(pos, 2i) = sin(pos / 10000^(2i / d)), PE(pos, 2i + 1) = cos of the same; vectors times the root of d."""
+    """PE(pos, 2i) = sin(pos / 10000^(2i / d)), PE(pos, 2i + 1) = cos of the same; vectors times sqrt(d)."""
     model = build()
-    found = np.asarray(model._embedded(np.full((1, 6), 3, "int32"), model.source_positions, None))[0]
+    found = np.asarray(model._embed(np.full((1, 6), 3, "int32"), model.source_positions, None))[0]
     token = np.asarray(model.token_embedding.table)[3] * 4  # the root of 16
     for position in range(6):
         for i in range(8):
@@ -157,12 +157,12 @@ def test_more_target_tokens_than_places():
     with pytest.raises(UserError, match="max_length=5, expected at most the model's 4 learned positions"):
         model.initial_cache(3, 5)
     inputs = pair()
-    with pytest.raises(UserError, match="3 tokens at position 2 do not fit a cache of 4 places"):
+    with pytest.raises(UserError, match="3 tokens at position 2 do not fit a cache of length 4"):
         model.decode(inputs["target"][:, :3], model.initial_cache(3), 2, model.memory(inputs["source"][:, :4]))
 
 
 def batches(random, count, length, vocab):
-    """Sequences of unequal lengths, and the same from the end to the start; 1 starts and ends, 0 pads."""
+    """Sequences of unequal lengths and their reversals; token 1 starts and ends them, 0 is padding."""
     lengths = random.integers(2, length + 1, count)
     source, target = np.zeros((count, length), "int32"), np.zeros((count, length + 2), "int32")
     target[:, 0] = 1
@@ -175,7 +175,7 @@ def batches(random, count, length, vocab):
 
 @pytest.mark.slow
 def test_it_learns_to_reverse_sequences():
-    """Over 99% of unseen sequences exactly, decoded greedily with the cache."""
+    """Over 99% of unseen sequences are reversed exactly, decoded greedily with the cache."""
     length, vocab = 8, 12
     model = build(vocab, hidden_dim=64, num_heads=4, num_layers=1)
     optimizer = Adam(tfdl.optimizers.build_schedule("cosine", 0.003, total_steps=1500, warmup_steps=100))

@@ -1,4 +1,4 @@
-"""Optimizers by name, mapping fields to arguments."""
+"""``build_optimizer``: optimizers by name, and the mapping of fields to arguments."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Adam, AdamW and SGD against keras.optimizers: the same steps from the same gradients and arguments, saved alike."""
+"""Adam, AdamW and SGD against keras.optimizers: the same steps from the same gradients, and the same saved state."""
 
 import inspect
 
@@ -28,7 +28,7 @@ def variables(dtype="float32"):
 
 
 def train(optimizer, dtype="float32", steps=100, wrap=tf.function):
-    """The variables after ``steps`` steps of random gradients that shrink and grow."""
+    """The variables after ``steps`` steps with random gradients of varying size."""
     mine, random = variables(dtype), np.random.default_rng(1)
     optimizer.build(mine)
     step = wrap(lambda *gradients: optimizer.apply(gradients, mine))
@@ -42,7 +42,8 @@ def assert_same_training(ours, theirs, rtol=1e-6, atol=1e-6, **options):
     for mine, other in zip(train(ours, **options), train(theirs, **options), strict=True):
         np.testing.assert_allclose(mine, other, rtol=rtol, atol=atol)
     for mine, other in zip(ours.variables, theirs.variables, strict=True):
-        # TensorFlow's kernel takes 1 - beta_2 in float32, 1.3e-5 from 0.001; the correction for bias undoes it.
+        # TensorFlow's kernel computes 1 - beta_2 in float32, with a relative error of 1.3e-5. The bias correction
+        # cancels it.
         np.testing.assert_allclose(mine, other, rtol=max(rtol, 2e-5), atol=atol, err_msg=mine.path)
 
 
@@ -53,7 +54,7 @@ def test_a_hundred_steps(own, reference, arguments):
 
 @pytest.mark.parametrize(("own", "reference", "arguments"), KINDS)
 def test_a_hundred_steps_in_float64(own, reference, arguments):
-    """As near as Keras allows, which rounds 0.9 and 0.999 to float32 first; ours are exact (see test_steps_by_hand)."""
+    """Keras rounds 0.9 and 0.999 to float32, which limits the agreement; tfdl is exact (see test_steps_by_hand)."""
     assert_same_training(own(**arguments), reference(**arguments), dtype="float64")
 
 
@@ -97,7 +98,7 @@ def test_a_schedule_of_learning_rates(own, reference, arguments):
 
 @pytest.mark.parametrize(("own", "reference", "arguments"), KINDS)
 def test_gradients_of_an_embedding(own, reference, arguments):
-    """Sparse gradients with a row twice; rows without a gradient still carry their momentum."""
+    """Sparse gradients with a repeated row. Rows without a gradient still move by their momentum."""
     tables = []
     for kind in (own, reference):
         embedding = keras.layers.Embedding(6, 3, embeddings_initializer=keras.initializers.RandomNormal(seed=3))
@@ -173,7 +174,7 @@ def test_under_a_strategy_of_tensorflow(own, reference, arguments):
 
 @pytest.mark.parametrize("kind", [Adam, AdamW, SGD])
 def test_variables_of_two_dtypes(kind):
-    """Each steps as it would alone; the norm of both together is what is clipped."""
+    """Each variable steps as it would alone, but the global norm of both is clipped."""
     together, gradients = [*variables("float32"), *variables("float64")], []
     for variable in together:
         gradients.append(tf.constant(np.ones(variable.shape), variable.dtype))
@@ -257,5 +258,5 @@ def test_every_argument_of_keras_s_is_taken_with_its_default(names):
         parameter.name: parameter.default for parameter in signature if parameter.name not in ("kwargs", "name")
     }
     ours, given, theirs = own().get_config(), own(**defaults).get_config(), reference().get_config()
-    theirs["name"] = ours["name"]  # Keras numbers its own; a fixed one keeps the paths in checkpoints
+    theirs["name"] = ours["name"]  # Keras numbers its names; a fixed name keeps the paths in checkpoints
     assert ours == given == theirs

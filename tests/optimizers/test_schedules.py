@@ -1,4 +1,4 @@
-"""Learning-rate schedules: values by hand at the corners, PyTorch's, long runs, serialization."""
+"""Learning-rate schedules: values by hand at the corners, PyTorch and Keras, long runs, serialization."""
 
 import math
 
@@ -19,7 +19,7 @@ ALL = [
     InverseSquareRoot(0.5, 10),
     OneCycle(0.5, 100, 10),
 ]
-BIG = 2**40  # steps, far beyond float32's whole numbers
+BIG = 2**40  # steps, far above the integers that float32 can represent
 
 
 def kind_of(schedule):

@@ -1,4 +1,4 @@
-"""The first steps of each rule, computed by hand from its docstring."""
+"""The first steps of each update rule, computed by hand from its docstring."""
 
 import math
 
@@ -53,7 +53,7 @@ def test_adamw_s_decay_follows_the_schedule():
 
 
 def test_adamw_needs_a_decay():
-    with pytest.raises(ValueError, match="AdamW weight_decay=None, expected a number; for none at all use Adam"):
+    with pytest.raises(ValueError, match="AdamW weight_decay=None, expected a number; for no weight decay use Adam"):
         AdamW(weight_decay=None)
 
 

@@ -1,4 +1,4 @@
-"""What a model is and what it costs, told from its graph without running it."""
+"""The size and the cost of a model, from its graph, without running it."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Models of any size without their memory."""
+"""Builds models of any size without allocating their weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,20 +6,21 @@ from contextlib import contextmanager
 import keras
 from keras.src.backend.common import global_state
 
-# Where Keras remembers variables whose values are to be made when a stateless scope ends.
+# Where Keras keeps the variables to initialize when a stateless scope ends.
 _PENDING = "uninitialized_variables"
 
 
 @contextmanager
 def shapes_only() -> Iterator[None]:
-    """Within the block, variables get a shape and a dtype and no value; they must not be used after it.
+    """Within the block, variables have a shape and a dtype but no value. They must not be used outside of it.
 
-    A model of a billion parameters is built in seconds, its parameters counted and its graph traced, and nothing is
-    allocated for it.
+    A model of a billion parameters is built in seconds without allocating memory. Its parameters can be counted and its
+    graph traced.
     """
     pending = list(global_state.get_global_attribute(_PENDING, []))
     try:
         with keras.StatelessScope(initialize_variables=False):
             yield
     finally:
-        global_state.set_global_attribute(_PENDING, pending)  # else the next scope of anyone would make the values
+        # Otherwise the next stateless scope would initialize the variables of this block.
+        global_state.set_global_attribute(_PENDING, pending)

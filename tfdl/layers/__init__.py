@@ -1,4 +1,4 @@
-"""Keras layers of our own."""
+"""Keras layers."""
 
 from tfdl.layers.batch_normalization import BatchNormalization
 from tfdl.layers.cross_attention import CrossAttention

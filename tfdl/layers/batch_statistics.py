@@ -1,7 +1,7 @@
-"""Normalization by the statistics of a batch, on one rank or over all of them: the mathematics of the layer.
+"""The formulas of batch normalization, on one rank or over all ranks.
 
-Ranks exchange count, mean and sum of squared distances in one collective on the way forward, and two sums in one on the
-way back.
+Ranks exchange count, mean and sum of squared distances in one collective of the forward pass, and two sums in one
+collective of the backward pass.
 """
 
 from typing import Any
@@ -11,52 +11,57 @@ import tensorflow as tf
 from tfdl.distributed.world import World, current_statistics_weight
 
 
-def normalized(
+def normalize(
     values: Any, gamma: Any, beta: Any, epsilon: float, world: World, weight: Any = None
 ) -> tuple[Any, Any, Any, Any]:
-    r"""$\gamma \hat x + \beta$ with $\hat x = (x - \mu) / \sqrt{\sigma^2 + \epsilon}$ over the values of all ranks.
+    r"""Computes $\gamma \hat x + \beta$ with $\hat x = (x - \mu) / \sqrt{\sigma^2 + \epsilon}$ over all ranks' values.
 
-    Each rank's count, mean and sum of squared distances to its own mean are joined exactly (Chan, Golub and LeVeque,
-    1983), so that a mean far larger than the deviation is harmless. With $w$ a position's weight, $n$ the sum of all
-    weights and $g$ the gradient of the result, the backward pass is
+    The count, the mean and the sum of squared distances of each rank are merged exactly (Chan, Golub and LeVeque,
+    1983), so the result stays accurate where the mean is far larger than the deviation. With $w$ the weight of a
+    position, $n$ the sum of all weights and $g$ the gradient of the result, the backward pass is
 
     $$\frac{\partial L}{\partial x} = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}} \Bigl( g -
       \frac wn \sum g - \frac wn\, \hat x \sum g\, \hat x \Bigr)$$
 
     Args:
-        values: ``(batch, ..., channels)``, this rank's part.
+        values: ``(batch, ..., channels)``, the batch of this rank.
         gamma, beta: ``(channels,)``, in the dtype to compute in.
         epsilon: added to the variance.
         world: the ranks.
-        weight: ``(m, 1)`` in the dtype of ``gamma``, 1 for a position that counts and 0 for one that does not; none if
-            all of them do. ``m`` is the number of positions, the product of all axes but the last.
+        weight: ``(m, 1)`` in the dtype of ``gamma``: 1 for a position that counts, 0 for one that does not. ``m`` is
+            the number of positions, the product of all axes but the last. By default all positions count.
 
     Returns:
         The outputs, of the shape of ``values`` and the dtype of ``gamma``; the mean and the (biased) variance,
-        ``(channels,)`` each, and the number of positions that counted, which carry no gradient.
+        ``(channels,)`` each; and the number of positions that counted over all ranks, a scalar. Only the outputs carry
+        a gradient.
     """
     rows = tf.cast(tf.reshape(values, [-1, values.shape[-1]]), gamma.dtype)  # (m, channels)
-    present = tf.cast(current_statistics_weight(), rows.dtype)
+    rank_weight = tf.cast(current_statistics_weight(), rows.dtype)  # 0 for a stand-in batch, which must not count
 
     @tf.custom_gradient
     def run(rows: Any, gamma: Any, beta: Any) -> Any:
-        mine, own_mean, lost, squares, centred = _moments(rows, weight)
-        count, mean, squares = joined(mine * present, own_mean + lost, squares * present, world)
-        total = tf.maximum(count, 1.0)
-        variance = squares / total
+        local_count, local_mean, residual, local_squares, centred = _moments(rows, weight)
+        count, mean, squares = merge_moments(
+            local_count * rank_weight, local_mean + residual, local_squares * rank_weight, world
+        )
+        divisor = tf.maximum(count, 1.0)
+        variance = squares / divisor
         inverse = tf.math.rsqrt(variance + epsilon)
-        shift = mean - own_mean  # this rank's values are kept as distances to its own mean
+        # `centred` holds distances to the mean of this rank, which differ from x - mu by this shift.
+        shift = mean - local_mean  # (channels,)
         factor = gamma * inverse
-        outputs = centred * factor + (beta - shift * factor)
+        outputs = centred * factor + (beta - shift * factor)  # (m, channels)
 
         def backward(upstream: Any, *_: Any) -> Any:
-            by_beta = tf.reduce_sum(upstream, 0)
-            by_gamma = (tf.reduce_sum(upstream * centred, 0) - shift * by_beta) * inverse
-            sums = world.all_reduce(tf.stack([by_beta, by_gamma])) * (present / total)  # (2, channels)
-            slope = sums[1] * inverse
-            through = centred * slope + (sums[0] - shift * slope)
-            through = through if weight is None else through * weight
-            return factor * (upstream - through), by_gamma, by_beta
+            d_beta = tf.reduce_sum(upstream, 0)  # (channels,)
+            d_gamma = (tf.reduce_sum(upstream * centred, 0) - shift * d_beta) * inverse  # (channels,)
+            means = world.all_reduce(tf.stack([d_beta, d_gamma])) * (rank_weight / divisor)  # (2, channels)
+            slope = means[1] * inverse
+            through_statistics = centred * slope + (means[0] - shift * slope)  # (m, channels)
+            if weight is not None:
+                through_statistics *= weight
+            return factor * (upstream - through_statistics), d_gamma, d_beta
 
         return (outputs, mean, variance, count), backward
 
@@ -65,36 +70,48 @@ def normalized(
 
 
 def _moments(rows: Any, weight: Any) -> tuple[Any, Any, Any, Any, Any]:
-    """This rank's moments and the rows' distances to the mean, ``(m, channels)``.
+    """The moments of this rank's rows, and the rows as distances to their mean.
+
+    The mean is computed twice: the mean of the distances to it is what its sum lost to rounding.
 
     Returns:
-        The count (a scalar); the mean, what its sum lost to rounding, and the sum of squared distances to both together
-        (a value for each channel); the distances to the mean without what it lost.
+        The count, a scalar; the mean, the residual that rounding lost, and the sum of squared distances to ``mean +
+        residual``, each ``(channels,)``; and ``rows - mean``, ``(m, channels)``.
     """
-    count = tf.cast(tf.shape(rows)[0], rows.dtype) if weight is None else tf.reduce_sum(weight)
-    total = tf.maximum(count, 1.0)
-    mean = tf.reduce_sum(rows if weight is None else rows * weight, 0) / total
-    centred = rows - mean
+    if weight is None:
+        count = tf.cast(tf.shape(rows)[0], rows.dtype)
+        weighted_rows = rows
+    else:
+        count = tf.reduce_sum(weight)
+        weighted_rows = rows * weight
+    divisor = tf.maximum(count, 1.0)
+    mean = tf.reduce_sum(weighted_rows, 0) / divisor  # (channels,)
+    centred = rows - mean  # (m, channels)
     weighted = centred if weight is None else centred * weight
-    lost = tf.reduce_sum(weighted, 0) / total
-    squares = tf.reduce_sum(weighted * centred, 0) - count * tf.square(lost)
-    return count, mean, lost, squares, centred
+    residual = tf.reduce_sum(weighted, 0) / divisor  # (channels,)
+    squares = tf.reduce_sum(weighted * centred, 0) - count * tf.square(residual)  # (channels,)
+    return count, mean, residual, squares, centred
 
 
-def joined(count: Any, mean: Any, squares: Any, world: World) -> tuple[Any, Any, Any]:
-    """The moments of all ranks' positions together, in one collective.
+def merge_moments(count: Any, mean: Any, squares: Any, world: World) -> tuple[Any, Any, Any]:
+    """Merges the moments of all ranks, in one collective.
 
     Args:
-        count: scalar, this rank's positions.
+        count: scalar, the positions of this rank.
         mean, squares: ``(channels,)``, their mean and the sum of squared distances to it.
         world: the ranks.
+
+    Returns:
+        Count, mean and sum of squared distances over the positions of all ranks, of the same shapes.
     """
     if world.size == 1:
         return count, mean, squares
-    packed = tf.concat([tf.reshape(count, [1]), mean, squares], 0)[tf.newaxis]  # (1, 1 + 2 * channels)
-    gathered = tf.ensure_shape(world.all_gather(packed), [world.size, packed.shape[1]])
-    counts, means, all_squares = tf.split(gathered, [1, mean.shape[0], mean.shape[0]], axis=1)
-    total = tf.reduce_sum(counts)
-    joined_mean = tf.reduce_sum(counts * means, 0) / tf.maximum(total, 1.0)
-    between = tf.reduce_sum(counts * tf.math.squared_difference(means, joined_mean), 0)
-    return total, joined_mean, tf.reduce_sum(all_squares, 0) + between
+    channels = mean.shape[0]
+    row = tf.concat([tf.reshape(count, [1]), mean, squares], 0)[tf.newaxis]  # (1, 1 + 2 * channels)
+    gathered = tf.ensure_shape(world.all_gather(row), [world.size, row.shape[1]])  # (ranks, 1 + 2 * channels)
+    # (ranks, 1), (ranks, channels), (ranks, channels)
+    counts, means, rank_squares = tf.split(gathered, [1, channels, channels], axis=1)
+    total_count = tf.reduce_sum(counts)
+    total_mean = tf.reduce_sum(counts * means, 0) / tf.maximum(total_count, 1.0)  # (channels,)
+    between_ranks = tf.reduce_sum(counts * tf.math.squared_difference(means, total_mean), 0)  # (channels,)
+    return total_count, total_mean, tf.reduce_sum(rank_squares, 0) + between_ranks

@@ -1,4 +1,4 @@
-r"""What every position of a Transformer goes through alone: a wide layer, an activation, and a narrow layer."""
+r"""The feed-forward layer of a Transformer: a wide layer, an activation and a narrow layer, for each position alone."""
 
 from typing import Any
 
@@ -12,30 +12,31 @@ from tfdl.layers.side_by_side import side_by_side
 
 @keras.saving.register_keras_serializable(package="tfdl")
 class FeedForward(keras.layers.Layer):
-    r"""Widens each vector, bends it, and narrows it again (Vaswani et al., 2017, section 3.3).
+    r"""Two dense layers with an activation between them (Vaswani et al., 2017, section 3.3).
 
     $$y = f(x W_1 + b_1)\, W_2 + b_2$$
 
-    ``"gelu"`` is GPT-2's $f$, the approximation with $\tanh$; ``"gelu_exact"`` BERT's, with the error function
-    (Hendrycks and Gimpel, 2016, https://arxiv.org/abs/1606.08415). With ``"swiglu"`` one half of $x W_1$ is the gate of
-    the other (Shazeer, 2020, https://arxiv.org/abs/2002.05202), and $W_1 = [G, U]$ is twice as wide:
+    ``"gelu"`` is the $f$ of GPT-2, the approximation with $\tanh$. ``"gelu_exact"`` is that of BERT, with the error
+    function (Hendrycks and Gimpel, 2016, https://arxiv.org/abs/1606.08415). With ``"swiglu"`` one half of $x W_1$ gates
+    the other half (Shazeer, 2020, https://arxiv.org/abs/2002.05202), and $W_1 = [G, U]$ is twice as wide:
 
     $$y = \left(\mathrm{silu}(x G) \odot x U\right) W_2$$
 
     Args:
-        intermediate_dim: $F$, the width between the two layers.
+        intermediate_dim: width between the two layers.
         activation: ``"gelu"``, ``"gelu_exact"``, ``"relu"`` or ``"swiglu"``.
         use_bias: whether the two layers have biases.
-        kernel_initializer, output_initializer: of $W_1$ (of $G$ and of $U$) and of $W_2$.
+        kernel_initializer: for $W_1$; with ``"swiglu"`` for $G$ and $U$ separately.
+        output_initializer: for $W_2$.
 
     Call arguments:
-        inputs: ``(..., D)``.
+        inputs: ``(..., dim)``.
 
     Returns:
         A tensor of the shape of ``inputs``, in the layer's compute dtype.
 
     Raises:
-        ValueError: an unknown activation, or a width below 1.
+        ValueError: unknown activation, or ``intermediate_dim`` below 1.
     """
 
     def __init__(
@@ -52,23 +53,27 @@ class FeedForward(keras.layers.Layer):
             raise ValueError(f"FeedForward activation={activation!r}, expected one of {', '.join(_ACTIVATIONS)}")
         if intermediate_dim < 1:
             raise ValueError(f"FeedForward intermediate_dim={intermediate_dim}, expected at least 1")
-        self.intermediate_dim, self.activation, self.use_bias = intermediate_dim, activation, use_bias
+        self.intermediate_dim = intermediate_dim
+        self.activation = activation
+        self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        same = {"use_bias": self.use_bias, "dtype": self.dtype_policy}
-        widths = [self.intermediate_dim] * (2 if self.activation == "swiglu" else 1)
-        self.up = Dense(
-            sum(widths), kernel_initializer=side_by_side(self.kernel_initializer, widths), name="up", **same
-        )
-        self.down = Dense(input_shape[-1], kernel_initializer=self.output_initializer, name="down", **same)
+        is_gated = self.activation == "swiglu"
+        widths = [self.intermediate_dim] * (2 if is_gated else 1)
+        shared = {"use_bias": self.use_bias, "dtype": self.dtype_policy}
+        up_initializer = side_by_side(self.kernel_initializer, widths)
+        self.up = Dense(sum(widths), kernel_initializer=up_initializer, name="up", **shared)
+        self.down = Dense(input_shape[-1], kernel_initializer=self.output_initializer, name="down", **shared)
         self.up.build(input_shape)
         self.down.build((*input_shape[:-1], self.intermediate_dim))
 
     def call(self, inputs: Any) -> Any:
-        wide = self.up(inputs)  # (..., F), or (..., 2F) with a gate
-        return self.down(_ACTIVATIONS[self.activation](wide))  # (..., D)
+        activation = _ACTIVATIONS[self.activation]
+        hidden = self.up(inputs)  # (..., intermediate_dim), or (..., 2 * intermediate_dim) with a gate
+        hidden = activation(hidden)  # (..., intermediate_dim)
+        return self.down(hidden)  # (..., dim)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return tuple(input_shape)
@@ -84,9 +89,9 @@ class FeedForward(keras.layers.Layer):
         }
 
 
-def _swiglu(wide: Any) -> Any:
-    """(..., 2F) to (..., F)."""
-    gate, up = tf.split(wide, 2, axis=-1)
+def _swiglu(gate_and_up: Any) -> Any:
+    """(..., 2 * intermediate_dim) to (..., intermediate_dim)."""
+    gate, up = tf.split(gate_and_up, 2, axis=-1)  # (..., intermediate_dim) each
     return tf.nn.silu(gate) * up
 
 

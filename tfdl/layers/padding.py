@@ -1,4 +1,4 @@
-"""Padding: which tokens are real, and means over those that are."""
+"""Padding: masks of real tokens, and means over real tokens."""
 
 from typing import Any
 
@@ -6,12 +6,19 @@ import keras
 import tensorflow as tf
 
 PADDING = 0
-"""The token that stands for the end of a shorter text, in models that take whole texts."""
+"""The token that pads shorter texts at the end, in models that read whole texts."""
 
 
 @keras.saving.register_keras_serializable(package="tfdl")
 class PaddingMask(keras.layers.Layer):
-    """Tokens ``(B, T)`` to booleans ``(B, T)``, true for real tokens: those that are not ``PADDING``."""
+    """Marks real tokens, those that are not ``PADDING``.
+
+    Call arguments:
+        inputs: tokens ``(batch, time)``.
+
+    Returns:
+        Booleans ``(batch, time)``, true for real tokens.
+    """
 
     def call(self, inputs: Any) -> Any:
         return tf.not_equal(inputs, PADDING)
@@ -22,20 +29,23 @@ class PaddingMask(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="tfdl")
 class MaskedMean(keras.layers.Layer):
-    """The mean over real positions, ``(B, T, D)`` to ``(B, D)``; zeros where there is none.
+    """The mean over real positions.
 
     Call arguments:
-        inputs: ``(B, T, D)``.
-        padding_mask: booleans ``(B, T)``, true for what counts; all of it if not given.
+        inputs: ``(batch, time, dim)``.
+        padding_mask: booleans ``(batch, time)``, true for positions that count. Defaults to all positions.
+
+    Returns:
+        ``(batch, dim)``; zeros for a sequence without a real position.
     """
 
     def call(self, inputs: Any, padding_mask: Any = None) -> Any:
         if padding_mask is None:
-            return tf.reduce_mean(inputs, 1)
-        counts = tf.cast(padding_mask, inputs.dtype)[:, :, tf.newaxis]  # (B, T, 1)
-        # What is hidden is left out before it is multiplied: padding may hold anything, infinities too.
-        kept = tf.where(padding_mask[:, :, tf.newaxis], inputs, tf.zeros([], inputs.dtype))
-        return tf.reduce_sum(kept, 1) / tf.maximum(tf.reduce_sum(counts, 1), 1)
+            return tf.reduce_mean(inputs, 1)  # (batch, dim)
+        weights = tf.cast(padding_mask, inputs.dtype)[:, :, tf.newaxis]  # (batch, time, 1)
+        # Select rather than multiply by the mask: padding may hold infinities, and 0 times infinity is NaN.
+        real = tf.where(padding_mask[:, :, tf.newaxis], inputs, tf.zeros([], inputs.dtype))  # (batch, time, dim)
+        return tf.reduce_sum(real, 1) / tf.maximum(tf.reduce_sum(weights, 1), 1)  # (batch, dim)
 
     def compute_output_spec(self, inputs: Any, padding_mask: Any = None) -> Any:  # noqa: ARG002
         return keras.KerasTensor((inputs.shape[0], inputs.shape[2]), self.compute_dtype)

@@ -12,19 +12,20 @@ class PositionEmbedding(keras.layers.Layer):
     """Adds a learned vector for each position, as GPT-2 and BERT do.
 
     Args:
-        sequence_length: how many positions there are.
-        initializer: of the table; a normal distribution of deviation 0.02 if not given.
+        sequence_length: number of positions.
+        initializer: for the table. Defaults to a normal distribution with standard deviation 0.02.
 
     Call arguments:
-        inputs: ``(B, T, D)``.
-        positions: integers below ``sequence_length``, ``(T,)`` for the whole batch or ``(B, T)``; 0 to ``T - 1`` if
-            not given.
+        inputs: ``(batch, time, dim)``.
+        positions: integers below ``sequence_length``, ``(time,)`` for the whole batch or ``(batch, time)``. Defaults to
+            0 to ``time - 1``.
 
     Returns:
-        ``(B, T, D)``, in the layer's compute dtype.
+        ``(batch, time, dim)``, in the layer's compute dtype.
 
     Raises:
-        ValueError: a sequence longer than the positions, told when it is traced if its length is static.
+        ValueError: ``sequence_length`` below 1, or a sequence longer than that. The latter is raised during tracing,
+            where the length is static.
     """
 
     def __init__(self, sequence_length: int, initializer: Any = None, **kwargs: Any):
@@ -39,18 +40,20 @@ class PositionEmbedding(keras.layers.Layer):
         self.table = self.add_weight(shape=shape, name="table", initializer=self.initializer, autocast=False)
 
     def call(self, inputs: Any, positions: Any = None) -> Any:
-        table = tf.convert_to_tensor(self.table)  # (sequence_length, D)
-        length = inputs.shape[1]  # T
-        if length is not None and length > self.sequence_length:
+        table = tf.convert_to_tensor(self.table)  # (sequence_length, dim)
+        time = inputs.shape[1]
+        if time is not None and time > self.sequence_length:
             raise ValueError(
-                f"a sequence of {length} tokens is longer than the {self.sequence_length} positions that the model has;"
-                f" cut it, or build the model with sequence_length={length}"
+                f"a sequence of {time} tokens is longer than the model's {self.sequence_length} positions; shorten it,"
+                f" or build the model with sequence_length={time}"
             )
-        if positions is None:
-            rows = table[: tf.shape(inputs)[1] if length is None else length]  # (T, D)
+        if positions is not None:
+            rows = tf.gather(table, positions)  # (time, dim) or (batch, time, dim)
+        elif time is not None:
+            rows = table[:time]  # (time, dim)
         else:
-            rows = tf.gather(table, positions)  # (T, D) or (B, T, D)
-        return inputs + tf.cast(rows, inputs.dtype)  # (B, T, D)
+            rows = table[: tf.shape(inputs)[1]]  # (time, dim)
+        return inputs + tf.cast(rows, inputs.dtype)  # (batch, time, dim)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return tuple(input_shape)
@@ -69,50 +72,53 @@ class SinusoidalPositionEmbedding(keras.layers.Layer):
 
     $$P_{t, 2i} = \sin(t\, r_i) \qquad P_{t, 2i+1} = \cos(t\, r_i) \qquad r_i = 10000^{-2i / D}$$
 
-    No weights, and no longest sequence.
+    with $D$ the width of the vectors. The layer has no weights, and no limit on the length of a sequence.
 
     Call arguments:
-        inputs: ``(B, T, D)`` with an even ``D``.
-        positions: integers, ``(T,)`` for the whole batch or ``(B, T)``; 0 to ``T - 1`` if not given.
+        inputs: ``(batch, time, dim)`` with an even ``dim``.
+        positions: integers, ``(time,)`` for the whole batch or ``(batch, time)``. Defaults to 0 to ``time - 1``.
 
     Returns:
-        ``(B, T, D)``, in the layer's compute dtype.
+        ``(batch, time, dim)``, in the layer's compute dtype.
 
     Raises:
-        ValueError: an odd ``D``.
+        ValueError: an odd ``dim``.
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         dim = input_shape[-1]
         if dim is None or dim % 2:
             raise ValueError(
-                f"SinusoidalPositionEmbedding got inputs of shape {tuple(input_shape)}, expected (B, T, D) with an even"
-                " D, for pairs of a sine and a cosine"
+                f"SinusoidalPositionEmbedding got inputs of shape {tuple(input_shape)}, expected (batch, time, dim)"
+                " with an even dim, for pairs of a sine and a cosine"
             )
 
     def call(self, inputs: Any, positions: Any = None) -> Any:
-        positions = tf.range(tf.shape(inputs)[1]) if positions is None else positions  # (T,) or (B, T)
-        angles = angles_of(positions, inputs.shape[-1], 10000.0, inputs.dtype)  # (..., T, D / 2)
-        pairs = tf.stack([tf.sin(angles), tf.cos(angles)], -1)  # (..., T, D / 2, 2)
-        waves = tf.reshape(pairs, tf.concat([tf.shape(angles)[:-1], inputs.shape[-1:]], 0))  # (..., T, D)
-        return inputs + tf.cast(waves, inputs.dtype)  # (B, T, D)
+        if positions is None:
+            positions = tf.range(tf.shape(inputs)[1])  # (time,)
+        angles = position_angles(positions, inputs.shape[-1], 10000.0, inputs.dtype)  # (..., time, dim / 2)
+        pairs = tf.stack([tf.sin(angles), tf.cos(angles)], -1)  # (..., time, dim / 2, 2)
+        waves_shape = tf.concat([tf.shape(angles)[:-1], inputs.shape[-1:]], 0)
+        waves = tf.reshape(pairs, waves_shape)  # (..., time, dim)
+        return inputs + tf.cast(waves, inputs.dtype)  # (batch, time, dim)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return tuple(input_shape)
 
 
-def angles_of(positions: Any, dim: int, base: float, dtype: Any) -> Any:
-    r"""$t \cdot b^{-2i / D}$ for $i$ from 0 to $D / 2 - 1$.
+def position_angles(positions: Any, dim: int, base: float, dtype: Any) -> Any:
+    r"""Computes $t \cdot b^{-2i / D}$ for $i$ from 0 to $D / 2 - 1$.
 
     Args:
-        positions: integers $t$, of any shape ``(..., T)``.
+        positions: integers $t$, ``(..., time)``.
         dim: $D$, even.
-        base: $b$, which the slowest wave's length is $2 \pi$ times of (nearly).
-        dtype: what the angles are for. They have float32 at least: bfloat16 knows no odd number above 256.
+        base: $b$. The wavelengths grow from $2 \pi$ to nearly $2 \pi b$.
+        dtype: dtype that the angles are used in. They are computed in float32 or wider, since bfloat16 cannot represent
+            odd integers above 256.
 
     Returns:
-        ``(..., T, D / 2)``.
+        ``(..., time, dim / 2)``.
     """
     wide = tf.float64 if dtype == tf.float64 else tf.float32
-    rates = base ** (-np.arange(0, dim, 2) / dim)  # (D / 2,)
-    return tf.cast(positions, wide)[..., tf.newaxis] * tf.constant(rates, wide)
+    rates = base ** (-np.arange(0, dim, 2) / dim)  # (dim / 2,)
+    return tf.cast(positions, wide)[..., tf.newaxis] * tf.constant(rates, wide)  # (..., time, dim / 2)

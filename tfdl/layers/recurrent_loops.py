@@ -1,12 +1,14 @@
-r"""The time loops of recurrent layers, with backward passes of their own.
+r"""The loops over time of the recurrent layers, with their backward passes written out.
 
-A loop whose gradient TensorFlow derives adds up the weights' gradient step by step, and keeps and looks up every little
-tensor on the way. These loops keep a few whole sequences, go back through them once, and take the recurrent kernel's
-gradient as one product over all steps: $\sum_t h_{t-1}^\top\, dz_t$. On the way back they multiply by the transposed
-kernel, made once: a product told to transpose would do so at every step, which at 650 units costs a third of the pass.
+When TensorFlow derives the gradient of a loop, it sums the gradient of the weights step by step, and stores and reads
+every small tensor of each step. These loops store a few whole sequences and go back through them once. The gradient of
+the recurrent kernel is one product over all steps: $\sum_t h_{t-1}^\top\, dz_t$. The backward pass multiplies by a
+transposed kernel that is made once. A product with ``transpose_b`` would transpose at every step, which takes a third
+of the pass at 650 units.
 
-Everything is time-major: ``(T, B, ...)``. $G$ is the number of gates, $U$ the units. ``mask`` multiplies the state that
-the recurrent kernel sees, the same at every step (variational dropout); ``None`` is none.
+All sequences are time-major: ``(time, batch, ...)``. ``mask`` multiplies the state in the recurrent
+product and is the same at every step (variational dropout); ``None`` means no dropout. ``d_x`` is the gradient of the
+loss with respect to ``x``.
 """
 
 from collections.abc import Callable
@@ -21,46 +23,55 @@ def lstm_loop(projected: Any, kernel: Any, h0: Any, c0: Any, mask: Any = None) -
     r"""$(i, f, g, o) = z_t$, $\;c_t = \sigma(f) c_{t-1} + \sigma(i) \tanh(g)$, $\;h_t = \sigma(o) \tanh(c_t)$.
 
     Args:
-        projected: ``(T, B, 4U)``, $x_t W + b$ of all steps.
-        kernel: ``(U, 4U)``; $z_t$ is a projected input plus $h_{t-1}$ times it.
-        h0, c0: ``(B, U)``.
-        mask: ``(B, U)`` or none.
+        projected: ``(time, batch, 4 * units)``, $x_t W + b$ of all steps.
+        kernel: ``(units, 4 * units)``; $z_t$ is the projected input plus the product of $h_{t-1}$ and the kernel.
+        h0, c0: initial state, ``(batch, units)`` each.
+        mask: ``(batch, units)`` or None.
 
     Returns:
-        All $h_t$ ``(T, B, U)``, and the last $h$ and $c$.
+        All $h_t$ ``(time, batch, units)``, and the last $h$ and $c$.
     """
     units = kernel.shape[0]
 
     @tf.custom_gradient
     def run(projected: Any, kernel: Any, h0: Any, c0: Any) -> Any:
-        def forward(t: Any, h: Any, c: Any) -> tuple[Any, ...]:
-            i, f, g, o = tf.split(projected[t] + tf.matmul(_masked(h, mask), kernel), 4, axis=-1)  # (B, U) each
-            i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+        def forward_step(t: Any, h: Any, c: Any) -> tuple[Any, ...]:
+            z = projected[t] + tf.matmul(_apply_mask(h, mask), kernel)  # (batch, 4 * units)
+            i, f, g, o = tf.split(z, 4, axis=-1)  # (batch, units) each
+            i = tf.sigmoid(i)
+            f = tf.sigmoid(f)
+            g = tf.tanh(g)
+            o = tf.sigmoid(o)
             c = f * c + i * g
             h = o * tf.tanh(c)
             return (h, c), (h, c, tf.concat([i, f, g, o], -1))
 
-        (h, c), (hs, cs, gates) = _scan(forward, (h0, c0), projected, (units, units, 4 * units))
+        (h, c), (hs, cs, gates) = _scan(forward_step, (h0, c0), projected, (units, units, 4 * units))
 
-        def backward(dhs: Any, dh_last: Any, dc_last: Any) -> tuple[Any, ...]:
-            i, f, g, o = tf.split(gates, 4, axis=-1)  # (T, B, U) each
-            transposed = tf.transpose(kernel)  # (4U, U)
-            squashed = tf.tanh(cs)
-            before = _shifted(cs, c0)
-            through_c = o * (1 - squashed * squashed)
-            of_gates = (g * i * (1 - i), before * f * (1 - f), i * (1 - g * g), squashed * o * (1 - o))
-            slopes = tf.concat(of_gates, -1)  # (T, B, 4U)
+        def backward(d_hs: Any, d_h_last: Any, d_c_last: Any) -> tuple[Any, ...]:
+            i, f, g, o = tf.split(gates, 4, axis=-1)  # (time, batch, units) each
+            transposed_kernel = tf.transpose(kernel)  # (4 * units, units)
+            tanh_cs = tf.tanh(cs)
+            previous_cs = _previous(cs, c0)
+            c_slope = o * (1 - tanh_cs * tanh_cs)
+            i_slope = g * i * (1 - i)
+            f_slope = previous_cs * f * (1 - f)
+            g_slope = i * (1 - g * g)
+            o_slope = tanh_cs * o * (1 - o)
+            slopes = tf.concat((i_slope, f_slope, g_slope, o_slope), -1)  # (time, batch, 4 * units)
 
-            def step(t: Any, dh: Any, dc: Any) -> tuple[Any, ...]:
-                dh = dh + dhs[t]
-                dc = dc + dh * through_c[t]
-                # Joined before they are multiplied: with the slope of o apart, XLA was seen to get this wrong
-                # (float64, B = 4, U = 5).
-                dz = tf.concat([dc, dc, dc, dh], -1) * slopes[t]  # (B, 4U)
-                return (_masked(tf.matmul(dz, transposed), mask), dc * f[t]), (dz,)
+            def backward_step(t: Any, d_h: Any, d_c: Any) -> tuple[Any, ...]:
+                d_h = d_h + d_hs[t]
+                d_c = d_c + d_h * c_slope[t]
+                # The gates are joined before the multiplication: with the slope of o kept separate, XLA was measured to
+                # return wrong gradients (float64, batch 4, 5 units).
+                d_z = tf.concat([d_c, d_c, d_c, d_h], -1) * slopes[t]  # (batch, 4 * units)
+                d_h = _apply_mask(tf.matmul(d_z, transposed_kernel), mask)  # (batch, units)
+                return (d_h, d_c * f[t]), (d_z,)
 
-            (dh, dc), (dz,) = _scan(step, (dh_last, dc_last), projected, (4 * units,), back=True)
-            return dz, _kernel_gradient(_masked(_shifted(hs, h0), mask), dz), dh, dc
+            (d_h0, d_c0), (d_zs,) = _scan(backward_step, (d_h_last, d_c_last), projected, (4 * units,), reverse=True)
+            d_kernel = _kernel_gradient(_apply_mask(_previous(hs, h0), mask), d_zs)
+            return d_zs, d_kernel, d_h0, d_c0
 
         return (hs, h, c), backward
 
@@ -72,48 +83,53 @@ def gru_loop(projected: Any, kernel: Any, bias: Any, h0: Any, mask: Any = None) 
     r"""$z, r$ gates, and $\tilde h = \tanh(x_h + r\,(h_{t-1} R_h + b_h))$, $\;h_t = z h_{t-1} + (1 - z) \tilde h$.
 
     Args:
-        projected: ``(T, B, 3U)``, $x_t W + b$ of all steps, in the order $z, r, h$.
-        kernel: ``(U, 3U)``.
-        bias: ``(3U,)``, of the recurrent product.
-        h0: ``(B, U)``.
-        mask: ``(B, U)`` or none.
+        projected: ``(time, batch, 3 * units)``, $x_t W + b$ of all steps, in the order $z, r, h$.
+        kernel: ``(units, 3 * units)``.
+        bias: ``(3 * units,)``, of the recurrent product.
+        h0: initial state, ``(batch, units)``.
+        mask: ``(batch, units)`` or None.
 
     Returns:
-        All $h_t$ ``(T, B, U)``, and the last one.
+        All $h_t$ ``(time, batch, units)``, and the last $h$.
     """
     units = kernel.shape[0]
 
     @tf.custom_gradient
     def run(projected: Any, kernel: Any, bias: Any, h0: Any) -> Any:
-        def forward(t: Any, h: Any) -> tuple[Any, ...]:
-            # The step's inputs whole, then in pieces: XLA answers a slice of both at once with other columns.
-            of_inputs, of_candidate = tf.split(projected[t], [2 * units, units], axis=-1)
-            inner = tf.matmul(_masked(h, mask), kernel) + bias  # (B, 3U)
-            inner_gates, recurrent = tf.split(inner, [2 * units, units], axis=-1)
-            gates = tf.sigmoid(of_inputs + inner_gates)
-            z, r = tf.split(gates, 2, axis=-1)
-            candidate = tf.tanh(of_candidate + r * recurrent)
-            new = z * h + (1 - z) * candidate
-            return (new,), (new, tf.concat([gates, candidate, recurrent], -1))
+        def forward_step(t: Any, h: Any) -> tuple[Any, ...]:
+            # Index the step first, then split it: XLA returns wrong columns for a slice that does both at once.
+            x_gates, x_candidate = tf.split(projected[t], [2 * units, units], axis=-1)
+            product = tf.matmul(_apply_mask(h, mask), kernel) + bias  # (batch, 3 * units)
+            h_gates, h_candidate = tf.split(product, [2 * units, units], axis=-1)
+            gates = tf.sigmoid(x_gates + h_gates)  # (batch, 2 * units)
+            z, r = tf.split(gates, 2, axis=-1)  # (batch, units) each
+            candidate = tf.tanh(x_candidate + r * h_candidate)
+            new_h = z * h + (1 - z) * candidate
+            return (new_h,), (new_h, tf.concat([gates, candidate, h_candidate], -1))
 
-        (h,), (hs, kept) = _scan(forward, (h0,), projected, (units, 4 * units))
+        (h,), (hs, stored) = _scan(forward_step, (h0,), projected, (units, 4 * units))
 
-        def backward(dhs: Any, dh_last: Any) -> tuple[Any, ...]:
-            z, r, candidate, recurrent = tf.split(kept, 4, axis=-1)  # (T, B, U) each
-            transposed = tf.transpose(kernel)  # (3U, U)
-            before = _shifted(hs, h0)
-            slope_z = (before - candidate) * z * (1 - z)
-            slope_h = (1 - z) * (1 - candidate * candidate)
-            slope_r = slope_h * recurrent * r * (1 - r)
+        def backward(d_hs: Any, d_h_last: Any) -> tuple[Any, ...]:
+            z, r, candidate, h_candidate = tf.split(stored, 4, axis=-1)  # (time, batch, units) each
+            transposed_kernel = tf.transpose(kernel)  # (3 * units, units)
+            previous_hs = _previous(hs, h0)
+            z_slope = (previous_hs - candidate) * z * (1 - z)
+            candidate_slope = (1 - z) * (1 - candidate * candidate)
+            r_slope = candidate_slope * h_candidate * r * (1 - r)
 
-            def step(t: Any, dh: Any) -> tuple[Any, ...]:
-                dh = dh + dhs[t]
-                dx = tf.concat([dh * slope_z[t], dh * slope_r[t], dh * slope_h[t]], -1)  # (B, 3U)
-                inner = tf.concat([dx[:, : 2 * units], dx[:, 2 * units :] * r[t]], -1)
-                return (dh * z[t] + _masked(tf.matmul(inner, transposed), mask),), (dx, inner)
+            def backward_step(t: Any, d_h: Any) -> tuple[Any, ...]:
+                d_h = d_h + d_hs[t]
+                # (batch, 3 * units)
+                d_x = tf.concat([d_h * z_slope[t], d_h * r_slope[t], d_h * candidate_slope[t]], -1)
+                d_product = tf.concat([d_x[:, : 2 * units], d_x[:, 2 * units :] * r[t]], -1)  # (batch, 3 * units)
+                d_h = d_h * z[t] + _apply_mask(tf.matmul(d_product, transposed_kernel), mask)  # (batch, units)
+                return (d_h,), (d_x, d_product)
 
-            (dh,), (dx, inner) = _scan(step, (dh_last,), projected, (3 * units, 3 * units), back=True)
-            return dx, _kernel_gradient(_masked(before, mask), inner), bias_gradient(inner), dh
+            (d_h0,), (d_xs, d_products) = _scan(
+                backward_step, (d_h_last,), projected, (3 * units, 3 * units), reverse=True
+            )
+            d_kernel = _kernel_gradient(_apply_mask(previous_hs, mask), d_products)
+            return d_xs, d_kernel, bias_gradient(d_products), d_h0
 
         return (hs, h), backward
 
@@ -122,37 +138,39 @@ def gru_loop(projected: Any, kernel: Any, bias: Any, h0: Any, mask: Any = None) 
 
 
 def simple_loop(projected: Any, kernel: Any, h0: Any, mask: Any = None) -> tuple[Any, Any]:
-    r"""$h_t = \tanh(z_t)$ with $z_t$ a projected input plus $h_{t-1}$ times the kernel.
+    r"""$h_t = \tanh(z_t)$, where $z_t$ is the projected input plus the product of $h_{t-1}$ and the kernel.
 
     Args:
-        projected: ``(T, B, U)``, $x_t W + b$ of all steps.
-        kernel: ``(U, U)``.
-        h0: ``(B, U)``.
-        mask: ``(B, U)`` or none.
+        projected: ``(time, batch, units)``, $x_t W + b$ of all steps.
+        kernel: ``(units, units)``.
+        h0: initial state, ``(batch, units)``.
+        mask: ``(batch, units)`` or None.
 
     Returns:
-        All $h_t$ ``(T, B, U)``, and the last one.
+        All $h_t$ ``(time, batch, units)``, and the last $h$.
     """
     units = kernel.shape[0]
 
     @tf.custom_gradient
     def run(projected: Any, kernel: Any, h0: Any) -> Any:
-        def forward(t: Any, h: Any) -> tuple[Any, ...]:
-            h = tf.tanh(projected[t] + tf.matmul(_masked(h, mask), kernel))
+        def forward_step(t: Any, h: Any) -> tuple[Any, ...]:
+            h = tf.tanh(projected[t] + tf.matmul(_apply_mask(h, mask), kernel))  # (batch, units)
             return (h,), (h,)
 
-        (h,), (hs,) = _scan(forward, (h0,), projected, (units,))
+        (h,), (hs,) = _scan(forward_step, (h0,), projected, (units,))
 
-        def backward(dhs: Any, dh_last: Any) -> tuple[Any, ...]:
-            slopes = 1 - hs * hs
-            transposed = tf.transpose(kernel)
+        def backward(d_hs: Any, d_h_last: Any) -> tuple[Any, ...]:
+            slopes = 1 - hs * hs  # (time, batch, units)
+            transposed_kernel = tf.transpose(kernel)  # (units, units)
 
-            def step(t: Any, dh: Any) -> tuple[Any, ...]:
-                dz = (dh + dhs[t]) * slopes[t]
-                return (_masked(tf.matmul(dz, transposed), mask),), (dz,)
+            def backward_step(t: Any, d_h: Any) -> tuple[Any, ...]:
+                d_z = (d_h + d_hs[t]) * slopes[t]  # (batch, units)
+                d_h = _apply_mask(tf.matmul(d_z, transposed_kernel), mask)  # (batch, units)
+                return (d_h,), (d_z,)
 
-            (dh,), (dz,) = _scan(step, (dh_last,), projected, (units,), back=True)
-            return dz, _kernel_gradient(_masked(_shifted(hs, h0), mask), dz), dh
+            (d_h0,), (d_zs,) = _scan(backward_step, (d_h_last,), projected, (units,), reverse=True)
+            d_kernel = _kernel_gradient(_apply_mask(_previous(hs, h0), mask), d_zs)
+            return d_zs, d_kernel, d_h0
 
         return (hs, h), backward
 
@@ -161,34 +179,54 @@ def simple_loop(projected: Any, kernel: Any, h0: Any, mask: Any = None) -> tuple
 
 
 def _scan(
-    step: Callable[..., Any], state: tuple[Any, ...], like: Any, widths: tuple[int, ...], back: bool = False
+    step: Callable[..., Any],
+    state: tuple[Any, ...],
+    sequence: Any,
+    output_widths: tuple[int, ...],
+    reverse: bool = False,
 ) -> tuple[Any, Any]:
-    """Runs ``step(t, *state) -> (state, outputs)`` over time, or back through it; outputs come stacked by ``t``.
+    """Runs ``step(t, *state) -> (state, outputs)`` for every ``t``.
 
-    ``like`` is any ``(T, B, ...)`` sequence; ``widths`` are the outputs' last axes. The counter rises in both
-    directions, so that the number of turns can be read off the graph.
+    Args:
+        step: one step.
+        state: the initial state.
+        sequence: any ``(time, batch, ...)`` tensor, for the number of steps, the batch size and the dtype.
+        output_widths: size of the last axis of each output.
+        reverse: whether to run from the last step to the first.
+
+    Returns:
+        The last state, and the outputs of all steps, ``(time, batch, width)`` each, ordered by ``t``.
     """
-    length = tf.shape(like)[0] if like.shape[0] is None else like.shape[0]
-    arrays = tuple(tf.TensorArray(like.dtype, length, element_shape=(like.shape[1], width)) for width in widths)
+    length = tf.shape(sequence)[0] if sequence.shape[0] is None else sequence.shape[0]
+    arrays = tuple(
+        tf.TensorArray(sequence.dtype, length, element_shape=(sequence.shape[1], width)) for width in output_widths
+    )
 
-    def body(turn: Any, state: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
-        t = length - 1 - turn if back else turn
+    # The counter rises in both directions, so tfdl.inspection can read the number of iterations from the graph.
+    def condition(counter: Any, *_: Any) -> Any:
+        return counter < length
+
+    def body(counter: Any, state: tuple[Any, ...], arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+        t = length - 1 - counter if reverse else counter
         state, outputs = step(t, *state)
-        return turn + 1, state, tuple(array.write(t, value) for array, value in zip(arrays, outputs, strict=True))
+        arrays = tuple(array.write(t, output) for array, output in zip(arrays, outputs, strict=True))
+        return counter + 1, state, arrays
 
-    _, state, arrays = tf.while_loop(lambda turn, *_: turn < length, body, (0, state, arrays))
+    _, state, arrays = tf.while_loop(condition, body, (0, state, arrays))
     return state, tuple(array.stack() for array in arrays)
 
 
-def _masked(h: Any, mask: Any) -> Any:
+def _apply_mask(h: Any, mask: Any) -> Any:
     return h if mask is None else h * mask
 
 
-def _shifted(sequence: Any, first: Any) -> Any:
-    """The state before each step."""
+def _previous(sequence: Any, first: Any) -> Any:
+    """The state before each step, (time, batch, units), of the states after each step and the initial one."""
     return tf.concat([first[tf.newaxis], sequence[:-1]], 0)
 
 
-def _kernel_gradient(states: Any, dz: Any) -> Any:
-    """Over all steps and samples at once: (U, T B) times (T B, G U)."""
-    return tf.matmul(tf.reshape(states, [-1, states.shape[-1]]), tf.reshape(dz, [-1, dz.shape[-1]]), transpose_a=True)
+def _kernel_gradient(states: Any, d_zs: Any) -> Any:
+    """The gradient over all steps and samples: (units, time * batch) times (time * batch, gates * units)."""
+    states = tf.reshape(states, [-1, states.shape[-1]])  # (time * batch, units)
+    d_zs = tf.reshape(d_zs, [-1, d_zs.shape[-1]])  # (time * batch, gates * units)
+    return tf.matmul(states, d_zs, transpose_a=True)  # (units, gates * units)

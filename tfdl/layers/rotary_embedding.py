@@ -5,33 +5,33 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfdl.layers.position_embedding import angles_of
+from tfdl.layers.position_embedding import position_angles
 
 
 @keras.saving.register_keras_serializable(package="tfdl")
 class RotaryEmbedding(keras.layers.Layer):
-    r"""Turns pairs of a vector's values by angles that grow with its position (Su et al., 2021).
+    r"""Rotates pairs of a vector's values by angles proportional to its position (Su et al., 2021).
 
-    Pair $i$ of the $d$ values is $(x_i, x_{i + d/2})$, as in Llama and GPT-NeoX. At position $t$ it is turned by
+    Pair $i$ of the $d$ values is $(x_i, x_{i + d/2})$, as in Llama and GPT-NeoX. At position $t$ it is rotated by
     $\theta = t \cdot b^{-2i / d}$:
 
     $$y_i = x_i \cos\theta - x_{i + d/2} \sin\theta \qquad y_{i + d/2} = x_{i + d/2} \cos\theta + x_i \sin\theta$$
 
-    The product of a turned query and a turned key depends on the distance of their positions alone
+    The product of a rotated query and a rotated key depends only on the distance of their positions
     (https://arxiv.org/abs/2104.09864).
 
     Args:
-        base: $b$; larger ones keep far positions apart.
+        base: $b$. Larger values distinguish positions over longer distances.
 
     Call arguments:
-        inputs: heads of queries or keys, ``(B, H, T, d)`` with an even ``d``.
-        positions: integers, ``(T,)`` for the whole batch or ``(B, T)``; 0 to ``T - 1`` if not given.
+        inputs: heads of queries or keys, ``(batch, heads, time, head_dim)`` with an even ``head_dim``.
+        positions: integers, ``(time,)`` for the whole batch or ``(batch, time)``. Defaults to 0 to ``time - 1``.
 
     Returns:
         A tensor of the shape and dtype of ``inputs``.
 
     Raises:
-        ValueError: a base of at most 1, or an odd ``d``.
+        ValueError: ``base`` of at most 1, or an odd ``head_dim``.
     """
 
     def __init__(self, base: float = 10000.0, **kwargs: Any):
@@ -41,20 +41,24 @@ class RotaryEmbedding(keras.layers.Layer):
         self.base = float(base)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        dim = input_shape[-1]
-        if dim is None or dim % 2:
+        head_dim = input_shape[-1]
+        if head_dim is None or head_dim % 2:
             raise ValueError(
-                f"RotaryEmbedding turns pairs of values, but the heads have {dim}; expected an even number"
+                f"RotaryEmbedding rotates pairs of values, but head_dim={head_dim}; expected an even number"
             )
 
     def call(self, inputs: Any, positions: Any = None) -> Any:
-        positions = tf.range(tf.shape(inputs)[2]) if positions is None else positions  # (T,) or (B, T)
-        angles = angles_of(positions, inputs.shape[-1], self.base, inputs.dtype)[
-            ..., tf.newaxis, :, :
-        ]  # (..., 1, T, d / 2)
-        cos, sin = tf.cast(tf.cos(angles), inputs.dtype), tf.cast(tf.sin(angles), inputs.dtype)
-        first, second = tf.split(inputs, 2, axis=-1)  # (B, H, T, d / 2) twice
-        return tf.concat([first * cos - second * sin, second * cos + first * sin], -1)  # (B, H, T, d)
+        if positions is None:
+            positions = tf.range(tf.shape(inputs)[2])  # (time,)
+        # (time, head_dim / 2) or (batch, time, head_dim / 2)
+        angles = position_angles(positions, inputs.shape[-1], self.base, inputs.dtype)
+        angles = angles[..., tf.newaxis, :, :]  # (1, time, head_dim / 2) or (batch, 1, time, head_dim / 2)
+        cos = tf.cast(tf.cos(angles), inputs.dtype)
+        sin = tf.cast(tf.sin(angles), inputs.dtype)
+        first, second = tf.split(inputs, 2, axis=-1)  # (batch, heads, time, head_dim / 2) each
+        rotated_first = first * cos - second * sin
+        rotated_second = second * cos + first * sin
+        return tf.concat([rotated_first, rotated_second], -1)  # (batch, heads, time, head_dim)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return tuple(input_shape)

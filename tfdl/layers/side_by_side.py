@@ -1,4 +1,4 @@
-"""Kernels of several dense layers as the columns of one, so that one matrix product computes them all."""
+"""The kernels of several dense layers as columns of one kernel, so that one matrix product computes them all."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,19 +8,26 @@ import tensorflow as tf
 
 
 def side_by_side(initializer: keras.initializers.Initializer, widths: Sequence[int]) -> Callable[..., Any]:
-    """An initializer that draws each part as if it were a kernel of its own.
+    """Returns an initializer that draws each part of a kernel as a separate kernel.
 
-    A rule that looks at the shape (Glorot, He) would otherwise take the parts for one wide layer, and start with
-    smaller values.
+    An initializer that depends on the shape (Glorot, He) would otherwise treat the parts as one wide layer and start
+    with smaller values.
 
     Args:
-        initializer: of each part, which has the shape ``(rows, width)``.
-        widths: columns of the parts, from left to right.
+        initializer: for each part, of shape ``(rows, width)``.
+        widths: number of columns of each part, from left to right.
+
+    Returns:
+        An initializer for kernels of shape ``(rows, sum(widths))``.
     """
 
-    def draw(shape: Sequence[int], dtype: Any = None) -> Any:
-        # A Keras initializer gives one shape the same values each time, hence a clone for every part.
-        parts = [initializer.clone()((*shape[:-1], width), dtype=dtype) for width in widths]
-        return tf.concat([tf.convert_to_tensor(part) for part in parts], -1)
+    def initialize(shape: Sequence[int], dtype: Any = None) -> Any:
+        *rows, _ = shape
+        parts = []
+        for width in widths:
+            # One Keras initializer returns the same values for the same shape each time, so every part needs a clone.
+            part = initializer.clone()((*rows, width), dtype=dtype)
+            parts.append(tf.convert_to_tensor(part))
+        return tf.concat(parts, -1)  # (rows, sum(widths))
 
-    return draw
+    return initialize

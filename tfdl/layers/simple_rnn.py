@@ -1,4 +1,4 @@
-r"""The plain recurrent network."""
+r"""The plain recurrent layer."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tfdl.layers.recurrent_loops import simple_loop
 
 @keras.saving.register_keras_serializable(package="tfdl")
 class SimpleRNN(Recurrent):
-    __doc__ = r"""The plain recurrent network (Elman, 1990).
+    __doc__ = r"""The plain recurrent layer (Elman, 1990).
 
     $$h_t = \tanh(x_t W + h_{t-1} R + b)$$
     """ + (Recurrent.__doc__ or "").partition("\n")[2]
@@ -19,6 +19,7 @@ class SimpleRNN(Recurrent):
     gates = 1
 
     def run(self, inputs: Any, state: State, mask: Any) -> tuple[Any, State]:
-        projected = self._projected(inputs, tf.convert_to_tensor(self.bias))
-        outputs, h = simple_loop(projected, tf.convert_to_tensor(self.recurrent_kernel), state[0], mask)
+        (h,) = state
+        projected = self._project(inputs, tf.convert_to_tensor(self.bias))  # (time, batch, units)
+        outputs, h = simple_loop(projected, tf.convert_to_tensor(self.recurrent_kernel), h, mask)
         return outputs, (h,)

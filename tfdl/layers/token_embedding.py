@@ -1,69 +1,75 @@
-r"""A table with one vector for each token, and the same table as the head that scores tokens."""
+r"""A table with one vector for each token, which can also score tokens as the output head."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tfdl.layers.dynamic_shape import dynamic_shape
+
 
 @keras.saving.register_keras_serializable(package="tfdl")
 class TokenEmbedding(keras.layers.Layer):
-    r"""Looks up vectors of tokens, and scores every token of the vocabulary against hidden vectors.
+    r"""Looks up the vectors of tokens, and scores every token of the vocabulary against hidden vectors.
 
-    With the table $E$ of shape $(V, D)$, token $t$ becomes the row $E_t$, and a hidden vector $h$ gets the logits
-    $E h$. A model that uses both has tied embeddings (Press and Wolf, 2017, https://arxiv.org/abs/1608.05859), as
-    GPT-2 and Vaswani et al.'s Transformer have: one table, trained by both of its uses.
+    With the table $E$ of shape ``(vocab_size, hidden_dim)``, token $t$ becomes the row $E_t$, and a hidden vector $h$
+    gets the logits $E h$. A model that uses both has tied embeddings (Press and Wolf, 2017,
+    https://arxiv.org/abs/1608.05859), as in GPT-2 and in the Transformer of Vaswani et al.: one table is trained by
+    both uses.
 
     Args:
-        vocab_size: $V$, how many tokens there are; tokens are 0 to ``vocab_size - 1``.
-        hidden_dim: $D$, the width of a vector.
-        initializer: of the table; a normal distribution of deviation 0.02, as in GPT-2, if not given.
+        vocab_size: number of tokens; tokens are 0 to ``vocab_size - 1``.
+        hidden_dim: width of a vector.
+        initializer: for the table. Defaults to a normal distribution with standard deviation 0.02, as in GPT-2.
 
     Call arguments:
-        inputs: tokens, integers of any shape, such as ``(B, T)``; with ``reverse`` hidden vectors ``(..., D)``.
-        reverse: whether to score hidden vectors; ``logits(hidden)`` says the same.
+        inputs: tokens, integers of any shape, such as ``(batch, time)``; with ``reverse`` hidden vectors ``(...,
+            hidden_dim)``.
+        reverse: whether to score hidden vectors. ``logits(hidden)`` is the same.
 
     Returns:
-        The vectors, ``(B, T, D)``, in the layer's compute dtype; with ``reverse`` the logits, ``(..., V)``.
+        The vectors, ``(batch, time, hidden_dim)``, in the layer's compute dtype; with ``reverse`` the logits, ``(...,
+        vocab_size)``.
 
     Raises:
-        ValueError: sizes below 1, or tokens that are no integers.
+        ValueError: a size below 1, or tokens that are not integers.
     """
 
     def __init__(self, vocab_size: int, hidden_dim: int, initializer: Any = None, **kwargs: Any):
         super().__init__(**kwargs)
         if vocab_size < 1 or hidden_dim < 1:
             raise ValueError(
-                f"TokenEmbedding vocab_size={vocab_size}, hidden_dim={hidden_dim}, expected at least 1 of both"
+                f"TokenEmbedding vocab_size={vocab_size}, hidden_dim={hidden_dim}, expected at least 1 of each"
             )
-        self.vocab_size, self.hidden_dim = vocab_size, hidden_dim
+        self.vocab_size = vocab_size
+        self.hidden_dim = hidden_dim
         self.initializer = keras.initializers.get(initializer or keras.initializers.RandomNormal(stddev=0.02))
-        self.autocast = False  # logits take hidden vectors as they come, and make their own dtype of them
+        self.autocast = False  # the logits are computed from hidden vectors that are not rounded to 16 bits
 
     def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:  # noqa: ARG002
-        # Rows are cast after they are looked up, not the table before it.
+        # Without autocast, only the rows that are looked up are cast, rather than the whole table.
         self.table = self.add_weight(
             shape=(self.vocab_size, self.hidden_dim), name="table", initializer=self.initializer, autocast=False
         )
 
     def call(self, inputs: Any, reverse: bool = False) -> Any:
-        table = tf.convert_to_tensor(self.table)  # (V, D)
+        table = tf.convert_to_tensor(self.table)  # (vocab_size, hidden_dim)
         if reverse:
-            return _scores(tf.cast(inputs, table.dtype), table)
-        tokens = tf.convert_to_tensor(inputs)  # (B, T)
+            return _score_tokens(tf.cast(inputs, table.dtype), table)  # (..., vocab_size)
+        tokens = tf.convert_to_tensor(inputs)  # (batch, time)
         if not tokens.dtype.is_integer:
             raise ValueError(f"TokenEmbedding got tokens of dtype {tokens.dtype.name}, expected integers")
-        return tf.cast(tf.gather(table, tokens), self.compute_dtype)  # (B, T, D)
+        return tf.cast(tf.gather(table, tokens), self.compute_dtype)  # (batch, time, hidden_dim)
 
     def logits(self, hidden: Any) -> Any:
-        """Scores of all tokens, by the same table.
+        """Scores every token against hidden vectors, by the same table.
 
         Args:
-            hidden: ``(..., D)``, such as ``(B, T, D)``.
+            hidden: ``(..., hidden_dim)``, such as ``(batch, time, hidden_dim)``.
 
         Returns:
-            ``(..., V)``, computed in the table's own dtype: float32, or float64 under that policy. In bfloat16 two
-            tokens' scores near 10 could not be told apart within 0.03.
+            ``(..., vocab_size)``, in the dtype of the table: float32, or float64 under that policy. bfloat16 cannot
+            distinguish logits near 10 that differ by less than 0.03.
         """
         return self(hidden, reverse=True)
 
@@ -81,9 +87,11 @@ class TokenEmbedding(keras.layers.Layer):
         }
 
 
-def _scores(hidden: Any, table: Any) -> Any:
-    """(..., D) and (V, D) to (..., V), as one product over all rows where a broadcast would be one for each sample."""
+def _score_tokens(hidden: Any, table: Any) -> Any:
+    """(..., hidden_dim) and (vocab_size, hidden_dim) to (..., vocab_size)."""
     vocab_size, hidden_dim = table.shape
-    logits = tf.matmul(tf.reshape(hidden, [-1, hidden_dim]), table, transpose_b=True)  # (B * T, V)
-    sizes = [tf.shape(hidden)[axis] if size is None else size for axis, size in enumerate(hidden.shape[:-1])]
-    return tf.reshape(logits, [*sizes, vocab_size])  # (B, T, V)
+    *leading, _ = dynamic_shape(hidden)
+    # One product over all rows; a broadcast would compute one product for each sample.
+    rows = tf.reshape(hidden, [-1, hidden_dim])  # (batch * time, hidden_dim)
+    logits = tf.matmul(rows, table, transpose_b=True)  # (batch * time, vocab_size)
+    return tf.reshape(logits, [*leading, vocab_size])  # (batch, time, vocab_size)

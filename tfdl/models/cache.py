@@ -1,4 +1,4 @@
-"""A decoder's cache of keys and values: as long as the model can read, and as the tokens need."""
+"""Builds a decoder's cache of keys and values, and checks that tokens fit it."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,28 +12,41 @@ from tfdl.layers.transformer_block import TransformerBlock
 def build_cache(
     config: TransformerConfig, blocks: Iterable[TransformerBlock], batch_size: Any, max_length: int | None
 ) -> tuple[Cache, ...]:
-    """Keys and values of no token yet, for each block.
+    """Returns an empty cache for each block.
 
     Args:
-        config: whose ``sequence_length`` counts if ``max_length`` is not given.
-        blocks: of the decoder.
-        batch_size: $B$, sequences to decode.
-        max_length: $S$, places for tokens.
+        config: configuration of the decoder.
+        blocks: blocks of the decoder.
+        batch_size: sequences to decode.
+        max_length: slots for tokens. Defaults to ``config.sequence_length``.
 
     Raises:
-        UserError: more places than learned positions.
+        UserError: more slots than learned positions.
     """
     length = max_length or config.sequence_length
     config.check_length("max_length", length)
     return tuple(block.attention.initial_cache(batch_size, length) for block in blocks)
 
 
-def check_places(tokens: Any, cache: Sequence[Cache], position: Any) -> None:
-    """Raises ``UserError`` if tokens ``(B, T)`` from ``position`` on have no place, as far as all three are known."""
-    places, length = cache[0][0].shape[2], tokens.shape[1]
-    first = position if isinstance(position, int) else 0
-    if None not in (places, length) and first + length > places:
+def check_cache_length(tokens: Any, cache: Sequence[Cache], position: Any) -> None:
+    """Checks that tokens fit a cache, as far as their number, the length of the cache and the position are known.
+
+    Args:
+        tokens: ``(batch, time)``, the tokens to decode.
+        cache: from ``build_cache``.
+        position: slot of the first of these tokens in the cache, an integer or a tensor.
+
+    Raises:
+        UserError: the cache has too few slots.
+    """
+    keys, _ = cache[0]
+    max_length = keys.shape[2]
+    time = tokens.shape[1]
+    if max_length is None or time is None:
+        return
+    start = position if isinstance(position, int) else 0
+    if start + time > max_length:
         raise UserError(
-            f"{length} tokens at position {first} do not fit a cache of {places} places; give initial_cache a larger"
-            " max_length, or fewer tokens"
+            f"{time} tokens at position {start} do not fit a cache of length {max_length}; pass a larger max_length to"
+            " initial_cache, or fewer tokens"
         )

@@ -1,4 +1,4 @@
-"""The number formats that a model computes in."""
+"""The floating-point formats that a model computes in."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,21 +8,21 @@ import keras
 
 @contextmanager
 def compute_precision(name: str) -> Iterator[None]:
-    """Within the block, new layers compute in this Keras policy and keep it; the global policy is as before after it.
+    """Within the block, new layers get this Keras dtype policy. The global policy is restored afterwards.
 
     Args:
-        name: ``float32``, ``mixed_bfloat16``, ``mixed_float16`` or ``float64``. The mixed ones compute in 16 bits and
-            keep weights, statistics, softmax and logits in float32 (Micikevicius et al., 2018,
+        name: ``float32``, ``mixed_bfloat16``, ``mixed_float16`` or ``float64``. The mixed policies compute in 16 bits.
+            They keep weights, statistics, softmax and logits in float32 (Micikevicius et al., 2018,
             https://arxiv.org/abs/1710.03740).
     """
-    before = keras.config.dtype_policy()
+    old_policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.config.set_dtype_policy(old_policy)
 
 
 def logits_dtype() -> str:
-    """What logits are computed in: softmax wants float32 at least, whatever the layers below compute in."""
+    """Returns the dtype of logits: float32 or wider, which softmax needs, whatever the other layers compute in."""
     return "float64" if keras.config.dtype_policy().compute_dtype == "float64" else "float32"

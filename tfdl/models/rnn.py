@@ -1,4 +1,4 @@
-"""Recurrent networks on tokens, by what they answer."""
+"""Recurrent networks on tokens: a language model or a classifier."""
 
 import keras
 
@@ -8,10 +8,18 @@ from tfdl.models.rnn_language_model import RNNLanguageModel
 
 
 def build(config: RNNConfig, *, vocab_size: int, num_classes: int | None = None) -> keras.Model:
-    """A language model, or with ``num_classes`` a classifier of whole texts.
+    """Builds a language model, or with ``num_classes`` a classifier of whole texts.
+
+    Args:
+        config: cell, sizes and switches.
+        vocab_size: number of tokens.
+        num_classes: number of classes, for a classifier.
+
+    Returns:
+        See ``RNNLanguageModel`` and ``RNNClassifier``.
 
     Raises:
-        UserError: a vocabulary or classes that cannot be, or a language model that would read from both ends.
+        UserError: ``vocab_size`` or ``num_classes`` below 1, or a bidirectional language model.
     """
     if num_classes is None:
         return RNNLanguageModel(config, vocab_size)

@@ -1,4 +1,4 @@
-"""A recurrent language model that carries its state along."""
+"""A recurrent language model that carries its state from one window of text to the next."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -17,30 +17,30 @@ from tfdl.models.rnn_layers import build_dropout, build_head, build_recurrent, b
 
 @keras.saving.register_keras_serializable(package="tfdl")
 class RNNLanguageModel(keras.Model):
-    r"""Scores, for every token of a sequence, which token comes next (Zaremba et al., 2014, arXiv:1409.2329).
+    r"""Scores the next token for every token of a sequence (Zaremba et al., 2014, arXiv:1409.2329).
 
-    Vectors of tokens, recurrent layers with dropout on what goes up from one to the next but not along time, and
-    logits. Long texts are cut into windows; ``with_state`` carries the state from one to the next:
+    Token vectors, recurrent layers, and logits. Dropout acts on the values between layers, not on those between steps.
+    Long texts are cut into windows, and ``with_state`` carries the state from one window to the next:
 
         state = model.initial_state(batch_size)
-        for window in windows:                                # (B, T) each
-            logits, state = model.with_state(window, state)   # gradients end at the window's start
+        for window in windows:                                # (batch, time) each
+            logits, state = model.with_state(window, state)   # gradients stop at the start of the window
 
     Args:
         config: an ``RNNConfig`` or its fields.
-        vocab_size: $V$, how many tokens there are.
-        dtype: the precision that the model computes in; the current one if not given.
+        vocab_size: number of tokens.
+        dtype: precision that the model computes in. Defaults to the current one.
+        name: of the model.
 
     Call arguments:
-        inputs: tokens ``(B, T)``; the state begins at zero.
+        inputs: tokens ``(batch, time)``. The state starts at zero.
         training: whether to drop values.
 
     Returns:
-        Logits ``(B, T, V)``, in float32, or in float64 under that policy.
+        Logits ``(batch, time, vocab_size)``, float32, or float64 under that policy.
 
     Raises:
-        UserError: a vocabulary without a token, or ``bidirectional``, which would let a token see what it is to
-            predict.
+        UserError: ``vocab_size`` below 1, or ``bidirectional``, which would show each token the next one.
     """
 
     def __init__(
@@ -51,51 +51,57 @@ class RNNLanguageModel(keras.Model):
         name: str = "rnn_language_model",
     ):
         check_counts(vocab_size=vocab_size)
-        config = config if isinstance(config, RNNConfig) else RNNConfig(**config)
+        if not isinstance(config, RNNConfig):
+            config = RNNConfig(**config)
         if config.bidirectional:
             raise UserError(
                 "model.bidirectional=True in a language model, which would see the tokens that it predicts; expected"
                 " false, or a classifier (num_classes)"
             )
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-        self.config, self.vocab_size = config, vocab_size
+        self.config = config
+        self.vocab_size = vocab_size
+        levels = range(config.num_layers)
         with compute_precision(policy.name):
             self.token_embedding = build_token_embedding(config, vocab_size)
-            self.dropouts = [build_dropout(config, f"dropout_{place}") for place in range(config.num_layers + 1)]
-            self.recurrent = [
-                build_recurrent(config, f"{config.cell}_{place + 1}") for place in range(config.num_layers)
-            ]
+            # One before the first recurrent layer and one after each.
+            self.dropouts = [build_dropout(config, f"dropout_{index}") for index in range(config.num_layers + 1)]
+            self.recurrent = [build_recurrent(config, f"{config.cell}_{level + 1}") for level in levels]
             self.head = None if config.tie_embeddings else build_head(config, vocab_size)
-            tokens = keras.Input((None,), dtype="int32", name="tokens")  # (B, T)
-            super().__init__(tokens, self._scored(tokens, None, None)[0], name=name)
+            tokens = keras.Input((None,), dtype="int32", name="tokens")  # (batch, time)
+            logits, _ = self._compute_logits(tokens, None, None)
+            super().__init__(tokens, logits, name=name)
         self.dtype_policy = policy
 
     def initial_state(self, batch_size: Any) -> tuple[State, ...]:
-        """The state before any token: for each layer its tensors, ``(B, units)`` of zeros."""
+        """Returns the state before any token: for each layer a tuple of zeros, ``(batch, units)`` each."""
         return tuple(layer.initial_state(batch_size) for layer in self.recurrent)
 
     def with_state(self, tokens: Any, state: Sequence[State], training: bool = False) -> tuple[Any, tuple[State, ...]]:
-        """Goes on from ``state``.
+        """Computes the logits of a text that continues from ``state``.
 
         Args:
-            tokens: ``(B, T)``, what follows the tokens that made the state.
-            state: from ``initial_state`` or the last call. No gradient goes back through it.
+            tokens: ``(batch, time)``, the tokens after those that produced the state.
+            state: from ``initial_state`` or the last call. No gradient flows back through it.
             training: whether to drop values.
 
         Returns:
-            Logits ``(B, T, V)``, and the state after the last token.
+            Logits ``(batch, time, vocab_size)``, and the state after the last token.
         """
-        return self._scored(tokens, tf.nest.map_structure(tf.stop_gradient, tuple(state)), training)
+        constant_state = tf.nest.map_structure(tf.stop_gradient, tuple(state))
+        return self._compute_logits(tokens, constant_state, training)
 
-    def _scored(self, tokens: Any, state: Any, training: bool | None) -> tuple[Any, tuple[State, ...]]:
-        x = self.dropouts[0](self.token_embedding(tokens), training=training)  # (B, T, D)
-        last = []
-        for place, (layer, dropout) in enumerate(zip(self.recurrent, self.dropouts[1:], strict=True)):
-            x, after = layer(x, None if state is None else state[place], training=training)  # (B, T, U)
+    def _compute_logits(self, tokens: Any, state: Any, training: bool | None) -> tuple[Any, tuple[State, ...]]:
+        first_dropout, *dropouts = self.dropouts
+        x = first_dropout(self.token_embedding(tokens), training=training)  # (batch, time, embedding_dim)
+        last_states = []
+        for index, (layer, dropout) in enumerate(zip(self.recurrent, dropouts, strict=True)):
+            layer_state = None if state is None else state[index]
+            x, last_state = layer(x, layer_state, training=training)  # (batch, time, units)
             x = dropout(x, training=training)
-            last.append(after)
-        logits = self.token_embedding.logits(x) if self.head is None else self.head(x)  # (B, T, V)
-        return logits, tuple(last)
+            last_states.append(last_state)
+        logits = self.token_embedding.logits(x) if self.head is None else self.head(x)  # (batch, time, vocab_size)
+        return logits, tuple(last_states)
 
     def get_config(self) -> dict[str, Any]:
         return {

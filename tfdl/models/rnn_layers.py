@@ -1,4 +1,4 @@
-"""The layers of a recurrent network, as its configuration wants them. They compute in the current precision."""
+"""Builds the layers of a recurrent network from its configuration. They compute in the current precision."""
 
 from typing import Any
 
@@ -13,40 +13,79 @@ _CELLS = {"lstm": LSTM, "gru": GRU, "simple": SimpleRNN}
 
 
 def build_token_embedding(config: RNNConfig, vocab_size: int) -> TokenEmbedding:
-    """The table of token vectors."""
-    initializer = _uniform(config, keras.initializers.RandomUniform(-0.05, 0.05))
+    """Builds the table of token vectors.
+
+    Args:
+        config: configuration of the network.
+        vocab_size: number of tokens.
+    """
+    initializer = _initializer(config, default=keras.initializers.RandomUniform(-0.05, 0.05))
     return TokenEmbedding(vocab_size, config.embedding_dim or config.units, initializer, name="token_embedding")
 
 
 def build_directions(config: RNNConfig, number: int) -> list[Recurrent]:
-    """One level of the stack: a layer from the start to the end, and perhaps one the other way."""
+    """Builds one level of the stack: a forward layer, and a backward layer if the network is bidirectional.
+
+    Args:
+        config: configuration of the network.
+        number: number of the level, from 1.
+    """
     if not config.bidirectional:
         return [build_recurrent(config, f"{config.cell}_{number}")]
-    return [build_recurrent(config, f"{config.cell}_{number}_{way}") for way in ("forward", "backward")]
+    return [build_recurrent(config, f"{config.cell}_{number}_{direction}") for direction in ("forward", "backward")]
 
 
 def build_recurrent(config: RNNConfig, name: str) -> Recurrent:
-    """One recurrent layer; with ``init_scale`` all of its weights begin as Zaremba et al.'s, forget gates included."""
-    own: dict[str, Any] = {}
+    """Builds one recurrent layer.
+
+    With ``init_scale`` all of its weights start as in Zaremba et al., including the biases of the forget gates.
+
+    Args:
+        config: configuration of the network.
+        name: of the layer.
+    """
+    arguments: dict[str, Any] = {}
     if config.init_scale is not None:
-        own = {f"{weight}_initializer": _uniform(config, None) for weight in ("kernel", "recurrent", "bias")}
-        own |= {"forget_bias": 0.0} if config.cell == "lstm" else {}
-    dropped = config.dropout if config.variational else 0.0
-    return _CELLS[config.cell](config.units, recurrent_dropout=dropped, name=name, **own)
+        for weight in ("kernel", "recurrent", "bias"):
+            arguments[f"{weight}_initializer"] = _initializer(config, default=None)
+        if config.cell == "lstm":
+            arguments["forget_bias"] = 0.0
+    recurrent_dropout = config.dropout if config.variational else 0.0
+    cell = _CELLS[config.cell]
+    return cell(config.units, recurrent_dropout=recurrent_dropout, name=name, **arguments)
 
 
 def build_dropout(config: RNNConfig, name: str) -> Any:
-    """On ``(B, T, D)``: at each step anew, or the same at all steps of a sequence."""
-    shape = (None, 1, None) if config.variational else None
-    return keras.layers.Dropout(config.dropout, noise_shape=shape, name=name)
+    """Builds dropout on ``(batch, time, dim)``, drawn for each step, or with ``variational`` once for all steps.
+
+    Args:
+        config: configuration of the network.
+        name: of the layer.
+    """
+    noise_shape = (None, 1, None) if config.variational else None
+    return keras.layers.Dropout(config.dropout, noise_shape=noise_shape, name=name)
 
 
-def build_head(config: RNNConfig, outputs: int) -> Dense:
-    """A dense layer of logits."""
-    kernel, bias = _uniform(config, "glorot_uniform"), _uniform(config, "zeros")
-    return Dense(outputs, kernel_initializer=kernel, bias_initializer=bias, dtype=logits_dtype(), name="logits")
+def build_head(config: RNNConfig, num_logits: int) -> Dense:
+    """Builds the dense layer of logits.
+
+    Args:
+        config: configuration of the network.
+        num_logits: number of logits.
+    """
+    return Dense(
+        num_logits,
+        kernel_initializer=_initializer(config, default="glorot_uniform"),
+        bias_initializer=_initializer(config, default="zeros"),
+        dtype=logits_dtype(),
+        name="logits",
+    )
 
 
-def _uniform(config: RNNConfig, otherwise: Any) -> Any:
+def _initializer(config: RNNConfig, default: Any) -> Any:
+    """A uniform distribution up to ``init_scale`` where it is set, otherwise ``default``.
+
+    It is a new initializer each time: one Keras initializer returns the same values for the same shape.
+    """
     scale = config.init_scale
-    return otherwise if scale is None else keras.initializers.RandomUniform(-scale, scale)
+    return default if scale is None else keras.initializers.RandomUniform(-scale, scale)

@@ -1,4 +1,4 @@
-"""Transformers, by their architecture."""
+"""Builds the Transformer of the configured architecture."""
 
 from typing import Any
 
@@ -18,43 +18,43 @@ def build(
     num_classes: int | None = None,
     input_shape: tuple[int, ...] | None = None,
 ) -> keras.Model:
-    """The model that ``config.architecture`` names.
+    """Builds the model that ``config.architecture`` names.
 
     Args:
         config: architecture, sizes and switches.
-        vocab_size: how many tokens there are, for models that read tokens.
-        num_classes: number of logits, for models that classify.
+        vocab_size: number of tokens, for models that read tokens.
+        num_classes: number of logits, for classifiers.
         input_shape: ``(height, width, channels)``, for models that read images.
 
     Returns:
-        ``decoder``: tokens ``(B, T)`` to logits ``(B, T, vocab_size)``, see ``TransformerDecoder``.
-        ``encoder``: tokens ``(B, T)``, or with a ``patch_size`` images, to logits ``(B, num_classes)``, see
-        ``TransformerTextClassifier`` and ``VisionTransformer``. ``encoder-decoder``: tokens of source and target to
-        logits ``(B, T, vocab_size)``, see ``TransformerEncoderDecoder``.
+        For ``decoder`` a model from tokens ``(batch, time)`` to logits ``(batch, time, vocab_size)``, see
+        ``TransformerDecoder``. For ``encoder`` a model from tokens ``(batch, time)``, or with a ``patch_size`` from
+        images, to logits ``(batch, num_classes)``, see ``TransformerTextClassifier`` and ``VisionTransformer``. For
+        ``encoder-decoder`` a model from tokens of source and target to logits ``(batch, time, vocab_size)``, see
+        ``TransformerEncoderDecoder``.
 
     Raises:
-        UserError: an argument is missing, or has no meaning for the architecture.
+        UserError: an argument is missing, or the architecture does not take it.
     """
-    given = {"vocab_size": vocab_size, "num_classes": num_classes, "input_shape": input_shape}
+    arguments = {"vocab_size": vocab_size, "num_classes": num_classes, "input_shape": input_shape}
     if config.architecture == "decoder":
-        return TransformerDecoder(config, **_exactly(config, given, "vocab_size"))
+        return TransformerDecoder(config, **_select(config, arguments, "vocab_size"))
     if config.architecture == "encoder-decoder":
-        return TransformerEncoderDecoder(config, **_exactly(config, given, "vocab_size"))
+        return TransformerEncoderDecoder(config, **_select(config, arguments, "vocab_size"))
     if config.patch_size is None:
-        return TransformerTextClassifier(config, **_exactly(config, given, "vocab_size", "num_classes"))
-    return VisionTransformer(config, **_exactly(config, given, "input_shape", "num_classes"))
+        return TransformerTextClassifier(config, **_select(config, arguments, "vocab_size", "num_classes"))
+    return VisionTransformer(config, **_select(config, arguments, "input_shape", "num_classes"))
 
 
-def _exactly(config: TransformerConfig, given: dict[str, Any], *names: str) -> dict[str, Any]:
-    """The named arguments, all of which must be there, and nothing else."""
-    missing = [name for name in names if given[name] is None]
+def _select(config: TransformerConfig, arguments: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The named arguments. All of them must be set, and no others."""
+    missing = [name for name in names if arguments[name] is None]
     if missing:
         raise UserError(f"a Transformer {config.architecture} needs {' and '.join(missing)}, which its data decides")
-    unused = [name for name, value in given.items() if value is not None and name not in names]
+    unused = [f"{name}={value}" for name, value in arguments.items() if value is not None and name not in names]
     if unused:
         raise UserError(
-            f"a Transformer {config.architecture} takes {' and '.join(names)} of its data, and got"
-            f" {' and '.join(f'{name}={given[name]}' for name in unused)} besides; choose another model.architecture,"
-            " or leave it out"
+            f"a Transformer {config.architecture} takes only {' and '.join(names)} of its data, but got"
+            f" {' and '.join(unused)} too; choose another model.architecture, or leave it out"
         )
-    return {name: given[name] for name in names}
+    return {name: arguments[name] for name in names}

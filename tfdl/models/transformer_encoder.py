@@ -1,4 +1,4 @@
-r"""Encoder-only Transformers that classify: of texts (BERT) and of images (ViT)."""
+r"""Encoder-only Transformers that classify texts (BERT) and images (ViT)."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -26,57 +26,64 @@ from tfdl.models.transformer_layers import (
 
 
 class _Encoder(keras.Model):
-    """Blocks in which every position sees every other, one vector for the whole, and a dense layer of logits."""
+    """Base class: blocks of attention to both sides, one vector for the whole sequence, and a dense layer of logits."""
 
     def _build_encoder(self, config: TransformerConfig, num_classes: int, sequence_length: int) -> None:
-        """The layers between embedding and logits, in the order of the computation."""
+        """Builds the layers after the token or patch embedding, in the order of the computation."""
         self.position_embedding = build_position_embedding(config, sequence_length)
         self.embedding_norm = None
         if not config.norm_first:
-            same: dict[str, Any] = {"epsilon": config.epsilon, "center": config.use_bias}
-            self.embedding_norm = build_normalization(config.normalization, name="embedding_norm", **same)
+            self.embedding_norm = build_normalization(
+                config.normalization, epsilon=config.epsilon, center=config.use_bias, name="embedding_norm"
+            )
         self.embedding_dropout = build_dropout(config)
-        self.blocks = [
-            build_block(config, f"block_{number}", is_causal=False) for number in range(1, config.num_layers + 1)
-        ]
+        block_numbers = range(1, config.num_layers + 1)
+        self.blocks = [build_block(config, f"block_{number}", is_causal=False) for number in block_numbers]
         self.final_norm = build_final_norm(config)
         self.mean = MaskedMean(name="mean") if config.pooling == "mean" else None
         self.head_dropout = build_dropout(config, name="head_dropout")
         self.head = build_head(num_classes, use_bias=True)
 
-    def _encoded(self, x: Any, padding_mask: Any) -> Any:
-        """Vectors ``(B, T, D)`` to what they mean beside each other, ``(B, T, D)``."""
+    def _encode(self, x: Any, padding_mask: Any) -> Any:
+        """Embedded tokens or patches (batch, time, hidden_dim) to outputs (batch, time, hidden_dim)."""
         for layer in (self.position_embedding, self.embedding_norm, self.embedding_dropout):
-            x = x if layer is None else layer(x)
+            if layer is not None:
+                x = layer(x)
         for block in self.blocks:
             x = block(x, padding_mask=padding_mask)
         return x if self.final_norm is None else self.final_norm(x)
 
-    def _scored(self, pooled: Any) -> Any:
-        """``(B, D)`` to logits ``(B, C)``."""
-        return self.head(pooled if self.head_dropout is None else self.head_dropout(pooled))
+    def _score(self, pooled: Any) -> Any:
+        """(batch, hidden_dim) to logits (batch, num_classes)."""
+        if self.head_dropout is not None:
+            pooled = self.head_dropout(pooled)
+        return self.head(pooled)
 
 
 @keras.saving.register_keras_serializable(package="tfdl")
 class TransformerTextClassifier(_Encoder):
     r"""Scores the classes of a text (Devlin et al., 2018, https://arxiv.org/abs/1810.04805).
 
-    Token and position vectors, blocks of self-attention to both sides and feed-forward layers, and one vector for the
-    text: the mean over its tokens, or with ``pooling="first"`` the first token's through a layer of $\tanh$, as in
-    BERT. Texts of unequal lengths are padded at the end with token 0, which is never looked at.
+    Token and position vectors, blocks of bidirectional self-attention and feed-forward layers, and one vector for the
+    text. This is the mean over the tokens or, with ``pooling="first"`` as in BERT, a dense layer with $\tanh$ of the
+    first token's output. Pad texts of unequal lengths at the end with token 0. Padding is never attended to.
 
     Args:
         config: sizes and switches, a ``TransformerConfig`` or its fields.
-        vocab_size: $V$, how many tokens there are, padding included.
-        num_classes: $C$.
-        dtype: the precision that the model computes in; the current one if not given.
+        vocab_size: number of tokens, including padding.
+        num_classes: number of classes.
+        dtype: precision that the model computes in. Defaults to the current one.
+        name: of the model.
 
     Call arguments:
-        inputs: tokens ``(B, T)``.
+        inputs: tokens ``(batch, time)``.
         training: whether to drop values.
 
     Returns:
-        Logits ``(B, C)``, in float32, or in float64 under that policy.
+        Logits ``(batch, num_classes)``, float32, or float64 under that policy.
+
+    Raises:
+        UserError: ``vocab_size`` or ``num_classes`` below 1.
     """
 
     def __init__(
@@ -88,9 +95,12 @@ class TransformerTextClassifier(_Encoder):
         name: str = "transformer_text_classifier",
     ):
         check_counts(vocab_size=vocab_size, num_classes=num_classes)
-        config = config if isinstance(config, TransformerConfig) else TransformerConfig(**config)
+        if not isinstance(config, TransformerConfig):
+            config = TransformerConfig(**config)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-        self.config, self.vocab_size, self.num_classes = config, vocab_size, num_classes
+        self.config = config
+        self.vocab_size = vocab_size
+        self.num_classes = num_classes
         with compute_precision(policy.name):
             self.padding_mask = PaddingMask(name="padding_mask")
             self.token_embedding = build_token_embedding(config, vocab_size)
@@ -98,20 +108,28 @@ class TransformerTextClassifier(_Encoder):
             self.pooler = None
             if config.pooling == "first":
                 self.pooler = Dense(config.hidden_dim, "tanh", kernel_initializer=new_normal(), name="pooler")
-            tokens = keras.Input((None,), dtype="int32", name="tokens")  # (B, T)
-            super().__init__(tokens, self._classified(tokens), name=name)
+            tokens = keras.Input((None,), dtype="int32", name="tokens")  # (batch, time)
+            super().__init__(tokens, self._compute_logits(tokens), name=name)
         self.dtype_policy = policy
 
-    def _classified(self, tokens: Any) -> Any:
-        mask = self.padding_mask(tokens)  # (B, T)
-        x = self._encoded(self.token_embedding(tokens), mask)  # (B, T, D)
+    def _compute_logits(self, tokens: Any) -> Any:
+        padding_mask = self.padding_mask(tokens)  # (batch, time)
+        x = self._encode(self.token_embedding(tokens), padding_mask)  # (batch, time, hidden_dim)
         if self.pooler is None:
             assert self.mean is not None
-            return self._scored(self.mean(x, padding_mask=mask))
-        return self._scored(self.pooler(x[:, 0]))
+            pooled = self.mean(x, padding_mask=padding_mask)  # (batch, hidden_dim)
+        else:
+            pooled = self.pooler(x[:, 0])  # (batch, hidden_dim)
+        return self._score(pooled)  # (batch, num_classes)
 
     def get_config(self) -> dict[str, Any]:
-        return _config_of(self, "vocab_size", "num_classes")
+        return {
+            "config": dataclasses.asdict(self.config),
+            "vocab_size": self.vocab_size,
+            "num_classes": self.num_classes,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "name": self.name,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:  # noqa: ARG003
@@ -123,23 +141,25 @@ class VisionTransformer(_Encoder):
     """Scores the classes of an image (Dosovitskiy et al., 2020, https://arxiv.org/abs/2010.11929).
 
     Vectors of square patches with positions, blocks of self-attention and feed-forward layers, and one vector for the
-    image: the mean over its patches, or with ``pooling="first"`` a learned token's before them, as in the paper.
+    image. This is the mean over the patches or, with ``pooling="first"`` as in the paper, the output of a learned token
+    that precedes them.
 
     Args:
         config: sizes and switches, a ``TransformerConfig`` with a ``patch_size``, or its fields.
         input_shape: ``(height, width, channels)``.
-        num_classes: $C$.
-        dtype: the precision that the model computes in; the current one if not given.
+        num_classes: number of classes.
+        dtype: precision that the model computes in. Defaults to the current one.
+        name: of the model.
 
     Call arguments:
-        inputs: images ``(B, H, W, C)``.
+        inputs: images ``(batch, height, width, channels)``.
         training: whether to drop values.
 
     Returns:
-        Logits ``(B, C)``, in float32, or in float64 under that policy.
+        Logits ``(batch, num_classes)``, float32, or float64 under that policy.
 
     Raises:
-        UserError: sides that the patches do not divide.
+        UserError: ``patch_size`` is missing or does not divide height and width, or ``num_classes`` is below 1.
     """
 
     def __init__(
@@ -150,32 +170,44 @@ class VisionTransformer(_Encoder):
         dtype: Any = None,
         name: str = "vision_transformer",
     ):
-        config = config if isinstance(config, TransformerConfig) else TransformerConfig(**config)
-        patches = _count_patches(config, input_shape)
+        if not isinstance(config, TransformerConfig):
+            config = TransformerConfig(**config)
+        num_patches = _count_patches(config, input_shape)
         check_counts(num_classes=num_classes)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-        self.config, self.image_shape, self.num_classes = config, tuple(input_shape), num_classes
+        self.config = config
+        self.image_shape = tuple(input_shape)
+        self.num_classes = num_classes
+        has_class_token = config.pooling == "first"
         with compute_precision(policy.name):
             assert config.patch_size is not None
             self.patch_embedding = PatchEmbedding(
                 config.patch_size, config.hidden_dim, new_normal(), name="patch_embedding"
             )
-            self.class_token = ClassToken(name="class_token") if config.pooling == "first" else None
-            self._build_encoder(config, num_classes, patches + (config.pooling == "first"))
-            images = keras.Input(input_shape, name="image")  # (B, H, W, C)
-            super().__init__(images, self._classified(images), name=name)
+            self.class_token = ClassToken(name="class_token") if has_class_token else None
+            self._build_encoder(config, num_classes, sequence_length=num_patches + has_class_token)
+            images = keras.Input(input_shape, name="image")  # (batch, height, width, channels)
+            super().__init__(images, self._compute_logits(images), name=name)
         self.dtype_policy = policy
 
-    def _classified(self, images: Any) -> Any:
-        x = self.patch_embedding(images)  # (B, N, D)
+    def _compute_logits(self, images: Any) -> Any:
+        x = self.patch_embedding(images)  # (batch, patches, hidden_dim)
         if self.class_token is None:
             assert self.mean is not None
-            return self._scored(self.mean(self._encoded(x, None)))
-        return self._scored(self._encoded(self.class_token(x), None)[:, 0])
+            pooled = self.mean(self._encode(x, None))  # (batch, hidden_dim)
+        else:
+            x = self.class_token(x)  # (batch, 1 + patches, hidden_dim)
+            pooled = self._encode(x, None)[:, 0]  # (batch, hidden_dim)
+        return self._score(pooled)  # (batch, num_classes)
 
     def get_config(self) -> dict[str, Any]:
-        config = _config_of(self, "num_classes")
-        return {**config, "input_shape": self.image_shape}
+        return {
+            "config": dataclasses.asdict(self.config),
+            "num_classes": self.num_classes,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "name": self.name,
+            "input_shape": self.image_shape,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:  # noqa: ARG003
@@ -191,15 +223,6 @@ def _count_patches(config: TransformerConfig, input_shape: tuple[int, ...]) -> i
     if height % side or width % side:
         raise UserError(
             f"images of {height}x{width} cannot be cut into patches of {side}x{side}; give a model.patch_size that"
-            " divides both sides, or another dataset.image_size"
+            " divides height and width, or another dataset.image_size"
         )
     return (height // side) * (width // side)
-
-
-def _config_of(model: Any, *names: str) -> dict[str, Any]:
-    return {
-        "config": dataclasses.asdict(model.config),
-        **{name: getattr(model, name) for name in names},
-        "dtype": keras.dtype_policies.serialize(model.dtype_policy),
-        "name": model.name,
-    }

@@ -1,4 +1,4 @@
-"""The layers of a Transformer, as its configuration wants them. They compute in the current precision."""
+"""Builds the layers of a Transformer from its configuration. They compute in the current precision."""
 
 import math
 from typing import Any
@@ -19,53 +19,75 @@ from tfdl.layers import (
 from tfdl.layers.transformer_block import build_normalization
 from tfdl.models.precision import logits_dtype
 
-_DEVIATION = 0.02
+_STANDARD_DEVIATION = 0.02
 _ROTARY_BASE = 10000.0
 
 
 def build_token_embedding(config: TransformerConfig, vocab_size: int, name: str = "token_embedding") -> TokenEmbedding:
-    """The table of token vectors."""
+    """Builds the table of token vectors.
+
+    Args:
+        config: configuration of the model.
+        vocab_size: number of tokens.
+        name: of the layer.
+    """
     return TokenEmbedding(vocab_size, config.hidden_dim, new_normal(), name=name)
 
 
 def build_position_embedding(
     config: TransformerConfig, sequence_length: int | None = None, name: str = "position_embedding"
 ) -> keras.layers.Layer | None:
-    """What adds positions to token vectors; none where queries and keys are turned instead.
+    """Builds the layer that adds positions to token vectors; None for rotary positions, which attention applies.
 
     Args:
-        config: which kind.
-        sequence_length: learned positions; ``config.sequence_length`` if not given.
+        config: configuration of the model.
+        sequence_length: number of learned positions. Defaults to ``config.sequence_length``.
         name: of the layer.
     """
     if config.positions == "learned":
         return PositionEmbedding(sequence_length or config.sequence_length, new_normal(), name=name)
-    return SinusoidalPositionEmbedding(name=name) if config.positions == "sinusoidal" else None
+    if config.positions == "sinusoidal":
+        return SinusoidalPositionEmbedding(name=name)
+    return None
 
 
 def build_dropout(config: TransformerConfig, name: str = "embedding_dropout") -> keras.layers.Layer | None:
-    """Dropout of the embedded tokens; none where nothing is dropped."""
+    """Builds the dropout of embedded tokens; None if the rate is 0.
+
+    Args:
+        config: configuration of the model.
+        name: of the layer.
+    """
     return keras.layers.Dropout(config.dropout, name=name) if config.dropout else None
 
 
 def build_block(
     config: TransformerConfig, name: str, *, is_causal: bool, cross_attention: bool = False
 ) -> TransformerBlock:
-    """One block. Kernels that write into the residual stream start divided by the root of how many do so (GPT-2)."""
-    sublayers = config.num_layers * (3 if cross_attention else 2)
-    output = 1 / math.sqrt(sublayers)
-    heads: dict[str, Any] = {
+    """Builds one block.
+
+    The kernels that write into the residual stream start divided by the square root of their number (GPT-2).
+
+    Args:
+        config: configuration of the model.
+        name: of the layer.
+        is_causal: whether a position attends only to itself and to earlier positions.
+        cross_attention: whether the block attends to a memory.
+    """
+    sublayers_of_block = 3 if cross_attention else 2
+    output_scale = 1 / math.sqrt(config.num_layers * sublayers_of_block)
+    attention_arguments: dict[str, Any] = {
         "num_heads": config.num_heads,
         "num_key_value_heads": config.num_key_value_heads,
         "use_bias": config.use_bias,
         "dropout": config.attention_dropout,
     }
     attention = SelfAttention(
-        **heads,
+        **attention_arguments,
         is_causal=is_causal,
         rotary_base=_ROTARY_BASE if config.positions == "rotary" else None,
         kernel_initializer=new_normal(),
-        output_initializer=new_normal(output),
+        output_initializer=new_normal(output_scale),
         name="attention",
     )
     feed_forward = FeedForward(
@@ -73,18 +95,21 @@ def build_block(
         config.activation,
         use_bias=config.use_bias,
         kernel_initializer=new_normal(),
-        output_initializer=new_normal(output),
+        output_initializer=new_normal(output_scale),
         name="feed_forward",
     )
-    crossing = None
+    cross_attention_layer = None
     if cross_attention:
-        crossing = CrossAttention(
-            **heads, kernel_initializer=new_normal(), output_initializer=new_normal(output), name="cross_attention"
+        cross_attention_layer = CrossAttention(
+            **attention_arguments,
+            kernel_initializer=new_normal(),
+            output_initializer=new_normal(output_scale),
+            name="cross_attention",
         )
     return TransformerBlock(
         attention,
         feed_forward,
-        crossing,
+        cross_attention_layer,
         normalization=config.normalization,
         norm_first=config.norm_first,
         epsilon=config.epsilon,
@@ -95,20 +120,31 @@ def build_block(
 
 
 def build_final_norm(config: TransformerConfig, name: str = "final_norm") -> keras.layers.Layer | None:
-    """The normalization after the last block; none where every block ends with one."""
+    """Builds the normalization after the last block; None where every block ends with one.
+
+    Args:
+        config: configuration of the model.
+        name: of the layer.
+    """
     if not config.norm_first:
         return None
     return build_normalization(config.normalization, epsilon=config.epsilon, center=config.use_bias, name=name)
 
 
 def build_head(num_logits: int, *, use_bias: bool, name: str = "logits") -> keras.layers.Layer:
-    """A dense layer of logits."""
+    """Builds the dense layer of logits.
+
+    Args:
+        num_logits: number of logits.
+        use_bias: whether the layer has a bias.
+        name: of the layer.
+    """
     return Dense(num_logits, use_bias=use_bias, kernel_initializer=new_normal(), dtype=logits_dtype(), name=name)
 
 
 def new_normal(scale: float = 1.0) -> keras.initializers.Initializer:
-    """A normal distribution of deviation 0.02, times ``scale``.
+    """Returns a normal distribution with standard deviation 0.02, times ``scale``.
 
-    A new initializer each time: one Keras initializer gives all layers of one shape the same values.
+    It is a new initializer each time: one Keras initializer returns the same values for the same shape.
     """
-    return keras.initializers.RandomNormal(stddev=scale * _DEVIATION)
+    return keras.initializers.RandomNormal(stddev=scale * _STANDARD_DEVIATION)

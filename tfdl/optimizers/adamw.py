@@ -9,21 +9,26 @@ from tfdl.optimizers.adam import Adam
 
 @keras.saving.register_keras_serializable(package="tfdl")
 class AdamW(Adam):
-    r"""Adam whose weight decay is no part of the gradient (Loshchilov and Hutter, 2019, https://arxiv.org/abs/1711.05101).
+    r"""Adam with weight decay apart from the gradient (Loshchilov and Hutter, 2019, https://arxiv.org/abs/1711.05101).
 
-    With learning rate $\eta$ and decay $\lambda$, before Adam's own step:
+    With learning rate $\eta$ and decay $\lambda$, before the step of Adam:
 
     $$\theta \leftarrow \theta - \eta \lambda\, \theta$$
 
-    so that every weight shrinks at the same rate, whatever its gradients were. A drop-in for
-    ``keras.optimizers.AdamW``, with its arguments and defaults. It decays every variable but those that
-    ``exclude_from_weight_decay`` was told of before it was built; ``tfdl train`` names biases and gains.
+    All weights shrink at the same rate, whatever their gradients are.
+
+    A drop-in replacement for ``keras.optimizers.AdamW``, with the same arguments and defaults. It decays all variables
+    except those passed to ``exclude_from_weight_decay`` before it is built. ``tfdl train`` excludes biases and gains.
 
     Args:
         learning_rate: $\eta$, a number or a ``keras.optimizers.schedules.LearningRateSchedule``.
         weight_decay: $\lambda$.
         beta_1, beta_2, epsilon, amsgrad: as for ``Adam``.
-        **kwargs: ``clipnorm``, ``global_clipnorm``, ``use_ema``, ``name`` and so on, as in Keras.
+        name: of the optimizer.
+        **kwargs: ``clipnorm``, ``global_clipnorm``, ``use_ema`` and so on, as in Keras.
+
+    Raises:
+        ValueError: ``weight_decay`` is None.
     """
 
     def __init__(
@@ -38,5 +43,5 @@ class AdamW(Adam):
         **kwargs: Any,
     ):
         if weight_decay is None:
-            raise ValueError("AdamW weight_decay=None, expected a number; for none at all use Adam")
+            raise ValueError("AdamW weight_decay=None, expected a number; for no weight decay use Adam")
         super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, name, weight_decay=weight_decay, **kwargs)

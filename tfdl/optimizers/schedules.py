@@ -1,14 +1,14 @@
-r"""How the learning rate $\eta_s$ runs over a training.
+r"""Learning-rate schedules.
 
-$s$ is ``optimizer.iterations``: the steps taken so far, so $\eta_0$ is the first step's rate. Of $S$ steps the first
-$w$ warm up:
+$\eta_s$ is the learning rate after $s$ steps, with $s$ from ``optimizer.iterations``: $\eta_0$ is the rate of the first
+step. Of $S$ steps the first $w$ are the warm-up:
 
 $$\eta_s = \eta \,\min\!\left(1, \frac{s + 1}{w}\right) f(u) \qquad
-  u = \frac{S - s}{S - w} \text{, held between 0 and 1}$$
+  u = \frac{S - s}{S - w} \text{, clipped to } [0, 1]$$
 
-where $\eta$ is the peak and $u$ the share of the steps after the warm-up that remain: 1 during the warm-up, 0 from step
-$S$ on. So no step of the warm-up has the rate 0, its last one has the peak, and from $S$ on the rate stays as it is.
-Steps are whole numbers up to the last line, where shares of them become float32: no step is rounded away in long runs.
+where $\eta$ is the peak and $u$ is the fraction of the steps after the warm-up that remain: 1 during the warm-up, and 0
+from step $S$ on. No step of the warm-up has the rate 0, and its last step has the peak. From step $S$ on the rate is
+constant. Steps are counted in integers, and only fractions of them are float32, so long runs lose no step to rounding.
 """
 
 import math
@@ -23,48 +23,51 @@ from tfdl.errors import UserError
 
 
 class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """The rule above, with $f = 1$. Subclasses give ``_share_of_peak``, and check their own arguments."""
+    """Base class: the formula above with $f = 1$. Subclasses define ``_decay_factor`` and check their arguments."""
 
     def __init__(self, peak: float, warmup_steps: int):
         self._require(0 < peak < math.inf, "peak", peak, "a positive learning rate")
         self._require_steps("warmup_steps", warmup_steps, at_least=0)
-        self.peak, self.warmup_steps = float(peak), int(warmup_steps)
+        self.peak = float(peak)
+        self.warmup_steps = int(warmup_steps)
 
     def __call__(self, step: Any) -> Any:
-        """The rate for the next update, after ``step`` of them: float32, of the shape of ``step``."""
+        """Returns the rate of the next update, after ``step`` updates: float32, of the shape of ``step``."""
         step = tf.cast(step, tf.int64)
-        return self.peak * self._rise(step) * self._share_of_peak(step)
+        return self.peak * self._warmup_factor(step) * self._decay_factor(step)
 
     def get_config(self) -> dict[str, Any]:
         return {"peak": self.peak, "warmup_steps": self.warmup_steps}
 
-    def _rise(self, step: Any) -> Any:
-        warmup = max(1, self.warmup_steps)
-        return _ratio(tf.minimum(step + 1, warmup), warmup)
+    def _warmup_factor(self, step: Any) -> Any:
+        """The rise of the warm-up, as a fraction of the peak."""
+        warmup_steps = max(1, self.warmup_steps)
+        return _fraction(tf.minimum(step + 1, warmup_steps), warmup_steps)
 
-    def _share_of_peak(self, step: Any) -> Any:
+    def _decay_factor(self, step: Any) -> Any:
+        """$f$, the rate after the warm-up as a fraction of the peak."""
         return tf.ones_like(step, tf.float32)
 
-    def _require(self, holds: bool, name: str, value: Any, expected: str) -> None:
-        if not holds:
+    def _require(self, is_valid: bool, name: str, value: Any, expected: str) -> None:
+        if not is_valid:
             raise UserError(f"{type(self).__name__} {name}={value!r}, expected {expected}")
 
     def _require_steps(self, name: str, value: Any, at_least: int) -> None:
-        whole = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= at_least
-        self._require(whole, name, value, f"a whole number of steps, at least {at_least}")
+        is_valid = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= at_least
+        self._require(is_valid, name, value, f"a whole number of steps, at least {at_least}")
 
 
-def _ratio(steps: Any, of: int) -> Any:
-    return tf.cast(steps, tf.float32) / tf.cast(of, tf.float32)
+def _fraction(steps: Any, all_steps: int) -> Any:
+    return tf.cast(steps, tf.float32) / tf.cast(all_steps, tf.float32)
 
 
 @keras.saving.register_keras_serializable(package="tfdl")
 class Constant(_Schedule):
-    """Warm-up, then the peak: $f = 1$ (Goyal et al., 2017, https://arxiv.org/abs/1706.02677, section 2.2).
+    """A warm-up, then the constant peak: $f = 1$ (Goyal et al., 2017, https://arxiv.org/abs/1706.02677, section 2.2).
 
     Args:
-        peak: the largest rate.
-        warmup_steps: steps until the peak; the last of them has it.
+        peak: the highest rate.
+        warmup_steps: steps of the warm-up; the last one has the peak.
     """
 
     def __init__(self, peak: float, warmup_steps: int = 0):
@@ -73,28 +76,30 @@ class Constant(_Schedule):
 
 @keras.saving.register_keras_serializable(package="tfdl")
 class InverseSquareRoot(_Schedule):
-    r"""The Transformer's (Vaswani et al., 2017, https://arxiv.org/abs/1706.03762, section 5.3), for the $t$-th step:
+    r"""The Transformer's schedule (Vaswani et al., 2017, https://arxiv.org/abs/1706.03762, section 5.3).
+
+    In step $t$, counted from 1:
 
     $$\eta \sqrt{w}\, \min\!\left(t^{-1/2},\; t\, w^{-3/2}\right), \qquad t = s + 1$$
 
-    It rises for $w$ steps to the peak $\eta$ and then falls with the root of the step. The paper's own peak is
-    $d_{model}^{-1/2}\, w^{-1/2}$. It needs no length of the run, and never stops falling.
+    It rises for $w$ steps to the peak $\eta$, and then falls with the inverse square root of the step. The paper's peak
+    is $d_{model}^{-1/2}\, w^{-1/2}$. The schedule does not depend on the length of the run, and never stops falling.
 
     Args:
-        peak: the largest rate.
-        warmup_steps: steps until the peak; the last of them has it. 0 counts as 1.
+        peak: the highest rate.
+        warmup_steps: steps of the warm-up; the last one has the peak. 0 counts as 1.
     """
 
     def __init__(self, peak: float, warmup_steps: int = 0):
         super().__init__(peak, warmup_steps)
 
-    def _share_of_peak(self, step: Any) -> Any:
-        warmup = max(1, self.warmup_steps)
-        return tf.sqrt(1.0 / _ratio(tf.maximum(step + 1, warmup), warmup))
+    def _decay_factor(self, step: Any) -> Any:
+        warmup_steps = max(1, self.warmup_steps)
+        return tf.sqrt(1.0 / _fraction(tf.maximum(step + 1, warmup_steps), warmup_steps))
 
 
 class _Finite(_Schedule):
-    """A schedule that ends after ``total_steps``."""
+    """Base class of schedules that end after ``total_steps``."""
 
     def __init__(self, peak: float, total_steps: int, warmup_steps: int):
         super().__init__(peak, warmup_steps)
@@ -105,20 +110,21 @@ class _Finite(_Schedule):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "total_steps": self.total_steps}
 
-    def _remaining(self, step: Any) -> Any:
-        falling = max(1, self.total_steps - self.warmup_steps)
-        return _ratio(tf.clip_by_value(self.total_steps - step, 0, falling), falling)
+    def _remaining_fraction(self, step: Any) -> Any:
+        """$u$, the fraction of the steps after the warm-up that remain."""
+        decay_steps = max(1, self.total_steps - self.warmup_steps)
+        return _fraction(tf.clip_by_value(self.total_steps - step, 0, decay_steps), decay_steps)
 
 
 @keras.saving.register_keras_serializable(package="tfdl")
 class Linear(_Finite):
-    r"""Warm-up, then a straight line: $f(u) = r + (1 - r)\,u$.
+    r"""A warm-up, then a straight line: $f(u) = r + (1 - r)\,u$.
 
     Args:
-        peak: the largest rate.
+        peak: the highest rate.
         total_steps: steps of the run.
-        warmup_steps: steps until the peak; the last of them has it.
-        final_fraction: $r$, the rate from ``total_steps`` on as a share of the peak.
+        warmup_steps: steps of the warm-up; the last one has the peak.
+        final_fraction: $r$, the rate from ``total_steps`` on, as a fraction of the peak.
     """
 
     def __init__(self, peak: float, total_steps: int, warmup_steps: int = 0, final_fraction: float = 0.0):
@@ -129,42 +135,44 @@ class Linear(_Finite):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "final_fraction": self.final_fraction}
 
-    def _share_of_peak(self, step: Any) -> Any:
-        return self.final_fraction + (1 - self.final_fraction) * self._falling(self._remaining(step))
+    def _decay_factor(self, step: Any) -> Any:
+        decay = self._decay_curve(self._remaining_fraction(step))
+        return self.final_fraction + (1 - self.final_fraction) * decay
 
-    def _falling(self, remaining: Any) -> Any:
-        return remaining
+    def _decay_curve(self, remaining_fraction: Any) -> Any:
+        """The shape of the decay: 1 where all steps remain, 0 where none do."""
+        return remaining_fraction
 
 
 @keras.saving.register_keras_serializable(package="tfdl")
 class Cosine(Linear):
-    r"""Warm-up, then half a cosine: $f(u) = r + (1 - r)\,\frac{1 - \cos \pi u}{2}$.
+    r"""A warm-up, then half a cosine: $f(u) = r + (1 - r)\,\frac{1 - \cos \pi u}{2}$.
 
     Loshchilov and Hutter, 2017, https://arxiv.org/abs/1608.03983, without restarts.
 
     Args:
-        peak: the largest rate.
+        peak: the highest rate.
         total_steps: steps of the run.
-        warmup_steps: steps until the peak; the last of them has it.
-        final_fraction: $r$, the rate from ``total_steps`` on as a share of the peak.
+        warmup_steps: steps of the warm-up; the last one has the peak.
+        final_fraction: $r$, the rate from ``total_steps`` on, as a fraction of the peak.
     """
 
-    def _falling(self, remaining: Any) -> Any:
-        return _half_cosine(remaining)
+    def _decay_curve(self, remaining_fraction: Any) -> Any:
+        return _half_cosine(remaining_fraction)
 
 
 @keras.saving.register_keras_serializable(package="tfdl")
 class Step(_Finite):
-    r"""Warm-up, then a fall at each milestone (He et al., 2015, https://arxiv.org/abs/1512.03385): $f = \gamma^k$.
+    r"""A warm-up, then a drop at each milestone (He et al., 2015, https://arxiv.org/abs/1512.03385): $f = \gamma^k$.
 
-    $k$ is the number of milestones $\le s$: a milestone is the number of steps before the first one at the lower rate.
+    $k$ is the number of milestones $\le s$. A milestone is the number of steps before the first one at the lower rate.
 
     Args:
-        peak: the largest rate.
+        peak: the highest rate.
         total_steps: steps of the run.
-        warmup_steps: steps until the peak; the last of them has it.
-        milestones: in steps from the start of the run, none falling, none after ``total_steps``.
-        factor: $\gamma$, what the rate is multiplied by at each, from 0.
+        warmup_steps: steps of the warm-up; the last one has the peak.
+        milestones: in steps from the start of the run, in ascending order, none above ``total_steps``.
+        factor: $\gamma$, the factor of the rate at each milestone, at least 0.
     """
 
     def __init__(
@@ -174,56 +182,71 @@ class Step(_Finite):
         self._require(0 <= factor < math.inf, "factor", factor, "a number of at least 0")
         for milestone in milestones:
             self._require_steps("milestone", milestone, at_least=0)
-        inside = list(milestones) == sorted(milestones) and all(milestone <= total_steps for milestone in milestones)
-        self._require(inside, "milestones", list(milestones), f"rising steps, up to total_steps={total_steps}")
-        self.milestones, self.factor = tuple(map(int, milestones)), float(factor)
+        milestones = list(milestones)
+        is_sorted = milestones == sorted(milestones)
+        are_within_run = all(milestone <= total_steps for milestone in milestones)
+        self._require(
+            is_sorted and are_within_run, "milestones", milestones, f"rising steps, up to total_steps={total_steps}"
+        )
+        self.milestones = tuple(int(milestone) for milestone in milestones)
+        self.factor = float(factor)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "milestones": list(self.milestones), "factor": self.factor}
 
-    def _share_of_peak(self, step: Any) -> Any:
-        rates = tf.constant([self.factor**k for k in range(len(self.milestones) + 1)], tf.float32)
-        passed = [tf.cast(step >= milestone, tf.int32) for milestone in self.milestones]
-        return tf.gather(rates, tf.add_n(passed) if passed else tf.zeros_like(step, tf.int32))
+    def _decay_factor(self, step: Any) -> Any:
+        factors = tf.constant([self.factor**k for k in range(len(self.milestones) + 1)], tf.float32)
+        is_passed = [tf.cast(step >= milestone, tf.int32) for milestone in self.milestones]
+        num_passed = tf.add_n(is_passed) if is_passed else tf.zeros_like(step, tf.int32)
+        return tf.gather(factors, num_passed)
 
 
 @keras.saving.register_keras_serializable(package="tfdl")
 class OneCycle(_Finite):
-    r"""Up and down once, along two half cosines (Smith, 2018, https://arxiv.org/abs/1803.09820).
+    r"""One rise and one fall, each along half a cosine (Smith, 2018, https://arxiv.org/abs/1803.09820).
 
-    From $\eta / 25$ in the first step to $\eta$ in the last one of the warm-up, then down to $\eta / 250{,}000$ in the
-    last one of the run. As PyTorch's ``OneCycleLR`` with its defaults and ``cycle_momentum=False``.
+    The rate rises from $\eta / 25$ in the first step to $\eta$ in the last step of the warm-up, then falls to
+    $\eta / 250{,}000$ in the last step of the run. It equals PyTorch's ``OneCycleLR`` with its defaults and
+    ``cycle_momentum=False``.
 
     Args:
-        peak: the largest rate.
+        peak: the highest rate.
         total_steps: steps of the run.
-        warmup_steps: steps on the way up; 0 takes 30% of all, to a fraction of a step.
+        warmup_steps: steps of the rise. 0 means 30% of ``total_steps``, not rounded to whole steps.
     """
 
-    _START, _END, _RISING = 1 / 25, 1 / 25 / 10_000, 0.3
+    _START = 1 / 25
+    _END = 1 / 25 / 10_000
+    _RISE_FRACTION = 0.3
 
     def __init__(self, peak: float, total_steps: int, warmup_steps: int = 0):
         super().__init__(peak, total_steps, warmup_steps)
 
-    def _rise(self, step: Any) -> Any:
-        top = self._top()
-        share = tf.clip_by_value(tf.cast(step, tf.float32) / top, 0.0, 1.0) if top else tf.ones_like(step, tf.float32)
-        return self._START + (1 - self._START) * _half_cosine(share)
+    def _warmup_factor(self, step: Any) -> Any:
+        peak_step = self._peak_step()
+        if peak_step:
+            risen_fraction = tf.clip_by_value(tf.cast(step, tf.float32) / peak_step, 0.0, 1.0)
+        else:
+            risen_fraction = tf.ones_like(step, tf.float32)
+        return self._START + (1 - self._START) * _half_cosine(risen_fraction)
 
-    def _share_of_peak(self, step: Any) -> Any:
-        last = self.total_steps - 1
-        left = tf.cast(tf.maximum(last - step, 0), tf.float32)
-        if last > self._top():
-            remaining = tf.minimum(left / (last - self._top()), 1.0)
-        else:  # the warm-up is the whole run
-            remaining = tf.cast(step <= last, tf.float32)
-        return self._END + (1 - self._END) * _half_cosine(remaining)
+    def _decay_factor(self, step: Any) -> Any:
+        peak_step = self._peak_step()
+        last_step = self.total_steps - 1
+        remaining_steps = tf.cast(tf.maximum(last_step - step, 0), tf.float32)
+        if last_step > peak_step:
+            remaining_fraction = tf.minimum(remaining_steps / (last_step - peak_step), 1.0)
+        else:
+            # The rise is the whole run, and the rate falls right after it.
+            remaining_fraction = tf.cast(step <= last_step, tf.float32)
+        return self._END + (1 - self._END) * _half_cosine(remaining_fraction)
 
-    def _top(self) -> float:
-        """The step with the peak."""
-        return max(0.0, (self.warmup_steps or self._RISING * self.total_steps) - 1)
+    def _peak_step(self) -> float:
+        """The step that has the peak, counted from 0; it may lie between two steps."""
+        rise_steps = self.warmup_steps or self._RISE_FRACTION * self.total_steps
+        return max(0.0, rise_steps - 1)
 
 
-def _half_cosine(share: Any) -> Any:
-    """$(1 - \\cos \\pi x) / 2$ from 0 to 1, written so that small values keep their digits."""
-    return tf.square(tf.sin(math.pi / 2 * share))
+def _half_cosine(fraction: Any) -> Any:
+    """$(1 - \\cos \\pi x) / 2$ from 0 to 1, as the square of a sine, which is accurate for small values too."""
+    return tf.square(tf.sin(math.pi / 2 * fraction))
