@@ -20,7 +20,7 @@ COMMANDS = {
     "export": "Write a run as a SavedModel and prove that it answers alike.",
     "datasets": "List data sets, show what one is, or prepare it.",
     "models": "List the models, or tell what one of them takes.",
-    "doctor": "Say what is installed, what is wrong and what mends it.",
+    "doctor": "Report what is installed, what is wrong and how to fix it.",
     "install-horovod": "Build Horovod against the installed TensorFlow.",
     "completion": "Print the script that completes tfdl commands in your shell.",
 }

@@ -190,6 +190,6 @@ def test_the_doctor_sees_a_name_that_leads_nowhere(hosts: Hosts, debian_name: Ho
     level, said = found["host name"]
     assert level == "error"
     assert said.startswith("h1 resolves to 127.0.1.1: other hosts cannot reach ranks here")
-    own = "from tfdl.diagnosis.hosts import own_name; print(*own_name(True))"
+    own = "from tfdl.diagnosis.hosts import check_own_name; print(*check_own_name(True))"
     assert "level='ok'" in hosts["h2"].run(sys.executable, "-c", own).stdout
     assert found["h2"] == ("ok", f"{hosts['h2'].address}, ssh without a password works")
