@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent."""
+"""Files and folders that are complete or absent."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from tfdl.runs.atomic import new_folder, point, write_json, write_text
+from tfdl.runs.atomic import new_folder, replace_link, write_json, write_text
 
 
 def names(folder):
@@ -48,7 +48,7 @@ def test_json_ends_with_a_line_break(tmp_path):
     assert json.loads(text) == {"a": [1]}
 
 
-def test_a_folder_appears_when_it_is_full(tmp_path):
+def test_a_folder_appears_when_it_is_complete(tmp_path):
     with new_folder(tmp_path / "deep" / "target") as aside:
         (aside / "inner").mkdir()
         (aside / "inner" / "file").write_text("a")
@@ -74,7 +74,7 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path, error):
     assert (tmp_path / "target" / "file").read_text() == "old"
 
 
-def test_a_folder_takes_the_old_one_s_place(tmp_path):
+def test_a_folder_replaces_the_old_one(tmp_path):
     for text in ("old", "new"):
         with new_folder(tmp_path / "target", replace=True) as aside:
             (aside / text).touch()
@@ -82,7 +82,7 @@ def test_a_folder_takes_the_old_one_s_place(tmp_path):
     assert names(tmp_path) == ["target"]
 
 
-def test_a_folder_that_somebody_else_made_stays(tmp_path):
+def test_a_folder_that_another_process_made_stays(tmp_path):
     def race():
         with new_folder(tmp_path / "target") as aside:
             (aside / "mine").touch()
@@ -95,9 +95,9 @@ def test_a_folder_that_somebody_else_made_stays(tmp_path):
     assert names(tmp_path) == ["target"]
 
 
-def test_a_link_is_moved(tmp_path):
+def test_a_link_is_replaced(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        point(tmp_path / "last", name)
+        replace_link(tmp_path / "last", name)
         assert os.readlink(tmp_path / "last") == name
     assert names(tmp_path) == ["a", "b", "last"]

@@ -1,4 +1,4 @@
-"""Checkpoints come back bit for bit, are whole or absent, and know their own damage."""
+"""Checkpoints are restored bit for bit, are complete or absent, and are verified before they are read."""
 
 import contextlib
 import errno
@@ -33,12 +33,12 @@ def build(seed=0, **fields):
 
 
 def state(model, optimizer):
-    """By place: Keras numbers seed generators through the whole process, so paths differ between models."""
+    """In order, without paths: Keras numbers seed generators over the whole process, so paths differ between models."""
     variables = [*model.variables, *optimizer.variables]
     return [(np.asarray(variable).tobytes(), variable.dtype) for variable in variables]
 
 
-def test_everything_comes_back_bit_for_bit(tmp_path):
+def test_everything_is_restored_bit_for_bit(tmp_path):
     model, optimizer = build()
     folder = save_checkpoint(tmp_path, model, optimizer, PROGRESS)
     other = build(seed=1)
@@ -46,11 +46,11 @@ def test_everything_comes_back_bit_for_bit(tmp_path):
     assert load_checkpoint(folder, *other) == PROGRESS
     assert state(*other) == state(model, optimizer)
     images = np.random.default_rng(0).random((4, 8, 8, 1), "float32")
-    for _ in range(2):  # the same samples are dropped next
+    for _ in range(2):  # dropout continues with the same random numbers
         np.testing.assert_array_equal(other[0](images, training=True), model(images, training=True))
 
 
-def test_the_folder_holds_dropout_s_state_and_every_slot(tmp_path):
+def test_the_folder_has_dropout_s_state_and_every_slot(tmp_path):
     folder = save_checkpoint(tmp_path, *build(), PROGRESS)
     assert sorted(path.name for path in folder.iterdir()) == [
         "manifest.json",
@@ -92,12 +92,12 @@ def test_the_manifest_is_sha256(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "random.safetensors", "progress.json"])
-@pytest.mark.parametrize("place", [0, -1])
-def test_one_flipped_bit_is_found(tmp_path, name, place):
+@pytest.mark.parametrize("index", [0, -1])
+def test_one_flipped_bit_is_found(tmp_path, name, index):
     model, optimizer = build()
     folder = save_checkpoint(tmp_path, model, optimizer, PROGRESS)
     content = bytearray((folder / name).read_bytes())
-    content[place] ^= 1
+    content[index] ^= 1
     (folder / name).write_bytes(content)
     before = state(model, optimizer)
     with pytest.raises(RunError) as raised:
@@ -125,7 +125,7 @@ def test_an_unreadable_manifest_is_found(tmp_path):
 
 @contextlib.contextmanager
 def full_disk(size):
-    """No file may grow past ``size`` bytes: the kernel refuses, as on a full disk."""
+    """Limits files to ``size`` bytes: the kernel then fails writes, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -135,7 +135,7 @@ def full_disk(size):
 
 
 @pytest.mark.parametrize("size", [0, 100, 5000])
-def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, size):
+def test_a_full_disk_leaves_the_last_checkpoint_complete(tmp_path, size):
     model, optimizer = build()
     save_checkpoint(tmp_path, model, optimizer, Progress(step=5))
     files = sorted(str(path) for path in tmp_path.rglob("*"))
@@ -146,7 +146,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, size):
 
 
 def test_a_full_disk_is_an_error_of_the_system(tmp_path):
-    """The command line tells a full disk by its number, and says what to do."""
+    """The command line recognizes a full disk by the error's number and prints what to do."""
     with full_disk(100), pytest.raises(OSError, match="File too large") as raised:
         save_checkpoint(tmp_path, *build(), PROGRESS)
     assert raised.value.errno == errno.EFBIG
@@ -162,29 +162,29 @@ def test_a_checkpoint_of_a_step_is_replaced(tmp_path):
     assert state(*other) == state(model, optimizer)
 
 
-def test_another_model_is_told(tmp_path):
+def test_another_model_is_an_error(tmp_path):
     folder = save_checkpoint(tmp_path, *build(), PROGRESS)
     with pytest.raises(UserError) as raised:
         load_checkpoint(folder, *build(filters=(4, 4)))
     message = str(raised.value)
-    assert message.startswith(f"{folder / 'model.safetensors'} belongs to another model or optimizer: it lacks ")
+    assert message.startswith(f"{folder / 'model.safetensors'} belongs to another model or optimizer: missing: [")
     assert "batch_normalization_2/beta" in message
-    assert message.endswith("and has nothing too many")
+    assert message.endswith("; unexpected: nothing")
 
 
-def test_another_width_is_told(tmp_path):
+def test_another_width_is_an_error(tmp_path):
     folder = save_checkpoint(tmp_path, *build(), PROGRESS)
     with pytest.raises(UserError, match=r"holds hidden/kernel of shape \(64, 8\), expected \(64, 9\)"):
         load_checkpoint(folder, *build(units=9))
 
 
-def test_another_optimizer_is_told(tmp_path):
+def test_another_optimizer_is_an_error(tmp_path):
     model, _ = build()
     sgd = tfdl.build_optimizer("sgd")
     sgd.build(model.trainable_variables)
     folder = save_checkpoint(tmp_path, *build(), PROGRESS)
     with pytest.raises(
-        UserError, match=r"optimizer\.safetensors belongs to another model or optimizer: it lacks \['SGD"
+        UserError, match=r"optimizer\.safetensors belongs to another model or optimizer: missing: \['SGD"
     ):
         load_checkpoint(folder, model, sgd)
 

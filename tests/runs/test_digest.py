@@ -1,4 +1,4 @@
-"""``weights_sha256`` is what its definition says, so that others can compute it."""
+"""``weights_sha256`` is computed as its definition says, so that other programs can compute it."""
 
 import hashlib
 import re
@@ -47,7 +47,7 @@ def test_it_is_computed_as_defined(model):
 
 
 @pytest.mark.parametrize("index", range(5))
-def test_one_changed_number_changes_it(model, index):
+def test_one_changed_element_changes_it(model, index):
     before, weight = weights_sha256(model), model.weights[index]
     if 0 in weight.shape:
         pytest.skip("nothing to change")
@@ -57,13 +57,13 @@ def test_one_changed_number_changes_it(model, index):
     assert weights_sha256(model) != before
 
 
-def test_negative_zero_is_another_number(model):
+def test_negative_zero_changes_it(model):
     before = weights_sha256(model)
     model.get_layer("dense").bias.assign(np.array([0.0, -0.0, 0.0]))
     assert weights_sha256(model) != before
 
 
-def test_random_state_is_no_weight():
+def test_random_state_is_not_a_weight():
     model = tfdl.build_model("cnn", input_shape=(8, 8, 1), num_classes=2, filters=(2,), dropout=0.5)
     before = weights_sha256(model)
     model.get_layer("dropout")(np.ones((1, 4), "float32"), training=True)

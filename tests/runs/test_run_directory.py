@@ -1,4 +1,4 @@
-"""The folder that a run leaves, and reading it again."""
+"""The directory that a run writes, and reading it again."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ from tfdl.errors import RunError, UserError
 from tfdl.runs import RunDirectory, load_run, weights_sha256
 
 
-def test_what_a_run_leaves(trained_run):
+def test_the_files_of_a_run(trained_run):
     assert sorted(path.name for path in trained_run.path.iterdir()) == [
         "assets",
         "checkpoints",
@@ -47,7 +47,7 @@ def test_the_status_of_a_finished_run(trained_run):
     assert json.loads(trained_run.status_path.read_text()) == {"code": 0, "reason": "done"}
 
 
-def test_the_model_comes_back_from_the_folder(trained_run):
+def test_the_model_is_restored_from_the_directory(trained_run):
     loaded = load_run(trained_run.path)
     assert weights_sha256(loaded.model) == trained_run.read_summary()["weights_sha256"]
     assert loaded.model.count_params() == trained_run.read_summary()["parameters"]
@@ -82,7 +82,7 @@ def test_a_run_without_its_assets(trained_run, tmp_path):
 def test_a_run_that_has_not_finished(trained_run, tmp_path):
     copy = RunDirectory(shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True))
     copy.summary_path.unlink()
-    with pytest.raises(UserError, match=r"has no summary\.json: it has not finished; go on with --resume"):
+    with pytest.raises(UserError, match=r"has no summary\.json: it has not finished; continue it with --resume"):
         copy.read_summary()
 
 
@@ -102,15 +102,15 @@ def test_links_lost_in_copying_are_not_needed(trained_run, tmp_path):
     assert copy.checkpoint().name == newest
 
 
-def test_two_runs_of_one_name_get_folders_of_their_own(tmp_path):
+def test_runs_of_one_name_get_separate_directories(tmp_path):
     runs = [RunDirectory(tmp_path / "runs" / "cnn").claim() for _ in range(3)]
     assert [run.path.name for run in runs] == ["cnn", "cnn-2", "cnn-3"]
 
 
-def test_a_configuration_with_gaps_is_no_run_s(trained_run, tmp_path):
+def test_an_incomplete_configuration_is_an_error(trained_run, tmp_path):
     copy = RunDirectory(shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True))
     copy.config_path.write_text("")
-    with pytest.raises(UserError, match="incomplete: it lacks model, task"):
+    with pytest.raises(UserError, match="incomplete: missing model, task"):
         copy.read_config()
 
 

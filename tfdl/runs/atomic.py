@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written aside, brought to the disk, then renamed."""
+"""Files and folders that are either complete or absent: written under a temporary name, flushed to disk, renamed."""
 
 import json
 import os
@@ -11,62 +11,83 @@ from typing import Any
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replaces ``path`` in one step; an error leaves the old file as it was."""
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Replaces a file atomically; an error leaves the old file as it was.
+
+    Args:
+        path: the file, in an existing folder.
+        text: its new content, written as UTF-8.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(aside, 0o644)
-        os.replace(aside, path)
+        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
+        os.replace(temporary, path)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
 
 
 def write_json(path: Path, values: Any) -> None:
-    """As ``write_text``, indented JSON."""
+    """Replaces a file atomically with indented JSON.
+
+    Args:
+        path: the file, in an existing folder.
+        values: dictionaries, lists, strings and finite numbers.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON does not have.
+    """
     write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
 
 
 @contextmanager
 def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
-    """A folder to fill, which becomes ``target`` when the block ends well and disappears when it does not.
+    """Yields a temporary folder to fill. It is renamed to ``target`` at the end, and removed after an error.
 
     Args:
-        target: the folder to be; where it exists with contents, the end is an ``OSError``, unless
-        replace: it may be replaced.
+        target: path of the new folder; its parents are made.
+        replace: whether an existing target is replaced.
+
+    Raises:
+        OSError: the target exists with contents, and ``replace`` is false.
     """
-    made_parent = not target.parent.exists()
+    has_made_parent = not target.parent.exists()
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
-        yield aside
-        for file in aside.rglob("*"):
+        yield temporary
+        for file in temporary.rglob("*"):
             if file.is_file():
-                _to_disk(file)
-        os.chmod(aside, 0o755)
+                _flush_to_disk(file)
+        os.chmod(temporary, 0o755)  # mkdtemp makes folders that only their owner can read
         if replace and target.exists():
             shutil.rmtree(target)
-        os.rename(aside, target)
-        _to_disk(target.parent)
+        os.rename(temporary, target)
+        _flush_to_disk(target.parent)  # the new name is an entry of the parent
     except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        if made_parent:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if has_made_parent:
             target.parent.rmdir()
         raise
 
 
-def point(link: Path, target: str) -> None:
-    """Makes ``link`` a relative symbolic link to ``target`` in one step."""
-    aside = link.with_name(f".{link.name}.{os.getpid()}")
-    aside.unlink(missing_ok=True)
-    aside.symlink_to(target)
-    os.replace(aside, link)
+def replace_link(link: Path, target: str) -> None:
+    """Makes a symbolic link, or replaces one atomically.
+
+    Args:
+        link: path of the link.
+        target: what it points to, relative to the link's folder, so that the folder can be moved.
+    """
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    os.replace(temporary, link)
 
 
-def _to_disk(path: Path) -> None:
+def _flush_to_disk(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

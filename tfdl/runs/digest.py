@@ -1,4 +1,4 @@
-"""A model's weights as one number."""
+"""One digest for all weights of a model, to compare runs."""
 
 import hashlib
 from typing import Any
@@ -7,10 +7,13 @@ import numpy as np
 
 
 def weights_sha256(model: Any) -> str:
-    """SHA-256 over the variables in ``model.weights`` order: path, dtype, shape and bytes of each."""
+    """Returns the SHA-256 over the variables in the order of ``model.weights``.
+
+    For each variable the digest contains ``path\\ndtype\\nshape\\n`` and then the bytes of the array in C order.
+    """
     digest = hashlib.sha256()
     for variable in model.weights:
-        value = np.asarray(variable, order="C")
-        digest.update(f"{variable.path}\n{value.dtype.name}\n{list(value.shape)}\n".encode())
-        digest.update(value.tobytes())
+        array = np.asarray(variable, order="C")
+        digest.update(f"{variable.path}\n{array.dtype.name}\n{list(array.shape)}\n".encode())
+        digest.update(array.tobytes())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The folder that a run leaves."""
+"""The directory of one run."""
 
 import json
 import shutil
@@ -9,15 +9,19 @@ from tfdl.config import TrainConfig, load_yaml, to_yaml
 from tfdl.errors import UserError
 from tfdl.runs.atomic import write_json, write_text
 
-# All that a run writes: what --overwrite removes, and nothing else.
-# The configuration goes last: while it is there the directory is known as a run.
-_OWN = ("metrics.jsonl", "summary.json", "status.json", "tensorboard", "checkpoints", "assets", "config.yaml")
-# What a resumed or evaluated run must state; the rest has defaults.
-_STATED = ("model", "task", "dataset", "optimizer", "batch_size", "seed")
+# All that a run writes. --overwrite removes these files and nothing else. The configuration is the last one: with it
+# the directory is still recognized as a run, should the removal be interrupted.
+_RUN_FILES = ("metrics.jsonl", "summary.json", "status.json", "tensorboard", "checkpoints", "assets", "config.yaml")
+# Keys of config.yaml that a run must have to be resumed or evaluated. The others have defaults.
+_REQUIRED_KEYS = ("model", "task", "dataset", "optimizer", "batch_size", "seed")
 
 
 class RunDirectory:
-    """Paths and small files of one run; creating the object touches nothing."""
+    """Paths and small files of one run. Creating the object reads and writes nothing.
+
+    Args:
+        path: the directory.
+    """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -31,10 +35,10 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: "str | Path | RunDirectory") -> "RunDirectory":
-        """An existing run.
+        """Opens an existing run.
 
         Raises:
-            UserError: there is no such folder, or no run in it.
+            UserError: there is no such directory, or no run in it.
         """
         run = path if isinstance(path, RunDirectory) else cls(path)
         if not run.path.is_dir():
@@ -44,35 +48,46 @@ class RunDirectory:
         return run
 
     def is_free(self) -> bool:
-        """Whether nothing stands in the way of a new run here."""
-        return not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir()))
+        """Whether a new run can be written here: the directory does not exist, or is empty."""
+        if not self.path.exists():
+            return True
+        return self.path.is_dir() and not any(self.path.iterdir())
 
     def has_run(self) -> bool:
-        """Whether a run was written here."""
+        """Whether the directory contains a run."""
         return self.config_path.is_file()
 
     def read_config(self) -> TrainConfig:
-        """The run's resolved configuration."""
+        """Reads the resolved configuration of the run.
+
+        Raises:
+            UserError: the file is not valid, or incomplete.
+        """
         values = load_yaml(self.config_path)
-        missing = [key for key in _STATED if key not in values]
+        missing = [key for key in _REQUIRED_KEYS if key not in values]
         if missing:
-            raise UserError(f"{self.config_path} is incomplete: it lacks {', '.join(missing)}")
+            raise UserError(f"{self.config_path} is incomplete: missing {', '.join(missing)}")
         return TrainConfig.from_mapping(values)
 
     def claim(self) -> "RunDirectory":
-        """Makes this folder, or one with the next free number where another run was quicker."""
-        run, number = self, 1
+        """Makes this directory. When another process has made it, makes one with the next free number, as ``NAME-2``.
+
+        Returns:
+            The directory that was made.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        run = self
+        number = 1
         while True:
             try:
-                run.path.mkdir()
+                run.path.mkdir()  # fails when it exists, so that two processes never get the same one
                 return run
             except FileExistsError:
                 number += 1
                 run = RunDirectory(self.path.with_name(f"{self.path.name}-{number}"))
 
     def create(self, config: TrainConfig) -> None:
-        """Makes the folders and writes the configuration; an earlier run's files are removed.
+        """Makes the folders and writes the configuration; the files of an earlier run are removed.
 
         Raises:
             UserError: the directory cannot be made.
@@ -81,16 +96,17 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"--output {str(self.path)!r} cannot be made ({error.strerror}); choose another directory"
+                f"cannot make --output {str(self.path)!r} ({error.strerror}); choose another directory"
             ) from error
-        for name in _OWN:
+        for name in _RUN_FILES:
             old = self.path / name
+            # A link is removed, never the folder that it points to.
             if old.is_dir() and not old.is_symlink():
                 shutil.rmtree(old)
             else:
                 old.unlink(missing_ok=True)
-        for folder in (self.checkpoints, self.assets):
-            folder.mkdir()
+        self.checkpoints.mkdir()
+        self.assets.mkdir()
         self.write_config(config)
 
     def write_config(self, config: TrainConfig) -> None:
@@ -98,38 +114,60 @@ class RunDirectory:
         write_text(self.config_path, to_yaml(config))
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        """Writes ``summary.json``."""
+        """Writes ``summary.json``, the results of a finished run."""
         write_json(self.summary_path, summary)
 
     def read_summary(self) -> dict[str, Any]:
-        """The results of a finished run."""
+        """Reads ``summary.json``.
+
+        Raises:
+            UserError: the run has not finished.
+        """
         if not self.summary_path.is_file():
-            raise UserError(f"run {str(self.path)!r} has no summary.json: it has not finished; go on with --resume")
+            raise UserError(
+                f"run {str(self.path)!r} has no summary.json: it has not finished; continue it with --resume"
+            )
         summary: dict[str, Any] = json.loads(self.summary_path.read_text(encoding="utf-8"))
         return summary
 
     def write_status(self, code: int | None, reason: str) -> None:
-        """Writes ``status.json``: the exit code (null while running) and why."""
+        """Writes ``status.json``.
+
+        Args:
+            code: the exit code, ``None`` while the run is going.
+            reason: a few words on why it ended.
+        """
         write_json(self.status_path, {"code": code, "reason": reason})
 
     def checkpoint(self, name: str = "last") -> Path:
-        """The folder of a checkpoint.
+        """Finds a checkpoint.
+
+        Args:
+            name: ``last``, ``best``, or the name of a folder such as ``step-00000460``.
 
         Raises:
-            UserError: there is none of this name.
+            UserError: the run has no checkpoint of this name.
         """
         folder = self.checkpoints / name
         if name == "last" and not folder.is_dir():
             folder = self.newest_checkpoint() or folder
-        if name in ("", ".", "..") or Path(name).name != name or not folder.is_dir():
-            known = sorted(path.name for path in self.checkpoints.glob("[!.]*")) if self.checkpoints.is_dir() else []
-            raise UserError(
-                f"run {str(self.path)!r} has no checkpoint {name!r}; it has {', '.join(known) or 'none yet'}"
-            )
-        return folder
+        # A name with a slash would lead out of the run.
+        is_plain_name = name not in ("", ".", "..") and Path(name).name == name
+        if is_plain_name and folder.is_dir():
+            return folder
+        names: list[str] = []
+        if self.checkpoints.is_dir():
+            # Hidden folders are checkpoints that are being written.
+            names = sorted(path.name for path in self.checkpoints.glob("[!.]*"))
+        available = ", ".join(names) or "none yet"
+        raise UserError(f"run {str(self.path)!r} has no checkpoint {name!r}; it has {available}")
 
     def newest_checkpoint(self) -> Path | None:
-        """What ``last`` points at, or the highest step where the link was lost in copying; ``None`` without any."""
-        if (self.checkpoints / "last").is_dir():
-            return (self.checkpoints / "last").resolve()
+        """Returns the checkpoint that ``last`` points to, or ``None``.
+
+        When the link was lost in copying the directory, it returns the checkpoint of the highest step.
+        """
+        last = self.checkpoints / "last"
+        if last.is_dir():
+            return last.resolve()
         return max(self.checkpoints.glob("step-*"), default=None)

@@ -1,0 +1,36 @@
+"""How far a run has come."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Progress:
+    """How far a run has come: everything that a resumed run needs besides its variables.
+
+    A checkpoint's ``progress.json`` has these fields as its keys.
+    """
+
+    step: int = 0
+    """Optimizer steps done."""
+    epoch: int = 0
+    """Epochs done."""
+    sample: int = 0
+    """Samples done of the current epoch, over all ranks."""
+    block: int = 0
+    """Global batch size that the order of the current epoch was made for; 0 before its first step."""
+    running: list[float] = field(default_factory=list)
+    """Sums of the running metrics over the samples done of the current epoch; the last one is the sum of weights."""
+    examples: int = 0
+    """Training samples done, over all ranks and epochs."""
+    train_seconds: float = 0.0
+    """Time of the training steps alone."""
+    timed_examples: int = 0
+    """Training samples of these steps; the summary's speed is their number divided by the time."""
+    wall_seconds: float = 0.0
+    """Time of the whole run, without the time between a stop and its resumption."""
+    best_step: int = 0
+    """The step of the best checkpoint; 0 without one."""
+    best_value: float | None = None
+    """The monitored metric of the best checkpoint."""
+    validation: dict[str, float] = field(default_factory=dict)
+    """Metrics of the last validation."""
