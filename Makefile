@@ -1,7 +1,7 @@
-# Every target makes what it needs: `make train` on a bare checkout is enough.
+# Every target makes what it needs: on a new checkout `make train` is enough.
 #
 # PYTHON   the interpreter that makes .venv (3.11 to 3.13)
-# EXTRAS   extras to install beside tfdl; chosen by the hardware when not given
+# EXTRAS   extras to install with tfdl [default: dev, and cuda when there is an NVIDIA GPU]
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +11,7 @@ EXTRAS ?= dev$(if $(filter-out 0,$(GPU)),$(comma)cuda)
 comma := ,
 RUNS ?= runs/first
 EXPORTED ?= exported/first
-# Files of tests run in as many processes; tests in which seconds count have the machine for themselves.
+# Test files run in two processes at a time. Tests that measure time run alone (the marker `alone`).
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
@@ -37,8 +37,8 @@ $(VENV)/horovod.stamp: $(VENV)/installed-$(subst $(comma),-,$(EXTRAS)).stamp
 	$(BIN)/tfdl install-horovod
 	@touch $@
 
-# The commands as a person would type them in an activated environment.
-train: setup ## train a CNN alone and on two ranks, evaluate it, export it
+# The commands are printed as a user types them in an activated environment.
+train: setup ## train a CNN on one rank and on two, evaluate it, export it
 	@export PATH="$(CURDIR)/$(BIN):$$PATH"; set -e; \
 	run() { printf '\n$$ %s\n' "$$*"; "$$@"; }; \
 	run tfdl train --model cnn --output $(RUNS)-1 --overwrite; \
@@ -51,13 +51,13 @@ test: setup lint ## the whole test suite, quick tests first
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m '(slow or distributed) and not alone'
 	$(BIN)/python -m pytest -m alone
 
-test-fast: setup ## the tests that take seconds
+test-fast: setup ## the quick tests
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow and not distributed'
 
 test-distributed: setup ## the tests that start several ranks
 	$(BIN)/python -m pytest -m distributed
 
-notebooks: setup ## execute the notebooks and save them with what they show
+notebooks: setup ## execute the notebooks and save them with their outputs
 	$(BIN)/python notebooks/execute.py
 
 lint: setup ## ruff and mypy

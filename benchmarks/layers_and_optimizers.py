@@ -1,22 +1,18 @@
-"""tfdl's BatchNormalization and Adam against Keras's own, in whole training steps and alone.
+"""tfdl's BatchNormalization and Adam compared with Keras's, in whole training steps and alone.
 
     python benchmarks/layers_and_optimizers.py --rounds 40 --output results.json
 
-Each table has one program in several variants that differ in nothing but the classes: the same model, weights, batch
-and step function. In every round each variant runs once for the same number of steps, in a new order, so whatever else
-the machine does falls on all alike. `ratio` is the median over the rounds of a variant's time by the first one's in
-the same round, with the quartiles beside it; below 1 is quicker than Keras. The whole takes about five minutes.
+Each table has one program in several variants that differ only in the classes: model, weights, batch and step function
+are the same. The variants take turns, as `comparison.py` describes. `ratio` is the time relative to Keras's, with its
+quartiles; below 1 is faster than Keras. All tables together take about five minutes.
 """
 
 import argparse
 import json
 import os
 import platform
-import random
-import statistics
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +21,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import tensorflow as tf
+from comparison import Program, compare, table_of
 from rich.console import Console
-from rich.table import Table
 
 import tfdl
 
-Program = Callable[[tf.Tensor], tf.Tensor]  # runs so many steps and gives a number that depends on them
+Variants = dict[str, Program]
+
 BATCH_SIZE = 64
-# Name of a variant -> its BatchNormalization and Adam. The first is what the others are compared with.
+# Name of a variant -> its classes. The others are compared with the first.
 VARIANTS = {
     "Keras's": (keras.layers.BatchNormalization, keras.optimizers.Adam),
     "tfdl's BatchNormalization": (tfdl.layers.BatchNormalization, keras.optimizers.Adam),
@@ -46,44 +43,35 @@ MODELS = {
 NORMALIZED_SHAPES = [(64, 24, 24, 32), (64, 32, 32, 16), (64, 8, 8, 64), (4096, 64), (64, 128)]
 
 
-@dataclass(frozen=True)
-class Row:
-    """One variant of one program."""
-
-    variant: str
-    milliseconds: float
-    """Median time of a step."""
-    ratio: float
-    """Median over the rounds of this variant's time by the first variant's."""
-    quartiles: tuple[float, float]
-    """Of the rounds' ratios."""
-
-
 def main() -> None:
     """Measures every table, prints it, and writes all of them to the output file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=30, help="times that each variant is measured")
+    parser.add_argument("--rounds", type=int, default=30, help="how often each variant is measured")
     parser.add_argument("--seconds", type=float, default=0.3, help="least time of one measurement")
     parser.add_argument("--precision", default="float32", help="float32, mixed_bfloat16, mixed_float16 or float64")
     parser.add_argument("--jit-compile", action="store_true", help="compile with XLA (slow for CNNs on a CPU)")
-    parser.add_argument("--only", default="", help="the tables whose title has this text")
-    parser.add_argument("--output", type=Path, help="JSON file for the numbers")
+    parser.add_argument("--only", default="", help="only the tables whose title contains this text")
+    parser.add_argument("--output", type=Path, help="JSON file for the results")
     options = parser.parse_args()
-    tf.get_logger().setLevel("ERROR")  # the programs are many functions of one name, which it takes for retracing
+    # TensorFlow would warn of retracing: the programs are many functions of the same name.
+    tf.get_logger().setLevel("ERROR")
     keras.config.set_dtype_policy(options.precision)
-    console, tables = Console(), {}
-    for title, make in programs(options.jit_compile).items():
+    console = Console()
+    tables = {}
+    for title, make_variants in programs(options.jit_compile).items():
         if options.only in title:
-            tables[title] = compare(make(), options.rounds, options.seconds)
-            console.print(rendered(title, tables[title]))
+            rows = compare(make_variants(), options.rounds, options.seconds)
+            console.print(table_of(title, rows))
+            tables[title] = [asdict(row) for row in rows]
     if options.output:
-        result = {"settings": settings(options), "tables": {t: list(map(asdict, rows)) for t, rows in tables.items()}}
+        result = {"settings": settings(options), "tables": tables}
         options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
-def programs(jit_compile: bool) -> dict[str, Callable[[], dict[str, Program]]]:
-    """Title of a table -> what makes its variants."""
-    tables: dict[str, Callable[[], dict[str, Program]]] = {}
+def programs(jit_compile: bool) -> dict[str, Callable[[], Variants]]:
+    """Returns title of a table -> a function that makes its variants, so that unused ones are not made."""
+    tables: dict[str, Callable[[], Variants]] = {}
+    # The default values bind the loop variables of this iteration.
     for title, arguments in MODELS.items():
         tables[f"training step, {title}, batch {BATCH_SIZE}"] = lambda arguments=arguments: {
             name: training(model_with(normalization, **arguments), adam(), jit_compile)
@@ -103,14 +91,14 @@ def programs(jit_compile: bool) -> dict[str, Callable[[], dict[str, Program]]]:
 
 
 def model_with(normalization: type[keras.layers.Layer], model: str, **arguments: Any) -> keras.Model:
-    """The model with this class of batch normalization, from the same random weights each time."""
+    """Builds a model with this class of batch normalization, from the same random weights each time."""
     keras.utils.set_random_seed(0)
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config()
         if not isinstance(layer, tfdl.layers.BatchNormalization):
             return type(layer).from_config(config)
-        config.pop("synchronized")
+        config.pop("synchronized")  # Keras's class has another default
         return normalization.from_config(config)
 
     built = tfdl.build_model(model, **arguments)
@@ -141,9 +129,10 @@ def training(model: keras.Model, optimizer: keras.optimizers.Optimizer, jit_comp
 
 
 def normalization(layer: keras.layers.Layer, shape: tuple[int, ...], jit_compile: bool) -> Program:
-    """The layer's outputs and gradients, again and again."""
+    """The layer's outputs and gradients. Each step's input is the gradient of the step before."""
     generator = np.random.default_rng(0)
-    inputs, upstream = (tf.constant(generator.normal(size=shape), layer.compute_dtype) for _ in range(2))
+    inputs = tf.constant(generator.normal(size=shape), layer.compute_dtype)
+    upstream = tf.constant(generator.normal(size=shape), layer.compute_dtype)
     layer.build(shape)
     weights = [weight.value for weight in layer.trainable_variables]
 
@@ -154,15 +143,16 @@ def normalization(layer: keras.layers.Layer, shape: tuple[int, ...], jit_compile
             with tf.GradientTape() as tape:
                 tape.watch(values)
                 outputs = layer(values, training=True)
-            values, *by_weights = tape.gradient(outputs, [values, *weights], output_gradients=upstream)
-            values += tf.cast(by_weights[0] + by_weights[1], values.dtype)  # nothing may be left out
+            values, *weight_gradients = tape.gradient(outputs, [values, *weights], output_gradients=upstream)
+            # The result depends on all gradients, so TensorFlow cannot remove the computation of any.
+            values += tf.cast(weight_gradients[0] + weight_gradients[1], values.dtype)
         return tf.reduce_sum(values)
 
     return run
 
 
 def update(optimizer: keras.optimizers.Optimizer, arguments: dict[str, Any], jit_compile: bool) -> Program:
-    """Steps of the optimizer from fixed gradients."""
+    """Steps of the optimizer with constant gradients."""
     variables = model_with(tfdl.layers.BatchNormalization, **arguments).trainable_variables
     generator = np.random.default_rng(0)
     gradients = [tf.constant(generator.normal(size=variable.shape), variable.dtype) for variable in variables]
@@ -177,43 +167,8 @@ def update(optimizer: keras.optimizers.Optimizer, arguments: dict[str, Any], jit
     return run
 
 
-def compare(variants: dict[str, Program], rounds: int, seconds: float) -> list[Row]:
-    """Every variant once in each round, in a new order."""
-    num_steps = steps_for(variants, seconds)
-    order, taken = list(variants), {name: [] for name in variants}
-    shuffle = random.Random(0).shuffle
-    for _ in range(rounds):
-        shuffle(order)
-        for name in order:
-            taken[name].append(timed(variants[name], num_steps) / num_steps)
-    base = taken[next(iter(variants))]
-    rows = []
-    for name, times in taken.items():
-        ratios = [mine / reference for mine, reference in zip(times, base, strict=True)]
-        low, median, high = statistics.quantiles(ratios, n=4)
-        rows.append(Row(name, 1e3 * statistics.median(times), median, (low, high)))
-    return rows
-
-
-def steps_for(variants: dict[str, Program], seconds: float) -> int:
-    """So many steps that the quickest variant takes this long."""
-    for program in variants.values():
-        timed(program, 3)  # traces, and warms up
-    num_steps = 3
-    while (quickest := min(timed(program, num_steps) for program in variants.values())) < seconds:
-        num_steps = max(num_steps + 1, int(num_steps * min(10, 1.2 * seconds / quickest)))
-    return num_steps
-
-
-def timed(program: Program, num_steps: int) -> float:
-    """Seconds, until the result is there."""
-    begin = time.perf_counter()
-    float(program(tf.constant(num_steps)))
-    return time.perf_counter() - begin
-
-
 def settings(options: argparse.Namespace) -> dict[str, Any]:
-    """What the numbers depend on."""
+    """Returns what the times depend on."""
     return {
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
@@ -224,17 +179,6 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
         "batch_size": BATCH_SIZE,
         **{name: getattr(options, name) for name in ("rounds", "seconds", "precision", "jit_compile")},
     }
-
-
-def rendered(title: str, rows: list[Row]) -> Table:
-    """The rows for people."""
-    table = Table("variant", title=title, title_justify="left")
-    for column in ("ms a step", "ratio", "quartiles"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        low, high = row.quartiles
-        table.add_row(row.variant, f"{row.milliseconds:.3f}", f"{row.ratio:.3f}", f"{low:.3f} to {high:.3f}")
-    return table
 
 
 if __name__ == "__main__":

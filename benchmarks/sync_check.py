@@ -3,9 +3,9 @@
     horovodrun -np 2 python benchmarks/sync_check.py --output results.json
 
 The first table is one comparison of the whole state (weights, statistics, Adam's slots) over the ranks, by model. The
-second is training with the comparison, every `--every` steps, against training without it: both take turns, and `ratio`
-is the median over the rounds of the time with it by the time without it in the same round, with the quartiles beside
-it. What the ratio should be, from the first table's kind of measurement and the time of a step, stands next to it.
+second is training with a comparison every `--every` steps, and training without. Both take turns. `ratio` is the median
+over the rounds of the time with comparisons divided by the time without in the same round, with its quartiles. Next to
+it is the ratio that is expected from the time of one comparison and the time of a step.
 """
 
 import argparse
@@ -39,19 +39,20 @@ MODELS: dict[str, dict[str, Any]] = {
     "gpt2": {"vocab_size": 50257},
 }
 BATCH = 64
+STEPS_PER_EXECUTION = 20
 
 
 def main() -> None:
-    """Measures both tables on every rank, and shows and writes the chief's."""
+    """Measures both tables on every rank; the chief prints and writes its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=200, help="steps between two comparisons")
-    parser.add_argument("--rounds", type=int, default=9, help="times that each is measured")
+    parser.add_argument("--rounds", type=int, default=9, help="how often each is measured")
     parser.add_argument("--models", nargs="*", default=list(MODELS), help="rows of the first table")
-    parser.add_argument("--output", type=Path, help="JSON file for the numbers")
+    parser.add_argument("--output", type=Path, help="JSON file for the results")
     arguments = parser.parse_args()
     world = tfdl.distributed.init()
-    rows = [one_check(name, world, arguments.rounds) for name in arguments.models]
-    training = with_and_without(world, arguments.every, arguments.rounds)
+    rows = [measure_check(name, world, arguments.rounds) for name in arguments.models]
+    training = measure_training(world, arguments.every, arguments.rounds)
     if not world.is_chief:
         return
     show(rows, training, world)
@@ -60,7 +61,17 @@ def main() -> None:
         arguments.output.write_text(json.dumps({**machine, "checks": rows, "training": training}, indent=2) + "\n")
 
 
-def one_check(name: str, world: World, rounds: int) -> dict[str, Any]:
+def measure_check(name: str, world: World, rounds: int) -> dict[str, Any]:
+    """Measures one comparison of a model and its optimizer.
+
+    Args:
+        name: a key of ``MODELS``.
+        world: all ranks.
+        rounds: how often it is measured.
+
+    Returns:
+        A row of the first table.
+    """
     model = tfdl.build_model(name, **MODELS[name])
     optimizer = tfdl.build_optimizer()
     optimizer.build(model.trainable_variables)
@@ -68,35 +79,39 @@ def one_check(name: str, world: World, rounds: int) -> dict[str, Any]:
     tfdl.distributed.broadcast_state(variables, world)
     fingerprints = Fingerprints(variables)
     fingerprints.check(world, "the start")  # traces
-    digest = [seconds(fingerprints.digests) for _ in range(rounds)]
-    check = [timed_together(lambda: fingerprints.check(world, "now"), world) for _ in range(rounds)]
+    digest_seconds = [seconds(fingerprints.digests) for _ in range(rounds)]
+    check_seconds = measure_checks(fingerprints, world, rounds)
     return {
         "model": name,
         "parameters": model.count_params(),
         "variables": len(variables),
         "megabytes": sum(np.asarray(variable).nbytes for variable in variables) / 1e6,
-        "digest_ms": 1000 * statistics.median(digest),
-        "check_ms": 1000 * statistics.median(check),
+        "digest_ms": 1000 * statistics.median(digest_seconds),
+        "check_ms": 1000 * statistics.median(check_seconds),
     }
 
 
-def with_and_without(world: World, every: int, rounds: int) -> dict[str, Any]:
+def measure_training(world: World, every: int, rounds: int) -> dict[str, Any]:
+    """Measures training of a CNN with and without comparisons.
+
+    Args:
+        world: all ranks.
+        every: steps before a comparison.
+        rounds: how often each is measured.
+
+    Returns:
+        The second table.
+    """
     task = ImageClassification((24, 24, 3), tuple("0123456789"), resized=False)
     model = tfdl.build_model("cnn", **task.model_arguments)
     trainer = Trainer(model, tfdl.build_optimizer(), task, world)
     tfdl.distributed.broadcast_state(trainer.variables, world)
     fingerprints = Fingerprints([*replicated_weights(model), *trainer.update_variables])
-    random = np.random.default_rng(world.rank)
-    batch = {
-        "image": random.integers(0, 256, (BATCH, 24, 24, 3), np.uint8),
-        "label": random.integers(0, 10, BATCH).astype(np.int32),
-        "weight": np.ones(BATCH, np.float32),
-    }
-    batches = iter(tf.data.Dataset.from_tensors(batch).cache().repeat())
+    batches = iter(tf.data.Dataset.from_tensors(random_batch(world.rank)).cache().repeat())
 
     def steps() -> None:
-        for _ in range(every // 20):
-            trainer.run(batches, 20)
+        for _ in range(every // STEPS_PER_EXECUTION):
+            trainer.run(batches, STEPS_PER_EXECUTION)
             trainer.take_sums()
 
     def steps_and_check() -> None:
@@ -104,35 +119,61 @@ def with_and_without(world: World, every: int, rounds: int) -> dict[str, Any]:
         fingerprints.check(world, "now")
 
     steps_and_check()  # traces
-    pairs = []
+    without: list[float] = []
+    ratios: list[float] = []
     for turn in range(rounds):
         order = (steps, steps_and_check) if turn % 2 else (steps_and_check, steps)
-        taken = {function: timed_together(function, world) for function in order}
-        pairs.append((taken[steps], taken[steps_and_check]))
-    check = statistics.median(timed_together(lambda: fingerprints.check(world, "now"), world) for _ in range(rounds))
-    without = statistics.median(first for first, _ in pairs)
+        times = {function: seconds_of_ranks(function, world) for function in order}
+        without.append(times[steps])
+        ratios.append(times[steps_and_check] / times[steps])
+    check_seconds = statistics.median(measure_checks(fingerprints, world, rounds))
+    steps_seconds = statistics.median(without)
+    low, _, high = statistics.quantiles(ratios, n=4)
     return {
-        "step_ms": 1000 * without / every,
-        "ratio": statistics.median(second / first for first, second in pairs),
-        "quartiles": statistics.quantiles([second / first for first, second in pairs], n=4)[::2],
-        "expected": 1 + check / without,
+        "step_ms": 1000 * steps_seconds / every,
+        "ratio": statistics.median(ratios),
+        "quartiles": [low, high],
+        "expected": 1 + check_seconds / steps_seconds,
         "every": every,
     }
 
 
+def random_batch(seed: int) -> dict[str, np.ndarray]:
+    """Draws a batch of images."""
+    generator = np.random.default_rng(seed)
+    return {
+        "image": generator.integers(0, 256, (BATCH, 24, 24, 3), np.uint8),
+        "label": generator.integers(0, 10, BATCH).astype(np.int32),
+        "weight": np.ones(BATCH, np.float32),
+    }
+
+
+def measure_checks(fingerprints: Fingerprints, world: World, rounds: int) -> list[float]:
+    """Returns the seconds of so many comparisons."""
+    return [seconds_of_ranks(lambda: fingerprints.check(world, "now"), world) for _ in range(rounds)]
+
+
 def seconds(function: Callable[[], Any]) -> float:
-    begin = time.perf_counter()
+    """Returns the seconds of a call."""
+    start = time.perf_counter()
     function()
-    return time.perf_counter() - begin
+    return time.perf_counter() - start
 
 
-def timed_together(function: Callable[[], Any], world: World) -> float:
-    """From the moment that every rank is there."""
+def seconds_of_ranks(function: Callable[[], Any], world: World) -> float:
+    """Returns the seconds of a call that all ranks begin together."""
     world.barrier()
     return seconds(function)
 
 
 def show(rows: list[dict[str, Any]], training: dict[str, Any], world: World) -> None:
+    """Prints both tables.
+
+    Args:
+        rows: results of ``measure_check``.
+        training: result of ``measure_training``.
+        world: all ranks.
+    """
     console = Console(highlight=False)
     table = Table(title=f"one comparison over {world.size} ranks", title_justify="left")
     for column in ("model", "parameters", "variables", "state", "digest", "comparison"):

@@ -1,10 +1,10 @@
-"""What each tokenizer makes of the embedded text, and how fast: the table of docs/tokenizers.md.
+"""How many tokens each tokenizer makes of the embedded text, and how fast: the table of docs/tokenizers.md.
 
     python benchmarks/tokenizer_sizes.py
 
-Each learns from the training split of python_topics; the test split is tokenized. Speeds are the best of several
-passes over the training split, in characters a second of processor time, in Python and in a graph. Prints a Markdown
-table.
+Each tokenizer learns from the training split of python_topics; the test split is tokenized. Speeds are the best of
+several passes over the training split, in characters per second of processor time, in Python and in a graph. Prints a
+Markdown table.
 """
 
 import time
@@ -24,34 +24,73 @@ CONFIGS = {
     "bpe, at most 1,000": choose_tokenizer({"name": "bpe", "vocab_size": 1_000}),
     "bpe, at most 8,000": choose_tokenizer("bpe"),
 }
+UNKNOWN_ID = 3
+# The others can write every text.
+WITH_UNKNOWN = ("character", "word")
+PASSES = 7
+
+
+def characters_in(texts: list[str]) -> int:
+    """Returns the sum of the lengths."""
+    return sum(map(len, texts))
 
 
 def speed(texts: list[str], encode: Callable[[Any], object], in_graph: bool) -> str:
-    """Millions of characters a second."""
-    best, given = float("inf"), tf.constant(texts) if in_graph else texts
-    for _ in range(7):  # the first one also fills the cache of words, or compiles
-        begin = time.process_time()
-        encode(given)
-        best = min(best, time.process_time() - begin)
-    return f"{sum(map(len, texts)) / best / 1e6:.1f}"
+    """Measures a tokenizer.
+
+    Args:
+        texts: what is tokenized.
+        encode: takes the texts, as a list or as a tensor.
+        in_graph: whether it takes a tensor.
+
+    Returns:
+        Millions of characters per second, in the fastest of several passes.
+    """
+    inputs = tf.constant(texts) if in_graph else texts
+    fastest = float("inf")
+    for _ in range(PASSES):  # the first pass also fills the cache of words, or compiles
+        start = time.process_time()
+        encode(inputs)
+        fastest = min(fastest, time.process_time() - start)
+    return f"{characters_in(texts) / fastest / 1e6:.1f}"
+
+
+def cells_of(config: Any, train: list[str], test: list[str]) -> list[str]:
+    """Fits a tokenizer and returns the cells of its row.
+
+    Args:
+        config: the tokenizer.
+        train: texts that it learns from, and that its speed is measured on.
+        test: texts whose tokens are counted.
+    """
+    tokenizer = fit_tokenizer(config, train)
+    ids = [token for row in tokenizer.encode_batch(test) for token in row.tolist()]
+    unknown = "none"
+    if config.name in WITH_UNKNOWN:
+        unknown = f"{ids.count(UNKNOWN_ID) / len(ids):.1%}"
+    encode_in_graph = tf.function(tokenizer.encode_in_graph, input_signature=[tf.TensorSpec([None], tf.string)])
+    return [
+        f"{tokenizer.vocab_size:,}",
+        f"{len(ids):,}",
+        f"{characters_in(test) / len(ids):.2f}",
+        unknown,
+        speed(train, tokenizer.encode_batch, in_graph=False),
+        speed(train, encode_in_graph, in_graph=True),
+    ]
 
 
 def main() -> None:
-    """Fits each tokenizer and prints its row."""
+    """Prints a row for each tokenizer."""
     topics = read_topics()
     names = split_topics(topics)
-    train, test = ([topics[name] for name in names[split]] for split in ("train", "test"))
-    print(f"train: {sum(map(len, train)):,} characters; test: {sum(map(len, test)):,}\n")
+    train = [topics[name] for name in names["train"]]
+    test = [topics[name] for name in names["test"]]
+    print(f"train: {characters_in(train):,} characters; test: {characters_in(test):,}\n")
     print("| tokenizer | vocabulary | test tokens | characters a token | unknown | M characters/s | in a graph |")
     print("| --- " * 7 + "|")
     for label, config in CONFIGS.items():
-        tokenizer = fit_tokenizer(config, train)
-        ids = [token for row in tokenizer.encode_batch(test) for token in row.tolist()]
-        unknown = f"{ids.count(3) / len(ids):.1%}" if config.name in ("character", "word") else "none"
-        cells = [f"{tokenizer.vocab_size:,}", f"{len(ids):,}", f"{sum(map(len, test)) / len(ids):.2f}", unknown]
-        encode = tf.function(tokenizer.encode_in_graph, input_signature=[tf.TensorSpec([None], tf.string)])
-        cells += [speed(train, tokenizer.encode_batch, False), speed(train, encode, True)]
-        print(f"| {label} | {' | '.join(cells)} |", flush=True)
+        cells = " | ".join(cells_of(config, train, test))
+        print(f"| {label} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

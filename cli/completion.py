@@ -1,4 +1,4 @@
-"""``tfdl completion``: the shell's completion script."""
+"""``tfdl completion``: prints a completion script for the shell."""
 
 import click
 from click.shell_completion import get_completion_class
@@ -6,7 +6,7 @@ from click.shell_completion import get_completion_class
 EPILOG = """\b
 Examples:
   eval "$(tfdl completion bash)"                            # this shell
-  tfdl completion bash >> ~/.bashrc                         # every bash
+  tfdl completion bash >> ~/.bashrc                         # every new bash
   tfdl completion fish > ~/.config/fish/completions/tfdl.fish
 """
 

@@ -1,4 +1,4 @@
-"""``tfdl doctor``."""
+"""``tfdl doctor``: checks this machine, and under horovodrun the ranks of a job."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ EPILOG = """\b
 Examples:
   tfdl doctor
   tfdl doctor --hostfile hosts.txt                          # before a job on several hosts
-  horovodrun -np 2 tfdl doctor                              # do the ranks train one model, and how fast do they talk?
+  horovodrun -np 2 tfdl doctor                              # do the ranks train one model, and how fast are they?
 """
 
 _MARKS = {"ok": ("ok  ", "green"), "warning": ("warn", "yellow"), "error": ("FAIL", "red")}
@@ -25,34 +25,47 @@ _MARKS = {"ok": ("ok  ", "green"), "warning": ("warn", "yellow"), "error": ("FAI
 
 @click.command(epilog=EPILOG)
 @click.option(
-    "--hostfile", type=click.Path(), metavar="FILE", help="Hosts of a job to come, one `name slots=N` a line."
+    "--hostfile", type=click.Path(), metavar="FILE", help="Hosts of a future job, one `name slots=N` per line."
 )
-@click.option("--data-dir", metavar="DIR", help="Prepared data.  [default: $TFDS_DATA_DIR or ~/tensorflow_datasets]")
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@click.option(
+    "--data-dir",
+    metavar="DIR",
+    help="Folder of prepared data sets.  [default: $TFDS_DATA_DIR or ~/tensorflow_datasets]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @debug_option
 def command(hostfile: str | None, data_dir: str | None, as_json: bool) -> int:
-    """Say what is installed, what is wrong and what mends it.
+    """Report what is installed, what is wrong and how to fix it.
 
-    Under horovodrun it also times messages between the ranks, and runs the sync proof: the ranks train a small model
-    for a few steps and compare it to the bit; then one of them makes a step alone, which the comparison must find.
+    Under horovodrun it also times messages between the ranks and runs the sync proof. The ranks train a small model
+    for a few steps and compare it bit for bit. Then one rank makes a step alone, and the comparison must find it.
 
-    Exit code 0 when all that training needs is there, 1 when something is missing. On one rank a missing Horovod is a
-    warning; when several ranks were launched, or a hostfile is given, it is an error.
+    The exit code is 0 when everything that training needs is installed, and 1 when something is missing. A missing
+    Horovod is a warning on one rank, and an error when several ranks were launched or a hostfile is given.
     """
     from tfdl.cli.quiet import quick_start
 
-    with contextlib.suppress(ImportError, UserError):  # the diagnosis says so, with what mends it
+    # The diagnosis reports both errors, and how to fix them.
+    with contextlib.suppress(ImportError, UserError):
         quick_start()
     from tfdl.diagnosis import diagnose
 
     diagnosis = diagnose(hostfile=hostfile, data_dir=data_dir)
     if speaks():
-        click.echo(json.dumps(diagnosis.to_mapping(), indent=2)) if as_json else _show(diagnosis)
-    elif not diagnosis.met:  # rank 0 does not know why this one is not there
-        for finding in diagnosis.findings:
-            if finding.level == "error":
-                click.echo(f"tfdl: rank {launched_rank()}: {finding.subject}: {finding.found}", err=True)
+        if as_json:
+            click.echo(json.dumps(diagnosis.to_mapping(), indent=2))
+        else:
+            _show(diagnosis)
+    elif not diagnosis.met:
+        _show_errors_of_rank(diagnosis)
     return 0 if diagnosis.is_fit else FAILURE
+
+
+def _show_errors_of_rank(diagnosis: "Diagnosis") -> None:
+    """Prints what keeps this rank from connecting: rank 0 cannot know it."""
+    for finding in diagnosis.findings:
+        if finding.level == "error":
+            click.echo(f"tfdl: rank {launched_rank()}: {finding.subject}: {finding.found}", err=True)
 
 
 def _show(diagnosis: "Diagnosis") -> None:
@@ -85,9 +98,9 @@ def _show_timings(timings: "list[MessageTiming]") -> None:
 
 
 def _bytes(number: float) -> str:
-    """``400 kB``; three digits of it are enough."""
+    """Formats a number of bytes with three digits, such as ``400 kB``."""
     for unit in ("B", "kB", "MB"):
-        if number < 999.5:
+        if number < 999.5:  # from 999.5 on it would be rounded to 1000
             return f"{number:.3g} {unit}"
         number /= 1000
     return f"{number:.3g} GB"

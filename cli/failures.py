@@ -1,4 +1,4 @@
-"""How an error leaves the command line: one line on standard error, and the exit code of the contract."""
+"""How an error ends a command: one line on standard error, and an exit code (see docs/architecture.md)."""
 
 import errno
 import re
@@ -10,20 +10,24 @@ import click
 
 from tfdl.errors import RunError, StoppedError, UserError
 
-FAILURE, BAD_INPUT = 1, 2
+FAILURE = 1
+BAD_INPUT = 2
 
-# How long a rank leaves it to the chief, which may have started later, to say what both met; the launcher ends it then.
+# How long a rank with bad input waits for rank 0, which may have started later, to print the error that both have. The
+# launcher ends the rank while it waits.
 _PATIENCE_SECONDS = 5.0
 
-# Of TensorFlow's errors: places in a graph and in files, and counts; and what stands before the words in a line.
-_TELLS_NOTHING = re.compile(r"\[\[|File \"|\d+ (root error|successful operation|derived error)")
-_BEFORE_THE_CAUSE = re.compile(r"^\(\d+\)\s+|\{\{function_node [^}]*\}\}\s*")
+# Lines of TensorFlow's errors without a cause: places in a graph or a file, and counts of errors.
+_NO_CAUSE = re.compile(r"\[\[|File \"|\d+ (root error|successful operation|derived error)")
+# What TensorFlow prints before the message in a line.
+_MESSAGE_PREFIX = re.compile(r"^\(\d+\)\s+|\{\{function_node [^}]*\}\}\s*")
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# No space on the device, quota exceeded, file too large.
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def exit_code_of(error: BaseException) -> int:
-    """2 for the user's input, 75 for a stop with a checkpoint, 1 for everything else."""
+    """Returns 2 for bad input, 75 for a stop with a saved checkpoint, 1 for every other failure."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else FAILURE
     if isinstance(error, click.exceptions.Exit):
@@ -35,41 +39,38 @@ def exit_code_of(error: BaseException) -> int:
     return FAILURE
 
 
-def tell_other_ranks(error: BaseException) -> bool:
-    """Tells the job's watchdog why this rank ends; whether it has printed the line. (Nothing heavy is imported.)"""
+def report_to_watchdog(error: BaseException) -> bool:
+    """Reports to the job's watchdog why this rank ends, so that it can end the other ranks.
+
+    Returns:
+        Whether the watchdog has printed the error.
+    """
+    # A process that has not imported the watchdog has none: importing it here would take TensorFlow's time.
     watchdog = sys.modules.get("tfdl.distributed.watchdog.current")
     if watchdog is None or isinstance(error, click.exceptions.Exit | click.ClickException | click.Abort):
         return False
-    told: bool = watchdog.current_watchdog().report_error(error, _line(error), exit_code_of(error))
-    return told
+    is_printed: bool = watchdog.current_watchdog().report_error(error, _line_of(error), exit_code_of(error))
+    return is_printed
 
 
-def report_failure(error: BaseException, debug: bool, is_told: bool = False, is_ended: bool = False) -> None:
-    """Prints the line: on the chief what all ranks meet alike, and on each rank what it met alone.
+def report_failure(error: BaseException, debug: bool, is_printed: bool = False, is_terminated: bool = False) -> None:
+    """Prints an error in one line, on the ranks that have to print it.
 
-    Bad input is nearly always the same on all ranks, so that the others wait for the chief's line. A rank whose exit
-    came first would have the launcher end the chief before it could speak; and one that is still there after the wait
-    has met something of its own (a host without the data, say) and tells it.
+    An error that all ranks have is printed by rank 0. An error of one rank alone is printed by that rank.
 
     Args:
         error: what ended the command.
-        debug: whether its traceback is printed as well.
-        is_told: the watchdog has printed the line.
-        is_ended: the launcher had already asked this rank to end when it met the error, so that another has spoken.
+        debug: print the traceback as well.
+        is_printed: the watchdog has already printed the line.
+        is_terminated: the launcher had already sent SIGTERM when this rank met the error.
     """
-    if is_told:
+    if is_printed:
         if debug:
             traceback.print_exception(error)
         return
     if isinstance(error, SystemExit | click.exceptions.Exit):
         return
-    if not speaks() and _is_bad_input(error):
-        if is_ended:
-            return
-        time.sleep(_PATIENCE_SECONDS)
-        if not speaks_when_left_alone():
-            return
-    elif not (speaks() or _is_alone(error)):
+    if not _prints_line(error, is_terminated):
         return
     if debug:
         traceback.print_exception(error)
@@ -77,61 +78,96 @@ def report_failure(error: BaseException, debug: bool, is_told: bool = False, is_
         click.echo(error.format_message(), err=True)
         return
     rank = "" if speaks() else f"rank {launched_rank()}: "
-    click.echo(f"tfdl: {rank}{_line(error)}", err=True)
+    click.echo(f"tfdl: {rank}{_line_of(error)}", err=True)
+
+
+def _prints_line(error: BaseException, is_terminated: bool) -> bool:
+    """Whether this rank prints the error. A rank above 0 with bad input first waits for rank 0.
+
+    Bad input is nearly always the same on all ranks. If a rank above 0 exited at once, the launcher would end rank 0
+    before it could print. A rank that still runs after the wait has an error of its own, such as a host without the
+    data, and prints it.
+    """
+    if speaks():
+        return True
+    if not _is_bad_input(error):
+        return _is_of_this_rank(error)
+    if is_terminated:
+        return False  # another rank has printed the error and exited
+    time.sleep(_PATIENCE_SECONDS)
+    return speaks_when_left_alone()
 
 
 def _is_bad_input(error: BaseException) -> bool:
-    """An error that each rank found for itself, before the ranks had agreed on anything."""
+    """Whether each rank found this error by itself, before the ranks agreed on anything."""
     return isinstance(error, UserError | click.ClickException) and not getattr(error, "agreed", False)
 
 
-def _is_alone(error: BaseException) -> bool:
-    """Whether this rank failed by itself. Bad input is the same on all; a broken collective is another's doing."""
-    shared = isinstance(error, UserError | StoppedError | click.ClickException | click.Abort | KeyboardInterrupt)
-    return not shared and not getattr(error, "agreed", False) and type(error).__name__ != "HorovodInternalError"
+def _is_of_this_rank(error: BaseException) -> bool:
+    """Whether only this rank has the error.
+
+    All ranks have bad input, stops and agreed errors in common. A broken collective is caused by another rank.
+    """
+    if isinstance(error, UserError | StoppedError | click.ClickException | click.Abort | KeyboardInterrupt):
+        return False
+    return not getattr(error, "agreed", False) and type(error).__name__ != "HorovodInternalError"
 
 
-def _line(error: BaseException) -> str:
+def _line_of(error: BaseException) -> str:
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, click.ClickException):
-        message = error.format_message().rstrip(".")
-        message = message if message.endswith("?") else f"{message}."
-        context = error.ctx if isinstance(error, click.UsageError) else None
-        return f"error: {message} See {context.command_path} --help." if context else f"error: {message}"
+        return _line_of_click(error)
     if isinstance(error, UserError | RunError):
         return f"error: {error}"
     if isinstance(error, OSError) and error.errno is not None:
-        where = f" {str(error.filename)!r}" if error.filename else ""
-        advice = "; make room, or choose another --output" if error.errno in _FULL else ""
-        return f"error: cannot use{where}: {error.strerror}{advice}"
+        path = f" {str(error.filename)!r}" if error.filename else ""
+        advice = "; make room, or choose another --output" if error.errno in _DISK_FULL else ""
+        return f"error: cannot use{path}: {error.strerror}{advice}"
+    # By name, so that this module imports no TensorFlow.
     if type(error).__name__ == "ResourceExhaustedError":
         return "error: out of memory; lower --batch-size or --image-size"
     return f"internal error: {type(error).__name__}: {_cause(str(error))}; run again with --debug for the traceback"
 
 
+def _line_of_click(error: click.ClickException) -> str:
+    """Click's message as one sentence, with the command whose help explains it."""
+    message = error.format_message().rstrip(".")
+    if not message.endswith("?"):
+        message += "."
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        return f"error: {message}"
+    return f"error: {message} See {context.command_path} --help."
+
+
 def _cause(text: str) -> str:
-    """The line that tells most: the first, or in a graph's error the last, that is more than a place or a count."""
+    """The line of a message that names the cause: not a place in a graph or a file, and not a count of errors.
+
+    It is the first such line, and the last one in an error of a graph's execution, which begins with a traceback.
+    """
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    telling = [line for line in lines if not _TELLS_NOTHING.match(line)] or [*lines, ""]
-    line = telling[-1] if lines and lines[0].startswith("Graph execution error") else telling[0]
-    return _BEFORE_THE_CAUSE.sub("", line)
+    if not lines:
+        return ""
+    candidates = [line for line in lines if not _NO_CAUSE.match(line)] or lines
+    cause = candidates[-1] if lines[0].startswith("Graph execution error") else candidates[0]
+    return _MESSAGE_PREFIX.sub("", cause)
 
 
 def launched_rank() -> int | None:
-    """This process's rank in the launcher's environment, before anything heavy is imported; ``None`` without one."""
+    """The launcher's number of this process, without importing anything heavy; ``None`` without a launcher."""
     from tfdl.distributed import launchers
 
     return launchers.launched_rank()
 
 
 def speaks() -> bool:
-    """Whether this is the chief: ranks above 0 leave the word to it."""
+    """Whether this process prints: rank 0 prints for all ranks, and so does a process without a launcher."""
     return launched_rank() in (None, 0)
 
 
 def speaks_when_left_alone() -> bool:
-    """Of the ranks above 0 that no launcher has ended, those that tell what they met."""
+    """Whether this rank above 0 prints an error when the launcher has not ended it."""
     from tfdl.distributed import launchers
 
     return launchers.speaks_when_left_alone()

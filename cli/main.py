@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from tfdl import __version__
-from tfdl.cli.failures import exit_code_of, launched_rank, report_failure, tell_other_ranks
-from tfdl.cli.signals import time_to_speak
+from tfdl.cli.failures import exit_code_of, launched_rank, report_failure, report_to_watchdog
+from tfdl.cli.signals import delayed_termination
 from tfdl.errors import nearest
 
 # Name -> the line that `tfdl --help` prints. A command's module is imported only when the command is used.
@@ -20,7 +20,7 @@ COMMANDS = {
     "export": "Write a run as a SavedModel and prove that it answers alike.",
     "datasets": "List data sets, show what one is, or prepare it.",
     "models": "List the models, or tell what one of them takes.",
-    "doctor": "Say what is installed, what is wrong and what mends it.",
+    "doctor": "Report what is installed, what is wrong and how to fix it.",
     "install-horovod": "Build Horovod against the installed TensorFlow.",
     "completion": "Print the script that completes tfdl commands in your shell.",
 }
@@ -69,14 +69,16 @@ def group() -> None:
 def main(args: list[str] | None = None, prog_name: str | None = "tfdl") -> None:
     """Runs one command; every error ends as one line and an exit code (see docs/architecture.md)."""
     arguments = sys.argv[1:] if args is None else args
-    asked_to_end = Event()
-    waiting = time_to_speak(asked_to_end) if launched_rank() is not None else nullcontext()
+    termination_requested = Event()
+    is_launched = launched_rank() is not None
+    termination = delayed_termination(termination_requested) if is_launched else nullcontext()
     code: Any
     try:
-        with waiting:
+        with termination:
             code = group.main(arguments, prog_name=prog_name, standalone_mode=False)
     except BaseException as error:  # the last stop: nothing may leave as a traceback without --debug
         debug = "--debug" in arguments
-        report_failure(error, debug, is_told=tell_other_ranks(error), is_ended=asked_to_end.is_set())
+        is_printed = report_to_watchdog(error)
+        report_failure(error, debug, is_printed, is_terminated=termination_requested.is_set())
         code = exit_code_of(error)
     sys.exit(code if isinstance(code, int) else 0)

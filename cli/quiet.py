@@ -1,4 +1,4 @@
-"""Starts TensorFlow without its noise on the terminal, and quickly; real errors still get through."""
+"""Imports TensorFlow and Keras without their notices on the terminal, and faster. Real errors are still printed."""
 
 import gc
 import logging
@@ -11,37 +11,42 @@ from contextlib import contextmanager
 
 from tfdl.errors import UserError
 
-# What Keras imports for its wrappers and galleries, and no command asks Keras for: a third of the start.
-_FOR_OTHERS = ("sklearn", "matplotlib")
+# Keras imports these for its wrappers and plots, which no command uses. They take a third of the start.
+_UNUSED_BY_COMMANDS = ("sklearn", "matplotlib")
 
 
 def quick_start() -> None:
-    """:func:`quiet_start` for a process that is tfdl's own: half the time.
+    """:func:`quiet_start` in half the time, for a process that only tfdl uses.
 
-    Keras finds scikit-learn and matplotlib absent while it is imported, and whoever needs them imports them afterwards.
-    What was imported stays, so that the garbage collector need not look through it again.
+    While Keras is imported, it cannot find scikit-learn and matplotlib. Code that needs them can import them
+    afterwards. The imported objects are then exempt from garbage collection: they stay until the process ends.
     """
-    is_first = "keras" not in sys.modules
-    with _hidden(*_FOR_OTHERS):
+    is_first_import = "keras" not in sys.modules
+    with _hidden(*_UNUSED_BY_COMMANDS):
         quiet_start()
-    if is_first:  # later there is garbage as well, which would stay, too
+    # Only right after the import: later there is garbage as well, and freezing it would keep it forever.
+    if is_first_import:
         gc.freeze()
 
 
 def quiet_start() -> None:
-    """Imports TensorFlow and Keras without their notices about what this machine has and has not.
+    """Imports TensorFlow and Keras without their notices about this machine.
 
-    The C++ side writes to file descriptor 2 before any log level is read, so the descriptor itself is held back, and
-    given out only when the import fails.
+    TensorFlow's C++ code writes to file descriptor 2 before it reads a log level. So the descriptor is redirected to a
+    file while they are imported, and the file is printed only when the import fails.
+
+    Raises:
+        UserError: ``KERAS_BACKEND`` names another backend than TensorFlow.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        raise UserError(f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}, expected tensorflow; unset KERAS_BACKEND")
-    with held_back_stderr(), _no_collection():
+    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise UserError(f"KERAS_BACKEND={backend}, expected tensorflow; unset KERAS_BACKEND")
+    with held_back_stderr(), _garbage_collection_off():
         import keras  # noqa: F401
         import tensorflow as tf
 
-        tf.config.list_physical_devices()
+        tf.config.list_physical_devices()  # starts the devices, which prints notices too
     logging.getLogger("absl").setLevel(logging.ERROR)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -49,10 +54,11 @@ def quiet_start() -> None:
 
 @contextmanager
 def _hidden(*packages: str) -> Iterator[None]:
-    """Has imports of these packages fail, of those that nobody has imported yet."""
+    """Makes imports of these packages fail, except of packages that are already imported."""
     hidden = [package for package in packages if package not in sys.modules]
     for package in hidden:
-        sys.modules[package] = None  # type: ignore[assignment]  # Python's mark for a module that cannot be found
+        # With None in sys.modules, Python raises ModuleNotFoundError for the package.
+        sys.modules[package] = None  # type: ignore[assignment]
     try:
         yield
     finally:
@@ -61,8 +67,8 @@ def _hidden(*packages: str) -> Iterator[None]:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
-    """Imports make many objects and no garbage: the collector's searches are a fifth of their time."""
+def _garbage_collection_off() -> Iterator[None]:
+    """Imports create many objects and no garbage: collecting takes a fifth of their time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -74,17 +80,18 @@ def _no_collection() -> Iterator[None]:
 
 @contextmanager
 def held_back_stderr() -> Iterator[None]:
+    """Discards what is written to file descriptor 2, by C++ code too; prints it when the block raises an error."""
     sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
-            os.dup2(saved, 2)
-            held.seek(0)
-            sys.stderr.write(held.read().decode(errors="replace"))
+            os.dup2(original, 2)
+            captured.seek(0)
+            sys.stderr.write(captured.read().decode(errors="replace"))
             raise
         finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+            os.dup2(original, 2)
+            os.close(original)

@@ -1,4 +1,4 @@
-"""Signals before training has begun to watch for them, and after it has."""
+"""Signals while no training steps run: at the start of a command, and between preparing data and the first step."""
 
 import signal
 from collections.abc import Iterator
@@ -10,53 +10,53 @@ import click
 
 from tfdl.errors import StoppedBetweenStepsError
 
-# Well below the time that launchers give between SIGTERM and SIGKILL.
+# Well below the time that launchers wait between SIGTERM and SIGKILL.
 _GRACE_SECONDS = 2.0
 
 
 @contextmanager
-def time_to_speak(asked_to_end: Event) -> Iterator[None]:
-    """Gives a launched rank two more seconds after SIGTERM while a run starts, and notes that the signal came.
+def delayed_termination(termination_requested: Event) -> Iterator[None]:
+    """Lets a launched rank run for two more seconds after SIGTERM.
 
-    When one rank ends over bad input, the launcher sends SIGTERM to the others at once; rank 0 must still get to print
-    its one line. Training itself, which lasts, has a handler of its own (``tfdl.training.signals``).
+    When one rank ends because of bad input, the launcher sends SIGTERM to the others at once. Rank 0 must still have
+    the time to print the error. Training installs its own handler for its steps (``tfdl.training.signals``).
 
     Args:
-        asked_to_end: set once the launcher has asked this rank to end.
+        termination_requested: set when SIGTERM arrives.
     """
 
-    def grant(*_: Any) -> None:
-        asked_to_end.set()
+    def start_timer(*_: Any) -> None:
+        termination_requested.set()
         signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS)
 
-    def end(*_: Any) -> None:
+    def abort(*_: Any) -> None:
         raise click.Abort
 
-    before = {
-        signal.SIGTERM: signal.signal(signal.SIGTERM, grant),
-        signal.SIGALRM: signal.signal(signal.SIGALRM, end),
+    previous_handlers = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, start_timer),
+        signal.SIGALRM: signal.signal(signal.SIGALRM, abort),
     }
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before.items():
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)
 
 
 @contextmanager
 def stop_between_steps() -> Iterator[None]:
-    """Ends with exit code 75 on SIGUSR1 while no steps are under way: what is unsaved then is made anew.
+    """Ends with exit code 75 on SIGUSR1 while no steps run. Nothing is lost: a resumed run does that work again.
 
-    A scheduler may send its warning while data is prepared or a model is compiled; the signal's default, to kill the
-    process, would read as a failure there.
+    A scheduler may send its warning while data is prepared or a model is compiled. The default action of SIGUSR1 kills
+    the process, and the scheduler would take that for a failure.
     """
 
     def stop(*_: Any) -> None:
-        raise StoppedBetweenStepsError("stopped by SIGUSR1 while no steps were under way; go on with --resume")
+        raise StoppedBetweenStepsError("stopped by SIGUSR1 while no training steps ran; continue with --resume")
 
-    before = signal.signal(signal.SIGUSR1, stop)
+    previous_handler = signal.signal(signal.SIGUSR1, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGUSR1, before)
+        signal.signal(signal.SIGUSR1, previous_handler)

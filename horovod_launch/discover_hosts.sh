@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Prints the hosts that an elastic job may use now, a line such as `gpu-7:4` for each: horovodrun runs this every second.
+# Prints the hosts that an elastic job may use now, one line such as `gpu-7:4` for each. horovodrun runs it every second.
 #
 # They are the lines of a file that you, or the cluster's own tools, change while the job runs: $TFDL_HOSTS, or
-# hosts.elastic in the working directory. A host whose ssh port does not answer within a second is left out.
-# Give hosts of one fate one line: Horovod bars a whole host once a rank on it has failed.
+# hosts.elastic in the working directory. A host whose ssh port does not answer within a second is omitted.
+# Horovod excludes a whole line once one of its ranks has failed: put ranks that fail together on one line, and no others.
 set -euo pipefail
 
 file=${TFDL_HOSTS:-hosts.elastic}

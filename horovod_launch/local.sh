@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# One model on this machine: a rank for each GPU, or the number of ranks given first.
+# Trains one model on this machine, with a rank for each GPU or with a given number of ranks.
 #
-#   horovod_launch/local.sh                              # every GPU here, 2 ranks without one
-#   horovod_launch/local.sh 4 --model cnn --epochs 30    # 4 ranks, the rest goes to `tfdl train`
+#   horovod_launch/local.sh                              # every GPU of this machine; 2 ranks when it has none
+#   horovod_launch/local.sh 4 --model cnn --epochs 30    # 4 ranks; the options go to `tfdl train`
 #
-# What horovodrun shall get: HOROVODRUN_FLAGS="--timeline-filename /tmp/timeline.json" horovod_launch/local.sh
+# Flags for horovodrun: HOROVODRUN_FLAGS="--timeline-filename /tmp/timeline.json" horovod_launch/local.sh
 set -euo pipefail
 
 if [[ "${1:-}" =~ ^[0-9]+$ ]]; then
@@ -15,7 +15,7 @@ else
   [[ "$ranks" -gt 0 ]] || ranks=2
 fi
 if ! command -v horovodrun >/dev/null; then
-  echo "local.sh: no horovodrun on PATH; activate tfdl's environment, and build Horovod there: tfdl install-horovod" >&2
+  echo "local.sh: no horovodrun on PATH; activate tfdl's environment and build Horovod in it: tfdl install-horovod" >&2
   exit 2
 fi
 

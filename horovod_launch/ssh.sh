@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# One model over several hosts that this one can reach by ssh without a password.
+# Trains one model on several hosts that this host reaches by ssh without a password.
 #
 #   horovod_launch/ssh.sh hosts --output runs/resnet --model resnet20 --dataset cifar10
 #
-# `hosts` is a file with a line for each host, this one first, and as many slots as the host shall have ranks (one for
-# each GPU):
+# `hosts` is a file with a line for each host, this host first. The slots are the number of ranks on the host (one for each
+# GPU):
 #
 #   gpu-1 slots=4
 #   gpu-2 slots=4
 #
-# The rest goes to `tfdl train`. Every host needs tfdl at the same path, and the working directory and --output on
-# storage that all share. Another ssh port, user or key belongs into ~/.ssh/config; what horovodrun shall get besides
-# into HOROVODRUN_FLAGS, such as HOROVODRUN_FLAGS="--network-interfaces ib0". `tfdl doctor --hostfile hosts` looks closer
-# at names and addresses. Use private networks only: README.md says why.
+# The options go to `tfdl train`. Every host needs tfdl at the same path, and the working directory and --output must be
+# on storage that all hosts share. Set another ssh port, user or key in ~/.ssh/config. Further flags for horovodrun go into
+# HOROVODRUN_FLAGS, such as HOROVODRUN_FLAGS="--network-interfaces ib0". `tfdl doctor --hostfile hosts` checks names and
+# addresses. Use private networks only; README.md explains why.
 set -euo pipefail
 
 fail() {
@@ -26,7 +26,7 @@ shift
 [[ -f "$hostfile" && -r "$hostfile" ]] || fail "no hostfile $hostfile, expected a file with lines such as 'gpu-1 slots=4'"
 tfdl=$(command -v tfdl) || fail "no tfdl on PATH; activate its environment"
 
-# horovodrun takes neither comments nor empty lines, and ends with a traceback over them.
+# The hosts are given to horovodrun with -H: it fails with a traceback on comments and empty lines in a hostfile.
 ranks=0
 hosts=()
 names=()
@@ -41,6 +41,7 @@ while read -r line || [[ -n "$line" ]]; do
 done <"$hostfile"
 [[ $ranks -gt 0 ]] || fail "hostfile $hostfile names no host, expected lines such as 'gpu-1 slots=4'"
 
+# Check ssh to every other host before horovodrun starts, which would report a failure less clearly.
 own=" $(hostname -I 2>/dev/null) "
 for name in "${names[@]}"; do
   address=$(getent ahostsv4 "$name" | awk 'NR == 1 { print $1 }') || true

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# horovodrun for jobs that a scheduler may stop: the ranks get the time to save, and tfdl's exit code comes through.
+# horovodrun for jobs that a scheduler may stop: the ranks have the time to save, and the script exits with tfdl's code.
 #
 #   horovod_launch/stoppable.sh -np 4 -H a:2,b:2 -- tfdl train --output runs/big --resume
 #
-# What stands before `--` goes to horovodrun. On SIGUSR1, SIGTERM or SIGINT rank 0 is asked to stop, and all ranks stop at
-# the same step, save, and answer 75: run the same command again to go on. horovodrun by itself would kill its ranks five
-# seconds after SIGTERM, die of SIGUSR1, and answer 1 whatever its ranks answer.
-# Rank 0 must be on this host, that is, the first of the hosts; elsewhere the ranks have horovodrun's five seconds.
+# The arguments before `--` go to horovodrun. On SIGUSR1, SIGTERM or SIGINT the script asks rank 0 to stop; all ranks then
+# stop at the same step, save a checkpoint and exit with 75. Run the same command again to resume. Without this script
+# horovodrun kills its ranks five seconds after SIGTERM, dies of SIGUSR1, and exits with 1 for every code of its ranks.
+# Rank 0 runs on the first of the hosts, which must be this one; elsewhere the ranks have only horovodrun's five seconds.
 set -uo pipefail
 
 fail() {
@@ -28,10 +28,11 @@ for ((i = 1; i <= $#; i++)); do
     --output) next=$((i + 1)) run=${!next:-} ;;
   esac
 done
-[[ -n "$run" ]] || fail "no --output, expected the run directory that says how the run ended: --output runs/NAME"
+[[ -n "$run" ]] || fail "no --output, expected the run directory, whose status.json has the exit code: --output runs/NAME"
 command -v horovodrun >/dev/null ||
-  fail "no horovodrun on PATH; activate the environment of tfdl, and build Horovod there: tfdl install-horovod"
+  fail "no horovodrun on PATH; activate tfdl's environment and build Horovod in it: tfdl install-horovod"
 
+# Changes whenever status.json is written.
 status() { stat --format='%i %y' "$run/status.json" 2>/dev/null || echo none; }
 
 work=$(mktemp -d)
@@ -43,7 +44,7 @@ ask() {
   if rank_0=$(cat "$work/rank-0" 2>/dev/null) && kill -USR1 "$rank_0" 2>/dev/null; then
     echo "stoppable.sh: $1: the ranks were asked to stop and save" >&2
   else
-    echo "stoppable.sh: $1: rank 0 is not on this host; horovodrun gives the ranks five seconds" >&2
+    echo "stoppable.sh: $1: rank 0 is not on this host; horovodrun ends the ranks in five seconds" >&2
     kill -TERM "$job"
   fi
 }
@@ -52,8 +53,8 @@ trap 'ask SIGTERM' TERM
 trap 'ask SIGINT' INT
 
 before=$(status)
-# Some schedulers signal every process of a job: horovodrun must not die of SIGUSR1, which tfdl takes for itself again.
-# Each rank becomes tfdl under the process number that rank 0 has noted.
+# Some schedulers signal every process of a job. horovodrun must ignore SIGUSR1, which would kill it; tfdl installs its own
+# handler again. Rank 0 writes its process id into a file; exec keeps the id when the shell becomes tfdl.
 (
   trap '' USR1
   # shellcheck disable=SC2016  # for the rank's shell to expand
@@ -63,15 +64,15 @@ before=$(status)
 ) &
 job=$!
 code=0
-while kill -0 "$job" 2>/dev/null; do # `wait` also returns for a signal to this script
+while kill -0 "$job" 2>/dev/null; do # `wait` also returns when a signal to this script is handled
   wait "$job"
   code=$?
 done
 
-if [[ $code != 0 && "$(status)" != "$before" ]]; then # written by this job
+if [[ $code != 0 && "$(status)" != "$before" ]]; then # this job has written the file
   found=$(sed -n 's/.*"code": *\([0-9]*\).*/\1/p' "$run/status.json")
   [[ "${found:-0}" == 0 ]] || exit "$found"
 fi
-# Killed before it had saved: what the last checkpoint holds is there to go on from.
+# The job was killed before it had saved: it can be resumed from its last checkpoint.
 [[ $code == 0 || -z "$asked" ]] || exit 75
 exit "$code"

@@ -1,9 +1,9 @@
-"""Executes notebooks from top to bottom, each in an empty folder, and saves them with what they show.
+"""Executes notebooks from top to bottom, each in an empty folder, and saves them with their outputs.
 
     python notebooks/execute.py                  # all of them, as `make notebooks` does
     python notebooks/execute.py 02_rnn_language_model.ipynb
 
-A notebook that fails is left as it was.
+A notebook that fails is not changed.
 """
 
 import os
@@ -19,20 +19,20 @@ from nbclient import NotebookClient
 from traitlets.config import Config
 
 FOLDER = Path(__file__).parent
-# Of a cell, in seconds: far above what any takes, so that a hang ends.
+# Seconds for one cell, far more than any takes: it only ends a notebook that hangs.
 CELL_TIMEOUT = 300
 
-# Colours, which programs write for a terminal: a diff is not one.
+# Escape sequences for colours in a terminal. They would make diffs unreadable.
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def notebooks() -> list[Path]:
-    """All of them, in the order in which a student reads them."""
+    """Returns all notebooks, in the order in which a student reads them."""
     return sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
 
 
 def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
-    """The notebook with the outputs that its code has now.
+    """Executes a notebook and returns it with its new outputs.
 
     Args:
         path: the notebook, which is only read.
@@ -42,18 +42,19 @@ def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
         nbclient.exceptions.CellExecutionError: a cell failed.
     """
     notebook = nbformat.read(path, as_version=4)
-    with tempfile.TemporaryDirectory() as sockets:  # files in place of ports, which others could reach
+    # The kernel listens on sockets in a private folder. Other users of the machine could connect to ports.
+    with tempfile.TemporaryDirectory() as sockets:
         kernel = {"transport": "ipc", "connection_file": str(Path(sockets) / "kernel.json")}
         client = NotebookClient(
             notebook,
             kernel_name="python3",
             config=Config(KernelManager=kernel),
             timeout=CELL_TIMEOUT,
-            record_timing=False,  # times of day would make every diff a large one
+            record_timing=False,  # times of day would change in every diff
             resources={"metadata": {"path": str(folder)}},
         )
         client.execute(env=_environment())
-    notebook.metadata.pop("language_info", None)  # of the interpreter that happened to be used
+    notebook.metadata.pop("language_info", None)  # it has the version of the interpreter
     for cell in notebook.cells:
         cell.metadata.clear()
         if cell.cell_type == "code":
@@ -62,21 +63,29 @@ def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
 
 
 def save(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Writes the file whole or not at all."""
+    """Writes a notebook atomically.
+
+    Args:
+        notebook: a valid notebook.
+        path: the file, which is replaced.
+    """
     nbformat.validate(notebook)
-    aside = path.with_suffix(".part")
-    nbformat.write(notebook, aside)
-    aside.replace(path)
+    temporary = path.with_suffix(".part")
+    nbformat.write(notebook, temporary)
+    temporary.replace(path)
 
 
 def _environment() -> dict[str, str]:
-    """With this interpreter's programs (tfdl, horovodrun) first, as in an activated environment."""
+    """Puts this interpreter's programs (tfdl, horovodrun) first on PATH, as in an activated environment."""
     programs = str(Path(sys.executable).parent)
     return {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
 
 
 def _joined(outputs: Sequence[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
-    """Pieces of one stream as one output: where a program's lines are cut depends on the moment."""
+    """Joins consecutive pieces of one stream, and removes escape sequences.
+
+    Where a program's output is cut into pieces depends on timing, and would change in every diff.
+    """
     joined: list[nbformat.NotebookNode] = []
     for output in outputs:
         if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
@@ -90,12 +99,13 @@ def _joined(outputs: Sequence[nbformat.NotebookNode]) -> list[nbformat.NotebookN
 
 
 def main(names: Sequence[str]) -> None:
-    """Executes and saves these notebooks of the folder, or all."""
-    for path in [FOLDER / name for name in names] or notebooks():
-        begin = time.time()
+    """Executes and saves the notebooks of these names, or all of them."""
+    paths = [FOLDER / name for name in names] or notebooks()
+    for path in paths:
+        start = time.time()
         with tempfile.TemporaryDirectory() as folder:
             save(execute(path, Path(folder)), path)
-        print(f"{path.name}: {time.time() - begin:.0f} s, {path.stat().st_size / 1000:.0f} kB")
+        print(f"{path.name}: {time.time() - start:.0f} s, {path.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ HOROVOD = {
     "horovod_build/allreduce_proof.py",
     "horovod_build/build_environment.py",
     "horovod_build/install.py",
+    "horovod_build/installed_package.py",
     "horovod_build/wheel_build.py",
 }
 # Where a rank is nobody's business.

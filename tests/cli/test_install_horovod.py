@@ -63,6 +63,8 @@ def test_a_missing_compiler_is_exit_2_and_one_line(monkeypatch, capsys, tmp_path
     monkeypatch.delenv("CXX", raising=False)
     assert run("--cpu") == 2
     captured = capsys.readouterr()
-    assert captured.err.startswith("tfdl: error: no C++ compiler (none on PATH), and Horovod is compiled here: install")
+    assert captured.err.startswith(
+        "tfdl: error: no C++ compiler (none on PATH), and Horovod is compiled from source: install"
+    )
     assert captured.err.count("\n") == 1
     assert captured.out == ""

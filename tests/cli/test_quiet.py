@@ -1,4 +1,4 @@
-"""The quick start of TensorFlow leaves the process as a plain one, but for what Keras imports on behalf of others."""
+"""The quick start of TensorFlow imports less, and changes nothing else in the process."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ def run(program: str) -> str:
     return done.stdout
 
 
-def test_the_quick_start_imports_nothing_for_others_and_hides_it_from_nobody() -> None:
+def test_the_quick_start_skips_sklearn_and_matplotlib_and_they_can_be_imported_later() -> None:
     printed = run("""
         import gc, sys
         from tfdl.cli.quiet import quick_start
@@ -25,8 +25,8 @@ def test_the_quick_start_imports_nothing_for_others_and_hides_it_from_nobody() -
     assert printed.splitlines() == ["[True, True, False, False] True", "0.5 True"]
 
 
-def test_what_is_imported_already_is_not_hidden() -> None:
-    """A session in which the user plots: Keras finds matplotlib, and the module stays what it was."""
+def test_what_is_already_imported_is_not_hidden() -> None:
+    """In a session with plots, Keras finds matplotlib, and the module stays the same object."""
     printed = run("""
         import gc, sys
         import matplotlib

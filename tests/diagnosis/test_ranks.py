@@ -1,4 +1,4 @@
-"""What is wrong on one rank alone comes to rank 0, which speaks for all."""
+"""Problems of single ranks are reported by rank 0, which prints for all ranks."""
 
 import json
 from dataclasses import replace
@@ -7,21 +7,21 @@ import pytest
 
 from tfdl.cli.doctor import _bytes
 from tfdl.diagnosis import Diagnosis, Finding, MessageTiming
-from tfdl.diagnosis.ranks import those_of_others
+from tfdl.diagnosis.ranks import merge_findings
 
 OK = Finding("tensorflow", "ok", "2.21.0")
 NAME = Finding("host name", "warning", "vm resolves to 127.0.0.1")
 FULL = Finding("working directory", "error", "cannot be written", "go elsewhere")
 
 
-def test_rank_0_tells_what_other_ranks_found(ranks):
+def test_rank_0_reports_what_is_wrong_on_other_ranks(ranks):
     world = ranks(3)
-    mine = [[OK, NAME], [replace(OK, found="2.21.1"), NAME, FULL], [OK]]
-    everyone = world.run(lambda rank: those_of_others(list(mine[rank]), world))
-    assert everyone == [[OK, NAME, replace(FULL, subject="rank 1: working directory")]] * 3
+    findings = [[OK, NAME], [replace(OK, found="2.21.1"), NAME, FULL], [OK]]
+    merged = world.run(lambda rank: merge_findings(list(findings[rank]), world))
+    assert merged == [[OK, NAME, replace(FULL, subject="rank 1: working directory")]] * 3
 
 
-def test_an_error_of_any_rank_is_no_fit_machine():
+def test_one_error_makes_the_machine_unfit():
     assert Diagnosis([OK, NAME]).is_fit
     assert not Diagnosis([OK, FULL]).is_fit
 

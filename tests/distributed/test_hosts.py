@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks.hosts import Host, Hosts, made_hosts, why_not
+from benchmarks.hosts import Host, Hosts, missing_requirements, simulated_hosts
 from tests.distributed.faults import MARK
 from tests.distributed.launching import HOROVODRUN, TIMEOUT, Finished, environment, launch, program
 
@@ -35,9 +35,9 @@ GRACE = 5.0
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[Hosts]:
     """``h1`` and ``h2``."""
-    if reason := why_not():
+    if reason := missing_requirements():
         pytest.skip(reason)
-    with made_hosts("h1", "h2") as made:
+    with simulated_hosts("h1", "h2") as made:
         yield made
 
 
@@ -105,7 +105,7 @@ def cut_a_job(hosts: Hosts, folder: Path, watchdog_timeout: float, patience: flo
             if MARK in line:
                 break
         family = {process: host.name for host in hosts for process in host.processes()}
-        hosts.cut("h2")
+        hosts.disconnect("h2")
         cut, ends = time.monotonic(), {}
 
         def note(process: psutil.Process) -> None:
@@ -131,7 +131,7 @@ def end_all(hosts: Hosts, job: "subprocess.Popen[str]") -> None:
         for process in host.processes():
             process.kill()
     job.communicate()
-    hosts.mend("h2")
+    hosts.reconnect("h2")
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +190,6 @@ def test_the_doctor_sees_a_name_that_leads_nowhere(hosts: Hosts, debian_name: Ho
     level, said = found["host name"]
     assert level == "error"
     assert said.startswith("h1 resolves to 127.0.1.1: other hosts cannot reach ranks here")
-    own = "from tfdl.diagnosis.hosts import own_name; print(*own_name(True))"
+    own = "from tfdl.diagnosis.hosts import check_own_name; print(*check_own_name(True))"
     assert "level='ok'" in hosts["h2"].run(sys.executable, "-c", own).stdout
     assert found["h2"] == ("ok", f"{hosts['h2'].address}, ssh without a password works")

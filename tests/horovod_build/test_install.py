@@ -1,4 +1,4 @@
-"""install-horovod: what the key depends on, the headers, the build, the cache, and the real thing."""
+"""install-horovod: what the key depends on, the headers, the build, the cache, and a whole installation."""
 
 import os
 import shutil
@@ -18,9 +18,11 @@ from filelock import FileLock
 from tfdl.errors import RunError, UserError
 from tfdl.horovod_build import build_environment, install, wheel_build
 from tfdl.horovod_build.build_environment import BuildEnvironment, compat_headers, hash_of_headers
+from tfdl.horovod_build.build_variables import build_variables
 from tfdl.horovod_build.cuda_toolkit import CudaToolkit, Nccl
 from tfdl.horovod_build.logged_command import first_error, run_logged
-from tfdl.horovod_build.toolchain import Compiler, Mpi, TensorFlowBuild
+from tfdl.horovod_build.python_environment import TensorFlowBuild
+from tfdl.horovod_build.toolchain import Compiler, Mpi
 
 HEADERS = {
     "tensorflow/compiler/tf2xla/xla_op_kernel.h",
@@ -94,18 +96,18 @@ def test_the_key_changes_with_cuda_nccl_and_mpi_versions():
 
 
 @pytest.mark.parametrize(("name", "value"), [("HOROVOD_VERSION", "0.28.2"), ("HOROVOD_SHA256", "00"), ("RECIPE", 99)])
-def test_the_key_changes_with_horovod_and_with_our_recipe(monkeypatch, name, value):
+def test_the_key_changes_with_horovod_and_with_the_recipe(monkeypatch, name, value):
     key = BUILD.key
     monkeypatch.setattr(build_environment, name, value)
     assert BUILD.key != key
 
 
-def test_the_key_stays_where_the_result_does():
+def test_the_key_does_not_depend_on_cmake_and_paths():
     elsewhere = replace(BUILD, cmake=None, tensorflow=replace(TENSORFLOW, include="/other/site/include"))
     assert elsewhere.key == BUILD.key
 
 
-def test_the_version_says_what_it_was_built_for():
+def test_the_version_names_what_it_was_built_for():
     assert BUILD.version == f"0.28.1+tf2.21.0.cpu.k{BUILD.key}"
     gpu = replace(BUILD, cuda=CUDA, nccl=NCCL, mpi=Mpi("", ""), tensorflow=replace(TENSORFLOW, version="2.22.0-rc1"))
     assert gpu.version == f"0.28.1+tf2.22.0.rc1.cuda12.5.mpi.k{gpu.key}"
@@ -114,7 +116,7 @@ def test_the_version_says_what_it_was_built_for():
 # The headers
 
 
-def test_the_headers_are_complete_and_their_hash_sees_content_and_names(monkeypatch):
+def test_the_headers_are_complete_and_their_hash_depends_on_contents_and_names(monkeypatch):
     headers = compat_headers()
     assert set(headers) == HEADERS
     first = hash_of_headers()
@@ -144,8 +146,8 @@ def test_a_wheel_of_tfdl_carries_the_headers(tmp_path):
 # The build
 
 
-def test_the_builds_variables_add_to_the_users_and_drop_what_would_mislead(tmp_path):
-    users = {
+def test_the_builds_variables_extend_the_users_without_those_that_change_the_build(tmp_path):
+    user_variables = {
         "PATH": "/usr/bin",
         "CXXFLAGS": "-O1",
         "PYTHONPATH": "/mine",
@@ -155,16 +157,16 @@ def test_the_builds_variables_add_to_the_users_and_drop_what_would_mislead(tmp_p
         "HOROVOD_BUILD_ARCH_FLAGS": "-mavx",
         "CCL_ROOT": "/opt/intel",
     }
-    made = wheel_build.build_variables(BUILD, tmp_path, users)
-    assert made["CXXFLAGS"] == f"-O1 -iquote {tmp_path / 'headers'}"
-    assert made["PATH"].endswith(":/usr/bin")
-    assert made["PYTHONPATH"] == f"{tmp_path / 'requirements'}:/mine"
-    assert made["MAKEFLAGS"] == f"-j{len(os.sched_getaffinity(0))}"
-    assert made["HOROVOD_BUILD_ARCH_FLAGS"] == "-mavx"
-    assert made["HOROVOD_WITHOUT_MPI"] == "1"
-    assert not {"HOROVOD_RANK", "HOROVOD_WITHOUT_GLOO", "CCL_ROOT", "HOROVOD_GPU"} & set(made)
-    assert wheel_build.build_variables(replace(BUILD, mpi=Mpi("", "")), tmp_path, users)["HOROVOD_WITH_MPI"] == "1"
-    gpu = wheel_build.build_variables(replace(BUILD, cuda=CUDA, nccl=NCCL), tmp_path, users)
+    variables = build_variables(BUILD, tmp_path, user_variables)
+    assert variables["CXXFLAGS"] == f"-O1 -iquote {tmp_path / 'headers'}"
+    assert variables["PATH"].endswith(":/usr/bin")
+    assert variables["PYTHONPATH"] == f"{tmp_path / 'requirements'}:/mine"
+    assert variables["MAKEFLAGS"] == f"-j{len(os.sched_getaffinity(0))}"
+    assert variables["HOROVOD_BUILD_ARCH_FLAGS"] == "-mavx"
+    assert variables["HOROVOD_WITHOUT_MPI"] == "1"
+    assert not {"HOROVOD_RANK", "HOROVOD_WITHOUT_GLOO", "CCL_ROOT", "HOROVOD_GPU"} & set(variables)
+    assert build_variables(replace(BUILD, mpi=Mpi("", "")), tmp_path, user_variables)["HOROVOD_WITH_MPI"] == "1"
+    gpu = build_variables(replace(BUILD, cuda=CUDA, nccl=NCCL), tmp_path, user_variables)
     assert (gpu["HOROVOD_GPU_OPERATIONS"], gpu["HOROVOD_CUDA_HOME"]) == ("NCCL", "/usr/local/cuda-12.5")
     assert gpu["PATH"].startswith("/usr/local/cuda-12.5/bin:")
 
@@ -213,7 +215,7 @@ def test_a_command_that_takes_too_long_is_ended_with_its_children(tmp_path):
 
 
 def ended(process, within):
-    """Whether it is gone, or only waits to be collected; the kernel takes a moment to end it."""
+    """Whether a process ends within so many seconds. A zombie, which waits for its parent, counts as ended."""
     limit = time.monotonic() + within
     while time.monotonic() < limit:
         try:
@@ -234,23 +236,23 @@ def test_a_failed_build_names_its_log_and_the_first_error(tmp_path, monkeypatch)
     assert wheel_build.cached_wheel(tmp_path, BUILD.version) is None
 
 
-# The whole
+# The whole installation
 
 
-def test_a_second_install_waits_and_says_so(tmp_path):
-    said: list[str] = []
+def test_a_second_install_waits_and_reports_it(tmp_path):
+    reports: list[str] = []
     first = FileLock(tmp_path / "x.lock")
     first.acquire()
     entered = threading.Event()
 
     def second() -> None:
-        with install._lock(tmp_path / "x.lock", said.append):
+        with install._lock(tmp_path / "x.lock", reports.append):
             entered.set()
 
     thread = threading.Thread(target=second)
     thread.start()
     assert not entered.wait(0.3)
-    assert said == ["another install-horovod is at work; waiting for it"]
+    assert reports == ["waiting for another install-horovod to finish"]
     first.release()
     thread.join(10)
     assert entered.is_set()
@@ -259,7 +261,7 @@ def test_a_second_install_waits_and_says_so(tmp_path):
 def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("TFDL_CACHE_DIR", str(tmp_path / "file"))
-    with pytest.raises(UserError, match=r"the cache .*/file cannot be written \(.*\): set TFDL_CACHE_DIR"):
+    with pytest.raises(UserError, match=r"cannot write to the cache .*/file \(.*\): set TFDL_CACHE_DIR"):
         install._cache_folder()
 
 
@@ -272,7 +274,7 @@ def test_importing_it_imports_neither_tensorflow_nor_horovod():
 @pytest.mark.slow
 @pytest.mark.distributed
 def test_a_fresh_environment_gets_a_horovod_that_works(tmp_path):
-    """A new environment that sees this one's packages; the user's cache makes it quick from the second time on."""
+    """A new environment that sees this one's packages. With the wheel in the user's cache it takes seconds."""
     if not (shutil.which("c++") and shutil.which("make")):
         pytest.skip("needs a C++ compiler and make")
     fresh = tmp_path / "fresh"
@@ -284,7 +286,7 @@ def test_a_fresh_environment_gets_a_horovod_that_works(tmp_path):
     command = [str(fresh / "bin" / "python"), "-m", "tfdl", "install-horovod", "--cpu"]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=3600, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "proved over gloo: two ranks added their tensors on the CPU" in done.stdout
+    assert "proved over gloo: two ranks summed a tensor on the CPU" in done.stdout
     again = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert "is already installed here; proving it" in again.stdout
+    assert "is already installed; proving it" in again.stdout

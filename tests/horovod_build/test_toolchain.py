@@ -1,4 +1,4 @@
-"""What install-horovod finds on a machine, and the one line that it says when something is missing."""
+"""What install-horovod finds on a machine, and the error line when something is missing."""
 
 import os
 import venv
@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from tfdl.errors import UserError
-from tfdl.horovod_build import build_environment, cuda_toolkit, toolchain
+from tfdl.horovod_build import build_environment, cuda_toolkit, python_environment, toolchain
 from tfdl.horovod_build.cuda_toolkit import CudaToolkit, Nccl
-from tfdl.horovod_build.toolchain import TensorFlowBuild
+from tfdl.horovod_build.python_environment import TensorFlowBuild
 
 TENSORFLOW = TensorFlowBuild("2.21.0", "v2.21.0 Clang 18", "/site/include", ("-D_ABI=1",), ("-l:lib.so.2",), "12.5.1")
 
 
 @pytest.fixture
 def tools(tmp_path: Path):
-    """A PATH of stand-ins: ``tools("cmake", "echo cmake version 4.0.3")`` makes a program; returns the environment."""
+    """A PATH of fake programs: ``tools("cmake", "echo cmake version 4.0.3")`` makes one and returns the environment."""
     folder = tmp_path / "bin"
     folder.mkdir()
 
@@ -43,29 +43,29 @@ def tools(tmp_path: Path):
 )
 def test_another_python(version, implementation, system, received):
     with pytest.raises(UserError, match=rf"this is {received}, expected CPython 3.11 to 3.13 on Linux: make a virtual"):
-        toolchain.check_python(version, implementation, system)
+        python_environment.check_python(version, implementation, system)
 
 
-def test_this_python_and_the_two_beside_it():
-    toolchain.check_python()
+def test_this_python_and_all_supported_versions():
+    python_environment.check_python()
     for minor in (11, 12, 13):
-        toolchain.check_python((3, minor), "cpython", "linux")
+        python_environment.check_python((3, minor), "cpython", "linux")
 
 
 def test_an_environment_without_pip_and_without_tensorflow(tmp_path):
     venv.create(tmp_path / "bare", with_pip=False)
     python = str(tmp_path / "bare" / "bin" / "python")
     with pytest.raises(UserError, match=r"bare/bin/python has no pip.* run `.*-m ensurepip` .*uv pip install pip"):
-        toolchain.check_pip(dict(os.environ), python)
+        python_environment.check_pip(dict(os.environ), python)
     with pytest.raises(UserError, match=r"has no TensorFlow, .* run `pip install 'tensorflow~=2.21.0'`"):
-        toolchain.find_tensorflow(dict(os.environ), python)
+        python_environment.find_tensorflow(dict(os.environ), python)
 
 
 def test_a_tensorflow_that_cannot_be_imported(tools):
     tools("python", "echo 'ImportError: libfoo.so: cannot open'; exit 1")
     environment = tools()
     with pytest.raises(UserError, match=r"TensorFlow cannot be imported by .* \(ImportError: libfoo.so: cannot open\)"):
-        toolchain.find_tensorflow(environment, f"{environment['PATH']}/python")
+        python_environment.find_tensorflow(environment, f"{environment['PATH']}/python")
 
 
 def test_a_tensorflow_in_a_folder_with_spaces(tools):
@@ -73,14 +73,14 @@ def test_a_tensorflow_in_a_folder_with_spaces(tools):
         '{"version": "2.21.0", "source": "", "include": "/my venv/include", "flags": [], "libraries": [], "cuda": null}'
     )
     environment = tools("python", f"echo '{answer}'")
-    with pytest.raises(UserError, match=r"TensorFlow lies in '/my venv/include', .* a folder without them"):
-        toolchain.find_tensorflow(environment, f"{environment['PATH']}/python")
+    with pytest.raises(UserError, match=r"TensorFlow is installed in '/my venv/include', .* a folder without them"):
+        python_environment.find_tensorflow(environment, f"{environment['PATH']}/python")
 
 
 def test_no_compiler(tools):
     with pytest.raises(UserError, match=r"no C\+\+ compiler \(none on PATH\), .*apt-get install g\+\+ .* or set CXX"):
         toolchain.find_compiler(tools())
-    with pytest.raises(UserError, match=r"no C\+\+ compiler \(CXX='g\+\+-99' is no command\)"):
+    with pytest.raises(UserError, match=r"no C\+\+ compiler \(CXX='g\+\+-99' is not a command\)"):
         toolchain.find_compiler({**tools(), "CXX": "g++-99"})
     tools("c++", "exit 0")
     with pytest.raises(UserError, match=r"no C compiler \(none on PATH\)"):
@@ -126,9 +126,7 @@ def test_no_cmake(tools):
 
 
 def test_no_mpi(tools):
-    with pytest.raises(
-        UserError, match=r"no working mpicxx and mpirun is on PATH: .*libopenmpi-dev.* or leave --mpi away"
-    ):
+    with pytest.raises(UserError, match=r"no working mpicxx and mpirun is on PATH: .*libopenmpi-dev.* or omit --mpi"):
         toolchain.find_mpi(tools())
     tools("mpirun", "echo 'mpirun (Open MPI) 4.1.4'; echo; echo Report bugs")
     with pytest.raises(UserError, match=r"no working mpicxx is on PATH"):
@@ -151,7 +149,7 @@ def toolkit(folder: Path, version: str) -> Path:
 def test_no_cuda_toolkit(tools, tmp_path):
     with pytest.raises(UserError, match=r"no CUDA compiler \(nvcc\) .* install the CUDA 12 toolkit .* or use --cpu"):
         cuda_toolkit.find_cuda(TENSORFLOW, tools(), tmp_path)
-    with pytest.raises(UserError, match=r"TensorFlow 2.21.0 here is built without CUDA.* or use --cpu"):
+    with pytest.raises(UserError, match=r"TensorFlow 2.21.0 is built without CUDA.* or use --cpu"):
         cuda_toolkit.find_cuda(replace(TENSORFLOW, cuda=None), tools(), tmp_path)
 
 
@@ -177,7 +175,7 @@ def test_no_nccl(tools, tmp_path):
         cuda_toolkit.find_nccl(TENSORFLOW, {**tools(), "HOROVOD_NCCL_HOME": str(tmp_path)})
 
 
-def test_nccl_of_the_users_own(tools, tmp_path):
+def test_nccl_of_the_user(tools, tmp_path):
     (tmp_path / "include").mkdir()
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "libnccl.so.2").touch()
@@ -188,13 +186,13 @@ def test_nccl_of_the_users_own(tools, tmp_path):
     assert found == Nccl("2.27.7", tmp_path / "include", tmp_path / "lib" / "libnccl.so.2", str(tmp_path / "lib"))
 
 
-def test_the_gpus_decide_when_nobody_says(tools):
-    said: list[str] = []
+def test_the_gpus_decide_when_no_option_is_given(tools):
+    reports: list[str] = []
     environment = tools("nvidia-smi", "echo 'GPU 0: NVIDIA H200'; echo 'GPU 1: NVIDIA H200'")
     assert cuda_toolkit.count_gpus(environment) == 2
-    assert build_environment._decide_gpu(TENSORFLOW, environment, said.append)
-    assert not build_environment._decide_gpu(replace(TENSORFLOW, cuda=None), environment, said.append)
-    assert said == [
-        "NVIDIA GPUs found (2): building for the GPU (--cpu builds without)",
+    assert build_environment._decide_gpu(TENSORFLOW, environment, reports.append)
+    assert not build_environment._decide_gpu(replace(TENSORFLOW, cuda=None), environment, reports.append)
+    assert reports == [
+        "NVIDIA GPUs found (2): building for the GPU (--cpu builds without CUDA)",
         "NVIDIA GPUs found (2), but this TensorFlow is built without CUDA: building for the CPU",
     ]

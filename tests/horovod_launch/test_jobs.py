@@ -1,4 +1,4 @@
-"""The recipes' jobs: they train one model, stop with a checkpoint where a scheduler asks them to, and go on from it."""
+"""Jobs of the scripts: they train one model, stop with a checkpoint on a scheduler's signal, and resume from it."""
 
 import json
 import os
@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.distributed,
     pytest.mark.slow,
     pytest.mark.alone,
-    pytest.mark.skipif(not has_horovod(), reason="no horovodrun here"),
+    pytest.mark.skipif(not has_horovod(), reason="no horovodrun"),
 ]
 
 EPOCHS = 4
@@ -32,19 +32,19 @@ def status(folder: Path) -> dict[str, object]:
 
 
 def until_it_trains(job: "subprocess.Popen[str]") -> str:
-    """What the job prints up to its first epoch's line."""
-    said = []
+    """Waits for the line of the first epoch, and returns the output up to it."""
+    output = []
     assert job.stdout is not None
     for line in job.stdout:
-        said.append(line)
+        output.append(line)
         if "examples/s" in line:
             break
-    return "".join(said)
+    return "".join(output)
 
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """What a job of ``local.sh`` reached that nobody stopped."""
+    """The summary of a job of ``local.sh`` that was not stopped."""
     folder = tmp_path_factory.mktemp("straight")
     code, output = run("local.sh", "2", *OPTIONS, cwd=folder)
     assert code == 0, output
@@ -56,7 +56,7 @@ def test_local(straight):
     assert straight["epochs"] == EPOCHS
 
 
-def test_ssh_hands_a_signal_on_and_the_job_goes_on(straight, tmp_path):
+def test_ssh_passes_a_signal_on_and_the_job_resumes(straight, tmp_path):
     (tmp_path / "hosts").write_text("# this machine\nlocalhost slots=2\n")
     command = ("ssh.sh", "hosts", *OPTIONS)
     job = start(*command, cwd=tmp_path)
@@ -73,7 +73,7 @@ def test_ssh_hands_a_signal_on_and_the_job_goes_on(straight, tmp_path):
 
 
 def test_without_the_recipe_the_launcher_dies_of_the_signal(tmp_path):
-    """The control: a scheduler could not tell this end from a crash."""
+    """The control: a scheduler could not distinguish this from a crash."""
     job = start("local.sh", "2", *OPTIONS[:-1], "50", cwd=tmp_path)
     output = until_it_trains(job)
     job.send_signal(signal.SIGUSR1)
@@ -81,7 +81,7 @@ def test_without_the_recipe_the_launcher_dies_of_the_signal(tmp_path):
     assert job.returncode == -signal.SIGUSR1, output
 
 
-def test_elastic_on_one_host_needs_to_be_told_the_network(straight, tmp_path):
+def test_elastic_on_one_host_needs_the_name_of_the_network(straight, tmp_path):
     (tmp_path / "hosts.sh").write_text("#!/bin/sh\necho localhost:2\n")
     (tmp_path / "hosts.sh").chmod(0o755)
     command = ("elastic.sh", "2", "2", "./hosts.sh", *OPTIONS)
@@ -96,11 +96,11 @@ def test_elastic_on_one_host_needs_to_be_told_the_network(straight, tmp_path):
 
 @pytest.fixture
 def slurm(tmp_path: Path) -> dict[str, str]:
-    """The environment of a job of two ranks on a cluster that is this machine."""
+    """The environment of a job of two ranks on a fake cluster of this machine."""
     programs = tmp_path / "slurm"
     programs.mkdir()
     for name, text in {
-        # Slurm signals the ranks; this notes who they are.
+        # Slurm sends signals to the ranks. This writes the process id of their parent, so that the test can.
         "srun": f'#!/bin/sh\necho $$ >"{tmp_path}/srun.pid"\nexec {sys.executable} {PROGRAMS / "srun.py"} "$@"\n',
         "scontrol": f'#!/bin/sh\necho "$@" >>"{tmp_path}/scontrol.log"\n',
     }.items():
@@ -111,7 +111,7 @@ def slurm(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("name", "queued"), [("SIGUSR1", True), ("SIGTERM", False)])
-def test_slurm_queues_again_when_the_time_is_up_and_not_when_cancelled(straight, slurm, tmp_path, name, queued):
+def test_slurm_requeues_when_the_time_is_up_and_not_when_cancelled(straight, slurm, tmp_path, name, queued):
     job = start("slurm.sh", *OPTIONS, cwd=tmp_path, **slurm)
     output = until_it_trains(job)
     for rank in ranks_of(int((tmp_path / "srun.pid").read_text())):
@@ -127,5 +127,5 @@ def test_slurm_queues_again_when_the_time_is_up_and_not_when_cancelled(straight,
 
 
 def ranks_of(srun: int) -> list[int]:
-    """The processes that it started."""
+    """The processes that the fake srun started."""
     return [int(child) for child in Path(f"/proc/{srun}/task/{srun}/children").read_text().split()]

@@ -1,6 +1,7 @@
-"""mpijob.yaml against the fields that the published API has: kubeflow.org/v2beta1, and Kubernetes' pods."""
+"""mpijob.yaml has only fields of the published API: kubeflow.org/v2beta1, and Kubernetes' pods."""
 
 import re
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -69,7 +70,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 
 def problems(value: Any, kind: Any, path: str = "") -> list[str]:
-    """What in ``value`` is no field of its kind, or of another type."""
+    """Lists the fields in ``value`` that its kind does not have, and values of another type."""
     if isinstance(kind, tuple):
         return [] if value in kind else [f"{path}: {value!r}, expected one of {kind}"]
     if isinstance(kind, type):
@@ -78,18 +79,17 @@ def problems(value: Any, kind: Any, path: str = "") -> list[str]:
         inner = str if kind == "[str]" else kind[1:-1]
         if not isinstance(value, list):
             return [f"{path}: {value!r}, expected a list"]
-        return [found for place, item in enumerate(value) for found in problems(item, inner, f"{path}[{place}]")]
+        in_items = [problems(item, inner, f"{path}[{index}]") for index, item in enumerate(value)]
+        return list(chain.from_iterable(in_items))
     if not isinstance(value, dict):
         return [f"{path}: {value!r}, expected {kind}"]
-    return [
-        found
-        for name, item in value.items()
-        for found in (
-            problems(item, FIELDS[kind][name], f"{path}.{name}")
-            if name in FIELDS[kind]
-            else [f"{path}.{name}: no field of {kind}"]
-        )
-    ]
+    found = []
+    for name, item in value.items():
+        if name in FIELDS[kind]:
+            found += problems(item, FIELDS[kind][name], f"{path}.{name}")
+        else:
+            found.append(f"{path}.{name}: no field of {kind}")
+    return found
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_every_field_is_one_of_the_published(job):
 
 
 @pytest.mark.parametrize(
-    ("place", "wrong", "words"),
+    ("path", "wrong", "words"),
     [
         (("spec", "cleanPodPolicy"), "Running", ".spec.cleanPodPolicy: no field of MPIJobSpec"),  # that of v1
         (("spec", "slotsPerWorker"), "4", ".spec.slotsPerWorker: '4', expected int"),
@@ -111,18 +111,18 @@ def test_every_field_is_one_of_the_published(job):
         (("spec", "launcherCreationPolicy"), "Later", "'Later', expected one of"),
     ],
 )
-def test_the_table_finds_what_is_wrong(job, place, wrong, words):
+def test_the_table_finds_what_is_wrong(job, path, wrong, words):
     """The control."""
     inner = job
-    for name in place[:-1]:
+    for name in path[:-1]:
         inner = inner[name]
-    inner[place[-1]] = wrong
+    inner[path[-1]] = wrong
     (found,) = problems(job, "MPIJob")
     assert words in found
 
 
 def test_ranks_ports_volumes_and_paths_agree(job):
-    """What one part of the recipe says and another must say too: the image's ssh files, mounts, numbers of ranks."""
+    """Parts of the recipe that must agree: the image's ssh files, mounts, numbers of ranks."""
     spec = job["spec"]
     replicas = spec["mpiReplicaSpecs"]
     pods = {name: replica["template"]["spec"] for name, replica in replicas.items()}

@@ -1,4 +1,4 @@
-"""The recipes as texts: what a linter says, what their headers ask a scheduler for, and what a user's mistake gives."""
+"""The scripts as texts: linters, the options for schedulers in their headers, and the errors after a user's mistake."""
 
 import re
 import shutil
@@ -13,21 +13,21 @@ HEADERS = {path.name: path.read_text().split("\nset -", 1)[0] for path in SCRIPT
 
 
 def tool(name: str) -> str:
-    """A program of this environment or of the machine."""
-    found = shutil.which(name, path=environment()["PATH"])
-    if found is None:
-        pytest.skip(f"no {name} here")
-    return found
+    """The path of a program of this environment or of the machine."""
+    path = shutil.which(name, path=environment()["PATH"])
+    if path is None:
+        pytest.skip(f"{name} is not installed")
+    return path
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_the_linter_has_nothing_to_say(script):
+def test_the_linter_finds_nothing(script):
     subprocess.run(["bash", "-n", str(script)], check=True)
     done = subprocess.run([tool("shellcheck"), str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
-def test_the_linter_would_say_it(tmp_path):
+def test_the_linter_finds_an_error(tmp_path):
     """The control."""
     (tmp_path / "bad.sh").write_text("#!/usr/bin/env bash\nrm -rf $1\n")
     done = subprocess.run([tool("shellcheck"), str(tmp_path / "bad.sh")], capture_output=True, text=True, check=False)
@@ -35,10 +35,10 @@ def test_the_linter_would_say_it(tmp_path):
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_a_script_can_be_started_and_says_how(script):
+def test_a_script_is_executable_and_its_header_shows_how_to_start_it(script):
     assert script.stat().st_mode & 0o111 == 0o111
     assert re.search(r"^# \S", HEADERS[script.name], re.MULTILINE)
-    if script.name != "discover_hosts.sh":  # horovodrun starts it
+    if script.name != "discover_hosts.sh":  # which horovodrun starts
         assert re.search(rf"^#   .*horovod_launch/{script.name}", HEADERS[script.name], re.MULTILINE)
 
 
@@ -53,15 +53,15 @@ def directives(name: str, mark: str) -> str:
     return "\n".join(line.split(" #")[0].strip() for line in lines)
 
 
-def test_slurm_is_asked_to_warn_the_ranks_and_to_queue_again():
+def test_slurm_warns_the_ranks_and_requeues():
     asked = directives("slurm.sh", "SBATCH").splitlines()
     assert {"--signal=USR1@90", "--requeue", "--open-mode=append"} <= set(asked)
     assert all(re.fullmatch(r"--[a-z-]+(=\S+)?", line) for line in asked), asked
 
 
-def test_slurm_itself_takes_the_header(tmp_path):
+def test_slurm_itself_accepts_the_header(tmp_path):
     if shutil.which("sinfo") is None or subprocess.run(["sinfo"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("no Slurm that answers here")
+        pytest.skip("no Slurm that answers")
     own = ("--nodes=1", "--ntasks-per-node=2", "--gpus-per-node=0", "--cpus-per-task=1")
     command = ["sbatch", "--test-only", *own, str(FOLDER / "slurm.sh"), "--output", str(tmp_path / "run")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -69,7 +69,7 @@ def test_slurm_itself_takes_the_header(tmp_path):
     assert "to start at" in done.stderr
 
 
-def test_lsf_is_asked_to_warn_and_to_queue_again():
+def test_lsf_warns_and_requeues():
     asked = directives("lsf.sh", "BSUB").splitlines()
     assert {"-wa USR1", "-wt 2", '-Q "75"', "-r"} <= set(asked)
 
@@ -112,16 +112,16 @@ def test_a_mistake_ends_with_one_line(tmp_path, name, arguments, extra, words):
     code, output = run(name, *arguments, cwd=tmp_path, **extra)
     assert code == 2, output
     lines = output.splitlines()
-    # discover_hosts.sh says itself what it lacks; elastic.sh adds what it expected.
+    # discover_hosts.sh prints its own error; elastic.sh adds what it expected.
     assert len(lines) == (2 if "hosts.elastic" in words else 1), output
     assert re.search(words, lines[0]), output
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("ssh") is None, reason="no ssh here")
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="no ssh on PATH")
 def test_a_host_that_cannot_be_reached_ends_with_one_line(tmp_path):
-    """An address that nobody has. (Where a network takes connections to everywhere, ssh gives up in ten seconds.)"""
+    """An address that no host has. In a network that accepts connections to it, ssh gives up after ten seconds."""
     (tmp_path / "hosts").write_text("localhost slots=1  # this one\n240.0.0.1 slots=1\n")
     code, output = run("ssh.sh", "hosts", "--output", "run", cwd=tmp_path)
     assert (code, output.count("\n")) == (2, 1), output
@@ -141,13 +141,13 @@ DOCKERFILES = sorted(FOLDER.glob("Dockerfile*"))
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
-def test_the_images_linter_has_nothing_to_say(path):
+def test_the_linter_of_dockerfiles_finds_nothing(path):
     done = subprocess.run([tool("hadolint"), "--no-color", str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
-def test_what_an_image_is_made_of_is_there_and_not_ignored(path):
+def test_files_copied_into_an_image_exist_and_are_not_ignored(path):
     root = FOLDER.parent
     allowed = {line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copies = [line.split()[1:-1] for line in path.read_text().splitlines() if re.match(r"COPY (?!--from)", line)]

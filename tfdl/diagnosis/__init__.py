@@ -1,4 +1,4 @@
-"""Looks at this machine with the eyes of a training job: what is there, what is wrong, and what mends it."""
+"""Checks this machine for a training job: what is installed, what is wrong and how to fix it."""
 
 from typing import TYPE_CHECKING
 

@@ -1,15 +1,15 @@
-"""All that ``tfdl doctor`` looks at, in the order in which one thing builds on another."""
+"""All checks of ``tfdl doctor``, in an order in which each depends only on those before it."""
 
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfdl.diagnosis.data_directory import data_directory, room
-from tfdl.diagnosis.environment import environment
+from tfdl.diagnosis.data_directory import check_data_directory, check_free_space
+from tfdl.diagnosis.environment import check_environment
 from tfdl.diagnosis.finding import Finding
-from tfdl.diagnosis.horovod import horovod
-from tfdl.diagnosis.hosts import other_hosts, own_name, read_hostfile
+from tfdl.diagnosis.horovod import check_horovod
+from tfdl.diagnosis.hosts import check_other_hosts, check_own_name, read_hostfile
 from tfdl.distributed.launch import find_launch
 from tfdl.errors import UserError
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found; on several ranks that met, the same on each of them."""
+    """The results of all checks. When the ranks of a job connected, every rank has the same."""
 
     findings: list[Finding]
     timings: "list[MessageTiming]" = field(default_factory=list)
-    """All-reduces over the ranks, by size; none on one rank."""
+    """All-reduces over the ranks, by size; empty on one rank."""
     met: bool = True
-    """Whether this process met the other ranks of its job. One that did not has to tell of it by itself."""
+    """Whether this process connected to the other ranks of its job. If not, rank 0 does not have its findings."""
 
     @property
     def is_fit(self) -> bool:
-        """Whether nothing stands against training."""
+        """Whether no check found an error."""
         return all(finding.level != "error" for finding in self.findings)
 
     def to_mapping(self) -> dict[str, Any]:
-        """Plain lists and dictionaries, for JSON."""
+        """Returns plain lists and dictionaries, for JSON."""
         return {
             "fit": self.is_fit,
             "findings": [dataclasses.asdict(finding) for finding in self.findings],
@@ -42,13 +42,13 @@ class Diagnosis:
 
 
 def diagnose(hostfile: str | None = None, data_dir: str | None = None) -> Diagnosis:
-    """Looks at everything. Launched as several ranks, it also proves that they can train one model.
+    """Runs all checks. Launched as several ranks, it also proves that they can train one model.
 
     Every rank must call it: the ranks time messages between them and train a small model for a few steps.
 
     Args:
-        hostfile: hosts of a job to come; Horovod and names between hosts then count as needed.
-        data_dir: the folder of prepared data sets; none takes the usual one.
+        hostfile: file with the hosts of a future job. With it, Horovod and the names of the hosts are required.
+        data_dir: folder of the prepared data sets; ``None`` for the default.
 
     Raises:
         UserError: the hostfile cannot be read.
@@ -58,31 +58,42 @@ def diagnose(hostfile: str | None = None, data_dir: str | None = None) -> Diagno
         size = find_launch().size
     except UserError as error:
         return Diagnosis([Finding("launcher", "error", str(error))], met=False)
-    mine = [*environment(), *horovod(needed=size > 1 or bool(hosts))]
-    places = [*data_directory(data_dir), *room(Path.cwd(), "working directory")]
-    places += [*own_name(across_hosts=bool(hosts)), *other_hosts(hosts)]
+    software = [*check_environment(), *check_horovod(required=size > 1 or bool(hosts))]
+    machine = [
+        *check_data_directory(data_dir),
+        *check_free_space(Path.cwd(), "working directory"),
+        *check_own_name(across_hosts=bool(hosts)),
+        *check_other_hosts(hosts),
+    ]
     if size == 1:
-        return Diagnosis(mine + places)
-    return _with_ranks(mine, places)
+        return Diagnosis(software + machine)
+    return _diagnose_ranks(software, machine)
 
 
-def _with_ranks(mine: list[Finding], places: list[Finding]) -> Diagnosis:
+def _diagnose_ranks(software: list[Finding], machine: list[Finding]) -> Diagnosis:
+    """Adds the checks that need all ranks, and merges the findings of all ranks."""
+    ranks: list[Finding] = []
     try:
         from tfdl import distributed
         from tfdl.diagnosis.bandwidth import time_all_reduces
-        from tfdl.diagnosis.ranks import ranks, those_of_others
+        from tfdl.diagnosis.ranks import check_ranks, merge_findings
         from tfdl.diagnosis.sync_proof import prove_sync
 
         world = distributed.init()
-        mine += ranks(world)
+        ranks += check_ranks(world)
         timings = time_all_reduces(world)
-        mine += prove_sync(world)
-        return Diagnosis(those_of_others(mine + places, world), timings)
+        ranks += prove_sync(world)
+        return Diagnosis(merge_findings([*software, *ranks, *machine], world), timings)
     except Exception as error:
-        return Diagnosis([*mine, Finding("ranks", "error", _line_of(error)), *places], met=False)
+        failure = Finding("ranks", "error", _one_line(error))
+        return Diagnosis([*software, *ranks, failure, *machine], met=False)
 
 
-def _line_of(error: Exception) -> str:
-    """What went wrong in one line: the first, or in an error out of a graph the last."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-    return f"{type(error).__name__}: {lines[-1 if lines[0].startswith('in user code') else 0]}"
+def _one_line(error: Exception) -> str:
+    """The type of an error and the line of its message that names the cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return f"{type(error).__name__}: "
+    # An error while a graph is traced begins with a traceback of the user's code; the cause is its last line.
+    cause = lines[-1] if lines[0].startswith("in user code") else lines[0]
+    return f"{type(error).__name__}: {cause}"

@@ -1,4 +1,4 @@
-"""Folders: prepared data, and room for what a run writes."""
+"""Checks of folders: prepared data sets, and free space for what a run writes."""
 
 import os
 import shutil
@@ -7,36 +7,43 @@ from pathlib import Path
 
 from tfdl.diagnosis.finding import Finding
 
-_LITTLE_ROOM = 2 * 2**30
+_LITTLE_SPACE = 2 * 2**30  # bytes
 
 
-def data_directory(data_dir: str | None) -> Iterator[Finding]:
-    """Prepared data sets, and whether more can be."""
+def check_data_directory(data_dir: str | None) -> Iterator[Finding]:
+    """Lists the prepared data sets, and checks that more can be prepared."""
     from tfdl.data.tfds.catalog import data_root
     from tfdl.data.tfds.prepared import prepared_sets
 
     root = data_root(data_dir)
-    place = root
-    while not place.exists():
-        place = place.parent
-    if not place.is_dir():
-        yield Finding("data directory", "error", f"{place} is a file", "give a folder: --data-dir DIR")
+    # The folder need not exist yet: then its nearest existing parent must be writable.
+    existing = root
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        yield Finding("data directory", "error", f"{existing} is a file", "give a folder: --data-dir DIR")
         return
-    if not os.access(place, os.W_OK):
-        yield Finding("data directory", "warning", f"{root} cannot be written: only prepared sets can be used")
+    if not os.access(existing, os.W_OK):
+        yield Finding("data directory", "warning", f"{root} is not writable: only prepared data sets can be used")
         return
-    sets = sorted({found.name for found in prepared_sets(root)})
-    yield Finding("data directory", "ok", f"{root}, prepared: {', '.join(sets) or 'nothing yet'}")
-    yield from room(place, "data directory", quiet=True)
+    names = sorted({prepared.name for prepared in prepared_sets(root)})
+    yield Finding("data directory", "ok", f"{root}, prepared: {', '.join(names) or 'nothing yet'}")
+    yield from check_free_space(existing, "data directory", quiet=True)
 
 
-def room(folder: Path, name: str, quiet: bool = False) -> Iterator[Finding]:
-    """Whether ``folder`` takes files, and how many bytes of them; ``quiet`` says nothing when all is well."""
+def check_free_space(folder: Path, name: str, quiet: bool = False) -> Iterator[Finding]:
+    """Checks that a folder is writable and has free space.
+
+    Args:
+        folder: an existing folder.
+        name: subject of the finding.
+        quiet: return no finding when nothing is wrong.
+    """
     free = shutil.disk_usage(folder).free
-    text = f"{folder}, {free / 2**30:.1f} GiB free"
+    description = f"{folder}, {free / 2**30:.1f} GiB free"
     if not os.access(folder, os.W_OK):
-        yield Finding(name, "error", f"{folder} cannot be written", "go to another directory, or give --output")
-    elif free < _LITTLE_ROOM:
-        yield Finding(name, "warning", text, "make room: checkpoints and data need some")
+        yield Finding(name, "error", f"{folder} is not writable", "change to another directory, or give --output")
+    elif free < _LITTLE_SPACE:
+        yield Finding(name, "warning", description, "free some space: checkpoints and data need it")
     elif not quiet:
-        yield Finding(name, "ok", text)
+        yield Finding(name, "ok", description)

@@ -1,4 +1,4 @@
-"""What a look at this machine brought to light."""
+"""The result of one check of this machine."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,10 +8,12 @@ Level = Literal["ok", "warning", "error"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     subject: str
+    """What was checked, such as ``Horovod``."""
     level: Level
     found: str
+    """What was found, such as a version."""
     mend: str = ""
-    """The command or the change that puts it right; empty when nothing is wrong."""
+    """The command or the change that fixes it; empty when nothing is wrong."""

@@ -1,4 +1,4 @@
-"""Host names and what stands between hosts."""
+"""Checks of host names and of ssh between hosts."""
 
 import shutil
 import socket
@@ -14,39 +14,48 @@ _HOSTS_LINE = "in /etc/hosts give {0} this machine's routable address, in place 
 
 
 def read_hostfile(path: Path) -> list[str]:
-    """Host names of a Horovod hostfile: ``name slots=N`` or ``name:N`` lines, comments after ``#``."""
+    """Reads the host names of a Horovod hostfile: ``name slots=N`` or ``name:N`` lines, with comments after ``#``.
+
+    Raises:
+        UserError: the file cannot be read, or names no host.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text"
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise UserError(f"cannot read hostfile {str(path)!r} ({reason}); expected `name slots=N` lines") from error
-    names = [line.split("#")[0].split() for line in lines]
-    hosts = [words[0].split(":")[0] for words in names if words]
+    hosts = []
+    for line in lines:
+        words = line.split("#")[0].split()
+        if words:
+            hosts.append(words[0].split(":")[0])
     if not hosts:
         raise UserError(f"hostfile {str(path)!r} names no host, expected `name slots=N` lines")
     return hosts
 
 
-def own_name(across_hosts: bool) -> Iterator[Finding]:
-    """Whether this machine's name leads to an address that other hosts can reach."""
+def check_own_name(across_hosts: bool) -> Iterator[Finding]:
+    """Checks that this machine's name resolves to an address that other hosts can reach.
+
+    Args:
+        across_hosts: whether the job has several hosts; a name that others cannot reach is then an error.
+    """
     name = socket.gethostname()
+    level: Level = "error" if across_hosts else "warning"
     try:
         address = socket.gethostbyname(name)
     except OSError:
-        yield Finding(
-            "host name", "error" if across_hosts else "warning", f"{name} does not resolve", _HOSTS_LINE.format(name)
-        )
+        yield Finding("host name", level, f"{name} does not resolve", _HOSTS_LINE.format(name))
         return
     if address.startswith("127."):
-        level: Level = "error" if across_hosts else "warning"
-        found = f"{name} resolves to {address}: other hosts cannot reach ranks here (one host alone is fine)"
-        yield Finding("host name", level, found, _HOSTS_LINE.format(name))
+        problem = f"{name} resolves to {address}: other hosts cannot reach ranks here (one host alone is fine)"
+        yield Finding("host name", level, problem, _HOSTS_LINE.format(name))
     else:
         yield Finding("host name", "ok", f"{name} is {address}")
 
 
-def other_hosts(hosts: list[str]) -> Iterator[Finding]:
-    """Each host by name, then by ssh without a password, as horovodrun needs it."""
+def check_other_hosts(hosts: list[str]) -> Iterator[Finding]:
+    """Checks each host's name, then ssh without a password, which horovodrun needs."""
     for host in hosts:
         try:
             address = socket.gethostbyname(host)
@@ -56,20 +65,20 @@ def other_hosts(hosts: list[str]) -> Iterator[Finding]:
         if host in (socket.gethostname(), "localhost"):
             yield Finding(host, "ok", f"{address}, this machine")
             continue
-        yield _over_ssh(host, address)
+        yield _check_ssh(host, address)
 
 
-def _over_ssh(host: str, address: str) -> Finding:
+def _check_ssh(host: str, address: str) -> Finding:
     if shutil.which("ssh") is None:
-        return Finding(host, "error", "there is no ssh here", "install an OpenSSH client")
+        return Finding(host, "error", "no ssh on PATH", "install an OpenSSH client")
     options = ["-o", "BatchMode=yes", "-o", f"ConnectTimeout={_SSH_SECONDS}"]
+    command = ["ssh", *options, host, "true"]
     try:
-        done = subprocess.run(
-            ["ssh", *options, host, "true"], capture_output=True, text=True, timeout=2 * _SSH_SECONDS, check=False
-        )
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=2 * _SSH_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return Finding(host, "error", f"{address}, ssh does not answer", f"ssh {host} true")
-    if done.returncode == 0:
+    if completed.returncode == 0:
         return Finding(host, "ok", f"{address}, ssh without a password works")
-    said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    return Finding(host, "error", f"{address}, ssh fails: {said}", f"ssh-copy-id {host}")
+    lines = completed.stderr.strip().splitlines()
+    last_line = lines[-1] if lines else "no message"
+    return Finding(host, "error", f"{address}, ssh fails: {last_line}", f"ssh-copy-id {host}")

@@ -1,4 +1,4 @@
-"""Whether the ranks of a job find each other, where they are, and what they talk over."""
+"""Checks of a job: whether its ranks connect, on which hosts they run, and which transport they use."""
 
 import socket
 from collections import Counter
@@ -12,22 +12,35 @@ from tfdl.distributed import World
 from tfdl.distributed.horovod import transport_in_use
 
 
-def ranks(world: World) -> Iterator[Finding]:
-    """Adds up the ranks' numbers, and asks each where it is."""
-    total, expected = int(world.all_reduce(tf.constant(world.rank + 1))), world.size * (world.size + 1) // 2
-    hosts = Counter(world.all_gather_object(socket.gethostname()))
+def check_ranks(world: World) -> Iterator[Finding]:
+    """Sums the numbers of the ranks, and gathers the name of each rank's host."""
+    total = int(world.all_reduce(tf.constant(world.rank + 1)))
+    expected = world.size * (world.size + 1) // 2
+    ranks_by_host = Counter(world.all_gather_object(socket.gethostname()))
     if total != expected:
         yield Finding("ranks", "error", f"the sum over {world.size} ranks is {total}, expected {expected}")
         return
-    yield Finding("ranks", "ok", f"{world.size}: {', '.join(f'{count} on {host}' for host, count in hosts.items())}")
+    hosts = ", ".join(f"{count} on {host}" for host, count in ranks_by_host.items())
+    yield Finding("ranks", "ok", f"{world.size}: {hosts}")
     yield Finding("transport", "ok", transport_in_use())
 
 
-def those_of_others(findings: list[Finding], world: World) -> list[Finding]:
-    """This rank's findings as rank 0 has them, and what is wrong on other ranks alone; the same list on every rank."""
-    first, *others = world.all_gather_object(findings)
-    found = list(first)
-    for rank, theirs in enumerate(others, start=1):
-        alone = [finding for finding in theirs if finding.level != "ok" and finding not in first]
-        found += [replace(finding, subject=f"rank {rank}: {finding.subject}") for finding in alone]
-    return found
+def merge_findings(findings: list[Finding], world: World) -> list[Finding]:
+    """Merges the findings of all ranks: those of rank 0, and what is wrong only on other ranks.
+
+    Every rank must call it.
+
+    Args:
+        findings: this rank's findings.
+        world: the ranks.
+
+    Returns:
+        The same list on every rank.
+    """
+    by_rank = world.all_gather_object(findings)
+    merged = list(by_rank[0])
+    for rank in range(1, world.size):
+        for finding in by_rank[rank]:
+            if finding.level != "ok" and finding not in by_rank[0]:
+                merged.append(replace(finding, subject=f"rank {rank}: {finding.subject}"))
+    return merged

@@ -1,1 +1,1 @@
-"""Building Horovod against the installed TensorFlow: what it needs, what it is made of, and the proof that it works."""
+"""Builds Horovod for the installed TensorFlow, installs it, and proves that it works."""

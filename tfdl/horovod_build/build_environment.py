@@ -1,4 +1,4 @@
-"""Everything that a built Horovod depends on, as one object with a key: equal keys mean interchangeable wheels."""
+"""Everything that a built Horovod depends on, as one object with a key. Equal keys mean interchangeable wheels."""
 
 import hashlib
 import json
@@ -13,13 +13,14 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from tfdl.horovod_build import cuda_toolkit, toolchain
+from tfdl.horovod_build import cuda_toolkit, python_environment, toolchain
 from tfdl.horovod_build.cuda_toolkit import CudaToolkit, Nccl
-from tfdl.horovod_build.toolchain import Compiler, Mpi, TensorFlowBuild
+from tfdl.horovod_build.python_environment import TensorFlowBuild
+from tfdl.horovod_build.toolchain import Compiler, Mpi
 
 HOROVOD_VERSION = "0.28.1"
 HOROVOD_SHA256 = "92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0"
-# Goes up when wheel_build.py compiles differently, so that wheels kept from before are not taken for its own.
+# Increase this number when wheel_build.py compiles differently: cached wheels of the old recipe are then not used.
 RECIPE = 1
 
 # The user's variables that reach the compilers. CMake's version, ccache and MAKEFLAGS do not change the result.
@@ -30,7 +31,21 @@ FLAG_VARIABLES = (
 
 @dataclass(frozen=True)
 class BuildEnvironment:
-    """What ``install_horovod`` builds with and for; ``cmake`` is None when one has to be fetched."""
+    """What Horovod is built with and for. The names of the fields are part of the key.
+
+    Attributes:
+        tensorflow: the TensorFlow that Horovod is compiled against.
+        compiler: the C++ and C compilers.
+        cmake: path of a CMake, ``None`` when one has to be downloaded for the build.
+        cuda: the CUDA toolkit of a GPU build, else ``None``.
+        nccl: the NCCL of a GPU build, else ``None``.
+        mpi: the MPI to build for, or ``None``.
+        flags: name and value of the user's variables in ``FLAG_VARIABLES`` that are set.
+        python: the interpreter's ABI.
+        machine: platform and C library.
+        cpu_features: instruction sets that Horovod's build uses where it finds them.
+        headers: SHA-256 of the compatibility headers.
+    """
 
     tensorflow: TensorFlowBuild
     compiler: Compiler
@@ -45,26 +60,32 @@ class BuildEnvironment:
     headers: str
 
     def ingredients(self) -> dict[str, Any]:
-        """What the key is made of, readable; kept beside the wheel. Holds no path of this environment."""
-        facts = asdict(self)
-        del facts["cmake"], facts["tensorflow"]["include"]
-        facts["cuda"] = self.cuda and self.cuda.version
-        facts["nccl"] = self.nccl and [self.nccl.version, self.nccl.runtime_path]
-        return {"horovod": HOROVOD_VERSION, "sdist": HOROVOD_SHA256, "recipe": RECIPE, **facts}
+        """The values that the key is computed from. They are written beside the wheel, for people to read.
+
+        They contain no path of this environment, so that environments can share a wheel.
+        """
+        fields = asdict(self)
+        del fields["cmake"]
+        del fields["tensorflow"]["include"]
+        fields["cuda"] = self.cuda and self.cuda.version
+        fields["nccl"] = self.nccl and [self.nccl.version, self.nccl.runtime_path]
+        return {"horovod": HOROVOD_VERSION, "sdist": HOROVOD_SHA256, "recipe": RECIPE, **fields}
 
     @property
     def key(self) -> str:
         """Twelve hexadecimal digits that change with every ingredient."""
-        return hashlib.sha256(json.dumps(self.ingredients(), sort_keys=True).encode()).hexdigest()[:12]
+        content = json.dumps(self.ingredients(), sort_keys=True).encode()
+        return hashlib.sha256(content).hexdigest()[:12]
 
     @property
     def transports(self) -> str:
-        """``cpu`` or ``cuda12.5``, and ``mpi``."""
-        return ("cpu" if self.cuda is None else f"cuda{self.cuda.version}") + (".mpi" if self.mpi else "")
+        """``cpu`` or ``cuda12.5``, with ``.mpi`` when it is built for MPI."""
+        device = "cpu" if self.cuda is None else f"cuda{self.cuda.version}"
+        return f"{device}.mpi" if self.mpi else device
 
     @property
     def label(self) -> str:
-        """The local part of the wheel's version: the installed package itself says what it was built for."""
+        """The local part of the wheel's version. It identifies what the installed package was built for."""
         tensorflow = re.sub(r"[^a-z0-9]+", ".", self.tensorflow.version.lower())
         return f"tf{tensorflow}.{self.transports}.k{self.key}"
 
@@ -77,28 +98,29 @@ class BuildEnvironment:
 def find_build_environment(
     gpu: bool | None, mpi: bool, environment: Mapping[str, str], report: Callable[[str], None]
 ) -> BuildEnvironment:
-    """Looks at this machine; cheap checks first, so that an error comes at once.
+    """Finds everything that the build needs on this machine.
+
+    Args:
+        gpu: build for GPUs; ``None`` decides by the GPUs and the TensorFlow of this machine.
+        mpi: build for MPI as well as Gloo.
+        environment: environment variables of the build.
+        report: receives a line about what was found.
 
     Raises:
-        UserError: something is missing, in one line that says what to install.
+        UserError: something is missing. The message is one line with what to install.
     """
-    toolchain.check_python()
-    toolchain.check_pip(environment)
+    # The quick checks come first, so that most errors appear at once: finding TensorFlow imports it.
+    python_environment.check_python()
+    python_environment.check_pip(environment)
     compiler = toolchain.find_compiler(environment)
     found_mpi = toolchain.find_mpi(environment) if mpi else None
-    cmake, cmake_words = toolchain.find_cmake(environment)
-    tensorflow = toolchain.find_tensorflow(environment)
+    cmake, cmake_description = toolchain.find_cmake(environment)
+    tensorflow = python_environment.find_tensorflow(environment)
     if gpu is None:
         gpu = _decide_gpu(tensorflow, environment, report)
     cuda = cuda_toolkit.find_cuda(tensorflow, environment) if gpu else None
     nccl = cuda_toolkit.find_nccl(tensorflow, environment) if gpu else None
-    parts = [f"TensorFlow {tensorflow.version}", f"Python {platform.python_version()}", compiler.version, cmake_words]
-    if cuda and nccl:
-        parts += [f"CUDA {cuda.version} ({cuda.root})", f"NCCL {nccl.version}"]
-    report(", ".join(parts + ([found_mpi.version] if found_mpi else [])))
-    if cuda and tensorflow.cuda and cuda.major != tensorflow.cuda.partition(".")[0]:
-        report(f"warning: TensorFlow is built for CUDA {tensorflow.cuda}; HOROVOD_CUDA_HOME asked for {cuda.version}")
-    return BuildEnvironment(
+    build = BuildEnvironment(
         tensorflow=tensorflow,
         compiler=compiler,
         cmake=cmake,
@@ -111,43 +133,69 @@ def find_build_environment(
         cpu_features=_cpu_features(),
         headers=hash_of_headers(),
     )
+    _report_tools(build, cmake_description, report)
+    return build
+
+
+def _report_tools(build: BuildEnvironment, cmake_description: str, report: Callable[[str], None]) -> None:
+    tensorflow = build.tensorflow
+    cuda = build.cuda
+    tools = [
+        f"TensorFlow {tensorflow.version}",
+        f"Python {platform.python_version()}",
+        build.compiler.version,
+        cmake_description,
+    ]
+    if cuda and build.nccl:
+        tools += [f"CUDA {cuda.version} ({cuda.root})", f"NCCL {build.nccl.version}"]
+    if build.mpi:
+        tools.append(build.mpi.version)
+    report(", ".join(tools))
+    if cuda and tensorflow.cuda and cuda.major != tensorflow.cuda.partition(".")[0]:
+        report(f"warning: TensorFlow is built for CUDA {tensorflow.cuda}; HOROVOD_CUDA_HOME selects {cuda.version}")
 
 
 def _decide_gpu(tensorflow: TensorFlowBuild, environment: Mapping[str, str], report: Callable[[str], None]) -> bool:
     gpus = cuda_toolkit.count_gpus(environment)
-    if not gpus:
+    if gpus == 0:
         report("no NVIDIA GPU found: building for the CPU")
-    elif tensorflow.cuda is None:
+        return False
+    if tensorflow.cuda is None:
         report(f"NVIDIA GPUs found ({gpus}), but this TensorFlow is built without CUDA: building for the CPU")
-    else:
-        report(f"NVIDIA GPUs found ({gpus}): building for the GPU (--cpu builds without)")
-    return bool(gpus) and tensorflow.cuda is not None
+        return False
+    report(f"NVIDIA GPUs found ({gpus}): building for the GPU (--cpu builds without CUDA)")
+    return True
 
 
 def _cpu_features() -> tuple[str, ...]:
-    """Those that Horovod's build uses where it finds them: a cache on a shared disk serves other machines too."""
+    """Instruction sets that Horovod's build uses where it finds them.
+
+    They are part of the key because machines with other processors may share the cache over a network disk.
+    """
     cpuinfo = Path("/proc/cpuinfo")
-    words = set(re.findall(r"\w+", cpuinfo.read_text())) if cpuinfo.exists() else set()
+    if not cpuinfo.exists():
+        return ()
+    words = set(re.findall(r"\w+", cpuinfo.read_text()))
     return tuple(name for name in ("avx", "f16c", "fma") if name in words)
 
 
 def compat_headers() -> dict[str, bytes]:
-    """Relative path -> content of the headers that stand in for those which TensorFlow moved or stopped shipping."""
-    found: dict[str, bytes] = {}
+    """Relative path -> content of the headers that replace those that TensorFlow moved or no longer ships."""
+    headers: dict[str, bytes] = {}
 
-    def walk(folder: Traversable, prefix: str) -> None:
+    def collect(folder: Traversable, prefix: str) -> None:
         for entry in folder.iterdir():
             if entry.is_dir():
-                walk(entry, f"{prefix}{entry.name}/")
+                collect(entry, f"{prefix}{entry.name}/")
             elif entry.name.endswith(".h"):
-                found[f"{prefix}{entry.name}"] = entry.read_bytes()
+                headers[f"{prefix}{entry.name}"] = entry.read_bytes()
 
-    walk(resources.files("tfdl.horovod_build") / "compat_headers", "")
-    return dict(sorted(found.items()))
+    collect(resources.files("tfdl.horovod_build") / "compat_headers", "")
+    return dict(sorted(headers.items()))
 
 
 def hash_of_headers() -> str:
-    """SHA-256 over the compat headers' names and contents."""
+    """SHA-256 over the names and contents of the compatibility headers."""
     digest = hashlib.sha256()
     for name, content in compat_headers().items():
         digest.update(f"{name}\0{len(content)}\0".encode() + content)

@@ -1,14 +1,12 @@
-"""Installs Horovod, built against this environment's TensorFlow, and proves that it works: ``tfdl install-horovod``."""
+"""Installs a Horovod built against this environment's TensorFlow, and proves that it works."""
 
 import hashlib
-import json
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import invalidate_caches, metadata
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,22 +16,20 @@ from tfdl.errors import RunError, UserError
 from tfdl.horovod_build.allreduce_proof import Proof, prove
 from tfdl.horovod_build.build_environment import BuildEnvironment, find_build_environment
 from tfdl.horovod_build.cuda_toolkit import count_gpus
-from tfdl.horovod_build.logged_command import first_error, run_logged
+from tfdl.horovod_build.installed_package import horovodrun_path, install_wheel, installed_version
 from tfdl.horovod_build.wheel_build import build_wheel, cached_wheel
-
-_INSTALL_SECONDS = 1800
 
 
 @dataclass(frozen=True)
 class InstalledHorovod:
-    """What ``install_horovod`` left behind.
+    """The result of ``install_horovod``.
 
     Attributes:
-        version: of the package, like ``0.28.1+tf2.21.0.cpu.k0123456789ab``.
-        source: ``built``, ``cache`` (an earlier build's wheel) or ``environment`` (nothing was to be done).
-        wheel: where the built wheel is kept; None when nothing was to be done.
-        proofs: transport (``gloo``, ``mpi``) -> what its two ranks saw.
-        seconds: the whole took.
+        version: version of the package, like ``0.28.1+tf2.21.0.cpu.k0123456789ab``.
+        source: ``built``, ``cache`` (the wheel of an earlier build) or ``environment`` (it was already installed).
+        wheel: path of the wheel; ``None`` when it was already installed.
+        proofs: transport (``gloo``, ``mpi``) -> the result of its two ranks.
+        seconds: time of the whole installation.
     """
 
     version: str
@@ -49,17 +45,19 @@ def install_horovod(
     force: bool = False,
     report: Callable[[str], None] = lambda _: None,
 ) -> InstalledHorovod:
-    """Builds Horovod against this environment's TensorFlow, or takes an earlier build's wheel, installs and proves it.
+    """Builds Horovod, installs it into this environment, and runs two ranks with it.
+
+    The wheel of an earlier build for the same TensorFlow, compiler and so on is used again.
 
     Args:
-        gpu: build for GPUs (CUDA and NCCL); None means when this machine has one.
+        gpu: build for GPUs (CUDA and NCCL); ``None`` builds for GPUs when this machine has one.
         mpi: build for MPI as well as Gloo.
-        force: build again even when a fitting Horovod is installed or cached.
+        force: build again even when a matching Horovod is installed or cached.
         report: receives a line at each step.
 
     Raises:
-        UserError: something that the build needs is missing; one line says what to install.
-        RunError: the build, the installation or the proof failed; names the log.
+        UserError: something that the build needs is missing. The message is one line with what to install.
+        RunError: the build, the installation or the proof failed. The message names the log.
     """
     start = time.monotonic()
     environment = dict(os.environ)
@@ -67,10 +65,11 @@ def install_horovod(
     build = find_build_environment(gpu, mpi, environment, report)
     folder = cache / build.key
     folder.mkdir(exist_ok=True)
-    here = hashlib.sha256(sys.prefix.encode()).hexdigest()[:12]
-    with _lock(cache / f"environment-{here}.lock", report):
-        if not force and _installed_version() == build.version:
-            report(f"Horovod {build.version} is already installed here; proving it")
+    # One lock for this Python environment, and within it one for this build in the cache.
+    prefix_digest = hashlib.sha256(sys.prefix.encode()).hexdigest()[:12]
+    with _lock(cache / f"environment-{prefix_digest}.lock", report):
+        if not force and installed_version() == build.version:
+            report(f"Horovod {build.version} is already installed; proving it")
             try:
                 proofs = _prove(build, folder, environment, report)
                 return InstalledHorovod(build.version, "environment", None, proofs, time.monotonic() - start)
@@ -78,12 +77,13 @@ def install_horovod(
                 report(f"it does not work: {error}; installing it again")
         with _lock(cache / f"{build.key}.lock", report):
             wheel = None if force else cached_wheel(folder, build.version)
-            source = "cache" if wheel else "built"
             if wheel is None:
+                source = "built"
                 wheel = build_wheel(build, folder, environment, report)
             else:
-                report(f"taking the wheel of an earlier build: {wheel}")
-            _install(wheel, build.version, folder / "install.log", environment, report)
+                source = "cache"
+                report(f"using the wheel of an earlier build: {wheel}")
+            install_wheel(wheel, build.version, folder / "install.log", environment, report)
         proofs = _prove(build, folder, environment, report)
     return InstalledHorovod(build.version, source, wheel, proofs, time.monotonic() - start)
 
@@ -91,22 +91,24 @@ def install_horovod(
 def _cache_folder() -> Path:
     """``horovod`` in ``TFDL_CACHE_DIR``, or in the user's cache; made when it is missing."""
     root = Path(os.environ.get("TFDL_CACHE_DIR") or user_cache_path("tfdl")).expanduser().absolute()
+    folder = root / "horovod"
     try:
-        (root / "horovod").mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"the cache {root} cannot be written ({error.strerror}): set TFDL_CACHE_DIR to a folder that can"
+            f"cannot write to the cache {root} ({error.strerror}): set TFDL_CACHE_DIR to a writable folder"
         ) from error
-    return root / "horovod"
+    return folder
 
 
 @contextmanager
 def _lock(path: Path, report: Callable[[str], None]) -> Iterator[None]:
+    """Holds a file lock, and reports when it has to wait for another process."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        report("another install-horovod is at work; waiting for it")
+        report("waiting for another install-horovod to finish")
         lock.acquire()
     try:
         yield
@@ -114,79 +116,31 @@ def _lock(path: Path, report: Callable[[str], None]) -> Iterator[None]:
         lock.release()
 
 
-def _installed() -> metadata.Distribution | None:
-    invalidate_caches()  # pip, a child process, may have changed the folders that this process remembers
-    try:
-        return metadata.distribution("horovod")
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _installed_version() -> str | None:
-    distribution = _installed()
-    return distribution.version if distribution else None
-
-
-def _install(
-    wheel: Path, version: str, log: Path, environment: Mapping[str, str], report: Callable[[str], None]
-) -> None:
-    """Brings the wheel and those of its runtime dependencies that are missing into this environment."""
-    present = _installed()
-    if present is not None:
-        report(f"replacing Horovod {present.version} (built for TensorFlow {_built_for(present)})")
-    log.write_bytes(b"")
-    pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-    commands = [[*pip, str(wheel)]]
-    if present is not None and present.version == version:  # pip would call it satisfied; its dependencies are there
-        commands.append([*pip, "--force-reinstall", "--no-deps", str(wheel)])
-    for command in commands:
-        if run_logged(command, log, environment, wheel.parent, _INSTALL_SECONDS) != 0:
-            raise RunError(f"pip could not install {wheel.name}: {first_error(log)}; the log is {log}")
-    found = _installed_version()
-    if found != version:
-        raise RunError(
-            f"pip installed {wheel.name} and {sys.executable} sees Horovod {found or 'nowhere'}:"
-            f" remove the other one (pip uninstall horovod) and run this again; the log is {log}"
-        )
-
-
-def _built_for(distribution: metadata.Distribution) -> str:
-    """Horovod's own note of the TensorFlow that it was compiled against."""
-    try:
-        facts = json.loads(Path(str(distribution.locate_file("horovod/metadata.json"))).read_text())
-        return str(facts.get("tensorflow", "none"))
-    except (OSError, ValueError):
-        return "unknown"
-
-
 def _prove(
     build: BuildEnvironment, folder: Path, environment: Mapping[str, str], report: Callable[[str], None]
 ) -> dict[str, Proof]:
-    """Two ranks over each transport. NCCL joins GPUs only, one for each rank: with fewer the ranks use the CPU."""
-    gpus = count_gpus(environment) if build.cuda else 0
-    visible = environment.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        gpus = min(gpus, len([name for name in visible.split(",") if name.strip() not in ("", "-1")]))
+    """Runs two ranks over each transport. NCCL needs one GPU for each rank: with fewer the ranks use the CPU."""
     variables = dict(environment)
+    gpus = _count_usable_gpus(environment) if build.cuda else 0
     if gpus < 2:
         variables["CUDA_VISIBLE_DEVICES"] = "-1"
         if build.cuda:
-            report(f"two ranks need two GPUs and {gpus} are here: the proof runs on the CPU, NCCL stays untried")
+            report(f"two ranks need 2 GPUs, found {gpus}: the proof runs on the CPU, and NCCL is not tested")
     log = folder / "proof.log"
     log.write_bytes(b"")
     proofs: dict[str, Proof] = {}
     for transport in ("gloo", "mpi") if build.mpi else ("gloo",):
-        proof = prove([_horovodrun(), f"--{transport}"], log, variables)
-        report(f"proved over {transport}: two ranks added their tensors on the {proof.device} ({proof.seconds:.0f} s)")
+        proof = prove([horovodrun_path(), f"--{transport}"], log, variables)
+        report(f"proved over {transport}: two ranks summed a tensor on the {proof.device} ({proof.seconds:.0f} s)")
         proofs[transport] = proof
     return proofs
 
 
-def _horovodrun() -> str:
-    """The program that the package itself installed, whether or not its folder is on PATH."""
-    distribution = _installed()
-    files = (distribution.files if distribution else None) or []
-    for file in files:
-        if file.name == "horovodrun":
-            return os.path.abspath(str(file.locate()))
-    raise RunError("the installed Horovod has no horovodrun: run `tfdl install-horovod --force`")
+def _count_usable_gpus(environment: Mapping[str, str]) -> int:
+    """GPUs of this machine that ``CUDA_VISIBLE_DEVICES`` does not hide."""
+    gpus = count_gpus(environment)
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return gpus
+    names = [name for name in visible.split(",") if name.strip() not in ("", "-1")]
+    return min(gpus, len(names))

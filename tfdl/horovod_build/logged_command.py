@@ -1,4 +1,4 @@
-"""Runs a command whose output goes to a file, with a time limit and nothing left running behind it."""
+"""Runs a long command whose output goes to a file, with a time limit. No process is left running behind it."""
 
 import os
 import re
@@ -8,17 +8,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-# In this order: what compilers, linkers, nvcc and CMake write when they give up; an exception's last line; pip's word
-# (make and pip only repeat that something failed, and pip's note on its resolver is no failure).
+# Patterns of the line that names a failure, the most specific first. make and pip only repeat that something failed.
 _ERRORS = (
+    # Compilers, linkers, nvcc and CMake.
     re.compile(
         r"\S: (fatal )?error: |nvcc (fatal|error)|undefined reference|cannot find -l|CMake Error"
         r"|internal compiler error|No space left on device"
     ),
+    # The last line of a Python traceback, with horovodrun's mark of the rank before it.
     re.compile(r"^(\[[\d,]+\]<std\w+>:)?[\w.]+(Error|Exception): "),
+    # pip's own error. Its note on the dependency resolver is no failure.
     re.compile(r"^(ERROR|error): (?!pip's dependency resolver)"),
 )
+_LONGEST_LINE = 300
 _GRACE_SECONDS = 10
+_WAIT_SECONDS = 20.0
 
 
 def run_logged(
@@ -29,11 +33,18 @@ def run_logged(
     timeout: float,
     on_wait: Callable[[float], None] | None = None,
 ) -> int | None:
-    """Appends the command's output to ``log`` and returns its exit code, or None when it ran out of time.
+    """Runs a command and appends its output to a log.
 
     Args:
+        command: program and arguments.
+        log: the file that the output is appended to.
+        environment: all environment variables of the command.
+        folder: the working directory of the command.
         timeout: seconds after which the command and everything it started is ended.
         on_wait: called about every 20 seconds with the seconds passed.
+
+    Returns:
+        The exit code, or ``None`` when the command ran out of time.
     """
     start = time.monotonic()
     with open(log, "ab") as output:
@@ -46,12 +57,12 @@ def run_logged(
             stderr=subprocess.STDOUT,
             env=dict(environment),
             cwd=folder,
-            start_new_session=True,  # one group, so that the compilers end with pip
+            start_new_session=True,  # one process group, so that the compilers end together with pip
         )
         try:
             while (passed := time.monotonic() - start) < timeout:
                 try:
-                    return process.wait(min(20.0, timeout - passed))
+                    return process.wait(min(_WAIT_SECONDS, timeout - passed))
                 except subprocess.TimeoutExpired:
                     if on_wait is not None:
                         on_wait(time.monotonic() - start)
@@ -61,7 +72,11 @@ def run_logged(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Asks first: horovodrun ends its ranks, which live in sessions of their own, when it is asked to stop."""
+    """Ends the process group: SIGTERM first, SIGKILL after ten seconds.
+
+    horovodrun ends its ranks when it receives SIGTERM. They run in sessions of their own, where SIGKILL to this group
+    would not reach them.
+    """
     if process.poll() is not None:
         return
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -76,11 +91,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def first_error(log: Path) -> str:
-    """The first line in which a tool says what is wrong; without one, pip's own complaint or the last line."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
-    lines = [line for line in lines if line and not line.startswith("$ ")]
+    """The first line of the most specific error in a log: a compiler's, an exception's or pip's; else the last line."""
+    stripped = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+    lines = [line for line in stripped if line and not line.startswith("$ ")]
+    if not lines:
+        return "no output"
     for pattern in _ERRORS:
         for line in lines:
             if pattern.search(line):
-                return line[:300]
-    return lines[-1][:300] if lines else "no output"
+                return line[:_LONGEST_LINE]
+    return lines[-1][:_LONGEST_LINE]
