@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tfdl.distributed import DistributedOptimizer, SingleWorld
 from tfdl.distributed.buckets import sum_over_ranks
-from tfdl.distributed.fingerprints import Fingerprints
 from tfdl.distributed.optimizer import is_distributed, undo
+from tfdl.distributed.sync_proof import SyncProof
 from tfdl.errors import RunError, UserError
 from tfdl.optimizers import Adam
 
@@ -327,7 +327,7 @@ def test_one_bit_of_a_variable_is_seen_and_named(ranks, dtype):
         with pytest.raises(
             RunError, match=r"at step 7, rank 1 differs from rank 0 in other: the ranks no longer train"
         ):
-            Fingerprints(pairs[rank]).check(world, "step 7")
-        Fingerprints(pairs[0]).check(world, "step 8")
+            SyncProof(lambda: pairs[rank], world, every=1).compare(7)
+        SyncProof(lambda: pairs[0], world, every=1).compare(8)
 
     world.run(run)

@@ -213,5 +213,5 @@ def test_an_overflow_does_not_stay():
     broken = [tf.constant(value, tf.float16) for value in (np.nan, np.inf)]
     after = [tf.fill([ROWS, 5], value) for value in (*broken, *broken)]
     model.with_state = lambda *_, **__: (None, tf.nest.pack_sequence_as(model.initial_state(1), after))
-    _, states = trainer.carried.outputs(trainer.joined(batch), None)
+    _, states = trainer.carried.outputs(trainer.carried.joined(batch), None)
     assert all((state.numpy() == 0).all() for state in states)

@@ -14,6 +14,7 @@ import tfdl
 from tfdl.config import AdamConfig, SGDConfig
 from tfdl.errors import StoppedError, UserError
 from tfdl.evaluation import evaluate
+from tfdl.runs import Progress
 from tfdl.training import Callback
 from tfdl.training.optimization import follow_plan, optimizer_for, rate_note
 
@@ -53,7 +54,24 @@ def test_the_rate_over_four_ranks(scaling, factor):
 def test_a_restored_rate_gives_way_to_that_of_the_present_ranks():
     config = SGDConfig(learning_rate=0.125, scale_learning_rate="linear")
     optimizer, _ = build(config, ranks=4)
-    follow_plan(optimizer, config, ranks=2, ahead=7)
+    progress = Progress(step=7, rate_scale=4.0)
+    follow_plan(optimizer, config, progress, num_ranks=2, ahead=7)
+    assert float(optimizer.learning_rate) == 0.25
+    assert progress.rate_scale == 2.0
+
+
+def test_a_rate_that_a_callback_changed_keeps_its_change():
+    config = SGDConfig(learning_rate=0.125, scale_learning_rate="linear")
+    optimizer, _ = build(config, ranks=4)
+    optimizer.learning_rate = 0.05  # as ReduceLROnPlateau does
+    follow_plan(optimizer, config, Progress(step=7, rate_scale=4.0), num_ranks=2, ahead=0)
+    assert float(optimizer.learning_rate) == pytest.approx(0.025)
+
+
+def test_a_checkpoint_that_has_no_scale_takes_the_rate_of_its_configuration():
+    config = SGDConfig(learning_rate=0.125, scale_learning_rate="linear")
+    optimizer, _ = build(config, ranks=4)
+    follow_plan(optimizer, config, Progress(step=7), num_ranks=2, ahead=0)
     assert float(optimizer.learning_rate) == 0.25
 
 
@@ -62,7 +80,7 @@ def test_a_schedule_is_read_at_the_place_in_the_plan():
     config = AdamConfig(schedule="cosine", warmup_epochs=1)
     before, _ = build(config, total_steps=200, steps_per_epoch=20, ranks=2)
     after, _ = build(config, total_steps=400, steps_per_epoch=40, ranks=1)
-    follow_plan(after, config, ranks=1, ahead=50)
+    follow_plan(after, config, Progress(step=50, rate_scale=1.0), num_ranks=1, ahead=50)
     assert rate_at(after, 50) == pytest.approx(rate_at(before, 50), rel=0.01)
     assert rate_at(after, 350) == pytest.approx(0, abs=1e-9)
 
@@ -160,10 +178,16 @@ def test_a_stopped_run_goes_on_exactly_with_all_of_it(straight, tiny, tmp_path, 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"warmup_steps": 3, "warmup_epochs": 1}, r"warmup_steps=3 and optimizer\.warmup_epochs=1\.0, expected one of"),
-        ({"final_fraction": 2}, r"optimizer\.final_fraction=2\.0, expected a number from 0 to 1"),
-        ({"milestones": [0.5, 0.2]}, r"optimizer\.milestones=\[0\.5, 0\.2\], expected rising shares"),
-        ({"schedule": "cosin"}, r"optimizer\.schedule='cosin', expected one of .* Did you mean 'cosine'"),
+        ({"warmup_steps": 3, "warmup_epochs": 1}, r"warmup_steps=3 and optimizer\.warmup_epochs=1\.0, pass one of"),
+        (
+            {"schedule": {"name": "cosine", "final_fraction": 2}},
+            r"optimizer\.schedule\.final_fraction=2\.0, expected a number from 0 to 1",
+        ),
+        (
+            {"schedule": {"name": "step", "milestones": [0.5, 0.2]}},
+            r"optimizer\.schedule\.milestones=\[0\.5, 0\.2\], expected rising fractions",
+        ),
+        ({"schedule": "cosin"}, r"unknown schedule 'cosin', expected one of .* Did you mean 'cosine'"),
         ({"ema_momentum": 1}, r"optimizer\.ema_momentum=1\.0, expected a number from 0 to below 1"),
         ({"weight_decay": -1}, r"optimizer\.weight_decay=-1\.0, expected a number of at least 0"),
         ({"weight_decay": math.nan}, r"optimizer\.weight_decay=nan, expected a number of at least 0"),

@@ -136,7 +136,7 @@ def test_a_torn_line_of_metrics_is_written_again(trained_run, tmp_path):
     expected = (copy / "metrics.jsonl").read_text()
     with (copy / "metrics.jsonl").open("a") as file:
         file.write('{"kind": "steps", "step": 25, "epoch": 2}\n{"kind": "ste')
-    from tfdl.training.callbacks import MetricsLog
+    from tfdl.training.metrics_log import MetricsLog
 
     MetricsLog(copy / "metrics.jsonl", 24).close()
     assert (copy / "metrics.jsonl").read_text() == expected

@@ -182,6 +182,6 @@ class PythonDataConfig(DatasetConfig):
 
 register_dataset(PythonDataConfig, "tfdl.data.objects.missing:load", is_listed=False)
 register_dataset(DigitsConfig, "tfdl.data.embedded.digits:Digits")
-register_dataset(DocstringsConfig, "tfdl.data.embedded.docstrings:Docstrings")
 register_dataset(PythonTopicsConfig, "tfdl.data.embedded.python_topics:PythonTopics")
+register_dataset(DocstringsConfig, "tfdl.data.embedded.docstrings:Docstrings")
 register_dataset(DatesConfig, "tfdl.data.embedded.dates:Dates")

@@ -82,7 +82,7 @@ class StepScheduleConfig(ScheduleConfig):
         require_at_least(self, "optimizer.schedule.", 0, "factor")
         rising = all(0 < before < after for before, after in pairwise((*self.milestones, 1.0)))
         expected = "rising fractions between 0 and 1, such as [0.5, 0.75]"
-        require(rising, "optimizer.schedule.milestones", self.milestones, expected)
+        require(rising, "optimizer.schedule.milestones", list(self.milestones), expected)
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,9 @@ class NoCarriedState(CarriedState):
     def outputs(self, batch: Mapping[str, Any], inputs: Any) -> tuple[Any, list[Any]]:  # noqa: ARG002
         return self._model(inputs, training=True), []
 
-    def keep(self, batch: Mapping[str, Any], states: list[Any]) -> None:
+    def keep(self, batch: Mapping[str, Any], states: list[Any]) -> None:  # noqa: ARG002
         """Nothing to keep."""
+        assert not states
 
     def gathered(self) -> Rows | None:
         return None

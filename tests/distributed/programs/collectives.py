@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl import distributed
-from tfdl.distributed.fingerprints import Fingerprints
 from tfdl.distributed.state import fold_rank_into_seeds
+from tfdl.distributed.sync_proof import SyncProof
 from tfdl.errors import RunError, UserError
 from tfdl.layers import BatchNormalization
 
@@ -70,7 +70,7 @@ def drift(world: distributed.World) -> str:
     try:
         # The last rank has a variable more: a digest over all of them must tell that, too.
         count = 1 if world.rank < world.size - 1 else 2
-        Fingerprints([tf.Variable(1.0)] * count, ["a", "b"][:count]).check(world, "step 3")
+        SyncProof(lambda: [tf.Variable(1.0)] * count, world, every=1).compare(3)
     except RunError as error:
         return str(error)
     return "none"

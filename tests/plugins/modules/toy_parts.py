@@ -22,6 +22,7 @@ class TwoTowersConfig(tfdl.ModelConfig):
     }
 
     units: int = 8
+    dropout: float = 0.1
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ CAPTION_TOKENS = 6
 def build_two_towers(config: TwoTowersConfig, *, input_shape: Any, vocab_size: int, num_classes: int) -> keras.Model:
     image = keras.Input(input_shape, name="image")
     caption = keras.Input([None], dtype="int32", name="caption")
-    seen = keras.layers.Dense(config.units, "relu")(keras.layers.Flatten()(image))
-    seen = BatchNormalization()(seen)
+    seen = keras.layers.Dense(config.units, "relu", use_bias=False)(keras.layers.Flatten()(image))
+    seen = BatchNormalization(synchronized=True)(seen)
     read = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(vocab_size, config.units)(caption))
-    read = keras.layers.Dropout(0.1)(read)
+    read = keras.layers.Dropout(config.dropout)(read)
     logits = keras.layers.Dense(num_classes)(keras.layers.Concatenate()([seen, read]))
     return keras.Model({"image": image, "caption": caption}, logits)
 
