@@ -144,11 +144,11 @@ def test_a_cut_link_ends_both_sides_in_time_with_the_cause(cut_off: Aftermath) -
     assert max(cut_off.seconds.values()) < WATCHDOG + GRACE
     for host, other, rank in (("h1", "h2", 1), ("h2", "h1", 0)):
         assert len(cut_off.complaints[host]) == 1, cut_off.complaints
-        line = rf"tfdl: rank {rank}: error: no sign of life for \d+ s \(on {other}, last step \d+\): stopped, cut off "
-        assert re.match(line, cut_off.complaints[host][0]), cut_off.complaints
+        line = rf"tfdl: rank {rank}: error: no heartbeat for \d+ s \(on {other}, last step \d+\): it is stopped or cut "
+        assert re.match(line + "off ", cut_off.complaints[host][0]), cut_off.complaints
     status = json.loads((cut_off.run / "status.json").read_text())
     assert status["code"] == 1
-    assert "error: no sign of life for" in status["reason"]
+    assert "error: no heartbeat for" in status["reason"]
     assert not (cut_off.run / "summary.json").exists()
 
 
