@@ -70,7 +70,14 @@ def test_the_end_of_a_connection_arrives(pair):
     assert coordinator.members == {}
 
 
-@pytest.mark.parametrize("words", [b'{"hello": "guess", "rank": 1}\n{"failed": [1, "x"]}\n', b"GET / HTTP/1.1\r\n\r\n"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        b'{"hello": "guess", "rank": 1}\n{"failed": [1, "x"]}\n',
+        b'{"hello": "\\u00e9\\ud800", "rank": 1}\n',
+        b"GET / HTTP/1.1\r\n\r\n",
+    ],
+)
 def test_a_stranger_s_connection_is_closed(words: bytes):
     listener = listen("127.0.0.1", 4)
     coordinator = Links(listener, "secret")

@@ -154,9 +154,13 @@ class Links:
         """The rank that sent the first message, if it has the token. Otherwise the connection is closed."""
         token = message.get("hello")
         rank = message.get("rank")
-        if isinstance(token, str) and isinstance(rank, int) and hmac.compare_digest(token, self._token):
+        if isinstance(token, str) and isinstance(rank, int) and self._is_token(token):
             self.members[rank] = connection
             self._selector.modify(connection, selectors.EVENT_READ, (connection, rank, False))
             return rank
         connection.is_closed = True
         return None
+
+    def _is_token(self, text: str) -> bool:
+        # As bytes, because compare_digest raises for text that is not ASCII.
+        return hmac.compare_digest(text.encode(errors="replace"), self._token.encode())
