@@ -41,7 +41,7 @@ def test_keras_metrics_of_uneven_rows_are_those_of_one_process(lines: list[dict[
 def test_a_keras_metric_that_is_no_sum_is_an_error() -> None:
     job = launch(2, *program("exact_metrics"), "largest")
     assert job.code != 0
-    assert "metric 'largest_error' is of a class of your own, LargestError" in job.output
+    assert "metric 'largest_error' is of the custom class LargestError" in job.output
 
 
 def test_the_command_prints_what_one_process_does(trained_run: RunDirectory) -> None:

@@ -26,7 +26,7 @@ def test_ranks_train_one_model_and_see_one_set_of_metrics() -> None:
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        ("unwrapped", "2 ranks train with a plain Adam, which would leave every rank a model of its own; compile with"),
+        ("unwrapped", "2 ranks train with a plain Adam, so each rank would train a separate model; compile with"),
         ("uneven", "the ranks have different numbers of steps in an epoch (rank 0 has 6, rank 1 has 4)"),
         ("drift", "at step 5, rank 1 differs from rank 0 in "),
     ],

@@ -262,11 +262,11 @@ def test_alone_it_adds_no_operation(make):
     assert len(graphs[0]) > 5
 
 
-def test_a_first_step_without_one_state_is_refused(ranks):
+def test_a_first_step_without_a_common_state_is_refused(ranks):
     world = ranks(2)
     optimizer, variable = DistributedOptimizer(keras.optimizers.SGD(1.0)), keras.Variable([1.0])
     optimizer.build([variable])
-    with pytest.raises(UserError, match=r"2 ranks begin to train without one state; put tfdl\.distributed\.Broad"):
+    with pytest.raises(UserError, match=r"2 ranks start training without a common state; add tfdl\.distributed\.Broad"):
         world.run(lambda _: optimizer.apply([tf.constant([1.0])], [variable]))
 
 
@@ -280,7 +280,7 @@ def test_wrapping_again_changes_the_options_and_nothing_else():
     assert type(outer.inner_optimizer) is keras.optimizers.SGD  # not averaged twice
 
 
-def test_it_is_the_optimizer_itself_and_saved_as_what_it_was(tmp_path):
+def test_it_is_the_same_object_and_saved_as_the_plain_optimizer(tmp_path):
     plain = keras.optimizers.Adam(0.25, beta_1=0.5, name="adam")
     optimizer = DistributedOptimizer(plain)
     assert optimizer is plain
