@@ -24,7 +24,7 @@ def reduce_gradients(
     $$\bar g = \frac{\sum_r g_r}{\sum_r w_r}$$
 
     This is exact for a short last batch and for a rank without samples. The weight is sent in the first bucket, so it
-    needs no collective of its own.
+    needs no separate collective.
 
     Args:
         gradients: gradients of the loss sum; ``None`` for a variable that has none, on all ranks.

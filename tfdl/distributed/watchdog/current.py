@@ -7,7 +7,7 @@ from dataclasses import dataclass
 # Seconds that other ranks may wait for a rank that makes no progress. Anything that one rank does alone during training
 # (a slow file system, an evaluation on rank 0) must fit into it or be declared with `long_work`.
 DEFAULT_TIMEOUT = 600.0
-# The limit of declared long work in timeouts, if the work has no limit of its own.
+# The limit of declared long work, in timeouts, unless another limit is declared.
 LONG_WORK_FACTOR = 10.0
 
 

@@ -1,4 +1,23 @@
-"""The connections between the ranks' watchdogs: JSON objects over TCP, one per line, without blocking."""
+"""The connections between the ranks' watchdogs: JSON objects over TCP, one per line, without blocking.
+
+A rank sends to its coordinators:
+
+- ``hello``, ``rank``: the token and the rank, as the first message;
+- ``report``: the fields of ``rank_state.Report``, with every heartbeat;
+- ``failed`` or ``broken``: exit code and line of the rank's own error, or of a collective that failed;
+- ``stacks``: the rank's Python stacks, when a coordinator has requested them;
+- ``bye``: ``done``, or ``asked`` after SIGTERM.
+
+A coordinator sends to the other ranks:
+
+- ``beat``: a heartbeat;
+- ``stacks``: a request for the rank's Python stacks;
+- ``told``: the rank's own error has been printed;
+- ``end``, ``kill``, ``excused``: end with this exit code, after killing those ranks of your host, except that excused
+  ranks end by themselves;
+- ``kill`` alone: kill those ranks of your host;
+- ``bye``: as above.
+"""
 
 import contextlib
 import fcntl
