@@ -1,4 +1,4 @@
-"""Starts a job in which a rank meets a fault, and says what became of it: its words, its time, its processes."""
+"""Starts a job with a fault on one rank, and records its output, its time and its processes."""
 
 import json
 import subprocess
@@ -18,26 +18,26 @@ SMALL = ("--set", "model.filters=[4]", "--set", "model.units=8", "--set", "datas
 
 @dataclass(frozen=True)
 class Aftermath:
-    """A job after a fault of one of its ranks."""
+    """A job after a fault on one of its ranks."""
 
     code: int | None
-    """``None``: it ran on and was ended by the test."""
+    """``None`` if the job was still running and the test ended it."""
     lines: list[str]
     seconds: float
     """From the fault to the end of the last rank. The launcher may take five seconds more: it stops the shell in which
     a rank ran, and if the shell has not gone by then, waits in vain for it to heed SIGTERM."""
     left: list[str]
-    """What is left of its processes."""
+    """The command lines of processes that are still running."""
     status: dict[str, Any]
 
     @property
     def complaints(self) -> list[str]:
-        """tfdl's own lines, without the launcher's mark."""
+        """tfdl's own lines, without the launcher's prefix."""
         return [line[line.index("tfdl: ") :] for line in self.lines if "tfdl: " in line]
 
 
 def train(fault: str, rank: int, run: Path, *options: str, ranks: int = 2, patience: float = TIMEOUT) -> Aftermath:
-    """``tfdl train`` whose rank ``rank`` meets ``fault`` after six steps."""
+    """``tfdl train`` with a fault on one rank after six steps."""
     command = (*program("faulty_train"), fault, str(rank), "--output", str(run), *SMALL, *options)
     return follow(ranks, command, patience, run)
 
@@ -75,7 +75,7 @@ def follow(ranks: int, command: tuple[str, ...], patience: float = TIMEOUT, run:
 
 
 def _is_rank(process: psutil.Process) -> bool:
-    """Whether it is a program that the launcher started, and no shell around one."""
+    """Whether the process is a program that the launcher started, and not the shell around it."""
     try:
         return "HOROVOD_RANK" in process.environ()
     except psutil.NoSuchProcess:
@@ -83,6 +83,6 @@ def _is_rank(process: psutil.Process) -> bool:
 
 
 def _end_of(ranks: list[psutil.Process]) -> float:
-    """When the last of them was gone, or there had been time enough for any."""
+    """When the last of the ranks had ended, or the time limit."""
     psutil.wait_procs(ranks, timeout=TIMEOUT)
     return time.monotonic()

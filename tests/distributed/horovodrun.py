@@ -1,4 +1,4 @@
-"""Horovod's launcher, spared two questions: it imports TensorFlow to ask whether its Horovod has MPI, and Gloo."""
+"""Horovod's launcher without its slow checks whether Horovod has MPI and Gloo, for which it imports TensorFlow."""
 
 if __name__ == "__main__":
     from horovod.runner import launch

@@ -11,19 +11,19 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
 HOROVODRUN = (sys.executable, str(HERE / "horovodrun.py"))
-# Far above what any of these jobs takes; a hang fails the test instead of the whole run.
+# Far longer than any of these jobs takes. A hang then fails one test instead of blocking the whole run.
 TIMEOUT = 240.0
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A job's exit code, and what all ranks printed."""
+    """A job's exit code, and the output of all ranks."""
 
     code: int
     output: str
 
     def lines_of(self, rank: int, stream: str = "stdout") -> list[str]:
-        """One rank's lines, without horovodrun's mark."""
+        """One rank's lines, without horovodrun's prefix."""
         mark = f"[{rank}]<{stream}>:"
         return [line.removeprefix(mark) for line in self.output.splitlines() if line.startswith(mark)]
 
@@ -66,5 +66,5 @@ def program(name: str) -> tuple[str, str, str]:
 
 
 def has_horovod() -> bool:
-    """Whether the launcher is here at all."""
+    """Whether the launcher is installed."""
     return shutil.which("horovodrun", path=str(Path(sys.executable).parent)) is not None

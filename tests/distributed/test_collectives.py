@@ -13,7 +13,7 @@ RANKS = 3
 
 @pytest.fixture(scope="module")
 def seen() -> list[dict[str, Any]]:
-    """What each rank saw, from one job."""
+    """The results of each rank, from one job."""
     job = launch(RANKS, *program("collectives"))
     assert job.code == 0, job.output
     return json.loads(job.lines_of(0)[-1])
@@ -36,7 +36,7 @@ def test_collectives_answer_alike_on_every_rank(seen: list[dict[str, Any]]) -> N
 
 
 def test_collectives_of_every_kind_have_names_that_elastic_mode_knows(seen: list[dict[str, Any]]) -> None:
-    """Horovod takes a failure for a lost rank's by the words HorovodAllreduce, -gather or -broadcast in its message."""
+    """Horovod recognizes a lost rank by HorovodAllreduce, -gather or -broadcast in the error message."""
     for rank in seen:
         assert rank["traced_names"] == [f"HorovodAllreduce_{number}" for number in range(4)]
 
@@ -70,7 +70,7 @@ def test_gradients_are_reduced_before_they_are_clipped(seen: list[dict[str, Any]
         assert variable == pytest.approx(-1.0, rel=1e-6)
 
 
-def test_ranks_draw_from_streams_of_their_own(seen: list[dict[str, Any]]) -> None:
+def test_ranks_draw_from_different_streams(seen: list[dict[str, Any]]) -> None:
     states = [rank["seeds"] for rank in seen]
     assert states[0] == [7, 0]
     assert len({state[0] for state in states}) == RANKS

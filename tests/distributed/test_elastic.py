@@ -15,7 +15,8 @@ from tfdl.data.order import epoch_order
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow, pytest.mark.alone]
 
-# Three hosts by name, for Horovod; all are this machine. One slot on each: the whole host of a failed rank is barred.
+# Three host names for Horovod, which are all this machine. One slot on each, because Horovod excludes the whole host of
+# a failed rank.
 HOSTS = ("localhost", "127.0.0.1", "LOCALHOST")
 SMALL = ("--set", "model.filters=[8]", "--set", "model.units=16", "--set", "model.dropout=0.2")
 
@@ -28,7 +29,7 @@ def train(
     launcher: Sequence[str] = ("--min-np", "1"),
     **env: str,
 ) -> Finished:
-    """A job of the given faults whose run directory is ``folder/run``."""
+    """Runs a job with the given faults, whose run directory is ``folder/run``."""
     (folder / "hosts").write_text("".join(f"{host}:1\n" for host in HOSTS[:ranks]))
     script = folder / "discover_hosts.sh"
     script.write_text(f"#!/bin/sh\ncat {folder}/hosts\n")
@@ -54,7 +55,7 @@ def ends(job: Finished) -> list[str]:
 
 
 def test_the_chief_dies_and_another_rank_joins(tmp_path: Path) -> None:
-    """Two ranks, then one, then two; every sample counts once an epoch, in the seeded order."""
+    """Two ranks, then one, then two. Every sample is used once per epoch, in the seeded order."""
     faults = [("kill", 0, 44), (f"join:{HOSTS[2]}", 0, 430)]
     options = ("--elastic", "--commit-steps", "20", "--batch-size", "4", "--epochs", "2", "--seed", "3")
     job = train(tmp_path, faults, *options, "--set", "optimizer.scale_learning_rate=linear", COUNT_USES="1")
@@ -88,7 +89,7 @@ def test_the_chief_dies_and_another_rank_joins(tmp_path: Path) -> None:
 
 
 def test_one_of_three_fails_and_one_is_killed(tmp_path: Path) -> None:
-    """A schedule, dropout, an optimizer with state: what is left of the ranks finishes the plan."""
+    """With a schedule, dropout and an optimizer with state, the remaining rank finishes the training."""
     faults = [("raise", 1, 10), ("kill", 1, 30)]
     options = ("--elastic", "--commit-steps", "5", "--epochs", "6", "--schedule", "cosine", "--learning-rate", "0.01")
     job = train(tmp_path, faults, *options, *SMALL, ranks=3)
@@ -101,11 +102,11 @@ def test_one_of_three_fails_and_one_is_killed(tmp_path: Path) -> None:
     assert "ZeroDivisionError: made for the test" in job.output
     final = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     rates = [line["learning_rate"] for line in final if line["kind"] == "steps"]
-    assert rates == sorted(rates, reverse=True), "the schedule goes on from its place"
+    assert rates == sorted(rates, reverse=True), "the schedule continues from its position"
 
 
-def test_a_language_model_goes_on_without_what_the_lost_rank_had_read(tmp_path: Path) -> None:
-    """Within an epoch the rows of fewer ranks follow no stream; the next one begins anew."""
+def test_a_language_model_continues_without_the_state_of_the_lost_rank(tmp_path: Path) -> None:
+    """Within an epoch the rows of fewer ranks do not continue the streams. The next epoch starts new ones."""
     splits = ("train_split=train[:9]", "validation_split=validation[:1]", "test_split=test[:2]")
     options = (word for split in splits for word in ("--set", f"dataset.{split}"))
     model = ("--model", "rnn", "--set", "model.units=8", "--batch-size", "8", "--epochs", "2", *options)
@@ -119,8 +120,8 @@ def test_a_language_model_goes_on_without_what_the_lost_rank_had_read(tmp_path: 
     assert ends(job) == [f"end: size 1 weights {found['weights_sha256']}"]
 
 
-def test_a_rank_that_cannot_start_is_left_out_and_too_few_never_end_well(tmp_path: Path) -> None:
-    """Of three ranks one is broken, which two survive; then one of the two is killed."""
+def test_a_rank_that_cannot_start_is_left_out_and_too_few_ranks_never_succeed(tmp_path: Path) -> None:
+    """One of three ranks is broken, and the others continue. Then one of those is killed."""
     faults = [(f"join:{HOSTS[2]}", 0, 5), ("kill", 1, 20)]
     env = {"BROKEN_HOST": HOSTS[2], "TFDL_START_SECONDS": "5"}
     launcher = ("--min-np", "2", "--elastic-timeout", "10")

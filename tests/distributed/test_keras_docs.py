@@ -1,4 +1,4 @@
-"""docs/keras-scripts.md does what it says."""
+"""The code in docs/keras-scripts.md works."""
 
 from pathlib import Path
 

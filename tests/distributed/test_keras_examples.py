@@ -1,4 +1,4 @@
-"""Scripts as keras.io shows them, on two ranks: the weights of one process with the same global batch."""
+"""Scripts like those of keras.io, on two ranks: their weights equal those of one process with the same global batch."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ EXAMPLES = ["functional", "custom_train_step", "gan", "gradient_tape", "fine_tun
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Where one process wrote its weights, and where two ranks did (which compared theirs with each other)."""
+    """The folders with the weights of one process, and of two ranks (which have compared theirs)."""
     alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
     command = [*program("keras_examples"), str(alone), *EXAMPLES]
     subprocess.run(command, check=True, env=environment(), stdout=subprocess.DEVNULL)
@@ -38,7 +38,7 @@ def test_two_ranks_train_what_one_process_trains(trained: tuple[Path, Path], nam
 
 
 def test_callbacks_that_decide_have_decided(trained: tuple[Path, Path]) -> None:
-    """Else the test above would say nothing of them."""
+    """Otherwise the test above would not test them."""
     history = json.loads((trained[1] / "functional.json").read_text())
     assert len(history["loss"]) < 12  # stopped early
     assert history["learning_rate"][-1] < 0.02 * 0.9**3  # scheduled, then lowered on a plateau

@@ -1,4 +1,4 @@
-"""What would part the ranks of a plain Keras script, or hang them, is an error that says what to do."""
+"""What would make the ranks of a plain Keras script diverge, or hang, is an error that tells the user what to do."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from tests.distributed.launching import launch, program
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
-# Case -> what every rank says.
-FOUND = {
-    "plain_after_loading": "UserError: 2 ranks train with a plain Adam, which would leave every rank a model",
-    "plain_after_loading_without_callbacks": "UserError: 2 ranks train with a plain Adam, which would leave every rank",
+# Case -> the error on every rank.
+EXPECTED = {
+    "plain_after_loading": "UserError: 2 ranks train with a plain Adam, so each rank would train a separate model",
+    "plain_after_loading_without_callbacks": "UserError: 2 ranks train with a plain Adam, so each rank would train a",
     "wrapped_after_loading": "no error",
-    "plain_in_gan": "UserError: 2 ranks train with a plain Adam, which would leave",
-    "unasked_in_gan": "UserError: 2 ranks train with a plain RMSprop, which would leave",
-    "without_broadcast": "UserError: 2 ranks begin to train without one state; put tfdl.distributed.BroadcastState()",
+    "plain_in_gan": "UserError: 2 ranks train with a plain Adam, so each rank",
+    "unasked_in_gan": "UserError: 2 ranks train with a plain RMSprop, so each rank",
+    "without_broadcast": "UserError: 2 ranks start training without a common state; add tfdl.distributed.Broadcast",
     "other_model": "UserError: the ranks' models differ: rank 0 has (3, 4) float32",
     "eager_and_unbuilt": "UserError: the first step has built layers of sequential",
     "unequal_pydataset": "UserError: the ranks have different numbers of steps in an epoch (rank 0 has 3, rank 1",
@@ -24,26 +24,26 @@ FOUND = {
     "xla_asked_for": "no error",
     "xla_as_keras_chooses_on_a_gpu": "no error",
     "an_optimizer_for_each_layer": "no error",
-    "draws_of_its_own": "no error",
+    "several_random_streams": "no error",
     "xla_all_the_same": "RunError: XLA refuses HorovodAllreduce",
     "unequal_batches": "RunError: the ranks' batches are not equally large: rank 0 had 16, rank 1 had 20 samples",
     "local_plateau": "RunError: the ranks' learning rates differ: rank 0 has 0.1, rank 1 has 0.05;",
-    "stops_alone_after_an_epoch": "RunError: the ranks went different ways: rank 0 begins epoch 2, rank 1 ends;",
+    "stops_alone_after_an_epoch": "RunError: the ranks diverge: rank 0 begins epoch 2, rank 1 ends;",
 }
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
-    """What each rank said of each case, from one job."""
-    job = launch(2, *program("keras_faults"), str(tmp_path_factory.mktemp("saved")), *FOUND)
+def printed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    """What each rank printed for each case, from one job."""
+    job = launch(2, *program("keras_faults"), str(tmp_path_factory.mktemp("saved")), *EXPECTED)
     assert job.code == 0, job.output
     return [dict(line.split(": ", 1) for line in job.lines_of(rank) if ": " in line) for rank in range(2)]
 
 
-@pytest.mark.parametrize("case", FOUND)
-def test_all_ranks_say_what_is_wrong(said: list[dict[str, str]], case: str) -> None:
-    for rank in said:
-        assert rank[case].startswith(FOUND[case])
+@pytest.mark.parametrize("case", EXPECTED)
+def test_all_ranks_raise_the_error(printed: list[dict[str, str]], case: str) -> None:
+    for rank in printed:
+        assert rank[case].startswith(EXPECTED[case])
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_all_ranks_say_what_is_wrong(said: list[dict[str, str]], case: str) -> N
     ],
 )
 def test_a_rank_that_ends_its_epoch_before_the_others_ends_the_job(tmp_path: Path, case: str, where: str) -> None:
-    """Nothing could have told before: the data sets hide their lengths, one rank's callback decides alone."""
+    """This cannot be known earlier: the data sets have no known length, or one rank's callback decides alone."""
     job = launch(2, *program("keras_faults"), str(tmp_path), case)
     assert job.code != 0
     (line,) = [line for line in job.lines_of(1) if line.startswith(case)]
-    assert f"rank 1 has {where}, and another rank goes on training" in line
+    assert f"rank 1 has {where}, but another rank is still training" in line

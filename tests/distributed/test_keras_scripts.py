@@ -1,4 +1,4 @@
-"""Somebody's plain Keras script under horovodrun: what tfdl's lines make of it, and what they find wrong."""
+"""A plain Keras script under horovodrun: with tfdl's lines it trains one model, and mistakes are errors."""
 
 import sys
 
@@ -20,13 +20,13 @@ def test_ranks_train_one_model_and_see_one_set_of_metrics() -> None:
     assert job.code == 0, job.output
     assert found["weights"] == found["metrics"] == ["equal"]
     reported, counted = map(float, found["accuracy"])
-    assert reported == pytest.approx(counted, abs=1e-6)  # 10 and 11 samples: no mean of two means
+    assert reported == pytest.approx(counted, abs=1e-6)  # 10 and 11 samples: the mean of two means would differ
 
 
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        ("unwrapped", "2 ranks train with a plain Adam, which would leave every rank a model of its own; compile with"),
+        ("unwrapped", "2 ranks train with a plain Adam, so each rank would train a separate model; compile with"),
         ("uneven", "the ranks have different numbers of steps in an epoch (rank 0 has 6, rank 1 has 4)"),
         ("drift", "at step 5, rank 1 differs from rank 0 in "),
     ],
@@ -39,7 +39,7 @@ def test_what_would_go_wrong_is_an_error(case: str, message: str) -> None:
         assert "bias" in job.output.split(message)[1].splitlines()[0]
 
 
-def test_the_same_drift_goes_unseen_without_the_check() -> None:
+def test_without_the_check_the_same_difference_is_not_found() -> None:
     """The control of the test above."""
     job, found = run("unchecked")
     assert job.code == 0, job.output
@@ -47,7 +47,7 @@ def test_the_same_drift_goes_unseen_without_the_check() -> None:
 
 
 def test_an_overflow_on_one_rank_is_everyone_s() -> None:
-    """Keras puts its loss-scaling optimizer outside of ours; a rank that skipped alone would hang the other."""
+    """Keras puts its loss-scaling optimizer around ours. A rank that skipped a step alone would hang the other."""
     job, found = run("float16")
     assert job.code == 0, job.output
     assert found["weights"] == ["equal"]

@@ -1,4 +1,4 @@
-"""Keras metrics over ranks: the sums of what each rank has counted are those of one process, or an error."""
+"""Keras metrics over ranks: the sums over the ranks equal those of one process, or there is an error."""
 
 import inspect
 from itertools import pairwise
@@ -21,9 +21,9 @@ SCORES = 0.7 * RANDOM.dirichlet(np.full(7, 0.4), 100) + 0.3 * ONE_HOT * RANDOM.r
 SCORES = SCORES.astype("float32")
 WEIGHTS = RANDOM.integers(1, 4, 100).astype("float32")
 
-# What a metric takes, and what it must be told; all others take two arrays of one shape.
+# The arrays and arguments that some metrics need. All others take two arrays of one shape.
 SPARSE = {"SparseCategoricalAccuracy", "SparseTopKCategoricalAccuracy", "SparseCategoricalCrossentropy"}
-TOLD = {
+ARGUMENTS = {
     "IoU": {"num_classes": 7, "target_class_ids": [1, 2]},
     "BinaryIoU": {"target_class_ids": [0, 1]},
     "MeanIoU": {"num_classes": 7},
@@ -56,11 +56,11 @@ def rows_for(name):
 
 
 def measured(name, begin, end):
-    metric = getattr(keras.metrics, name)(**TOLD.get(name, {}))
+    metric = getattr(keras.metrics, name)(**ARGUMENTS.get(name, {}))
     arrays = [array[begin:end] for array in rows_for(name)]
-    for place in range(0, end - begin, 16):
-        batch = [array[place : place + 16] for array in arrays]
-        metric.update_state(*batch, sample_weight=WEIGHTS[begin:end][place : place + 16])
+    for start in range(0, end - begin, 16):
+        batch = [array[start : start + 16] for array in arrays]
+        metric.update_state(*batch, sample_weight=WEIGHTS[begin:end][start : start + 16])
     return metric
 
 
@@ -74,14 +74,15 @@ def test_every_metric_of_keras_adds_up(ranks, name):
     parts = [as_model(measured(name, *pair)) for pair in pairwise(PARTS)]
     found = world.run(lambda rank: exact_metrics(parts[rank], world)["found"])
     whole = np.asarray(measured(name, 0, 100).result())
-    for one in found:
-        np.testing.assert_allclose(one, whole, rtol=2e-6)
-        np.testing.assert_array_equal(one, found[0])
-    alone = [np.asarray(part.metrics[0].result()) for part in parts]
-    assert not all(np.allclose(one, whole, rtol=1e-5) for one in alone), "each rank's rows alone tell as much"
+    for value in found:
+        np.testing.assert_allclose(value, whole, rtol=2e-6)
+        np.testing.assert_array_equal(value, found[0])
+    local = [np.asarray(part.metrics[0].result()) for part in parts]
+    are_all_close = all(np.allclose(value, whole, rtol=1e-5) for value in local)
+    assert not are_all_close, "the test proves nothing: each rank's own rows give the same value"
 
 
-def test_the_metrics_go_on_with_their_own_counts(ranks):
+def test_the_metrics_keep_their_own_state(ranks):
     world = ranks(2)
     models = [as_model(measured("Mean", *part)) for part in ((0, 30), (30, 100))]
     before = [float(model.metrics[0].result()) for model in models]
@@ -89,7 +90,7 @@ def test_the_metrics_go_on_with_their_own_counts(ranks):
     assert [float(model.metrics[0].result()) for model in models] == before
 
 
-def test_a_number_for_each_class_stays_one():
+def test_a_value_for_each_class_is_kept():
     metric = keras.metrics.F1Score(average=None)
     metric.update_state(ONE_HOT, SCORES)
     found = exact_metrics(as_model(metric), SingleWorld())["found"]
@@ -98,7 +99,7 @@ def test_a_number_for_each_class_stays_one():
 
 
 class LargestError(keras.metrics.Metric):
-    """No sum: over ranks it would be the sum of their largest errors."""
+    """Not a sum: added up over ranks it would be the sum of their largest errors."""
 
     def __init__(self, aggregation="sum", name="largest_error", **kwargs):
         super().__init__(name=name, **kwargs)
@@ -113,7 +114,7 @@ class LargestError(keras.metrics.Metric):
 
 
 class Right(keras.metrics.Metric):
-    """A sum, of a class of one's own."""
+    """A sum, in a custom class."""
 
     def __init__(self, name="right", **kwargs):
         super().__init__(name=name, **kwargs)
@@ -127,14 +128,14 @@ class Right(keras.metrics.Metric):
 
 
 class Halved(keras.metrics.Mean):
-    """Counts as Keras does, and says it otherwise."""
+    """Counts as Keras does, and computes another result."""
 
     def result(self):
         return super().result() / 2
 
 
 class Both(keras.metrics.Metric):
-    """Keeps nothing itself."""
+    """Has no variables itself."""
 
     def __init__(self, part, name="both"):
         super().__init__(name=name)
@@ -148,16 +149,17 @@ class Both(keras.metrics.Metric):
 
 
 @pytest.mark.parametrize("make", [LargestError, lambda: Both(LargestError())], ids=["itself", "a part"])
-def test_a_metric_that_may_be_no_sum_is_named(make):
-    with pytest.raises(UserError, match=r"metric 'largest_error' is of a class of your own, LargestError, .* say so: "):
+def test_a_metric_that_may_not_be_a_sum_is_named(make):
+    message = r"metric 'largest_error' is of the custom class LargestError, .* declare it with AverageMetrics\("
+    with pytest.raises(UserError, match=message):
         check_additive([make()])
 
 
-def test_a_variable_that_says_it_is_no_sum_is_named():
+def test_a_variable_that_is_declared_as_no_sum_is_named():
     with pytest.raises(UserError, match=r"'largest_error' \(LargestError\) keeps 'largest' with aggregation='mean'"):
         check_additive([LargestError("mean")], [LargestError])
 
 
-@pytest.mark.parametrize("make", [Right, Halved, lambda: Both(Right())], ids=["vouched for", "as Keras's", "a whole"])
-def test_what_keeps_sums_passes(make):
+@pytest.mark.parametrize("make", [Right, Halved, lambda: Both(Right())], ids=["declared", "updated by Keras", "nested"])
+def test_sums_are_accepted(make):
     check_additive([make()], [Right])

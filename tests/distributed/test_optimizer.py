@@ -14,7 +14,7 @@ from tfdl.distributed.sync_proof import SyncProof
 from tfdl.errors import RunError, UserError
 from tfdl.optimizers import Adam
 
-# Every optimizer that Keras has; those that wrap another one are tried under horovodrun.
+# All optimizers of Keras. Those that wrap another one are tested under horovodrun.
 OF_KERAS = sorted(
     (found for found in vars(keras.optimizers).values() if inspect.isclass(found)), key=lambda found: found.__name__
 )
@@ -83,7 +83,7 @@ def test_every_rank_steps_with_the_mean(ranks, make):
     "make", [lambda: keras.optimizers.SGD(1.0), lambda: keras.optimizers.Adam(0.1, global_clipnorm=0.5)]
 )
 def test_rows_of_an_embedding(ranks, make, sparse_as_dense):
-    """Rows that occur twice, on one rank and on two: the same step as that of the whole table's gradient."""
+    """Rows that occur twice, on one rank and on two, give the same step as the whole table's gradient."""
     world = ranks(2)
     tables = [keras.Variable(np.ones((5, 2), "float32")) for _ in range(3)]
     optimizers = [DistributedOptimizer(make(), sparse_as_dense=sparse_as_dense) for _ in range(2)]
@@ -128,8 +128,8 @@ def test_accumulated_gradients_are_averaged_once_for_each_update(ranks, monkeypa
         assert float(variable[0]) == -(1.5 + 4.5)  # means over two ranks and three steps each
 
 
-def test_a_buffer_leaves_before_the_backward_pass_is_done():
-    """In a step's graph, what is sent first waits for the last layer's gradients, and not for the first layer's."""
+def test_a_bucket_is_sent_before_the_backward_pass_is_done():
+    """In a step's graph, the first bucket depends on the last layer's gradients, and not on the first layer's."""
     model = keras.Sequential([keras.Input((8,)), *(keras.layers.Dense(8, name=f"dense_{n}") for n in range(3))])
     optimizer = DistributedOptimizer(keras.optimizers.SGD(0.1), bucket_bytes=4 * 72, world=Twins())
     optimizer.build(model.trainable_variables)
@@ -150,7 +150,7 @@ def test_a_buffer_leaves_before_the_backward_pass_is_done():
 
 
 def gradients_before(operation):
-    """Numbers of the gradients that an operation needs, itself or through others."""
+    """The numbers of the gradients on which an operation depends, directly or indirectly."""
     found, seen, waiting = set(), set(), [operation]
     while waiting:
         op = waiting.pop()
@@ -166,7 +166,7 @@ def gradients_before(operation):
 
 
 class Twins(SingleWorld):
-    """Two ranks that always hold the same."""
+    """Two ranks that always have the same values."""
 
     size = 2
 
@@ -175,7 +175,7 @@ class Twins(SingleWorld):
 
 
 def compressed_step(ranks, gradients, compression):
-    """What ranks' gradients for one variable come to, by a step of rate 1."""
+    """The ranks' averaged gradients for one variable, from a step with learning rate 1."""
     world = ranks(len(gradients))
     mine = [keras.Variable(np.zeros_like(gradients[0])) for _ in gradients]
     optimizers = [DistributedOptimizer(keras.optimizers.SGD(1.0), compression=compression) for _ in gradients]
@@ -186,11 +186,11 @@ def compressed_step(ranks, gradients, compression):
 
 
 @pytest.mark.parametrize(("compression", "digits"), [("float16", 11), ("bfloat16", 8)])
-def test_compression_rounds_to_so_many_binary_digits(ranks, compression, digits):
+def test_compression_rounds_to_the_number_of_binary_digits(ranks, compression, digits):
     gradients = np.random.default_rng(0).normal(size=(4, 1000)).astype("float32")
     steps = compressed_step(ranks, list(gradients), compression)
     exact = gradients.astype("float64").mean(axis=0)
-    # One rounding when sent and one in each addition, each of half a unit in the last place of what is there.
+    # One rounding when sent and one in each addition, each of half a unit in the last place of the value.
     bound = 2.0**-digits * (np.abs(gradients).sum(axis=0) / 4 * (1 + 3)) * 1.1
     error = np.abs(steps[0] - exact)
     assert (error <= bound).all()
@@ -230,7 +230,7 @@ def test_buckets_hold_tensors_of_one_dtype_from_the_last_to_the_first(ranks, mon
         np.testing.assert_array_equal(total, 2 * tensor)
 
 
-def test_shapes_that_a_graph_does_not_know_are_no_obstacle():
+def test_tensors_of_unknown_shape_are_summed():
     @tf.function(input_signature=[tf.TensorSpec([3]), tf.TensorSpec([None, None]), tf.TensorSpec([])])
     def doubled(*tensors):
         return sum_over_ranks(tensors, Twins())
@@ -240,7 +240,7 @@ def test_shapes_that_a_graph_does_not_know_are_no_obstacle():
         np.testing.assert_array_equal(total, 2 * tensor)
 
 
-def test_alone_nothing_changes():
+def test_on_one_rank_nothing_changes():
     optimizer = DistributedOptimizer(keras.optimizers.SGD(0.5))
     variable = keras.Variable([1.0])
     optimizer.apply([tf.constant([1.0])], [variable])
@@ -248,7 +248,7 @@ def test_alone_nothing_changes():
 
 
 @pytest.mark.parametrize("make", OPTIMIZERS)
-def test_alone_it_adds_no_operation(make):
+def test_on_one_rank_it_adds_no_operation(make):
     """The graph of a step is that of the plain optimizer."""
 
     def operations(optimizer):
@@ -262,11 +262,12 @@ def test_alone_it_adds_no_operation(make):
     assert len(graphs[0]) > 5
 
 
-def test_a_first_step_without_one_state_is_refused(ranks):
+def test_a_first_step_without_a_common_state_is_refused(ranks):
     world = ranks(2)
-    optimizer, variable = DistributedOptimizer(keras.optimizers.SGD(1.0)), keras.Variable([1.0])
+    optimizer = DistributedOptimizer(keras.optimizers.SGD(1.0))
+    variable = keras.Variable([1.0])
     optimizer.build([variable])
-    with pytest.raises(UserError, match=r"2 ranks begin to train without one state; put tfdl\.distributed\.Broad"):
+    with pytest.raises(UserError, match=r"2 ranks start training without a common state; add tfdl\.distributed\.Broad"):
         world.run(lambda _: optimizer.apply([tf.constant([1.0])], [variable]))
 
 
@@ -280,7 +281,7 @@ def test_wrapping_again_changes_the_options_and_nothing_else():
     assert type(outer.inner_optimizer) is keras.optimizers.SGD  # not averaged twice
 
 
-def test_it_is_the_optimizer_itself_and_saved_as_what_it_was(tmp_path):
+def test_it_is_the_same_object_and_saved_as_the_plain_optimizer(tmp_path):
     plain = keras.optimizers.Adam(0.25, beta_1=0.5, name="adam")
     optimizer = DistributedOptimizer(plain)
     assert optimizer is plain

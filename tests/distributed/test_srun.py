@@ -1,4 +1,4 @@
-"""Ranks that srun starts: who is a rank, where it is, and how the ranks find each other."""
+"""Ranks that srun starts: which process is a rank, on which node, and how the ranks find each other."""
 
 import json
 import os
@@ -12,7 +12,8 @@ import pytest
 
 from tests.distributed.launching import PROGRAMS, environment
 from tfdl.distributed.launchers import Launch, find_launch, launched_rank
-from tfdl.distributed.srun import Place, expand_tasks, first_host, is_for_mpi, place_of
+from tfdl.distributed.slurm import NodeRank, expand_tasks, find_node_rank, first_host
+from tfdl.distributed.srun import is_for_mpi
 from tfdl.errors import UserError
 
 PREFIXES = ("SLURM", "HOROVOD", "OMPI_", "PMI")
@@ -46,7 +47,7 @@ STEP = {**BATCH, "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"}
         pytest.param({**STEP, "HOROVOD_RANK": "1", "HOROVOD_SIZE": "2"}, Launch("horovodrun", 1, 2), id="horovodrun"),
     ],
 )
-def test_who_is_a_rank(variables, launch, monkeypatch):
+def test_which_process_is_a_rank(variables, launch, monkeypatch):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert find_launch() == launch
@@ -74,11 +75,11 @@ def test_the_first_of_slurm_s_nodes(nodelist, first):
     assert first_host(nodelist) == first
 
 
-def test_places_on_uneven_nodes():
+def test_ranks_on_uneven_nodes():
     assert expand_tasks("4(x2),3") == [4, 4, 3]
     assert expand_tasks("2") == [2]
-    assert place_of(2, 2, [4, 4, 3]) == Place(local_rank=2, local_size=3, cross_rank=2, cross_size=3)
-    assert place_of(1, 3, [4, 4, 3]) == Place(local_rank=3, local_size=4, cross_rank=1, cross_size=2)
+    assert find_node_rank(2, 2, [4, 4, 3]) == NodeRank(local_rank=2, local_size=3, cross_rank=2, cross_size=3)
+    assert find_node_rank(1, 3, [4, 4, 3]) == NodeRank(local_rank=3, local_size=4, cross_rank=1, cross_size=2)
 
 
 def test_ranks_of_an_mpi_plugin_are_left_to_an_mpi_horovod(monkeypatch):
@@ -104,12 +105,12 @@ def srun(tmp_path: Path, *, size: int, nodes: int = 1, **extra: str) -> "subproc
 
 
 def own_address() -> str:
-    """This machine's address for others; nothing is sent to find it out."""
+    """The address under which other machines reach this one. Nothing is sent to find it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))
         except OSError:
-            pytest.skip("this machine has no address but the loopback's")
+            pytest.skip("this machine has only the loopback address")
         return probe.getsockname()[0]
 
 
@@ -126,8 +127,8 @@ def test_ranks_of_two_nodes_find_each_other(tmp_path):
 @pytest.mark.distributed
 @pytest.mark.slow
 @pytest.mark.alone
-def test_another_job_at_the_port_is_no_rank_0(tmp_path):
-    """Its program answers where rank 0 should: rank 0 cannot listen, and the others do not take it for theirs."""
+def test_another_job_on_the_port_is_not_taken_for_rank_0(tmp_path):
+    """Another program has rank 0's port: rank 0 cannot listen, and the other ranks find that it is not their job."""
     with subprocess.Popen(
         [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "0"],
         cwd=tmp_path,
@@ -142,7 +143,7 @@ def test_another_job_at_the_port_is_no_rank_0(tmp_path):
         stranger.terminate()
     assert done.returncode == 1  # a plain script's traceback
     assert f"rank 0 cannot listen on 127.0.0.1:{port} (Address already in use)" in done.stderr
-    assert f"was not found at 127.0.0.1:{port} in 1 s (job 6.0.0 is there); see rank 0's own message" in done.stderr
+    assert f"was not found at 127.0.0.1:{port} in 1 s (job 6.0.0 answered); see rank 0's own error" in done.stderr
 
 
 @pytest.mark.distributed
@@ -151,6 +152,7 @@ def test_another_job_at_the_port_is_no_rank_0(tmp_path):
 def test_rank_0_s_node_must_be_reachable(tmp_path):
     done = srun(tmp_path, size=2, nodes=2, TFDL_START_SECONDS="1")
     assert done.returncode == 1
-    assert "rank 0's node 'node1' does not resolve here" in done.stderr
+    assert "rank 0's node 'node1' does not resolve on this node" in done.stderr
     done = srun(tmp_path, size=2, nodes=2, TFDL_START_SECONDS="1", HOROVOD_GLOO_RENDEZVOUS_ADDR="localhost")
-    assert "node1 resolves to 127.0.0.1 on itself, where other nodes cannot reach it; in /etc/hosts" in done.stderr
+    message = "node1 resolves to 127.0.0.1 on its own node, where other nodes cannot reach it; give it its routable"
+    assert f"{message} address in /etc/hosts" in done.stderr

@@ -1,143 +1,147 @@
-"""Who is to blame: the decision alone, with reports and clocks made up."""
+"""The decision which rank is to blame, with made-up reports and clocks."""
 
 import math
 
 import pytest
 
 from tfdl.distributed.watchdog.clock import AwakeClock
-from tfdl.distributed.watchdog.decision import HANGING_KINDS, Failure, Report, Sighting, decide
-from tfdl.distributed.watchdog.judge import Judge, judges_among
+from tfdl.distributed.watchdog.coordinator import Coordinator, choose_coordinators
+from tfdl.distributed.watchdog.decision import HANGING_KINDS, decide
 from tfdl.distributed.watchdog.members import Member
-from tfdl.distributed.watchdog.words import sentence
+from tfdl.distributed.watchdog.messages import format_verdict
+from tfdl.distributed.watchdog.rank_state import Failure, RankState, Report
 
 TIMEOUT = 60.0
-WAITS, WORKS = {"begun": 8, "done": 7}, {"begun": 7, "done": 7}
+WAITS = {"begun": 8, "done": 7}
+WORKS = {"begun": 7, "done": 7}
 
 
-def ranks(*reports: dict, since: float = 0.0, heard: float = 100.0) -> dict[int, Sighting]:
-    """One sighting for each report, heard just now and unchanged since then."""
-    return {rank: Sighting(heard, since, Report(**report)) for rank, report in enumerate(reports)}
+def ranks(*reports: dict, since: float = 0.0, heard: float = 100.0) -> dict[int, RankState]:
+    """A state for each report, which was last heard at ``heard`` and has not changed since ``since``."""
+    return {rank: RankState(heard, since, Report(**report)) for rank, report in enumerate(reports)}
 
 
-def verdict(seen: dict[int, Sighting], now: float = 100.0, timeout: float = TIMEOUT):
-    found = decide(seen, now, timeout)
-    return found and (found.kind, found.ranks)
+def kind_and_ranks(states: dict[int, RankState], now: float = 100.0, timeout: float = TIMEOUT):
+    verdict = decide(states, now, timeout)
+    return verdict and (verdict.kind, verdict.ranks)
 
 
 def test_the_rank_that_others_wait_for_is_late():
-    seen = ranks(WAITS, WORKS, WAITS)
-    assert verdict(seen) == ("late", (1,))
-    assert decide(seen, 100.0, TIMEOUT).waiting == (0, 2)
-    assert verdict(seen, now=TIMEOUT) is None  # not yet
-    assert verdict(seen, timeout=math.inf) is None
+    states = ranks(WAITS, WORKS, WAITS)
+    assert kind_and_ranks(states) == ("late", (1,))
+    assert decide(states, 100.0, TIMEOUT).waiting == (0, 2)
+    assert kind_and_ranks(states, now=TIMEOUT) is None  # not yet
+    assert kind_and_ranks(states, timeout=math.inf) is None
 
 
-def test_all_that_have_not_come_are_late_together():
-    assert verdict(ranks(WORKS, WAITS, WORKS)) == ("late", (0, 2))
+def test_all_ranks_that_have_not_entered_the_collective_are_late():
+    assert kind_and_ranks(ranks(WORKS, WAITS, WORKS)) == ("late", (0, 2))
 
 
-def test_where_nobody_waits_a_step_may_take_any_time():
-    assert verdict(ranks(WORKS, WORKS)) is None
+def test_if_no_rank_waits_a_step_may_take_any_time():
+    assert kind_and_ranks(ranks(WORKS, WORKS)) is None
 
 
-def test_progress_of_its_own_keeps_a_rank_from_blame():
+def test_a_rank_that_makes_progress_is_not_late():
     """A validation on one rank, batch after batch."""
-    seen = ranks(WAITS, WORKS)
-    seen[1].hear(Report(**WORKS, ticks=5), 90.0)
-    assert verdict(seen) is None
-    seen[1].hear(Report(**WORKS, ticks=5), 150.0)  # the same again: heard, and no progress
-    seen[0].hear(Report(**WAITS), 150.0)
-    assert verdict(seen, now=151.0) == ("late", (1,))
+    states = ranks(WAITS, WORKS)
+    states[1].update(Report(**WORKS, ticks=5), 90.0)
+    assert kind_and_ranks(states) is None
+    states[1].update(Report(**WORKS, ticks=5), 150.0)  # the same report: a heartbeat without progress
+    states[0].update(Report(**WAITS), 150.0)
+    assert kind_and_ranks(states, now=151.0) == ("late", (1,))
 
 
 def test_declared_work_has_its_own_limit():
-    seen = ranks(WAITS, {**WORKS, "doing": "saving", "allowed": 600.0}, heard=599.0)
-    assert verdict(seen, now=599.0) is None
-    seen = ranks(WAITS, {**WORKS, "doing": "saving", "allowed": 600.0}, heard=601.0)
-    assert verdict(seen, now=601.0) == ("late", (1,))
+    states = ranks(WAITS, {**WORKS, "long_work": "saving", "long_work_limit": 600.0}, heard=599.0)
+    assert kind_and_ranks(states, now=599.0) is None
+    states = ranks(WAITS, {**WORKS, "long_work": "saving", "long_work_limit": 600.0}, heard=601.0)
+    assert kind_and_ranks(states, now=601.0) == ("late", (1,))
 
 
-def test_a_long_worker_does_not_shield_the_rank_that_hangs():
-    assert verdict(ranks(WAITS, {**WORKS, "doing": "saving", "allowed": 600.0}, WORKS)) == ("late", (2,))
+def test_long_work_of_one_rank_does_not_hide_another_rank_that_hangs():
+    states = ranks(WAITS, {**WORKS, "long_work": "saving", "long_work_limit": 600.0}, WORKS)
+    assert kind_and_ranks(states) == ("late", (2,))
 
 
-def test_all_in_a_collective_and_nothing_moves():
-    """Calls that do not match, or a network that swallows them: nobody in particular."""
-    assert verdict(ranks(WAITS, WAITS)) == ("stuck", ())
-    assert verdict(ranks(WAITS, {"begun": 8, "done": 8})) == ("stuck", ())
-    seen = ranks(WAITS, WAITS)
-    seen[1].since = 90.0
-    assert verdict(seen) is None
+def test_all_ranks_in_a_collective_without_progress_are_stuck():
+    """Collectives that do not match, or a network that drops them: no single rank is blamed."""
+    assert kind_and_ranks(ranks(WAITS, WAITS)) == ("stuck", ())
+    assert kind_and_ranks(ranks(WAITS, {"begun": 8, "done": 8})) == ("stuck", ())
+    states = ranks(WAITS, WAITS)
+    states[1].unchanged_since = 90.0
+    assert kind_and_ranks(states) is None
 
 
-def test_silence_counts_whatever_the_rank_was_doing():
-    seen = ranks(WAITS, {**WORKS, "doing": "preparing", "allowed": math.inf})
-    seen[1].heard = 39.0
-    assert verdict(seen) == ("silent", (1,))
-    seen[1].left = True
-    seen[0].since = 90.0
-    assert verdict(seen) is None
+def test_a_silent_rank_is_blamed_whatever_it_was_doing():
+    states = ranks(WAITS, {**WORKS, "long_work": "preparing", "long_work_limit": math.inf})
+    states[1].last_heard = 39.0
+    assert kind_and_ranks(states) == ("silent", (1,))
+    states[1].has_left = True
+    states[0].unchanged_since = 90.0
+    assert kind_and_ranks(states) is None
 
 
-def test_a_death_needs_no_timeout_but_a_moment():
-    seen = ranks(WAITS, WORKS)
-    seen[0].since, seen[1].closed = 99.0, 99.9
-    assert verdict(seen) is None
-    assert verdict(seen, now=100.5, timeout=math.inf) == ("died", (1,))
+def test_a_death_needs_no_timeout_but_a_short_delay():
+    states = ranks(WAITS, WORKS)
+    states[0].unchanged_since = 99.0
+    states[1].disconnected_at = 99.9
+    assert kind_and_ranks(states) is None
+    assert kind_and_ranks(states, now=100.5, timeout=math.inf) == ("died", (1,))
 
 
-def test_a_told_error_goes_before_everything_it_causes():
-    seen = ranks(WAITS, WORKS, WAITS)
-    seen[2].failure = Failure(99.0, 1, "error: ValueError: no picture")
-    seen[2].closed = 99.1
-    seen[0].broken = Failure(99.2, 1, "error: a collective failed")
-    found = decide(seen, 100.0, TIMEOUT)
-    assert (found.kind, found.ranks, found.line) == ("failed", (2,), "error: ValueError: no picture")
+def test_a_reported_error_comes_before_what_it_causes():
+    states = ranks(WAITS, WORKS, WAITS)
+    states[2].failure = Failure(99.0, 1, "error: ValueError: no image")
+    states[2].disconnected_at = 99.1
+    states[0].broken_collective = Failure(99.2, 1, "error: a collective failed")
+    verdict = decide(states, 100.0, TIMEOUT)
+    assert (verdict.kind, verdict.ranks, verdict.line) == ("failed", (2,), "error: ValueError: no image")
 
 
-def test_the_same_error_everywhere_is_nobody_s():
-    seen = ranks(WORKS, WORKS)
+def test_the_same_error_on_all_ranks_blames_no_single_rank():
+    states = ranks(WORKS, WORKS)
     for rank, time in ((1, 99.9), (0, 99.95)):
-        seen[rank].failure = Failure(time, 1, "error: the loss is nan")
-    assert verdict(seen) == ("failed", ())
-    seen[0].failure = None
-    assert verdict(seen) is None  # the other may still come
-    assert verdict(seen, now=100.3) == ("failed", (1,))
+        states[rank].failure = Failure(time, 1, "error: the loss is nan")
+    assert kind_and_ranks(states) == ("failed", ())
+    states[0].failure = None
+    assert kind_and_ranks(states) is None  # the other rank may still report it
+    assert kind_and_ranks(states, now=100.3) == ("failed", (1,))
 
 
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"left": True}, ("left", (1,))),
-        ({"heard": 90.0}, ("silent", (1,))),  # long before the timeout: a broken collective is evidence
-        ({"closed": 99.9}, None),
-        ({"left": True, "was_asked": True}, None),
+        ({"has_left": True}, ("left", (1,))),
+        ({"last_heard": 90.0}, ("silent", (1,))),  # long before the timeout: a broken collective is evidence
+        ({"disconnected_at": 99.9}, None),
+        ({"has_left": True, "was_terminated": True}, None),
         ({}, None),
     ],
 )
-def test_a_broken_collective_is_another_s_doing(change: dict, expected):
-    seen = ranks(WORKS, WORKS)
-    seen[0].broken = Failure(99.0, 1, "error: a collective failed")
+def test_a_broken_collective_blames_another_rank(change: dict, expected):
+    states = ranks(WORKS, WORKS)
+    states[0].broken_collective = Failure(99.0, 1, "error: a collective failed")
     for name, value in change.items():
-        setattr(seen[1], name, value)
-    assert verdict(seen) == expected
+        setattr(states[1], name, value)
+    assert kind_and_ranks(states) == expected
 
 
-def test_a_broken_collective_without_a_cause_is_told_in_the_end():
-    seen = ranks(WORKS, WORKS, heard=103.5)
-    seen[0].broken = Failure(99.0, 1, "error: a collective failed")
-    assert verdict(seen, now=103.5) == ("broken", (0,))
+def test_a_broken_collective_without_a_known_cause_is_reported_after_a_while():
+    states = ranks(WORKS, WORKS, heard=103.5)
+    states[0].broken_collective = Failure(99.0, 1, "error: a collective failed")
+    assert kind_and_ranks(states, now=103.5) == ("broken", (0,))
 
 
-def test_time_in_which_this_process_stood_still_counts_for_nobody():
+def test_time_in_which_this_process_was_suspended_does_not_count():
     times = iter([0.0, 1.0, 2.0, 500.0, 501.0])
     clock = AwakeClock(longest=3.0, source=lambda: next(times))
     assert [clock.advance() for _ in range(4)] == [1.0, 2.0, 5.0, 6.0]
 
 
-def test_the_sentence_names_ranks_host_and_step():
-    seen = ranks(WAITS, {**WORKS, "step": 40}, WAITS)
-    text = sentence(decide(seen, 100.0, TIMEOUT), ["a", "b", "c"], seen)
+def test_the_message_names_ranks_host_and_step():
+    states = ranks(WAITS, {**WORKS, "step": 40}, WAITS)
+    text = format_verdict(decide(states, 100.0, TIMEOUT), ["a", "b", "c"], states)
     assert text.startswith(
         "rank 1: error: hangs (on b, last step 40): ranks 0 and 2 waited for it in a collective for 100 s"
     )
@@ -147,36 +151,36 @@ def members(*hosts: str) -> list[Member]:
     return [Member(rank, host, "127.0.0.1", 1, 1, "") for rank, host in enumerate(hosts)]
 
 
-def test_the_deputy_sits_on_another_host_where_there_is_one():
-    assert judges_among(members("a", "a", "b", "b")) == [0, 2]
-    assert judges_among(members("a", "a")) == [0, 1]
+def test_the_deputy_is_on_another_host_if_there_is_one():
+    assert choose_coordinators(members("a", "a", "b", "b")) == [0, 2]
+    assert choose_coordinators(members("a", "a")) == [0, 1]
 
 
-def test_the_deputy_speaks_only_when_the_chief_had_its_time():
-    judge = Judge(members("a", "a", "a"), turn=1, now=0.0)
+def test_the_deputy_acts_only_after_rank_0_had_time_to():
+    coordinator = Coordinator(members("a", "a", "a"), turn=1, now=0.0)
     for time in (0.0, 61.0, 62.9):
         for rank in (0, 1):
-            judge.handle(rank, {"report": [8, 7, 0, 6, "", 0.0]}, time)
-        judge.handle(2, {"report": [7, 7, 0, 6, "", 0.0]}, time)
-        assert judge.consider(time, TIMEOUT, 1.0) is None
-    assert judge.consider(63.1, TIMEOUT, 1.0).ranks == (2,)
+            coordinator.handle(rank, {"report": [8, 7, 0, 6, "", 0.0]}, time)
+        coordinator.handle(2, {"report": [7, 7, 0, 6, "", 0.0]}, time)
+        assert coordinator.consider(time, TIMEOUT, 1.0) is None
+    assert coordinator.consider(63.1, TIMEOUT, 1.0).ranks == (2,)
 
 
-def test_the_deputy_does_not_wait_for_a_chief_that_is_gone():
-    judge = Judge(members("a", "a", "a"), turn=1, now=0.0)
-    judge.lost(0, 10.0)
-    assert judge.consider(10.5, TIMEOUT, 1.0).ranks == (0,)
+def test_the_deputy_does_not_wait_for_a_dead_rank_0():
+    coordinator = Coordinator(members("a", "a", "a"), turn=1, now=0.0)
+    coordinator.disconnect(0, 10.0)
+    assert coordinator.consider(10.5, TIMEOUT, 1.0).ranks == (0,)
 
 
-def test_where_the_others_go_on_only_hangs_are_acted_on():
-    judge = Judge(members("a", "a", "a"), turn=0, now=0.0, kinds=HANGING_KINDS)
-    judge.lost(2, 1.0)
+def test_an_elastic_job_acts_only_on_hangs():
+    coordinator = Coordinator(members("a", "a", "a"), turn=0, now=0.0, kinds=HANGING_KINDS)
+    coordinator.disconnect(2, 1.0)
     for time in (2.0, 50.0, 63.0):
-        judge.handle(0, {"report": [8, 7, 0, 6, "", 0.0]}, time)
-        judge.handle(1, {"report": [7, 7, 0, 6, "", 0.0]}, time)
-    assert judge.consider(50.0, TIMEOUT, 1.0) is None  # rank 2 is gone, and that is for others to deal with
-    judge.seen[2].left = True
-    judge.seen[2].closed = None
-    assert judge.consider(63.0, TIMEOUT, 1.0).ranks == (1,)
-    judge.dismiss()
-    assert judge.consider(64.0, TIMEOUT, 1.0) is None
+        coordinator.handle(0, {"report": [8, 7, 0, 6, "", 0.0]}, time)
+        coordinator.handle(1, {"report": [7, 7, 0, 6, "", 0.0]}, time)
+    assert coordinator.consider(50.0, TIMEOUT, 1.0) is None  # rank 2 is dead, which the caller handles
+    coordinator.states[2].has_left = True
+    coordinator.states[2].disconnected_at = None
+    assert coordinator.consider(63.0, TIMEOUT, 1.0).ranks == (1,)
+    coordinator.dismiss()
+    assert coordinator.consider(64.0, TIMEOUT, 1.0) is None

@@ -1,4 +1,4 @@
-"""The watchdog's wire, its clockwork below Python, and whom it takes an error for."""
+"""The watchdog's connections, its timers outside of Python, and its classification of errors."""
 
 import os
 import signal
@@ -13,11 +13,11 @@ import pytest
 import tensorflow as tf
 
 from tfdl.distributed.collective_counts import CollectiveCounts
-from tfdl.distributed.watchdog import meeting as meeting_module
-from tfdl.distributed.watchdog.blame import first_line, is_broken_collective, is_shared
+from tfdl.distributed.watchdog import peers as peers_module
+from tfdl.distributed.watchdog.error_origin import first_line, is_broken_collective, is_shared
 from tfdl.distributed.watchdog.links import Links
-from tfdl.distributed.watchdog.meeting import meet
 from tfdl.distributed.watchdog.members import Member, kill_if_here, own_process_key
+from tfdl.distributed.watchdog.peers import connect_peers
 from tfdl.distributed.watchdog.stacks import python_stacks
 from tfdl.distributed.watchdog.wire import listen, own_address
 from tfdl.errors import RunError, StoppedBetweenStepsError, StoppedError, UserError
@@ -32,53 +32,61 @@ def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
 
 @pytest.fixture
 def pair():
-    """A judge's links, and those of rank 1 connected to them."""
+    """A coordinator's links, and those of rank 1 connected to them."""
     listener = listen("127.0.0.1", 4)
-    judge, member = Links(listener, "secret"), Links(None, "secret")
-    member.connect([Member(0, "here", "127.0.0.1", listener.getsockname()[1], 1, "")], 1)
-    until(lambda: bool(judge.poll(0.01)) or 1 in judge.members)
-    yield judge, member
-    judge.close()
+    coordinator = Links(listener, "secret")
+    member = Links(None, "secret")
+    member.connect([Member(0, "this-host", "127.0.0.1", listener.getsockname()[1], 1, "")], 1)
+    until(lambda: bool(coordinator.poll(0.01)) or 1 in coordinator.members)
+    yield coordinator, member
+    coordinator.close()
     member.close()
 
 
 def test_messages_arrive_whole_and_in_order_however_long(pair):
-    judge, member = pair
-    member.to_judges(report=[1])
-    member.to_judges(stacks="x" * 200_000)
-    member.to_judges(bye="done")
+    coordinator, member = pair
+    member.send_to_coordinators(report=[1])
+    member.send_to_coordinators(stacks="x" * 200_000)
+    member.send_to_coordinators(bye="done")
     found = []
 
     def all_here() -> bool:
-        member.poll(0.01)  # gives the kernel what it would not take at once
-        found.extend(judge.poll(0.01))
+        member.poll(0.01)  # sends what the kernel did not accept at first
+        found.extend(coordinator.poll(0.01))
         return len(found) == 3
 
     until(all_here)
     assert [list(arrival.message) for arrival in found] == [["report"], ["stacks"], ["bye"]]
-    assert {(arrival.rank, arrival.from_judge) for arrival in found} == {(1, False)}
+    assert {(arrival.rank, arrival.from_coordinator) for arrival in found} == {(1, False)}
 
 
 def test_the_end_of_a_connection_arrives(pair):
-    judge, member = pair
-    for connection in member.judges.values():
+    coordinator, member = pair
+    for connection in member.coordinators.values():
         connection.close()
     found = []
-    until(lambda: bool(found.extend(judge.poll(0.01)) or found))
+    until(lambda: bool(found.extend(coordinator.poll(0.01)) or found))
     assert (found[0].rank, found[0].message) == (1, None)
-    assert judge.members == {}
+    assert coordinator.members == {}
 
 
-@pytest.mark.parametrize("words", [b'{"hello": "guess", "rank": 1}\n{"failed": [1, "x"]}\n', b"GET / HTTP/1.1\r\n\r\n"])
-def test_a_stranger_is_shown_out(words: bytes):
+@pytest.mark.parametrize(
+    "words",
+    [
+        b'{"hello": "guess", "rank": 1}\n{"failed": [1, "x"]}\n',
+        b'{"hello": "\\u00e9\\ud800", "rank": 1}\n',
+        b"GET / HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_a_stranger_s_connection_is_closed(words: bytes):
     listener = listen("127.0.0.1", 4)
-    judge = Links(listener, "secret")
+    coordinator = Links(listener, "secret")
     with socket.create_connection(listener.getsockname(), timeout=20) as stranger:
         stranger.sendall(words)
         stranger.setblocking(False)
 
         def is_out() -> bool:
-            assert judge.poll(0.01) == []
+            assert coordinator.poll(0.01) == []
             try:
                 return stranger.recv(1) == b""
             except BlockingIOError:
@@ -87,8 +95,8 @@ def test_a_stranger_is_shown_out(words: bytes):
                 return True
 
         until(is_out)
-    assert judge.members == {}
-    judge.close()
+    assert coordinator.members == {}
+    coordinator.close()
 
 
 def test_another_thread_wakes_the_poll():
@@ -120,39 +128,39 @@ def test_a_stopped_rank_of_this_host_is_killed_and_no_other_process():
     process = sleeper()
     os.kill(process.pid, signal.SIGSTOP)
     key = own_process_key(process.pid)
-    kill_if_here(Member(1, "here", "", 0, process.pid, key + " of another birth"))
+    kill_if_here(Member(1, "this-host", "", 0, process.pid, key + " of another birth"))
     kill_if_here(Member(1, "elsewhere", "", 0, process.pid, ""))
-    kill_if_here(Member(0, "here", "", 0, os.getpid(), own_process_key(os.getpid())))
+    kill_if_here(Member(0, "this-host", "", 0, os.getpid(), own_process_key(os.getpid())))
     assert process.poll() is None
-    kill_if_here(Member(1, "here", "", 0, process.pid, key))
+    kill_if_here(Member(1, "this-host", "", 0, process.pid, key))
     assert process.wait(20) == -signal.SIGKILL
 
 
-WOUND = """
+ARMED = """
 from tfdl.distributed.watchdog import dead_man
 dead_man.KILL_MARGIN = 0.5
-man = dead_man.DeadMan()
-man.wind(0.5)
+switch = dead_man.DeadMansSwitch()
+switch.reset(0.5)
 """
 
 
-def test_a_stopped_process_that_nobody_winds_is_killed_by_the_kernel():
-    process = sleeper(WOUND)
+def test_a_stopped_process_is_killed_by_the_kernel_s_timer():
+    process = sleeper(ARMED)
     os.kill(process.pid, signal.SIGSTOP)
     assert process.wait(20) == -signal.SIGKILL
 
 
-def test_c_code_that_lets_no_python_run_is_shown_where_it_is():
+def test_the_stack_of_c_code_that_blocks_python_is_printed():
     hog = "def hog():\n    import ctypes\n    ctypes.PyDLL(None).sleep(1000)\n"  # with the interpreter's lock
-    program = f"{WOUND.replace('KILL_MARGIN = 0.5', 'KILL_MARGIN = 3.0')}{hog}hog()"
+    program = f"{ARMED.replace('KILL_MARGIN = 0.5', 'KILL_MARGIN = 3.0')}{hog}hog()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL
     assert "in hog" in done.stderr
 
 
-def test_a_disarmed_one_lives():
-    """The control: what ends the process above is the timer."""
-    process = sleeper(WOUND + "man.disarm()")
+def test_a_disarmed_switch_does_nothing():
+    """The control: the timer is what ends the process above."""
+    process = sleeper(ARMED + "switch.disarm()")
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(3)
     process.kill()
@@ -166,7 +174,7 @@ def test_the_main_thread_comes_first_and_the_innermost_call_last():
     thread.join()
     assert found[0].startswith("thread MainThread:\n")
     assert "test_the_main_thread_comes_first" in found[0]
-    assert "python_stacks" not in found[0]  # the asking thread leaves itself out
+    assert "python_stacks" not in found[0]  # the caller's own thread is left out
 
 
 def test_counts_move_as_graphs_run_and_tell_when_one_is_compiled():
@@ -222,7 +230,7 @@ def agreed() -> RunError:
     [
         (HorovodInternalError("reset"), True, False),
         (tf.errors.UnknownError(None, None, "Horovod has been shut down."), True, False),
-        (tf.errors.InvalidArgumentError(None, None, "no picture\n\t [[{{node IteratorGetNext}}]]"), False, False),
+        (tf.errors.InvalidArgumentError(None, None, "no image\n\t [[{{node IteratorGetNext}}]]"), False, False),
         (ValueError("HorovodAllreduce"), False, False),
         (UserError("wrong"), False, False),
         (StoppedError("SIGTERM"), False, True),
@@ -232,7 +240,7 @@ def agreed() -> RunError:
         (SystemExit(1), False, True),
     ],
 )
-def test_whose_doing_an_error_is(error: BaseException, broken: bool, shared: bool):
+def test_the_origin_of_an_error(error: BaseException, broken: bool, shared: bool):
     assert (is_broken_collective(error), is_shared(error)) == (broken, shared)
 
 
@@ -241,20 +249,20 @@ def test_an_error_in_a_line():
     assert first_line(KeyError()) == "error: KeyError"
 
 
-def test_ranks_of_one_host_meet_and_only_the_judges_keep_listening(ranks):
+def test_ranks_of_one_host_connect_and_only_coordinators_keep_listening(ranks):
     world = ranks(3)
 
-    meetings = world.run(lambda _: meet(world))
-    assert [member.rank for member in meetings[0].members] == [0, 1, 2]
-    assert {tuple(meeting.judges) for meeting in meetings} == {(0, 1)}
-    assert [sorted(meeting.links.judges) for meeting in meetings] == [[1], [0], [0, 1]]
+    all_peers = world.run(lambda _: connect_peers(world))
+    assert [member.rank for member in all_peers[0].members] == [0, 1, 2]
+    assert {tuple(peers.coordinators) for peers in all_peers} == {(0, 1)}
+    assert [sorted(peers.links.coordinators) for peers in all_peers] == [[1], [0], [0, 1]]
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", meetings[0].members[2].port), timeout=20)
-    for meeting in meetings:
-        meeting.links.close()
+        socket.create_connection(("127.0.0.1", all_peers[0].members[2].port), timeout=20)
+    for peers in all_peers:
+        peers.links.close()
 
 
-def test_where_a_rank_cannot_open_its_door_all_go_without_a_watchdog(ranks, monkeypatch):
+def test_if_a_rank_cannot_listen_the_job_runs_without_a_watchdog(ranks, monkeypatch):
     world = ranks(2)
 
     def listen_or_fail(address, backlog):
@@ -262,6 +270,6 @@ def test_where_a_rank_cannot_open_its_door_all_go_without_a_watchdog(ranks, monk
             raise OSError("no sockets here")
         return listen(address, backlog)
 
-    monkeypatch.setattr(meeting_module, "listen", listen_or_fail)
+    monkeypatch.setattr(peers_module, "listen", listen_or_fail)
     with pytest.warns(RuntimeWarning, match="rank 1 cannot open its connection .no sockets here.; a rank that hangs"):
-        assert world.run(lambda _: meet(world)) == [None, None]
+        assert world.run(lambda _: connect_peers(world)) == [None, None]

@@ -1,4 +1,4 @@
-"""The watchdog's thread, in this process, with the end of the process made up."""
+"""The watchdog's thread, run in this process. A fake stands in for the end of the process."""
 
 import threading
 import time
@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from tfdl.distributed.watchdog import watcher as module
-from tfdl.distributed.watchdog.dead_man import DeadMan
+from tfdl.distributed.watchdog import enforcement
+from tfdl.distributed.watchdog import watcher as watcher_module
+from tfdl.distributed.watchdog.dead_man import DeadMansSwitch
+from tfdl.distributed.watchdog.heartbeat import ReportSource
 from tfdl.distributed.watchdog.links import Links
-from tfdl.distributed.watchdog.meeting import Meeting
 from tfdl.distributed.watchdog.members import Member
+from tfdl.distributed.watchdog.peers import Peers
 from tfdl.distributed.watchdog.watcher import Watcher
 from tfdl.distributed.watchdog.wire import listen
 
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExc
 
 @dataclass
 class Counts:
-    """A main thread that has come to so many collectives, and back from so many."""
+    """The numbers of collectives that the main thread has begun and finished."""
 
     begun_and_done: tuple[int, int]
     is_compiling: bool = False
@@ -32,39 +34,41 @@ class Counts:
 
 
 class Stage:
-    """Listening places for three ranks of one host, judges 0 and 1, and what watchers do at their end."""
+    """Listeners for three ranks of one host, of which 0 and 1 are coordinators; records what the watchers do."""
 
     def __init__(self) -> None:
         self.listeners = [listen("127.0.0.1", 4) for _ in range(3)]
         ports = [listener.getsockname()[1] for listener in self.listeners]
         self.members = [Member(rank, "h", "127.0.0.1", port, 1, "") for rank, port in enumerate(ports)]
-        self.said: list[str] = []
+        self.printed: list[str] = []
         self.codes: list[int] = []
         self.killed: list[int] = []
         self.threads: list[Watcher] = []
 
-    def watch(self, rank: int, counts: tuple[int, int], timeout: float = 1.0, spares_others: bool = False) -> Watcher:
+    def watch(self, rank: int, counts: tuple[int, int], timeout: float = 1.0, elastic: bool = False) -> Watcher:
         links = Links(self.listeners[rank] if rank < 2 else None, "token")
-        links.connect([self.members[judge] for judge in (0, 1) if judge != rank], rank)
-        watcher = Watcher(rank, Meeting(self.members, [0, 1], links), timeout, spares_others)
-        watcher._counts = Counts(counts)
-        watcher._counted_before = (0, 0)
+        links.connect([self.members[coordinator] for coordinator in (0, 1) if coordinator != rank], rank)
+        watcher = Watcher(rank, Peers(self.members, [0, 1], links), timeout, elastic)
+        fake_counts = Counts((0, 0))
+        watcher._reports = ReportSource(fake_counts)
+        fake_counts.begun_and_done = counts
         watcher.start()
         self.threads.append(watcher)
         return watcher
 
     def leave(self, code: int) -> None:
         self.codes.append(code)
-        raise SystemExit  # of this thread, without a word
+        raise SystemExit  # ends this thread silently
 
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     stage = Stage()
-    monkeypatch.setattr(module, "say", stage.said.append)
-    monkeypatch.setattr(module, "leave", stage.leave)
-    monkeypatch.setattr(module, "kill_if_here", lambda member: stage.killed.append(member.rank))
-    monkeypatch.setattr(DeadMan, "wind", lambda *_: None)
+    for module in (watcher_module, enforcement):
+        monkeypatch.setattr(module, "write_stderr", stage.printed.append)
+        monkeypatch.setattr(module, "exit_process", stage.leave)
+    monkeypatch.setattr(enforcement, "kill_if_here", lambda member: stage.killed.append(member.rank))
+    monkeypatch.setattr(DeadMansSwitch, "reset", lambda *_: None)
     yield stage
     for thread in stage.threads:
         thread.finish()
@@ -80,46 +84,46 @@ def until(condition: Callable[[], Any]) -> None:
         time.sleep(0.01)
 
 
-def test_a_rank_that_no_judge_answers_ends_by_itself(stage: Stage) -> None:
-    """What a rank does that is cut off: the judges' sockets are there, and nothing comes."""
+def test_a_rank_that_hears_from_no_coordinator_ends_by_itself(stage: Stage) -> None:
+    """As on a rank that is cut off: the coordinators' sockets exist, but nothing arrives."""
     stage.watch(2, (1, 0))
     until(lambda: stage.codes)
     assert stage.codes == [1]
-    assert stage.said[0].startswith("tfdl: ranks 0 and 1: error: no sign of life for ")
+    assert stage.printed[0].startswith("tfdl: ranks 0 and 1: error: no heartbeat for ")
 
 
 def test_three_ranks_at_work_are_left_alone(stage: Stage) -> None:
-    """The control: the same silence of the main threads, and nobody waits for anybody."""
+    """The control: the main threads are equally silent, but no rank waits for another."""
     for rank in range(3):
         stage.watch(rank, (1, 1))
     threading.Event().wait(5.0)
-    assert (stage.codes, stage.said) == ([], [])
+    assert (stage.codes, stage.printed) == ([], [])
 
 
-def test_a_verdict_ends_all_ranks_and_one_of_them_speaks(stage: Stage) -> None:
+def test_a_verdict_ends_all_ranks_and_is_printed_once(stage: Stage) -> None:
     notes: list[tuple[int, str]] = []
     for rank, counts in enumerate([(8, 7), (8, 7), (7, 7)]):
-        stage.watch(rank, counts).note = lambda code, reason: notes.append((code, reason))
+        stage.watch(rank, counts).enforcement.note = lambda code, reason: notes.append((code, reason))
     until(lambda: len(stage.codes) == 3)
     assert stage.codes == [1, 1, 1]
-    assert len(stage.said) == len(notes) == 1
-    assert stage.said[0].startswith("tfdl: rank 2: error: hangs (on h, last step ")
-    assert "rank 2, thread MainThread:" in stage.said[0]
-    assert notes[0] == (1, stage.said[0].splitlines()[0].removeprefix("tfdl: "))
+    assert len(stage.printed) == len(notes) == 1
+    assert stage.printed[0].startswith("tfdl: rank 2: error: hangs (on h, last step ")
+    assert "rank 2, thread MainThread:" in stage.printed[0]
+    assert notes[0] == (1, stage.printed[0].splitlines()[0].removeprefix("tfdl: "))
 
 
-def test_an_elastic_job_ends_the_culprit_only(stage: Stage) -> None:
-    threads = [stage.watch(rank, counts, spares_others=True) for rank, counts in enumerate([(8, 7), (8, 7), (7, 7)])]
+def test_an_elastic_job_ends_only_the_culprit(stage: Stage) -> None:
+    threads = [stage.watch(rank, counts, elastic=True) for rank, counts in enumerate([(8, 7), (8, 7), (7, 7)])]
     until(lambda: stage.codes)
     threads[2].join(20)
     assert [thread.is_alive() for thread in threads] == [True, True, False]
-    assert stage.said[0].startswith("tfdl: rank 2: error: hangs (on h, last step ")
+    assert stage.printed[0].startswith("tfdl: rank 2: error: hangs (on h, last step ")
 
 
-def test_an_error_is_told_once_and_its_rank_leaves_last(stage: Stage) -> None:
+def test_an_error_is_printed_once_and_its_rank_ends_last(stage: Stage) -> None:
     _, _, failing = (stage.watch(rank, (1, 1), timeout=60.0) for rank in range(3))
-    failing.deliver(failed=[2, "error: no such picture"])
-    assert failing.told.wait(20)
-    assert stage.said == ["tfdl: rank 2: error: no such picture\n"]
+    failing.deliver(failed=[2, "error: no such image"])
+    assert failing.enforcement.error_printed.wait(20)
+    assert stage.printed == ["tfdl: rank 2: error: no such image\n"]
     until(lambda: len(stage.codes) == 3)
     assert stage.codes == [2, 2, 2]

@@ -1,4 +1,4 @@
-"""Everything that crosses ranks, behind one facade: a ``World`` whose collectives are the identity at size 1."""
+"""Everything that crosses ranks. Callers use a ``World``, whose collectives are the identity at size 1."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Many tensors over the ranks in few collectives."""
+"""Sums many tensors over the ranks in few collectives."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,56 +7,73 @@ import tensorflow as tf
 
 from tfdl.distributed.world import World
 
-# Large enough that a collective's fixed cost is small beside it, small enough that the backward pass of a large model
-# goes on while the first of them travels.
+# Large compared with a collective's fixed cost. Small enough that the first buckets of a large model are sent while its
+# backward pass is still computing.
 BUCKET_BYTES = 4 * 2**20
 
 
 def sum_over_ranks(
     tensors: Sequence[Any], world: World, *, bucket_bytes: int = BUCKET_BYTES, wire_dtype: str | None = None
 ) -> list[Any]:
-    """The sum of each tensor over all ranks.
+    """Sums each tensor over all ranks.
 
-    Tensors of one dtype are joined into buffers of about ``bucket_bytes``, from the last tensor to the first: a
-    backward pass makes the gradients of the last layers first, and each buffer leaves as soon as its own tensors are
-    there. What is in which buffer depends on shapes alone, so a run repeats to the bit.
+    Tensors of one dtype are joined into buckets of about ``bucket_bytes``, from the last tensor to the first: a
+    backward pass computes the gradients of the last layers first, and each bucket is sent as soon as its tensors are
+    ready. The contents of the buckets depend only on shapes, so runs are bit-identical.
 
     Args:
-        tensors: dense tensors, the same ones in the same order on every rank. Those whose shape a graph does not know
-            before it runs fill no buffer: they travel with their neighbours.
+        tensors: dense tensors, the same ones in the same order on all ranks. A tensor whose shape is unknown while the
+            graph is traced counts as empty, and is sent with its neighbours.
         world: the ranks.
-        bucket_bytes: a buffer that has come to so much is full, and leaves.
-        wire_dtype: ``float16`` or ``bfloat16`` halves what float32 tensors send and receive, and rounds them so.
+        bucket_bytes: a bucket that has reached this size in bytes is sent.
+        wire_dtype: ``float16`` or ``bfloat16`` sends float32 tensors in half the bytes, and rounds them.
 
     Returns:
-        Tensors of the given dtypes, in the given order.
+        The sums, with the dtypes and in the order of the tensors.
     """
     if world.size == 1:
         return list(tensors)
     sums: list[Any] = [None] * len(tensors)
-    for places in _buckets(tensors, bucket_bytes):
-        dtype = tensors[places[0]].dtype
-        buffer = tf.concat([tf.reshape(tensors[place], [-1]) for place in places], 0)
-        wire = tf.as_dtype(wire_dtype) if wire_dtype and dtype == tf.float32 else dtype
-        buffer = tf.cast(world.all_reduce(tf.cast(buffer, wire)), dtype)
-        parts = tf.split(buffer, [tf.size(tensors[place]) for place in places])
-        for place, part in zip(places, parts, strict=True):
-            sums[place] = tf.reshape(part, tf.shape(tensors[place]))
-            sums[place].set_shape(tensors[place].shape)
+    for indices in _bucket_indices(tensors, bucket_bytes):
+        bucket = [tensors[index] for index in indices]
+        bucket_sums = _sum_bucket(bucket, world, wire_dtype)
+        for index, bucket_sum in zip(indices, bucket_sums, strict=True):
+            sums[index] = bucket_sum
     return sums
 
 
-def _buckets(tensors: Sequence[Any], bucket_bytes: int) -> list[list[int]]:
-    """Places of the tensors in each buffer, last tensors first."""
+def _sum_bucket(tensors: list[Any], world: World, wire_dtype: str | None) -> list[Any]:
+    """Sums tensors of one dtype in one collective."""
+    dtype = tensors[0].dtype
+    sent_dtype = dtype
+    if wire_dtype and dtype == tf.float32:
+        sent_dtype = tf.as_dtype(wire_dtype)
+    flat = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], 0)  # (all elements,)
+    flat_sum = tf.cast(world.all_reduce(tf.cast(flat, sent_dtype)), dtype)
+    parts = tf.split(flat_sum, [tf.size(tensor) for tensor in tensors])
+    sums = []
+    for tensor, part in zip(tensors, parts, strict=True):
+        tensor_sum = tf.reshape(part, tf.shape(tensor))
+        tensor_sum.set_shape(tensor.shape)  # the static shape, which is lost in the split
+        sums.append(tensor_sum)
+    return sums
+
+
+def _bucket_indices(tensors: Sequence[Any], bucket_bytes: int) -> list[list[int]]:
+    """The indices of the tensors in each bucket, last tensors first."""
     buckets: list[list[int]] = []
-    open_bucket: dict[Any, tuple[list[int], int]] = {}  # dtype -> its places and bytes so far
-    for place in reversed(range(len(tensors))):
-        tensor = tensors[place]
-        size = (tensor.shape.num_elements() or 0) * tensor.dtype.size
-        places, filled = open_bucket.get(tensor.dtype, ([], 0))
-        if not places:
-            buckets.append(places)
-        places.append(place)
-        filled += size
-        open_bucket[tensor.dtype] = (places, filled) if filled < bucket_bytes else ([], 0)
+    open_buckets: dict[Any, list[int]] = {}  # dtype -> the bucket that is being filled
+    filled_bytes: dict[Any, int] = {}  # dtype -> its size so far
+    for index in reversed(range(len(tensors))):
+        tensor = tensors[index]
+        dtype = tensor.dtype
+        if dtype not in open_buckets:
+            open_buckets[dtype] = []
+            filled_bytes[dtype] = 0
+            buckets.append(open_buckets[dtype])
+        open_buckets[dtype].append(index)
+        num_elements = tensor.shape.num_elements() or 0
+        filled_bytes[dtype] += num_elements * dtype.size
+        if filled_bytes[dtype] >= bucket_bytes:
+            del open_buckets[dtype]
     return buckets

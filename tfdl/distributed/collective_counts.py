@@ -1,4 +1,4 @@
-"""How many collectives this process has come to, and come back from: what tells a rank that waits from a late one."""
+"""Counts the collectives of this process, which distinguishes a rank that waits from one that is late."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,33 +7,44 @@ import tensorflow as tf
 
 
 class CollectiveCounts:
-    """Two counters on the host that collectives move as they run, in eager code and in graphs.
+    """Two counters on the host, of collectives that have begun and that are done, in eager code and in graphs.
 
-    All ranks run the same collectives, so a rank whose ``begun`` is behind the others' is the one they wait for.
+    All ranks run the same collectives, so the other ranks wait for the rank with the lowest ``begun``.
     """
 
     def __init__(self) -> None:
         with tf.init_scope(), tf.device("CPU:0"):
             self._begun = tf.Variable(0, trainable=False, dtype=tf.int64, name="collectives_begun")
             self._done = tf.Variable(0, trainable=False, dtype=tf.int64, name="collectives_done")
-        self._traced_at: int | None = None
+        self._begun_when_traced: int | None = None
 
     def read(self) -> tuple[int, int]:
-        """Begun and done; may be called from any thread, while a graph runs."""
-        done = int(self._done.numpy())  # first, so that done never comes out larger than begun
-        return int(self._begun.numpy()), done
+        """Returns the numbers of begun and done collectives. Any thread may call it while a graph runs."""
+        done = int(self._done.numpy())  # read first, so that it is never larger than begun
+        begun = int(self._begun.numpy())
+        return begun, done
 
     @property
     def is_compiling(self) -> bool:
-        """Whether a graph with a collective was traced, and none has run since: TensorFlow is at work on it."""
-        return self._traced_at is not None and self._traced_at == int(self._begun.numpy())
+        """Whether a graph with a collective was traced and none has run since: TensorFlow is compiling it."""
+        return self._begun_when_traced is not None and self._begun_when_traced == int(self._begun.numpy())
 
     def count(self, collective: Callable[[Any], Any], tensor: Any) -> Any:
-        """``collective(tensor)``, counted."""
+        """Calls a collective and counts it when it runs.
+
+        Args:
+            collective: a function of one tensor.
+            tensor: its argument.
+
+        Returns:
+            The collective's result.
+        """
         tensor = tf.convert_to_tensor(tensor)
         if not tf.executing_eagerly():
             with tf.init_scope():
-                self._traced_at = int(self._begun.numpy())
+                self._begun_when_traced = int(self._begun.numpy())
+        # The control dependencies make a graph count when it runs: first the tensor, then `begun`, the collective, and
+        # `done`.
         with tf.control_dependencies([tensor]):
             self._begun.assign_add(1, read_value=False)
         result = collective(tensor)
@@ -46,7 +57,7 @@ _counts: CollectiveCounts | None = None
 
 
 def collective_counts() -> CollectiveCounts:
-    """The process's counters: graphs keep them beyond the World that they were traced in."""
+    """Returns the process's counters. They outlive a World, because graphs that were traced in it refer to them."""
     global _counts
     if _counts is None:
         _counts = CollectiveCounts()

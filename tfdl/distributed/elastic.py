@@ -1,8 +1,8 @@
-"""Ranks that may die and join: Horovod's elastic launcher, as the training loop needs it.
+"""Ranks that may die and join, started by Horovod's elastic launcher.
 
-``horovod.elastic.run`` is not used. It knows a failed collective by a few words in its message, and takes a failure
-without them for the end of the training: the rank exits 0, unfinished. Here a failure is either known to be a lost
-rank's, or it is raised.
+``horovod.elastic.run`` is not used. It recognizes a failed collective by a few words in the error message, and treats
+any other failure as the end of the training: the rank exits with code 0 before it has finished. Here a failure is
+either recognized as a lost rank, or raised.
 """
 
 import os
@@ -10,19 +10,22 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfdl.distributed.elastic_rendezvous import ElasticRendezvous
 from tfdl.distributed.horovod import HorovodWorld, import_horovod
 from tfdl.distributed.launch import find_launch
-from tfdl.distributed.meeting import MeetingPlace
 from tfdl.distributed.world import World, set_current_world
 from tfdl.errors import UserError
 
 
 class ElasticRanks:
-    """This process's part in a job whose ranks come and go.
+    """This process's membership in a job whose ranks come and go.
+
+    Attributes:
+        world: the current ranks.
 
     Raises:
         UserError: the job was not started with a host discovery script.
-        RemovedError: there is no place for this rank.
+        RemovedError: the launcher has no rank for this process.
     """
 
     def __init__(self) -> None:
@@ -37,66 +40,70 @@ class ElasticRanks:
         from horovod.common.elastic import notification_manager
         from horovod.common.exceptions import HorovodInternalError
 
-        self._lost = (tf.errors.UnknownError, HorovodInternalError)
-        self._manager, self._notices = notification_manager, _Notices()
-        self._manager.init()
-        self._manager.register_listener(self._notices)
-        self._meeting = MeetingPlace()
-        self._meeting.meet(launched=True)
-        launch = find_launch()
-        self._enter(HorovodWorld(launch.launcher, launch.size))
-        self._meeting.stand_in()
+        self._lost_rank_errors = (tf.errors.UnknownError, HorovodInternalError)
+        self._notification_manager = notification_manager
+        self._notices = HostNotices()
+        self._notification_manager.init()
+        self._notification_manager.register_listener(self._notices)
+        self._rendezvous = ElasticRendezvous()
+        self._rendezvous.meet(is_launched=True)
+        launch = find_launch()  # the rendezvous may have changed rank and size
+        self._set_world(HorovodWorld(launch.launcher, launch.size))
+        self._rendezvous.start_proxy()
 
     @property
     def hosts_changed(self) -> bool:
-        """Whether the launcher has told this rank, since it last joined, that hosts were added or removed.
+        """Whether the launcher has reported, since this rank last joined, that hosts were added or removed.
 
-        Horovod tells rank 0 alone.
+        The launcher reports it only to rank 0.
         """
-        return self._notices.came
+        return self._notices.have_changed
 
     def is_lost(self, error: BaseException) -> bool:
-        """Whether a collective failed because a rank is gone, or cut off, or has left.
+        """Whether a collective failed because a rank has died, was cut off, or has left.
 
-        Collectives that fail for what they were given (other shapes on other ranks) end in other errors.
+        Collectives that fail because of their arguments (different shapes on different ranks) raise other errors.
         """
-        return isinstance(error, self._lost) and "Horovod" in str(error)
+        return isinstance(error, self._lost_rank_errors) and "Horovod" in str(error)
 
     def rejoin(self) -> None:
-        """Leaves the old ranks and meets those that there are now; waits until the launcher has enough of them.
+        """Leaves the old ranks and joins the current ones. Waits until the launcher has enough ranks.
 
-        The new World is ``world``, and ``current_world()``. The process keeps its device.
+        The new World is ``world`` and ``current_world()``. The process keeps its device.
 
         Raises:
-            RemovedError: this rank's host was taken off the list, or the launcher is gone.
+            RemovedError: this rank's host was removed from the list of hosts, or the launcher has ended.
         """
-        self._notices.came = False
+        self._notices.have_changed = False
         self._horovod.shutdown()
-        self._meeting.meet()
+        self._rendezvous.meet()
         self._horovod.init()
-        self._enter(ElasticWorld(self._horovod))
+        self._set_world(RejoinedWorld(self._horovod))
 
     def close(self) -> None:
         """Stops listening to the launcher."""
-        self._manager.remove_listener(self._notices)
+        self._notification_manager.remove_listener(self._notices)
 
-    def _enter(self, world: World) -> None:
+    def _set_world(self, world: World) -> None:
         self.world = world
         set_current_world(world)
 
 
-class ElasticWorld(HorovodWorld):
-    """The ranks after a change."""
+class RejoinedWorld(HorovodWorld):
+    """The ranks after a change. Horovod is already initialized."""
 
     def __init__(self, horovod: Any):
-        self._horovod, self._process_set, self._process_sets = horovod, horovod.global_process_set, {}
-        self.find_place()
+        self._horovod = horovod
+        self._process_set = horovod.global_process_set
+        self._process_sets = {}
+        self.read_ranks()
 
 
-class _Notices:
-    """What Horovod's notification thread calls."""
+class HostNotices:
+    """Records the launcher's notices. Horovod's notification thread calls it."""
 
-    came = False
+    have_changed = False
 
     def on_hosts_updated(self, timestamp: int, result: Any) -> None:  # noqa: ARG002
-        self.came = True
+        """Called when hosts were added or removed."""
+        self.have_changed = True

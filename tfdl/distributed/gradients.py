@@ -1,4 +1,4 @@
-"""The reduction of a training step: every gradient, and the loss's denominator, added up over the ranks."""
+"""The reduction of a training step: sums all gradients, and the loss's denominator, over the ranks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,33 +17,37 @@ def reduce_gradients(
     bucket_bytes: int = BUCKET_BYTES,
     wire_dtype: str | None = None,
 ) -> list[Any]:
-    r"""The gradient of the mean loss over all ranks' samples.
+    r"""Computes the gradient of the mean loss over all ranks' samples.
 
     With $g_r$ the gradient of rank $r$'s loss *sum* and $w_r$ the sum of its samples' weights, every rank gets
 
     $$\bar g = \frac{\sum_r g_r}{\sum_r w_r}$$
 
-    so a short last batch, or a rank with no sample at all, is exact. The weight travels in the first buffer that
-    leaves, so it costs no collective of its own.
+    This is exact for a short last batch and for a rank without samples. The weight is sent in the first bucket, so it
+    needs no separate collective.
 
     Args:
-        gradients: gradients of the loss sum, ``None`` where a variable has none (then on every rank).
+        gradients: gradients of the loss sum; ``None`` for a variable that has none, on all ranks.
         weight: scalar, the sum of this rank's sample weights.
         world: the ranks to reduce over.
-        bucket_bytes, wire_dtype: see ``sum_over_ranks``; the weight is never rounded.
+        bucket_bytes: see ``sum_over_ranks``.
+        wire_dtype: see ``sum_over_ranks``. The weight is never rounded.
 
     Returns:
-        The averaged gradients, dense, in the same order, ``None`` where it was given.
+        The averaged gradients, dense, in the same order; ``None`` where the argument was ``None``.
     """
-    dense = {place: tf.convert_to_tensor(found) for place, found in enumerate(gradients) if found is not None}
+    dense = {index: tf.convert_to_tensor(gradient) for index, gradient in enumerate(gradients) if gradient is not None}
     reduced: list[Any] = [None] * len(gradients)
     if not dense:
         return reduced
     tensors = list(dense.values())
-    widest = max((tensor.dtype for tensor in tensors), key=lambda dtype: dtype.size)
-    # What is sent in 16 bits is float32; a float64 weight beside it stays whole, in a message of its own.
-    weight = tf.cast(weight, tf.float64 if wire_dtype else widest)
-    *tensors, total = sum_over_ranks([*tensors, weight], world, bucket_bytes=bucket_bytes, wire_dtype=wire_dtype)
-    for place, tensor in zip(dense, tensors, strict=True):
-        reduced[place] = tensor / tf.cast(total, tensor.dtype)
+    # In the widest dtype of the gradients, the weight shares a bucket with them. With compression, float32 tensors are
+    # rounded, so the weight is float64 and has its own message.
+    weight_dtype = max((tensor.dtype for tensor in tensors), key=lambda dtype: dtype.size)
+    if wire_dtype:
+        weight_dtype = tf.float64
+    tensors.append(tf.cast(weight, weight_dtype))
+    *sums, total_weight = sum_over_ranks(tensors, world, bucket_bytes=bucket_bytes, wire_dtype=wire_dtype)
+    for index, gradient_sum in zip(dense, sums, strict=True):
+        reduced[index] = gradient_sum / tf.cast(total_weight, gradient_sum.dtype)
     return reduced

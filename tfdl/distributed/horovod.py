@@ -1,53 +1,41 @@
 """The World of several ranks, over Horovod. The only module that calls Horovod's collectives."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from collections.abc import Callable, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import tensorflow as tf
 
 from tfdl.distributed.collective_counts import collective_counts
+from tfdl.distributed.collective_names import next_collective_name
+from tfdl.distributed.device_placement import place_on_device
+from tfdl.distributed.gloo_sums import is_faster_gathered, sum_16_bit, sum_gathered
 from tfdl.distributed.srun import Rendezvous, is_for_mpi
 from tfdl.distributed.world import World
 from tfdl.errors import RunError, UserError
 
-# Gathered by more than two ranks over Gloo: what all of them hold together at most. Below it the size of a message
-# matters little.
-_GATHERED_BYTES = 2**16
-
 
 class HorovodWorld(World):
-    """Ranks joined by Horovod: NCCL between GPUs, Gloo or MPI between CPUs.
+    """Ranks that Horovod connects: with NCCL between GPUs, with Gloo or MPI between CPUs.
 
     Args:
-        launcher: the name of what started the ranks.
-        size: the number of ranks that it started; Horovod must say the same.
-        subsets: ranks that shall have collectives of their own (Horovod's process sets); ``subset`` opens one.
+        launcher: the name of the program that started the ranks.
+        size: the number of ranks that it started. Horovod must see the same number.
+        subsets: groups of ranks that get their own collectives (Horovod's process sets); see ``subset``.
 
     Raises:
-        UserError: Horovod is missing or was built for another TensorFlow, it sees another number of ranks than the
-            launcher started, a subset holds a rank that is not there, or a host has more ranks than GPUs.
+        UserError: Horovod is missing or was built for another TensorFlow; it sees another number of ranks than the
+            launcher started; a subset contains a rank that does not exist; or a host has more ranks than GPUs.
     """
 
     def __init__(self, launcher: str, size: int, subsets: Sequence[Sequence[int]] = ()):
-        # Horovod joins tensors that happen to be ready together, which makes sums depend on timing. tfdl fills large
-        # buffers itself, in a fixed order, so that a run repeats bit for bit.
-        os.environ.setdefault("HOROVOD_FUSION_THRESHOLD", "0")
-        # Horovod looks for work this often, in milliseconds. A small sum, as of batch statistics, waits for the next
-        # look: with 0.2 in place of Horovod's own 1 a step that has four took 0.87 of the time (benchmarks/scaling.py).
-        # Not where Horovod tunes it, and leaves alone what is set; nor where ranks may die and the others go on: when
-        # the look for work finds a rank gone before a collective does, Horovod crashes, and the more often it looks
-        # the more often it is the first.
-        if "1" not in (os.environ.get("HOROVOD_AUTOTUNE"), os.environ.get("HOROVOD_ELASTIC")):
-            os.environ.setdefault("HOROVOD_CYCLE_TIME", "0.2")
-        # A rank that waits in Open MPI spins on the core that computes, unless it gives way.
-        os.environ.setdefault("OMPI_MCA_mpi_yield_when_idle", "1")
+        _set_environment_defaults()  # Horovod reads them when it is initialized
         self._horovod = import_horovod(launcher, size)
         self._process_set = self._horovod.global_process_set
         self._process_sets = self._make_process_sets(subsets, size)
-        rendezvous = Rendezvous(size) if launcher == "srun" and not is_for_mpi(transports()) else None
+        rendezvous = None
+        if launcher == "srun" and not is_for_mpi(transports()):
+            rendezvous = Rendezvous(size)
         self._horovod.init(process_sets=list(self._process_sets.values()))
         if self._horovod.size() != size:
             raise UserError(
@@ -55,46 +43,53 @@ class HorovodWorld(World):
                 f" (this Horovod is built with {', '.join(transports()) or 'no transport'}): start the job with"
                 " horovodrun, or build Horovod for mpirun with `tfdl install-horovod --mpi`"
             )
-        self.find_place()
+        self.read_ranks()
         try:
             place_on_device(self.local_rank, self.local_size)
         except RuntimeError as error:
             raise UserError(
-                f"TensorFlow was in use before the ranks were known ({error}); call tfdl.distributed.init() first,"
-                " before any tensor is made"
+                f"TensorFlow is already in use ({error}); call tfdl.distributed.init() before creating any tensor"
             ) from error
         if rendezvous is not None:
-            self.barrier()  # every rank has found the others
+            self.barrier()  # all ranks have connected, so the store is no longer needed
             rendezvous.close()
 
-    def find_place(self) -> None:
-        """Takes rank and size from Horovod."""
-        self.rank, self.size = self._horovod.rank(), self._horovod.size()
-        self.local_rank, self.local_size = self._horovod.local_rank(), self._horovod.local_size()
+    def read_ranks(self) -> None:
+        """Takes ranks and sizes from Horovod."""
+        self.rank = self._horovod.rank()
+        self.size = self._horovod.size()
+        self.local_rank = self._horovod.local_rank()
+        self.local_size = self._horovod.local_size()
 
     def all_reduce(self, tensor: Any) -> Any:
         tensor = tf.convert_to_tensor(tensor)
-        if self._is_quicker_gathered(tensor):
-            return self._sum_of_gathered(tensor)
-        if tensor.dtype == tf.bfloat16 or (tensor.dtype == tf.float16 and self._talks_gloo):
-            return self._sum_of_halves(tensor)
-        return self._counted(lambda mine: self._horovod.allreduce(mine, op=self._horovod.Sum, **self._call()), tensor)
+        is_gloo = self._uses_gloo
+        if is_gloo and is_faster_gathered(tensor, self.size):
+            return sum_gathered(tensor, self.size, self.all_gather)
+        if tensor.dtype == tf.bfloat16 or (tensor.dtype == tf.float16 and is_gloo):
+            return sum_16_bit(tensor, self.size, self._all_to_all, self.all_gather)
+        return self._count(
+            lambda value: self._horovod.allreduce(value, op=self._horovod.Sum, **self._options()), tensor
+        )
 
     def all_gather(self, tensor: Any) -> Any:
-        return self._counted(lambda mine: self._horovod.allgather(mine, **self._call()), tensor)
+        return self._count(lambda value: self._horovod.allgather(value, **self._options()), tensor)
 
     def broadcast(self, tensor: Any, root: int = 0) -> Any:
-        root = self._process_set.ranks[root]  # Horovod numbers them over the whole job
-        return self._counted(lambda mine: self._horovod.broadcast(mine, root_rank=root, **self._call()), tensor)
+        global_root = self._process_set.ranks[root]  # Horovod expects the rank in the whole job
+        return self._count(
+            lambda value: self._horovod.broadcast(value, root_rank=global_root, **self._options()), tensor
+        )
 
     def meet(self, doing: str) -> None:
-        """By the name of a step's first collective, with what no step sends: Horovod fails both where they meet."""
+        # This collective has the name of a step's first one, and a shape and dtype that no step sends. If another rank
+        # is in a step, Horovod finds the mismatch and fails both collectives.
         try:
-            _meeting(self, tf.zeros([1, 1, 1], tf.int8))
+            _meet(self, tf.zeros([1, 1, 1], tf.int8))
         except tf.errors.FailedPreconditionError as error:
             raise RunError(
-                f"rank {self.rank} {doing}, and another rank goes on training: every rank needs the same number of"
-                " steps, and callbacks that stop training must decide from the same numbers on all ranks"
+                f"rank {self.rank} {doing}, but another rank is still training: every rank needs the same number of"
+                " steps, and callbacks that stop training must decide by the same values on all ranks"
             ) from error
 
     def subset(self, ranks: Sequence[int]) -> World:
@@ -102,134 +97,113 @@ class HorovodWorld(World):
             return self
         process_set = self._process_sets.get(tuple(sorted(ranks)))
         if process_set is None or self.rank not in ranks:
-            known = ", ".join(str(list(found)) for found in self._process_sets) or "none"
+            subsets = ", ".join(str(list(subset)) for subset in self._process_sets) or "none"
             raise UserError(
-                f"rank {self.rank} asks for the subset {list(ranks)}, expected one that holds it and that all ranks"
-                f" named in tfdl.distributed.init(subsets=...) (there: {known})"
+                f"rank {self.rank} requested the subset {list(ranks)}, expected a subset that contains this rank and"
+                f" was passed to tfdl.distributed.init(subsets=...) on all ranks (passed: {subsets})"
             )
-        return _Subset(self, process_set)
+        return HorovodSubset(self, process_set)
 
     def shutdown(self) -> None:
-        """Leaves the job; ranks still in a collective get an error."""
+        """Leaves the job. Ranks that are still in a collective get an error."""
         self._horovod.shutdown()
 
     @property
-    def _talks_gloo(self) -> bool:
-        """Between CPUs, without MPI."""
+    def _uses_gloo(self) -> bool:
+        """Whether tensors are sent by Gloo: between CPUs, without MPI."""
         return not self._horovod.mpi_enabled() and not tf.config.get_visible_devices("GPU")
 
-    def _is_quicker_gathered(self, tensor: Any) -> bool:
-        """Gloo's sum goes around the ring twice, in four pieces or more, and each piece waits to be scheduled.
+    def _all_to_all(self, tensor: Any) -> Any:
+        return self._count(lambda value: self._horovod.alltoall(value, **self._options()), tensor)
 
-        Gathering all ranks' tensors goes around once, in one piece; between two ranks it sends as many bytes, between
-        more it sends more.
-        """
-        if not self._talks_gloo:
-            return False
-        if self.size == 2:
-            return True
-        num_elements = tensor.shape.num_elements()
-        return num_elements is not None and num_elements * tensor.dtype.size * self.size <= _GATHERED_BYTES
-
-    def _sum_of_gathered(self, tensor: Any) -> Any:
-        """Every rank adds up all tensors in the order of the ranks, so all get the same bits."""
-        is_half = tensor.dtype in (tf.float16, tf.bfloat16)
-        sent = tf.bitcast(tensor, tf.uint16) if is_half else tensor
-        everyone = tf.unstack(self.all_gather(sent[tf.newaxis]), num=self.size)
-        if is_half:
-            everyone = [tf.cast(tf.bitcast(found, tensor.dtype), tf.float32) for found in everyone]
-        return tf.ensure_shape(tf.cast(tf.add_n(everyone), tensor.dtype), tensor.shape)
-
-    def _sum_of_halves(self, tensor: Any) -> Any:
-        """A sum of 16 bits a number. Horovod carries no bfloat16, and Gloo adds float16 up one by one in software.
-
-        Their bits travel, as many as in a ring: each rank gets one part of all ranks' tensors, adds it up in float32,
-        and gives the rounded sum to all.
-        """
-        dtype = tensor.dtype
-        size = tf.size(tensor)
-        part = -(-size // self.size)  # rounded up
-        padded = tf.pad(tf.reshape(tensor, [-1]), [[0, part * self.size - size]])
-        sent = tf.bitcast(padded, tf.uint16)
-        mine = self._counted(lambda mine: self._horovod.alltoall(mine, **self._call()), sent)
-        parts = tf.cast(tf.bitcast(tf.reshape(mine, [self.size, part]), dtype), tf.float32)
-        total = tf.cast(tf.reduce_sum(parts, axis=0), dtype)
-        whole = tf.bitcast(self.all_gather(tf.bitcast(total, tf.uint16)), dtype)
-        return tf.ensure_shape(tf.reshape(whole[:size], tf.shape(tensor)), tensor.shape)
-
-    def _counted(self, collective: Callable[[Any], Any], tensor: Any) -> Any:
-        """The watchdog looks for the rank that has come to fewer collectives than the others."""
+    def _count(self, collective: Callable[[Any], Any], tensor: Any) -> Any:
+        """Calls a collective and counts it, so that the watchdog finds the rank that is behind the others."""
         return collective_counts().count(collective, tensor)
 
-    def _call(self) -> dict[str, Any]:
-        """Name and process set of a collective that is being traced; collectives in eager code run one by one."""
-        options = {"process_set": self._process_set}
-        return options if tf.executing_eagerly() else {**options, "name": _next_name(), "ignore_name_scope": True}
+    def _options(self) -> dict[str, Any]:
+        """Horovod's options for a collective: its process set and, in a graph, its name."""
+        if tf.executing_eagerly():
+            return {"process_set": self._process_set}  # eager collectives run one by one and need no name
+        return {"process_set": self._process_set, "name": next_collective_name(), "ignore_name_scope": True}
 
     def _make_process_sets(self, subsets: Sequence[Sequence[int]], size: int) -> dict[tuple[int, ...], Any]:
-        found = {tuple(sorted(ranks)) for ranks in subsets} - {tuple(range(size))}
-        for ranks in found:
+        """A process set for each different subset, by its sorted ranks. The set of all ranks exists already."""
+        different = {tuple(sorted(ranks)) for ranks in subsets}
+        different.discard(tuple(range(size)))
+        for ranks in different:
             if not ranks or len(set(ranks)) < len(ranks) or min(ranks) < 0 or max(ranks) >= size:
                 raise UserError(f"subset {list(ranks)}, expected different ranks from 0 to {size - 1}")
-        return {ranks: self._horovod.ProcessSet(list(ranks)) for ranks in sorted(found)}
+        return {ranks: self._horovod.ProcessSet(list(ranks)) for ranks in sorted(different)}
 
 
-class _Subset(HorovodWorld):
-    """Some ranks of a job, numbered from 0 among themselves."""
+class HorovodSubset(HorovodWorld):
+    """Some ranks of a job, numbered from 0.
 
-    def __init__(self, whole: HorovodWorld, process_set: Any):
-        self._horovod, self._process_set, self._process_sets = whole._horovod, process_set, {}
-        self.rank, self.size = process_set.rank(), process_set.size()
-        self.local_rank, self.local_size = whole.local_rank, whole.local_size
-
-    def _counted(self, collective: Callable[[Any], Any], tensor: Any) -> Any:
-        return collective(tensor)  # the ranks outside take no part, and are not late
-
-
-# How many collectives an outermost graph holds so far.
-_traced: WeakKeyDictionary[Any, Iterator[int]] = WeakKeyDictionary()
-
-
-def _next_name() -> str:
-    """``HorovodAllreduce_0``, ``HorovodAllreduce_1`` and so on, in the order in which a step is traced.
-
-    Ranks meet by name. Names that Horovod derives from tensors hold the names of layers and optimizers, which Keras
-    counts: a rank that had built one more model would wait for ever. All kinds of collectives share the names, so that
-    ``meet`` knows a step's first; Horovod's elastic mode looks for ``HorovodAllreduce`` in a failed operation's name.
+    Args:
+        world: all ranks of the job.
+        process_set: Horovod's process set, which contains this rank.
     """
-    graph = tf.compat.v1.get_default_graph()
-    while getattr(graph, "outer_graph", None) is not None and graph.outer_graph.building_function:
-        graph = graph.outer_graph
-    return f"HorovodAllreduce_{next(_traced.setdefault(graph, count()))}"
+
+    def __init__(self, world: HorovodWorld, process_set: Any):
+        self._horovod = world._horovod
+        self._process_set = process_set
+        self._process_sets = {}
+        self.rank = process_set.rank()
+        self.size = process_set.size()
+        self.local_rank = world.local_rank
+        self.local_size = world.local_size
+
+    def _count(self, collective: Callable[[Any], Any], tensor: Any) -> Any:
+        return collective(tensor)  # not counted: ranks outside of the subset do not take part, and are not late
 
 
 @tf.function
-def _meeting(world: World, odd: Any) -> Any:
-    """Its only collective has the name of a step's first. (That of a constant would be folded away.)"""
-    return world.all_reduce(odd)
+def _meet(world: World, tensor: Any) -> Any:
+    """A graph with one collective. The tensor is an argument, because TensorFlow would fold a constant."""
+    return world.all_reduce(tensor)
 
 
-def place_on_device(local_rank: int, local_size: int) -> None:
-    """Gives each rank of a host one GPU of its own, or its share of the host's cores when there is no GPU.
+def _set_environment_defaults() -> None:
+    """Sets Horovod's and Open MPI's variables, except those that the user has set."""
+    # Horovod joins tensors that happen to be ready at the same time, so sums would depend on timing. tfdl fills large
+    # buffers itself, in a fixed order, so that runs are bit-identical.
+    os.environ.setdefault("HOROVOD_FUSION_THRESHOLD", "0")
+    # Horovod looks for work this often, in milliseconds. A small sum, as for batch statistics, waits for the next look:
+    # with 0.2 instead of Horovod's default of 1, a step with four of them took 0.87 of the time
+    # (benchmarks/scaling.py). Not set with autotune, which does not change a value that is set. Not set in elastic jobs
+    # either: if the look for work notices a dead rank before a collective does, Horovod crashes, and frequent looks
+    # notice it first more often.
+    is_autotuned = os.environ.get("HOROVOD_AUTOTUNE") == "1"
+    is_elastic = os.environ.get("HOROVOD_ELASTIC") == "1"
+    if not is_autotuned and not is_elastic:
+        os.environ.setdefault("HOROVOD_CYCLE_TIME", "0.2")
+    # A rank that waits in Open MPI keeps its core busy, and the computation slow, unless it yields.
+    os.environ.setdefault("OMPI_MCA_mpi_yield_when_idle", "1")
+
+
+def import_horovod(launcher: str, size: int) -> Any:
+    """Imports Horovod's TensorFlow module.
+
+    Args:
+        launcher: the name of the program that started the ranks, for the error message.
+        size: the number of ranks, for the error message.
 
     Raises:
-        UserError: more ranks than GPUs on this host.
+        UserError: Horovod cannot be imported.
     """
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        _share_cores(local_size)
-        return
-    if local_size > len(gpus):
+    try:
+        import horovod.tensorflow as horovod
+    except Exception as error:  # the package is missing, or its library was built for another TensorFlow
+        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(
-            f"{local_size} ranks on a host with {len(gpus)} GPUs, expected one GPU for each rank:"
-            f" start at most {len(gpus)} ranks here, or hide the GPUs with CUDA_VISIBLE_DEVICES=-1 to train on the CPU"
-        )
-    tf.config.set_visible_devices(gpus[local_rank], "GPU")
-    tf.config.experimental.set_memory_growth(gpus[local_rank], True)
+            f"{launcher} started {size} ranks but this environment has no working Horovod ({lines[0]});"
+            " build it with `tfdl install-horovod`, or train on one rank with plain `tfdl train`"
+        ) from error
+    return horovod
 
 
 def transports() -> list[str]:
-    """What the installed Horovod can talk over: some of ``gloo``, ``mpi`` and ``nccl``."""
+    """Returns the transports of the installed Horovod: some of ``gloo``, ``mpi`` and ``nccl``."""
     import horovod.tensorflow as horovod
 
     built = {"gloo": horovod.gloo_built, "mpi": horovod.mpi_built, "nccl": horovod.nccl_built}
@@ -237,38 +211,17 @@ def transports() -> list[str]:
 
 
 def transport_in_use() -> str:
-    """What the ranks of this job talk over, in words; Horovod must be initialized."""
+    """Describes the transport between the ranks of this job. Horovod must be initialized."""
     import horovod.tensorflow as horovod
 
-    between_hosts = "MPI" if horovod.mpi_enabled() else "Gloo"
+    cpu_transport = "MPI" if horovod.mpi_enabled() else "Gloo"
     if tf.config.get_visible_devices("GPU") and horovod.nccl_built():
-        return f"NCCL between GPUs; {between_hosts} to agree on what is sent"
-    return between_hosts
+        return f"NCCL between GPUs, {cpu_transport} for coordination"
+    return cpu_transport
 
 
 def describe() -> tuple[str, list[str]]:
-    """The installed Horovod's version and transports; raises whatever importing it raises."""
+    """Returns the version and the transports of the installed Horovod. Raises any error of importing it."""
     import horovod
 
     return horovod.__version__, transports()
-
-
-def _share_cores(local_size: int) -> None:
-    """Ranks that each start a thread per core fight over them; a thread count that the user set stays."""
-    if "TF_NUM_INTRAOP_THREADS" in os.environ:
-        return
-    cores = len(os.sched_getaffinity(0))
-    tf.config.threading.set_intra_op_parallelism_threads(max(1, cores // local_size))
-
-
-def import_horovod(launcher: str, size: int) -> Any:
-    """Horovod's TensorFlow module, or a ``UserError`` that says what it lacks."""
-    try:
-        import horovod.tensorflow as horovod
-    except Exception as error:  # a missing package, or a library built against another TensorFlow
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(
-            f"{launcher} started {size} ranks but this environment has no working Horovod ({first});"
-            " build it with `tfdl install-horovod`, or train on one rank with plain `tfdl train`"
-        ) from error
-    return horovod

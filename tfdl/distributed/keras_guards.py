@@ -1,4 +1,4 @@
-"""What keeps Keras itself from training several ranks that are not one."""
+"""Keeps ``keras.Model.fit`` from training separate models on several ranks."""
 
 import functools
 from typing import Any
@@ -9,11 +9,11 @@ from tfdl.distributed.optimizer import forbid, is_distributed, outermost, world_
 from tfdl.distributed.replicas import Replicas, optimizers_of
 
 
-def watch_fit() -> None:
-    """From now on ``fit`` refuses, on several ranks, to train with an optimizer that does not average.
+def guard_fit() -> None:
+    """Makes ``fit`` refuse, on several ranks, an optimizer that does not average.
 
-    The callbacks do so as well, but a script may have none of them: one that trained on a single rank before, or whose
-    wrapped optimizer became a plain one when its model was saved and loaded.
+    The callbacks refuse it as well, but a script may have none of them: a script that was written for one rank, or one
+    whose wrapped optimizer became a plain one when its model was saved and loaded.
     """
     if hasattr(keras.Model.fit, "__wrapped_by_tfdl__"):
         return
@@ -21,7 +21,7 @@ def watch_fit() -> None:
 
     @functools.wraps(keras_fit)
     def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
-        Replicas(self, *stepping_optimizers(self))
+        Replicas(self, *stepping_optimizers(self))  # raises for a plain optimizer
         return keras_fit(self, *args, **kwargs)
 
     fit.__wrapped_by_tfdl__ = True  # type: ignore[attr-defined]
@@ -29,12 +29,17 @@ def watch_fit() -> None:
 
 
 def stepping_optimizers(model: Any) -> list[Any]:
-    """The model's optimizers; one that ``compile`` made without being asked, beside others, is kept from stepping."""
-    found = {name: outermost(optimizer) for name, optimizer in optimizers_of(model).items()}
-    unasked = found.get("optimizer")
-    if unasked is None or is_distributed(unasked) or len(found) == 1:
-        return list(found.values())
-    del found["optimizer"]
-    if world_of(next(iter(found.values()))).size > 1:
-        forbid(unasked)
-    return list(found.values())
+    """Returns the model's optimizers that are used.
+
+    ``compile`` without an optimizer makes one. In a model with several optimizers (a GAN) it is not used, so it is not
+    returned, and using it on several ranks becomes an error.
+    """
+    optimizers = {name: outermost(optimizer) for name, optimizer in optimizers_of(model).items()}
+    default = optimizers.get("optimizer")
+    if default is None or is_distributed(default) or len(optimizers) == 1:
+        return list(optimizers.values())
+    del optimizers["optimizer"]
+    used = list(optimizers.values())
+    if world_of(used[0]).size > 1:
+        forbid(default)
+    return used

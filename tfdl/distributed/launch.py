@@ -1,4 +1,4 @@
-"""Opens the World that fits the number of ranks that were launched."""
+"""Opens the World for the ranks that were launched."""
 
 from collections.abc import Sequence
 
@@ -9,28 +9,33 @@ from tfdl.errors import UserError
 
 
 def init(watchdog_timeout: float = DEFAULT_TIMEOUT, *, subsets: Sequence[Sequence[int]] = ()) -> World:
-    """Opens this process's World, once; later calls return the same one.
+    """Opens this process's World. Later calls return the same World.
 
-    Alone it is a ``SingleWorld``. Launched as several ranks it is a ``HorovodWorld``, or an error on every rank: never
-    several silent runs beside each other. A watchdog then sees which rank fails, dies, hangs or is cut off, names it,
-    and ends the job; and ``keras.Model.fit`` refuses an optimizer that is not from ``DistributedOptimizer``.
+    A single process gets a ``SingleWorld``. Several ranks get a ``HorovodWorld``, or an error on every rank: they never
+    train separately without an error. On several ranks a watchdog finds a rank that fails, dies, hangs or is cut off,
+    names it, and ends the job, and ``keras.Model.fit`` refuses an optimizer that is not from ``DistributedOptimizer``.
 
     Args:
-        watchdog_timeout: seconds that ranks may wait in a collective for one that makes no progress, and that a rank
-            may give no sign of life; 0 for no end. What one rank does alone for longer stands in
+        watchdog_timeout: seconds that ranks may wait in a collective for a rank that makes no progress, and that a rank
+            may send no heartbeat; 0 for no limit. Work that one rank does alone for longer belongs in
             ``with tfdl.distributed.long_work("evaluating"):``.
-        subsets: groups of ranks that shall have a World of their own, such as ``[[0, 1], [2, 3]]``, the same list on
-            every rank; ``world.subset([0, 1])`` opens one.
+        subsets: groups of ranks that get their own World, such as ``[[0, 1], [2, 3]]``. The list must be the same on
+            all ranks. ``world.subset([0, 1])`` opens one.
+
+    Returns:
+        The World of all ranks.
 
     Raises:
-        UserError: several ranks without a working Horovod, a size other than the launcher's, too few GPUs, or a
-            negative timeout.
+        UserError: several ranks without a working Horovod, a size that differs from the launcher's, fewer GPUs than
+            ranks on a host, or a negative timeout.
     """
-    if not watchdog_timeout >= 0:
-        raise UserError(f"watchdog_timeout={watchdog_timeout}, expected seconds, or 0 for a watchdog that never bites")
+    if not watchdog_timeout >= 0:  # also refuses NaN
+        raise UserError(f"watchdog_timeout={watchdog_timeout}, expected seconds, or 0 for no limit")
     launch = find_launch()
-    if launch.size == 1 or current_world().size > 1:
+    is_open = current_world().size > 1
+    if launch.size == 1 or is_open:
         return current_world()
+    # Heavy imports, which a single process does not need.
     from tfdl.distributed.horovod import HorovodWorld
 
     world: World = HorovodWorld(launch.launcher, launch.size, subsets)
@@ -38,14 +43,14 @@ def init(watchdog_timeout: float = DEFAULT_TIMEOUT, *, subsets: Sequence[Sequenc
     from tfdl.distributed.watchdog.watchdog import Watchdog
 
     Watchdog.start(world, watchdog_timeout)
-    from tfdl.distributed.keras_guards import watch_fit
+    from tfdl.distributed.keras_guards import guard_fit
 
-    watch_fit()
+    guard_fit()
     return world
 
 
 def close() -> None:
-    """Leaves the ranks and goes back to a ``SingleWorld``."""
+    """Leaves the other ranks. The current World is a ``SingleWorld`` again."""
     world = current_world()
     current_watchdog().stop()
     if world.size > 1:

@@ -1,6 +1,6 @@
-"""What started this process, as its environment tells: one of several ranks, or a process by itself.
+"""Reads from the environment which launcher started this process, and as which rank.
 
-Nothing heavy is imported, so that a command knows its rank before it imports TensorFlow.
+It imports nothing heavy, so a command knows its rank before it imports TensorFlow.
 """
 
 import os
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tfdl.errors import UserError
 
-# Launcher's name for a person -> the variables that it sets for rank and size.
+# The launcher's name in messages -> the variables in which it passes rank and size.
 LAUNCHERS = {
     "horovodrun": ("HOROVOD_RANK", "HOROVOD_SIZE"),
     "mpirun": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
@@ -19,24 +19,28 @@ LAUNCHERS = {
 
 @dataclass(frozen=True)
 class Launch:
-    """What the launcher said: its name, this process's rank, and the number of ranks."""
+    """How this process was started."""
 
     launcher: str
+    """The launcher's name."""
     rank: int
+    """This process's rank."""
     size: int
+    """The number of ranks."""
 
 
 def find_launch() -> Launch:
-    """Reads the launcher's variables; a process that nobody launched is rank 0 of 1.
+    """Reads the launcher's variables. A process without a launcher is rank 0 of 1.
 
     Raises:
-        UserError: a rank without its size, or values that are no numbers.
+        UserError: rank or size is missing or not a number, or the rank is not below the size.
     """
-    launcher = _launcher()
+    launcher = _find_launcher()
     if launcher is None:
         return Launch("none", 0, 1)
     rank_name, size_name = LAUNCHERS[launcher]
-    rank, size = os.environ.get(rank_name, ""), os.environ.get(size_name, "")
+    rank = os.environ.get(rank_name, "")
+    size = os.environ.get(size_name, "")
     if not (rank.isdigit() and size.isdigit() and int(rank) < int(size)):
         raise UserError(
             f"{rank_name}={rank!r} and {size_name}={size!r} in the environment, expected a rank below a size; "
@@ -46,38 +50,42 @@ def find_launch() -> Launch:
 
 
 def launched_rank() -> int | None:
-    """This process's rank, also where ``find_launch`` would raise; ``None`` when nobody launched it."""
-    launcher = _launcher()
+    """Returns this process's rank, even if ``find_launch`` would raise; ``None`` without a launcher."""
+    launcher = _find_launcher()
     if launcher is None:
         return None
-    rank = os.environ.get(LAUNCHERS[launcher][0], "")
+    rank_name, _ = LAUNCHERS[launcher]
+    rank = os.environ.get(rank_name, "")
     return int(rank) if rank.isdigit() else 0
 
 
 def speaks_when_left_alone() -> bool:
-    """Whether a rank above 0 that still runs after it met bad input is to say so.
+    """Whether a rank above 0 that is still running some time after bad input should print the error.
 
-    horovodrun and mpirun end every rank after the first that failed: who is left met it alone. srun may be told to end
-    none, as ``horovod_launch/slurm.sh`` does: there one rank of each node speaks, for a typing error is all ranks'.
+    horovodrun and mpirun end all ranks after the first failure, so a rank that is still running is the only one with
+    the error. srun may be configured to end no rank, as in ``horovod_launch/slurm.sh``. Then one rank of each node
+    prints it, because all ranks have the error if it is in the command.
     """
-    return _launcher() != "srun" or os.environ.get("SLURM_LOCALID", "0") == "0"
+    return _find_launcher() != "srun" or os.environ.get("SLURM_LOCALID", "0") == "0"
 
 
-def _launcher() -> str | None:
-    for launcher, names in LAUNCHERS.items():
+def _find_launcher() -> str | None:
+    """The name of the launcher whose variables are set."""
+    for launcher, variables in LAUNCHERS.items():
         if launcher == "srun":
-            if _started_by_srun():
-                return launcher
-        elif any(name in os.environ for name in names):
+            is_launcher = _is_rank_of_srun()
+        else:
+            is_launcher = any(variable in os.environ for variable in variables)
+        if is_launcher:
             return launcher
     return None
 
 
-def _started_by_srun() -> bool:
-    """A rank of a job step.
+def _is_rank_of_srun() -> bool:
+    """Whether this process is a task of a Slurm job step.
 
-    A batch script has a SLURM_PROCID as well, and is no rank. mpirun of MPICH and Intel MPI starts its helpers with
-    srun, one on each node, and the ranks inherit the helpers' numbers: those of PMI are the ranks' own.
+    A batch script also has SLURM_PROCID, but is no rank. mpirun of MPICH and Intel MPI starts one helper per node with
+    srun, and the ranks inherit the helpers' Slurm variables; only their PMI variables are their own.
     """
     size = os.environ.get("SLURM_STEP_NUM_TASKS")
     return size is not None and os.environ.get("PMI_SIZE", size) == size

@@ -11,75 +11,89 @@ from tfdl.errors import UserError
 
 
 def exact_metrics(model: Any, world: World, additive: Sequence[type] = ()) -> dict[str, Any]:
-    """The model's current metrics over the samples of all ranks; the metrics themselves stay as they are.
+    """Computes the model's current metrics over the samples of all ranks. The metrics' own state does not change.
 
-    What each metric has counted is added up in float64, and the metric computes its result from the sums: those of one
-    process that had seen all samples, up to the rounding of Keras's own float32 sums (which lose units above 2**24).
+    The variables of each metric are added up in float64, and the metric computes its result from the sums. The result
+    is that of one process that has seen all samples, except for the rounding of Keras's float32 sums, which lose units
+    above 2**24.
 
     Args:
         model: a compiled Keras model.
-        world: the ranks; their models have the same metrics in the same order.
-        additive: classes of metrics that are not Keras's and whose variables are sums (see ``check_additive``).
+        world: the ranks. Their models must have the same metrics in the same order.
+        additive: metric classes, other than Keras's, whose variables are sums (see ``check_additive``).
+
+    Returns:
+        Metric name -> float, or array for a metric with one value per class.
 
     Raises:
-        UserError: a metric cannot be added up.
+        UserError: a metric's variables may not be sums.
     """
     check_additive(model.metrics, additive)
     variables = [variable for metric in model.metrics for variable in metric.variables]
-    mine = [np.asarray(variable) for variable in variables]
-    flat = np.concatenate([value.astype(np.float64).ravel() for value in mine]) if mine else np.zeros(0)
-    total = np.asarray(world.all_reduce(tf.constant(flat)))
-    for variable, value, part in zip(variables, mine, np.split(total, np.cumsum([v.size for v in mine])), strict=False):
-        variable.assign(part.reshape(value.shape).astype(value.dtype))
-    found = {name: _plain(value) for name, value in model.get_metrics_result().items()}
-    for variable, value in zip(variables, mine, strict=True):
+    local_values = [np.asarray(variable) for variable in variables]
+    sums = _sum_values(local_values, world)
+    for variable, value in zip(variables, sums, strict=True):
         variable.assign(value)
-    return found
+    results = {name: _to_float(value) for name, value in model.get_metrics_result().items()}
+    for variable, value in zip(variables, local_values, strict=True):
+        variable.assign(value)
+    return results
+
+
+def _sum_values(values: Sequence[np.ndarray], world: World) -> list[np.ndarray]:
+    """Adds up all arrays over the ranks, in one collective."""
+    flat = np.zeros(0)
+    if values:
+        flat = np.concatenate([value.astype(np.float64).ravel() for value in values])
+    total = np.asarray(world.all_reduce(tf.constant(flat)))
+    ends = np.cumsum([value.size for value in values], dtype=int)
+    sums = np.split(total, ends[:-1])
+    # Without values `np.split` returns one empty array, which `zip` drops.
+    return [part.reshape(value.shape).astype(value.dtype) for value, part in zip(values, sums, strict=False)]
 
 
 def check_additive(metrics: Sequence[Any], additive: Sequence[type] = ()) -> None:
-    """Makes sure that every metric's variables are sums over samples, so that ranks add up to the whole.
+    """Checks that every metric's variables are sums over samples, so that they can be added up over the ranks.
 
-    Keras's own metrics keep sums and counts, all of them. What another class keeps cannot be told from outside: a
-    largest error would become the sum of the ranks' largest errors, without a word. So somebody must vouch for it.
+    All of Keras's own metrics keep sums and counts. What another class keeps is not known: a largest error, for
+    example, would silently become the sum of the ranks' largest errors. So the user must declare the class.
 
     Args:
         metrics: Keras metrics.
-        additive: classes (or their bases) that are known to keep sums.
+        additive: classes, or their base classes, whose variables are known to be sums.
 
     Raises:
-        UserError: a metric whose own ``update_state`` writes variables of its own and that nobody vouched for, or a
-            variable that was declared to be aggregated otherwise than by a sum.
+        UserError: a metric has variables, its ``update_state`` is not Keras's, and its class is not in ``additive``; or
+            one of its variables has an aggregation other than a sum.
     """
-    for metric in _with_parts(metrics):
-        kind, own = type(metric).__name__, metric._variables
-        for variable in own:
-            found = variable.aggregation
-            if found != "sum":
+    for metric in _with_nested(metrics):
+        class_name = type(metric).__name__
+        own_variables = metric._variables
+        for variable in own_variables:
+            if variable.aggregation != "sum":
                 raise UserError(
-                    f"metric {metric.name!r} ({kind}) keeps {variable.name!r} with aggregation={found!r}, expected"
-                    " 'sum': ranks add up what their metrics have counted; keep sums, or leave the metric out"
+                    f"metric {metric.name!r} ({class_name}) keeps {variable.name!r} with"
+                    f" aggregation={variable.aggregation!r}, expected 'sum', because metrics are added up over the"
+                    " ranks; keep sums, or remove the metric"
                 )
-        if own and not type(metric).update_state.__module__.startswith("keras.") and not _is_one(metric, additive):
+        is_of_keras = type(metric).update_state.__module__.startswith("keras.")
+        if own_variables and not is_of_keras and not isinstance(metric, tuple(additive)):
             raise UserError(
-                f"metric {metric.name!r} is of a class of your own, {kind}, whose variables may not be sums, and ranks"
-                " add up what their metrics have counted; if each sample only adds to them, say so:"
-                f" AverageMetrics(additive=[{kind}]); else leave the metric out"
+                f"metric {metric.name!r} is of the custom class {class_name}, whose variables may not be sums, and"
+                " metrics are added up over the ranks; if each sample only adds to them, declare it with"
+                f" AverageMetrics(additive=[{class_name}]), else remove the metric"
             )
 
 
-def _plain(result: Any) -> Any:
-    """A float, or an array where a metric has a number for each class."""
+def _to_float(result: Any) -> Any:
+    """A float, or an array for a metric with one value per class."""
     array = np.asarray(result)
     return array if array.ndim else float(array)
 
 
-def _with_parts(metrics: Sequence[Any]) -> Iterator[Any]:
-    """The metrics, and those that they are made of; a model keeps its compiled ones in such a whole."""
+def _with_nested(metrics: Sequence[Any]) -> Iterator[Any]:
+    """The metrics and those that they contain, such as a model's compiled metrics in their container."""
     for metric in metrics:
         yield metric
-        yield from _with_parts(metric.metrics if hasattr(metric, "metrics") else metric._metrics)
-
-
-def _is_one(metric: Any, kinds: Sequence[type]) -> bool:
-    return isinstance(metric, tuple(kinds))
+        nested = metric.metrics if hasattr(metric, "metrics") else metric._metrics
+        yield from _with_nested(nested)

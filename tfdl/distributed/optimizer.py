@@ -1,11 +1,11 @@
-"""Any Keras 3 optimizer, made data-parallel."""
+"""Makes any Keras 3 optimizer data-parallel."""
 
 from typing import Any, Literal
 
 import keras
-import tensorflow as tf
 
-from tfdl.distributed.buckets import BUCKET_BYTES, sum_over_ranks
+from tfdl.distributed.buckets import BUCKET_BYTES
+from tfdl.distributed.gradient_averaging import average_gradients
 from tfdl.distributed.world import World, current_world
 from tfdl.errors import UserError
 
@@ -22,34 +22,34 @@ def DistributedOptimizer(  # noqa: N802
 ) -> Any:
     r"""Makes a Keras optimizer average its gradients over all ranks before it clips and applies them.
 
-    With $g_r$ the gradient on rank $r$ of $n$, every rank updates with $\frac1n \sum_r g_r$: the gradient of the mean
-    loss over all ranks' samples, as long as their batches are equally large (``SyncCheck`` looks at that). Gradients
-    that are accumulated (``gradient_accumulation_steps``) are averaged once for each update. Where gradients are scaled
-    for float16 (``keras.optimizers.LossScaleOptimizer``), the averaged ones decide whether a step is skipped, so all
-    ranks skip the same steps.
+    With $g_r$ the gradient on rank $r$ of $n$, every rank updates with $\frac1n \sum_r g_r$. That is the gradient of
+    the mean loss over all ranks' samples if all ranks' batches are equally large (``SyncCheck`` checks it). Accumulated
+    gradients (``gradient_accumulation_steps``) are averaged once for each update. With loss scaling for float16
+    (``keras.optimizers.LossScaleOptimizer``), the averaged gradients decide whether a step is skipped, so all ranks
+    skip the same steps.
 
-    It is the optimizer itself that comes back, with its state, learning rate and everything else; its class has become
-    a subclass of what it was. It is saved as the plain optimizer: after ``keras.models.load_model`` wrap it again
-    (``model.optimizer = DistributedOptimizer(model.optimizer)``; this package's callbacks refuse to train without).
-    On several ranks its first step is an error until ``BroadcastState`` or ``Replicas.broadcast`` has given all ranks
-    one state.
+    The optimizer is changed in place: its class becomes a subclass of the original one, and its state and learning rate
+    stay. It is saved as the plain optimizer. After ``keras.models.load_model`` wrap it again
+    (``model.optimizer = DistributedOptimizer(model.optimizer)``); this package's callbacks refuse to train without. On
+    several ranks the first step raises an error until ``BroadcastState`` or ``Replicas.broadcast`` has given all ranks
+    the same state.
 
     Args:
         optimizer: any ``keras.optimizers.Optimizer``.
-        compression: ``float16`` or ``bfloat16`` halves what float32 gradients send. Each rank sends $g_r / n$, so that
-            a sum over many ranks does not overflow; it is rounded to 11 (float16) or 8 (bfloat16) binary digits. The
-            sum is rounded again, in float16 over MPI and NCCL after each addition. float16 turns what is larger than
-            65504 into infinity, and what is smaller than 6e-8 into zero.
-        sparse_as_dense: gradients of embeddings are added up as whole tables; ``False`` gathers only the rows that
-            occur, which is less for tables much larger than the batch. The result is the same.
-        bucket_bytes: gradients travel in buffers of about this size.
-        world: the ranks to average over; those of ``current_world()`` when it is not given.
+        compression: ``float16`` or ``bfloat16`` sends float32 gradients in half the bytes. Each rank sends $g_r / n$,
+            so that a sum over many ranks does not overflow, rounded to 11 (float16) or 8 (bfloat16) binary digits. The
+            sum is rounded again; in float16 over MPI and NCCL it is rounded after each addition. float16 turns values
+            above 65504 into infinity, and values below 6e-8 into zero.
+        sparse_as_dense: whether gradients of embeddings are averaged as whole tables. ``False`` gathers only the rows
+            that occur, which is less data for tables much larger than the batch. The result is the same.
+        bucket_bytes: gradients are sent in buckets of about this size in bytes.
+        world: the ranks to average over; ``None`` for those of ``current_world()``.
 
     Returns:
-        The same object. On one rank it does what it did before.
+        The same object. On one rank it behaves like the plain optimizer.
 
     Raises:
-        UserError: no Keras optimizer, an unknown compression, or a size of buffers below 1.
+        UserError: the argument is no Keras optimizer, the compression is unknown, or ``bucket_bytes`` is below 1.
     """
     if not isinstance(optimizer, keras.optimizers.Optimizer):
         raise UserError(
@@ -61,57 +61,77 @@ def DistributedOptimizer(  # noqa: N802
     if bucket_bytes < 1:
         raise UserError(f"bucket_bytes={bucket_bytes}, expected at least 1")
     for inner in inner_optimizers(optimizer):
-        undo(inner)  # averaged twice would be sent twice
-    undo(optimizer).__class__ = _subclass(type(undo(optimizer)))
-    optimizer._reduction = {"compression": compression, "sparse_as_dense": sparse_as_dense}
-    optimizer._reduction |= {"bucket_bytes": bucket_bytes, "world": world}
+        undo(inner)  # otherwise gradients would be averaged twice
+    undo(optimizer)
+    optimizer.__class__ = _subclass(type(optimizer), _averaging_mixin(type(optimizer)))
+    optimizer._reduction = {
+        "compression": compression,
+        "sparse_as_dense": sparse_as_dense,
+        "bucket_bytes": bucket_bytes,
+        "world": world,
+    }
     return optimizer
 
 
 def inner_optimizers(optimizer: Any) -> list[Any]:
-    """Those that a loss-scaling optimizer, or one that gives each variable its own, hands gradients on to."""
+    """Returns the optimizers, at any depth, that get gradients from a ``LossScaleOptimizer`` or ``MultiOptimizer``."""
     inner = getattr(optimizer, "inner_optimizer", None)
-    found = [inner] if inner is not None else list(getattr(optimizer, "optimizers", []))
-    return [part for each in found for part in (each, *inner_optimizers(each))]
+    direct = [inner] if inner is not None else list(getattr(optimizer, "optimizers", []))
+    nested = []
+    for direct_optimizer in direct:
+        nested.append(direct_optimizer)
+        nested += inner_optimizers(direct_optimizer)
+    return nested
 
 
 def is_distributed(optimizer: Any) -> bool:
-    """Whether ``DistributedOptimizer`` has been here."""
-    return isinstance(optimizer, _Reducing)
+    """Whether the optimizer is from ``DistributedOptimizer``."""
+    return isinstance(optimizer, _Averaging)
 
 
 def world_of(optimizer: Any) -> World:
-    """The ranks that an optimizer averages over; for a plain one those that it would."""
-    own = optimizer._reduction["world"] if is_distributed(optimizer) else None
-    return own or current_world()
+    """Returns the ranks over which an optimizer averages; for a plain optimizer, the current World."""
+    world = optimizer._reduction["world"] if is_distributed(optimizer) else None
+    return world or current_world()
 
 
 def undo(optimizer: Any) -> Any:
-    """The optimizer as it was before ``DistributedOptimizer`` or ``forbid``; the same object."""
+    """Restores the optimizer's class from before ``DistributedOptimizer`` or ``forbid``. Returns the same object."""
     optimizer.__class__ = getattr(type(optimizer), "_plain_class", type(optimizer))
     return optimizer
 
 
 def forbid(optimizer: Any) -> None:
-    """Makes an optimizer refuse to step: it does not average, and several ranks train."""
+    """Makes a plain optimizer raise an error when it steps, because several ranks train."""
     if not issubclass(type(optimizer), _Forbidden):
         optimizer.__class__ = _subclass(type(optimizer), _Forbidden)
 
 
-def plain_optimizer_error(found: str, size: int) -> UserError:
-    """What is wrong with an optimizer that does not average."""
+def plain_optimizer_error(optimizer_name: str, size: int) -> UserError:
+    """The error for an optimizer that does not average.
+
+    Args:
+        optimizer_name: the name of the optimizer's class.
+        size: the number of ranks.
+    """
     return UserError(
-        f"{size} ranks train with a plain {found}, which would leave every rank a model of its own; compile with"
-        " optimizer=tfdl.distributed.DistributedOptimizer(...), also after load_model (with world=SingleWorld() there,"
-        " if each rank shall train this model for itself)"
+        f"{size} ranks train with a plain {optimizer_name}, so each rank would train a separate model; compile with"
+        " optimizer=tfdl.distributed.DistributedOptimizer(...), also after load_model (with world=SingleWorld() if each"
+        " rank should train this model separately)"
     )
 
 
 def outermost(optimizer: Any) -> Any:
-    """Moves the averaging out of a loss-scaling optimizer that was put around it, as ``compile`` does in float16.
+    """Moves the averaging from an inner optimizer to the loss-scaling optimizer around it.
 
-    There each rank would look for infinities in its own gradients, and one that skips a step alone leaves the others
-    waiting for ever.
+    In float16, ``compile`` puts a ``LossScaleOptimizer`` around the model's optimizer. Each rank would then look for
+    infinities in its own gradients, and a rank that skips a step alone would leave the others waiting forever.
+
+    Args:
+        optimizer: a model's optimizer.
+
+    Returns:
+        The same object.
     """
     inner = getattr(optimizer, "inner_optimizer", None)
     if inner is not None and is_distributed(inner) and not is_distributed(optimizer):
@@ -119,84 +139,79 @@ def outermost(optimizer: Any) -> Any:
     return optimizer
 
 
-def _not_yet(optimizer: Any) -> None:
+def _raise_not_shared(optimizer: Any) -> None:
     raise UserError(
-        f"{world_of(optimizer).size} ranks begin to train without one state; put tfdl.distributed.BroadcastState()"
-        " first among fit's callbacks, or call tfdl.distributed.Replicas(model, optimizer).broadcast() before the first"
-        " step"
+        f"{world_of(optimizer).size} ranks start training without a common state; add"
+        " tfdl.distributed.BroadcastState() as the first of fit's callbacks, or call"
+        " tfdl.distributed.Replicas(model, optimizer).broadcast() before the first step"
     )
 
 
-class _Reducing:
-    """Mixed in front of an optimizer's class."""
+class _Averaging:
+    """A mixin before an optimizer's class: averages gradients over the ranks."""
 
     _plain_class: type
     _reduction: dict[str, Any]
-    _share_state: Any = _not_yet  # called before the first averaging; None when all ranks hold one state
+    _share_state: Any = _raise_not_shared
+    """Called before the first averaging; ``None`` if all ranks have the same state."""
 
-    def _averaged(self, gradients: Any) -> list[Any]:
-        world, gradients = world_of(self), list(gradients)
+    def _average(self, gradients: Any) -> list[Any]:
+        gradients = list(gradients)
+        world = world_of(self)
         if world.size == 1:
             return gradients
         if self._share_state is not None:
             self._share_state()
             self._share_state = None
-        averaged: list[Any] = [None] * len(gradients)
-        dense = []
-        for place, gradient in enumerate(gradients):
-            if isinstance(gradient, tf.IndexedSlices) and not self._reduction["sparse_as_dense"]:
-                averaged[place] = _gathered(gradient, world)
-            elif gradient is not None:
-                dense.append(place)
-        for place, mean in zip(dense, self._means([gradients[place] for place in dense], world), strict=True):
-            averaged[place] = mean
-        return averaged
-
-    def _means(self, gradients: list[Any], world: World) -> list[Any]:
-        tensors = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        size, compression = self._reduction["bucket_bytes"], self._reduction["compression"]
-        if compression == "none":
-            return [total / world.size for total in sum_over_ranks(tensors, world, bucket_bytes=size)]
-        shares = [tensor / world.size for tensor in tensors]
-        return sum_over_ranks(shares, world, bucket_bytes=size, wire_dtype=compression)
+        return average_gradients(
+            gradients,
+            world,
+            compression=self._reduction["compression"],
+            sparse_as_dense=self._reduction["sparse_as_dense"],
+            bucket_bytes=self._reduction["bucket_bytes"],
+        )
 
 
-class _ReducesBeforeClipping(_Reducing):
-    """Keras clips at the one place where an update's gradients are whole: accumulated, and not yet used."""
+class _AveragesBeforeClipping(_Averaging):
+    """For most optimizers.
+
+    Keras clips at the only point where an update's gradients are complete: accumulated, and not yet used.
+    """
 
     def _clip_gradients(self, grads: Any) -> Any:
-        return super()._clip_gradients(self._averaged(grads))  # type: ignore[misc]
+        return super()._clip_gradients(self._average(grads))  # type: ignore[misc]
 
 
-class _ReducesFirst(_Reducing):
-    """For optimizers that hand gradients on to others.
+class _AveragesFirst(_Averaging):
+    """For optimizers that pass gradients on to other optimizers.
 
-    One that scales the loss looks for infinite gradients before that: they must be those of all ranks by then. One that
-    gives each variable an optimizer of its own never clips, and its gradients travel best together.
+    A loss-scaling optimizer looks for infinite gradients before it clips, so it must see the gradients of all ranks. A
+    ``MultiOptimizer`` never clips, and all its gradients are averaged together in few collectives.
     """
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
-        return super().apply(self._averaged(grads), trainable_variables)  # type: ignore[misc]
+        return super().apply(self._average(grads), trainable_variables)  # type: ignore[misc]
 
 
 class _Forbidden:
-    """Mixed in front of an optimizer's class."""
+    """A mixin before an optimizer's class: refuses to step."""
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:  # noqa: ARG002
         raise plain_optimizer_error(type(self).__name__, current_world().size)
 
 
-def _subclass(cls: type, mixin: type | None = None) -> type:
-    """The class with the reduction mixed in, under its own name: it is saved, and read back, as what it was."""
-    hands_on = issubclass(cls, (keras.optimizers.LossScaleOptimizer, keras.optimizers.MultiOptimizer))
-    mixin = mixin or (_ReducesFirst if hands_on else _ReducesBeforeClipping)
-    own = {"__module__": cls.__module__, "__doc__": cls.__doc__, "_plain_class": cls}
-    return type(cls.__name__, (mixin, cls), own)
+def _averaging_mixin(optimizer_class: type) -> type:
+    passes_gradients_on = issubclass(
+        optimizer_class, (keras.optimizers.LossScaleOptimizer, keras.optimizers.MultiOptimizer)
+    )
+    return _AveragesFirst if passes_gradients_on else _AveragesBeforeClipping
 
 
-def _gathered(gradient: tf.IndexedSlices, world: World) -> tf.IndexedSlices:
-    """All ranks' rows, each once: an optimizer that squares gradients must see the sum of those of one row."""
-    values, indices = world.all_gather(gradient.values), world.all_gather(gradient.indices)
-    rows, places = tf.unique(indices)
-    sums = tf.math.unsorted_segment_sum(values, places, tf.size(rows))
-    return tf.IndexedSlices(sums / world.size, rows, gradient.dense_shape)
+def _subclass(optimizer_class: type, mixin: type) -> type:
+    """The optimizer's class with the mixin. It has the same name, so Keras saves and loads it as the plain class."""
+    attributes = {
+        "__module__": optimizer_class.__module__,
+        "__doc__": optimizer_class.__doc__,
+        "_plain_class": optimizer_class,
+    }
+    return type(optimizer_class.__name__, (mixin, optimizer_class), attributes)

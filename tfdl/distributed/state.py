@@ -1,4 +1,4 @@
-"""One state on every rank: broadcast after build or restore, then random streams of each rank's own."""
+"""One state on all ranks: it is broadcast after build or restore, and then each rank gets its own random streams."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -9,26 +9,26 @@ import tensorflow as tf
 
 from tfdl.distributed.world import World
 
-# A large odd number, so that rank 0 keeps its seed and no two ranks of a job come near each other.
+# A large odd number: rank 0 keeps its seed, and the seeds of a job's ranks are far apart.
 _RANK_STRIDE = 0x9E3779B1
 
-# Large beside the fixed cost of a collective, small beside a large model.
+# Large compared with the fixed cost of a collective, small compared with a large model.
 _BUCKET_BYTES = 64 * 2**20
 
 
 def broadcast_state(
     variables: Sequence[Any], world: World, root: int = 0, *, bucket_bytes: int = _BUCKET_BYTES
 ) -> None:
-    """Copies rank ``root``'s variables to every rank, whatever their dtypes, as bytes.
+    """Copies rank ``root``'s variables to all ranks, as bytes, whatever their dtypes.
 
-    They travel in buckets, so that the memory this takes is that of a bucket or of the largest variable, and no message
-    comes near the 2^31 bytes that transports can count.
+    They are sent in buckets, so the broadcast needs the memory of one bucket or of the largest variable, and no message
+    comes near the limit of 2^31 bytes that transports have.
 
     Args:
-        variables: Keras or TensorFlow variables, the same ones in the same order on every rank.
+        variables: Keras or TensorFlow variables, the same ones in the same order on all ranks.
         world: the ranks.
-        root: the rank whose values win.
-        bucket_bytes: the size of one collective; a larger variable takes several.
+        root: the rank whose values are copied.
+        bucket_bytes: the size of one collective in bytes; a larger variable needs several.
     """
     if world.size == 1:
         return
@@ -36,42 +36,51 @@ def broadcast_state(
         values = [np.asarray(variable, order="C") for variable in bucket]
         # reshape before view: a scalar has no axis to view as bytes.
         packed = np.concatenate([value.reshape(-1).view(np.uint8) for value in values])
-        for begin in range(0, packed.size, bucket_bytes):
-            part = packed[begin : begin + bucket_bytes]
-            part[:] = np.asarray(world.broadcast(tf.constant(part), root))
+        _broadcast_bytes(packed, world, root, bucket_bytes)
         ends = np.cumsum([value.nbytes for value in values])
-        for variable, value, part in zip(bucket, values, np.split(packed, ends[:-1]), strict=True):
+        parts = np.split(packed, ends[:-1])
+        for variable, value, part in zip(bucket, values, parts, strict=True):
             variable.assign(np.frombuffer(part.tobytes(), value.dtype).reshape(value.shape))
 
 
+def _broadcast_bytes(data: np.ndarray, world: World, root: int, bucket_bytes: int) -> None:
+    """Replaces the bytes by rank ``root``'s, in pieces of at most ``bucket_bytes``."""
+    for begin in range(0, data.size, bucket_bytes):
+        piece = data[begin : begin + bucket_bytes]
+        piece[:] = np.asarray(world.broadcast(tf.constant(piece), root))
+
+
 def _buckets(variables: Sequence[Any], bucket_bytes: int) -> Iterator[list[Any]]:
-    """Consecutive variables of at most ``bucket_bytes`` together; a larger one is alone."""
+    """Consecutive variables of at most ``bucket_bytes`` together. A larger variable has its own bucket."""
     bucket: list[Any] = []
-    filled = 0
+    filled_bytes = 0
     for variable in variables:
         size = math.prod(variable.shape) * tf.as_dtype(variable.dtype).size
-        if bucket and filled + size > bucket_bytes:
+        if bucket and filled_bytes + size > bucket_bytes:
             yield bucket
-            bucket, filled = [], 0
+            bucket = []
+            filled_bytes = 0
         bucket.append(variable)
-        filled += size
+        filled_bytes += size
     if bucket:
         yield bucket
 
 
 def fold_rank_into_seeds(seed_generators: Sequence[Any], rank: int) -> None:
-    """Gives each rank random streams of its own (dropout) from one broadcast state; rank 0 keeps its own.
+    """Gives each rank its own random streams (dropout), after all ranks got the same ones. Rank 0's do not change.
 
     Args:
         seed_generators: the model's ``keras.random.SeedGenerator`` objects, whose state is ``[seed, counter]``.
-        rank: this process's rank.
+        rank: this process's rank. A negative rank undoes the change.
     """
     for generator in seed_generators:
         seed, counter = np.asarray(generator.state).tolist()
-        generator.state.assign(np.array([(seed + rank * _RANK_STRIDE) % 2**32, counter], generator.state.dtype))
+        rank_seed = (seed + rank * _RANK_STRIDE) % 2**32
+        generator.state.assign(np.array([rank_seed, counter], generator.state.dtype))
 
 
 def seed_generators(model: Any) -> list[Any]:
-    """The random streams of a model and of its layers (dropout and the like), each once, in a fixed order."""
-    found = [generator for layer in model._flatten_layers() for generator in layer._seed_generators]
-    return list({id(generator): generator for generator in found}.values())
+    """Returns the random streams of a model and its layers (dropout and the like), each once, in a fixed order."""
+    generators = [generator for layer in model._flatten_layers() for generator in layer._seed_generators]
+    unique = {id(generator): generator for generator in generators}
+    return list(unique.values())

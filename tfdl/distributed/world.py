@@ -1,7 +1,7 @@
 """The ranks that train together, as one object.
 
-At size 1 every collective is the identity, so that callers hold no ``if distributed``. ``current_world()`` is what
-layers ask (synchronized BatchNormalization); ``tfdl.distributed.init()`` is what a program calls first.
+At size 1 every collective is the identity, so callers need no ``if distributed``. A program calls
+``tfdl.distributed.init()`` first; layers such as synchronized BatchNormalization use ``current_world()``.
 """
 
 import pickle
@@ -18,7 +18,7 @@ from tfdl.errors import mark_agreed
 
 
 class World(ABC):
-    """``size`` ranks, numbered 0 to size - 1; ``local_rank`` counts within one host. Rank 0 is the chief."""
+    """``size`` ranks, numbered from 0. Rank 0 is the chief. ``local_rank`` and ``local_size`` count within one host."""
 
     rank: int
     size: int
@@ -27,60 +27,75 @@ class World(ABC):
 
     @property
     def is_chief(self) -> bool:
-        """True on the one rank that writes files and prints."""
+        """Whether this is rank 0, the only rank that writes files and prints."""
         return self.rank == 0
 
     @abstractmethod
     def all_reduce(self, tensor: Any) -> Any:
-        """The sum of ``tensor`` over all ranks, on every rank. Same shape and dtype everywhere."""
+        """Returns the sum of ``tensor`` over all ranks. It must have the same shape and dtype on all ranks."""
 
     @abstractmethod
     def all_gather(self, tensor: Any) -> Any:
-        """The ranks' tensors joined along axis 0, in rank order; first dimensions may differ."""
+        """Returns the ranks' tensors joined along axis 0, in rank order. Their first dimensions may differ."""
 
     @abstractmethod
     def broadcast(self, tensor: Any, root: int = 0) -> Any:
-        """Rank ``root``'s tensor on every rank. Same shape and dtype everywhere."""
+        """Returns rank ``root``'s tensor on all ranks.
+
+        Args:
+            tensor: of the same shape and dtype on all ranks; its value counts only on ``root``.
+            root: the rank that sends.
+        """
 
     def barrier(self) -> None:
-        """Returns once every rank has come here."""
+        """Returns once all ranks have called it."""
         self.all_reduce(tf.zeros((), tf.int32))
 
     def meet(self, doing: str) -> None:  # noqa: ARG002
-        """A ``barrier`` at the end of an epoch, or of training.
+        """A ``barrier`` at the end of an epoch, or of training, which fails if another rank is still training.
 
         Args:
-            doing: what this rank has come to, for the message: ``"has no more batches"``.
+            doing: what this rank has done, for the error message, such as ``"has no more batches"``.
 
         Raises:
-            RunError: another rank goes on training, in a step that holds a collective; without ``meet`` both would wait
-                for each other, for ever. The other rank's step fails, too.
+            RunError: another rank is in a training step that contains a collective. With a plain barrier both would
+                wait for each other forever. The other rank's step fails, too.
         """
         self.barrier()
 
     def subset(self, ranks: Sequence[int]) -> "World":
-        """The World of some of these ranks, this one among them.
+        """Returns the World of some of these ranks, in which they are numbered from 0.
 
         Args:
-            ranks: as they were given to ``tfdl.distributed.init(subsets=...)``; they are numbered from 0 in the subset.
+            ranks: a list that was passed to ``tfdl.distributed.init(subsets=...)`` and contains this rank.
 
         Raises:
-            ValueError: this rank is not in it, or it was not named at ``init``.
+            ValueError: the list does not contain this rank, or was not passed to ``init``.
         """
-        if list(ranks) != list(range(self.size)):
-            raise ValueError(f"subset {list(ranks)} of {self.size} ranks, expected {list(range(self.size))}")
+        all_ranks = list(range(self.size))
+        if list(ranks) != all_ranks:
+            num_ranks = "1 rank" if self.size == 1 else f"{self.size} ranks"
+            raise ValueError(f"subset {list(ranks)} of {num_ranks}, expected {all_ranks}")
         return self
 
     def all_gather_object(self, value: Any) -> list[Any]:
-        """Every rank's picklable ``value``, in rank order. (Peers of one job trust each other.)"""
+        """Returns all ranks' values, in rank order. They must be picklable."""
         data = np.frombuffer(pickle.dumps(value), np.uint8)
-        sizes = np.asarray(self.all_gather(tf.constant([len(data)], tf.int64)))
+        sizes = np.asarray(self.all_gather(tf.constant([len(data)], tf.int64)))  # (ranks,)
         joined = np.asarray(self.all_gather(tf.constant(data)))
-        return [pickle.loads(part.tobytes()) for part in np.split(joined, np.cumsum(sizes)[:-1])]
+        pickles = np.split(joined, np.cumsum(sizes)[:-1])
+        # Unpickling can run code; the ranks of one job trust each other.
+        return [pickle.loads(rank_pickle.tobytes()) for rank_pickle in pickles]
 
     def broadcast_object(self, value: Any, root: int = 0) -> Any:
-        """Rank ``root``'s picklable ``value`` on every rank."""
-        return self.all_gather_object(value if self.rank == root else None)[root]
+        """Returns rank ``root``'s value on all ranks.
+
+        Args:
+            value: picklable; it is ignored on the other ranks.
+            root: the rank that sends.
+        """
+        sent = value if self.rank == root else None
+        return self.all_gather_object(sent)[root]
 
     @contextmanager
     def agreement(self) -> Iterator[None]:
@@ -107,9 +122,12 @@ class World(ABC):
 
 
 class SingleWorld(World):
-    """One process: every collective returns what it was given."""
+    """A single process: every collective returns its argument."""
 
-    rank, size, local_rank, local_size = 0, 1, 0, 1
+    rank = 0
+    size = 1
+    local_rank = 0
+    local_size = 1
 
     def all_reduce(self, tensor: Any) -> Any:
         return tensor
@@ -125,26 +143,26 @@ _current: World = SingleWorld()
 
 
 def current_world() -> World:
-    """The World of this process: a ``SingleWorld`` until ``tfdl.distributed.init()`` has found another."""
+    """Returns this process's World: a ``SingleWorld`` until ``tfdl.distributed.init()`` has opened another."""
     return _current
 
 
 def set_current_world(world: World) -> None:
-    """Makes ``world`` the one that layers and trainers find."""
+    """Sets the World that ``current_world`` returns to layers, optimizers and trainers."""
     global _current
     _current = world
 
 
-# How much this rank's rows count in statistics that are taken over a batch.
+# The weight of this rank's samples in batch statistics.
 _statistics_weight: ContextVar[Any] = ContextVar("statistics_weight", default=1.0)
 
 
 @contextmanager
 def statistics_weight(weight: Any) -> Iterator[None]:
-    """Within the block, layers that take statistics over the batch (batch normalization) count this rank's rows so.
+    """Sets, within the block, the weight of this rank's samples in batch statistics (batch normalization).
 
     Args:
-        weight: scalar float32, 1 or 0; 0 for a rank whose batch is a stand-in for one that has no samples.
+        weight: scalar float32, 1 or 0. 0 is for a rank that has no samples, and whose batch is a placeholder.
     """
     token = _statistics_weight.set(weight)
     try:
@@ -154,7 +172,7 @@ def statistics_weight(weight: Any) -> Iterator[None]:
 
 
 def current_statistics_weight() -> Any:
-    """What ``statistics_weight`` set; 1 outside of it."""
+    """Returns the weight that ``statistics_weight`` has set, or 1."""
     return _statistics_weight.get()
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfdl.data.order import steps_left
 from tfdl.distributed import World, current_world
-from tfdl.distributed.callbacks.over_ranks import OverRanks
+from tfdl.distributed.callbacks.distributed_callback import DistributedCallback
 from tfdl.distributed.replicas import learning_rates
 from tfdl.errors import RunError, UserError, mark_agreed
 from tfdl.runs import Progress
@@ -30,7 +30,7 @@ _WRITING_PACKAGES = ("mlflow", "wandb")
 _REFUSED = {
     keras.callbacks.BackupAndRestore: "tfdl writes checkpoints and continues from them: tfdl.train(..., resume=True)",
     keras.callbacks.SwapEMAWeights: "tfdl evaluates and saves averaged weights by itself (optimizer.ema_momentum)",
-    OverRanks: "tfdl.train shares, compares and averages over the ranks by itself",
+    DistributedCallback: "tfdl.train shares, compares and averages over the ranks by itself",
 }
 # Keras's callbacks that start anew in on_train_begin, and the attributes that they count with.
 _COUNTERS = {

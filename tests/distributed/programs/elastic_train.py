@@ -2,13 +2,13 @@
 
 ``FAULTS`` in the environment: JSON, a list of ``[action, rank, step]``. The process that is ``rank`` then acts once it
 has seen ``step``, and no other does it again: ``kill`` (SIGKILL), ``raise``, or ``join:HOST``, which adds a host to the
-file that the discovery script shows and waits until Horovod has told of it.
+file that the discovery script prints, and waits until Horovod has reported it.
 
 A rank that joins on ``BROKEN_HOST`` dies before it meets the others.
 
 With ``COUNT_USES`` set, the model's only weights count how often each training sample was used, and its optimizer keeps
-the step that used it last. So the samples in the *weights' history* can be read from the last checkpoint: what a lost
-rank undid was never there.
+the step that used it last. So the last checkpoint shows which samples its weights have seen, without the steps that
+were undone after a rank was lost.
 """
 
 import json
@@ -23,22 +23,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import tfdl.training.session as session
 from tfdl.cli import progress
 from tfdl.cli.failures import launched_rank
 from tfdl.cli.main import main
 from tfdl.data import ArraySource
 from tfdl.distributed import elastic
+from tfdl.training import given, run_parts, session
 
 FAULTS = [(number, *fault) for number, fault in enumerate(json.loads(os.environ.get("FAULTS", "[]")))]
 FOLDER = Path(os.environ["FOLDER"])
-told = threading.Event()
+were_notified = threading.Event()
 
 
-class Notices(elastic._Notices):
+class Notices(elastic.HostNotices):
     def on_hosts_updated(self, timestamp: int, result: Any) -> None:
         super().on_hosts_updated(timestamp, result)
-        told.set()
+        were_notified.set()
 
 
 class Faulty(progress.Progress):
@@ -69,11 +69,11 @@ def act(action: str) -> None:
     else:
         with (FOLDER / "hosts").open("a") as hosts:
             hosts.write(action.removeprefix("join:") + ":1\n")
-        assert told.wait(60), "Horovod told nothing of the new host"
+        assert were_notified.wait(60), "Horovod did not report the new host"
 
 
 class Uses(keras.layers.Layer):
-    """Logits that hang on a weight of the sample's own, whose number is in its first two pixels."""
+    """Logits that depend on one weight for each sample. The sample's number is in its first two pixels."""
 
     def __init__(self, num_examples: int):
         super().__init__(name="uses")
@@ -124,8 +124,10 @@ def counting_model(*_: Any, input_shape: Any, **__: Any) -> keras.Model:
 if (FOLDER / "fault-0").exists() and os.environ["HOROVOD_HOSTNAME"] == os.environ.get("BROKEN_HOST"):
     sys.exit("this host is broken")
 open_data = session.open_data
-elastic._Notices, progress.Progress = Notices, Faulty
+elastic.HostNotices = Notices
+progress.Progress = Faulty
 if "COUNT_USES" in os.environ:
-    session.open_data, session.build_model = open_numbered, counting_model
-    session.optimizer_for = lambda *_, **__: CountUses(0.01)
+    session.open_data = open_numbered
+    given.build_model = counting_model
+    run_parts.optimizer_for = lambda *_, **__: CountUses(0.01)
 main()

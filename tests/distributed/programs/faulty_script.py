@@ -1,4 +1,4 @@
-"""A plain Keras script that goes wrong on rank 1 in its 20th step: ``faulty_script.py CASE TIMEOUT``."""
+"""A plain Keras script with a fault on rank 1 at step 20: ``faulty_script.py CASE TIMEOUT``."""
 
 import sys
 import time
@@ -12,14 +12,14 @@ CASE = sys.argv[1]
 world = tfdl.distributed.init(watchdog_timeout=float(sys.argv[2]))
 
 
-def batches_that_dry_up():
+def batches_that_end():
     for number in range(10_000):
         if number == 20 and world.rank == 1:
             print("FAULT", flush=True)
             if CASE == "data":
                 time.sleep(1000)
             if CASE == "short":
-                return  # fit ends its epoch here, and the other rank is in the middle of one
+                return  # fit ends its epoch here, and the other rank is in the middle of its epoch
         yield np.ones((8, 4), "float32"), np.zeros((8, 1), "float32")
 
 
@@ -29,17 +29,17 @@ class Fault(keras.callbacks.Callback):
             if CASE == "leave":
                 sys.exit(0)
             if CASE == "raise":
-                raise ValueError("a number that is none")
+                raise ValueError("not a number")
 
 
 def fit():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     model.compile(tfdl.distributed.DistributedOptimizer(keras.optimizers.SGD(0.01)), "mse")
     callbacks = [tfdl.distributed.BroadcastState(), tfdl.distributed.AverageMetrics(), Fault()]
-    model.fit(batches_that_dry_up(), steps_per_epoch=1000, epochs=2, callbacks=callbacks, verbose=0)
+    model.fit(batches_that_end(), steps_per_epoch=1000, epochs=2, callbacks=callbacks, verbose=0)
 
 
-def part_ways():
+def diverge():
     for number in range(10_000):
         if number == 20 and world.rank == 1:
             print("FAULT", flush=True)
@@ -51,4 +51,7 @@ def broadcast():
     world.broadcast(np.ones(4, "float32"))
 
 
-part_ways() if CASE == "part" else fit()
+if CASE == "diverge":
+    diverge()
+else:
+    fit()

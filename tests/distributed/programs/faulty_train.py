@@ -1,4 +1,4 @@
-"""``tfdl train`` with a fault: ``faulty_train.py CASE RANK OPTION...``; it is met after step 6 or FAULT_STEP."""
+"""``tfdl train`` with a fault on one rank after step 6 or FAULT_STEP: ``faulty_train.py CASE RANK OPTION...``."""
 
 import os
 import signal
@@ -11,7 +11,8 @@ import tfdl.training
 from tfdl.cli.main import main
 from tfdl.distributed import current_world, long_work
 
-CASE, RANK = sys.argv[1], int(sys.argv[2])
+CASE = sys.argv[1]
+RANK = int(sys.argv[2])
 STEP = int(os.environ.get("FAULT_STEP", "6"))
 LONG = 5.0  # seconds: longer than the timeout of the test
 train = tfdl.training.train
@@ -22,18 +23,18 @@ def never_returns():
         time.sleep(1)
 
 
-def meet():
+def fail():
     print("FAULT", flush=True)
     if CASE == "hang":
         never_returns()
     if CASE == "raise":
-        raise ValueError("a picture that is none")
+        raise ValueError("not an image")
     if CASE in ("stop", "kill"):
         os.kill(os.getpid(), signal.SIGSTOP if CASE == "stop" else signal.SIGKILL)
     if CASE == "long":
         with long_work("thinking"):
             time.sleep(LONG)
-    if CASE == "cut off":  # by whoever reads the mark
+    if CASE == "cut off":  # the test cuts the link when it reads the mark
         while psutil.net_if_stats()["eth0"].isup:
             time.sleep(0.01)
 
@@ -41,24 +42,24 @@ def meet():
 class Fault(tfdl.training.Callback):
     def on_steps(self, report):
         if current_world().rank == RANK and report.progress.step == STEP:
-            meet()
+            fail()
 
 
 def slow_to_compile():
-    """A graph that takes this rank long to trace, once its collectives are in it."""
+    """Makes the graph slow to trace on this rank, after its collectives have been added."""
     from tfdl.training import trainer
 
     trainer.reduce_gradients = slowly(trainer.reduce_gradients, RANK, "compiled")
 
 
 def slow_to_prepare_and_save():
-    """What rank 0 does while the others wait for it."""
+    """Makes rank 0 slow while the other ranks wait for it."""
     from tfdl.config import TASKS
-    from tfdl.training import session
+    from tfdl.training import training_state
 
     image_task = TASKS.load("image-classification")
     image_task.open = slowly(image_task.open, 0, "prepared")
-    session.save_checkpoint = slowly(session.save_checkpoint, 0, "saved")
+    training_state.save_checkpoint = slowly(training_state.save_checkpoint, 0, "saved")
 
 
 def slowly(function, rank, done):

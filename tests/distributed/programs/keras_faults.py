@@ -1,6 +1,6 @@
-"""A plain Keras script that does something wrong: ``keras_faults.py CASE [CASE ...]``; prints each case's error.
+"""A plain Keras script with mistakes: ``keras_faults.py FOLDER CASE [CASE ...]`` prints each case's error.
 
-Cases before the last must leave all ranks able to go on; the last one may end the job.
+After all cases but the last, all ranks must be able to continue. The last case may end the job.
 """
 
 import sys
@@ -50,7 +50,7 @@ def plain_after_loading():
 
 
 def plain_after_loading_without_callbacks():
-    """Nothing of tfdl's is in this fit; and a rank that wants a model of its own says so."""
+    """This fit has none of tfdl's callbacks. A rank that trains a separate model passes its own world."""
     model = keras.saving.load_model(f"{sys.argv[1]}/rank{world.rank}.keras")
     own = keras.saving.load_model(f"{sys.argv[1]}/rank{world.rank}.keras")
     own.optimizer = wrap(own.optimizer, world=distributed.SingleWorld())
@@ -74,7 +74,7 @@ def plain_in_gan():
 
 
 def unasked_in_gan():
-    """The RMSprop that ``compile`` makes unasked, in a train_step that uses it after all."""
+    """The RMSprop that ``compile`` makes by default, in a train_step that uses it."""
 
     class Two(keras.Model):
         def __init__(self):
@@ -117,7 +117,7 @@ def unequal_pydataset():
 
 
 def in_mixed_precision():
-    """SyncCheck, at the third step and the end, would find ranks that differ; an overflow must be everybody's."""
+    """SyncCheck would find ranks that differ, at the third step and the end. All ranks must see an overflow."""
     for policy, compression in (("mixed_float16", "float16"), ("mixed_bfloat16", "bfloat16")):
         keras.config.set_dtype_policy(policy)
         try:
@@ -160,7 +160,7 @@ def fit_in_a_loop(model):
 
 
 def an_optimizer_for_each_layer():
-    """Keras hands gradients on to several optimizers there; SyncCheck would find ranks that kept theirs."""
+    """Keras passes gradients on to several optimizers. SyncCheck would find ranks that do not average."""
     kinds = keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.1), {".*kernel": keras.optimizers.Adam(0.1)})
     model = compiled(wrap(keras.optimizers.MultiOptimizer(kinds)))
     fit(model)
@@ -171,8 +171,8 @@ def an_optimizer_for_each_layer():
     fit(again)
 
 
-def draws_of_its_own():
-    """A model with a random stream beside its layers', and a layer with several of them, in a list."""
+def several_random_streams():
+    """A model with its own random stream, and a layer with a list of them."""
 
     class Noise(keras.layers.Layer):
         def __init__(self):
@@ -216,7 +216,7 @@ def unequal_batches():
 
 
 def local_plateau():
-    """ReduceLROnPlateau before AverageMetrics decides by each rank's own numbers."""
+    """As ReduceLROnPlateau before AverageMetrics, which decides by each rank's own metrics."""
 
     class Own(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
@@ -242,7 +242,7 @@ def stops_alone_in_an_epoch():
 
 
 def runs_out_of_data(**options):
-    """A data set that does not tell its length."""
+    """A data set of unknown length."""
 
     def batches():
         for _ in range(7 - 2 * world.rank):

@@ -1,4 +1,4 @@
-"""A plain Keras 3 script made data-parallel with tfdl's lines. ``keras_script.py CASE`` does it wrong in one way."""
+"""A plain Keras 3 script made data-parallel with tfdl's lines. ``keras_script.py CASE`` has one mistake."""
 
 import sys
 
@@ -9,7 +9,7 @@ import tfdl
 
 CASE = sys.argv[1]
 world = tfdl.distributed.init()
-keras.utils.set_random_seed(world.rank)  # every rank starts elsewhere: the broadcast must make them one
+keras.utils.set_random_seed(world.rank)  # every rank starts with different weights: the broadcast must make them equal
 if CASE == "float16":
     keras.config.set_dtype_policy("mixed_float16")
 
@@ -21,11 +21,11 @@ if CASE == "uneven" and world.rank == 1:
     mine = slice(world.rank, 60, world.size)
 importance = np.ones(len(labels[mine]))
 if CASE == "float16" and world.rank == 1:
-    importance *= 1e4  # gradients that overflow on this rank alone, until the scale has come down
+    importance *= 1e4  # gradients overflow only on this rank, until the scale has decreased
 
 
 class Drift(keras.callbacks.Callback):
-    """What a bug would do: one weight of one rank changes, a little."""
+    """Simulates a bug: one weight of one rank changes a little."""
 
     def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
         if batch == 3 and world.rank == 1:

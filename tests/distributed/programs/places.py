@@ -1,4 +1,4 @@
-"""Prints where a rank is, and what it has of a sum over all."""
+"""Prints a rank's position, and the sum over all ranks."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Stands in for Slurm's ``srun``: starts ``SLURM_NTASKS`` ranks of a command here, and answers with the highest code.
+"""Stands in for Slurm's ``srun``: starts ``SLURM_NTASKS`` ranks of a command, and exits with their highest code.
 
 Options are those of the recipe, which are for Slurm. ``SLURM_JOB_NUM_NODES`` nodes share the ranks evenly; all of
 them are this machine.

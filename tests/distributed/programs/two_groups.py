@@ -1,4 +1,4 @@
-"""Four ranks in two groups that train two different models side by side; prints what each rank ended with, as JSON."""
+"""Four ranks in two groups that train two different models at the same time; prints each rank's results as JSON."""
 
 import json
 
@@ -44,7 +44,7 @@ equal = all(
     for theirs in group.all_gather_object(weights)
 )
 
-# The same model once more on each group's first rank alone, from the same seed.
+# The same model again, on each group's first rank only, from the same seed.
 distributed.set_current_world(distributed.SingleWorld())
 alone = 0.0
 if group.is_chief:
@@ -53,7 +53,7 @@ if group.is_chief:
     alone = max(float(np.abs(a - b).max()) for a, b in zip(reference.weights, weights, strict=True))
     alone = max(alone, *(abs(a - b) for a, b in zip(losses, expected, strict=True)))
 
-# An optimizer told of its ranks, while the job's World is the current one.
+# An optimizer with an explicit World, while the job's World is the current one.
 distributed.set_current_world(world)
 variable = keras.Variable([float(world.rank)])
 told = distributed.DistributedOptimizer(keras.optimizers.SGD(1.0), world=group)

@@ -1,4 +1,4 @@
-"""What makes ``keras.Model.fit`` one training over several ranks, beside the optimizer."""
+"""Callbacks that, besides the optimizer, make ``keras.Model.fit`` one training over several ranks."""
 
 from tfdl.distributed.callbacks.average_metrics import AverageMetrics
 from tfdl.distributed.callbacks.broadcast_state import BroadcastState

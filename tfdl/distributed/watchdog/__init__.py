@@ -1,4 +1,4 @@
-"""A watchdog over the ranks: sees which one failed, died, hangs or is cut off, says so, and ends the job."""
+"""A watchdog over the ranks: finds one that failed, died, hangs or is cut off, prints an error, and ends the job."""
 
 from typing import TYPE_CHECKING
 

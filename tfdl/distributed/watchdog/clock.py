@@ -1,26 +1,30 @@
-"""Time as the watchdog counts it."""
+"""The watchdog's clock."""
 
 import time
 from collections.abc import Callable
 
 
 class AwakeClock:
-    """Seconds during which this process ran.
+    """Counts the seconds during which this process was running.
 
-    A process that was stopped, or whose machine slept, finds that the others have been silent for as long as it was
-    away itself. Such time counts for nobody: a jump between two looks at the clock is cut to ``longest``.
+    A process that was stopped, or whose machine slept, sees the other ranks silent for as long as it was suspended
+    itself. That time must not count against them, so a jump between two readings is cut to ``longest``.
 
     Args:
-        longest: seconds between two looks at which the process is still taken to have run.
-        source: the clock below.
+        longest: the longest time in seconds between two readings that is counted in full.
+        source: the clock to read, in seconds.
     """
 
     def __init__(self, longest: float, source: Callable[[], float] = time.monotonic):
-        self._longest, self._source = longest, source
-        self._before, self.now = source(), 0.0
+        self._longest = longest
+        self._source = source
+        self._last_reading = source()
+        self.now = 0.0
 
     def advance(self) -> float:
-        """Looks at the clock, and says how late it is."""
-        before, self._before = self._before, self._source()
-        self.now += min(self._before - before, self._longest)
+        """Reads the source and returns the time that has passed so far, in seconds."""
+        reading = self._source()
+        elapsed = reading - self._last_reading
+        self._last_reading = reading
+        self.now += min(elapsed, self._longest)
         return self.now

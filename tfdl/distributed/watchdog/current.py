@@ -1,74 +1,77 @@
-"""The watchdog of this process, and what a program tells it."""
+"""The watchdog of this process, and what the main thread reports to it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-# Seconds that others may wait for a rank that does nothing. What a rank does alone in the middle of training (a slow
-# file system, an evaluation on the chief) must fit into it, or be declared.
+# Seconds that other ranks may wait for a rank that makes no progress. Anything that one rank does alone during training
+# (a slow file system, an evaluation on rank 0) must fit into it or be declared with `long_work`.
 DEFAULT_TIMEOUT = 600.0
-# How many timeouts declared work may take, when it does not say itself.
-LONG_FACTOR = 10.0
+# The limit of declared long work, in timeouts, unless another limit is declared.
+LONG_WORK_FACTOR = 10.0
 
 
 @dataclass
 class Activity:
-    """What the main thread leaves for the watchdog's thread to read: plain fields, no locks."""
+    """What the main thread leaves for the watchdog's thread to read.
+
+    The fields are plain and have no lock: each is written by one thread, and a slightly old value does no harm.
+    """
 
     ticks: int = 0
     step: int = 0
-    doing: str = ""
+    long_work: str = ""
     limit: float | None = None
-    """Seconds that ``doing`` may take; none for ten timeouts."""
+    """Seconds that ``long_work`` may take; ``None`` for ``LONG_WORK_FACTOR`` timeouts."""
 
 
 _activity = Activity()
 
 
-class Unwatched:
-    """Where there is nobody to watch: one rank alone, or before ``init``."""
+class NullWatchdog:
+    """Does nothing. It is the watchdog of a single rank, and of every process before ``init``."""
 
     def set_timeout(self, seconds: float) -> None:
-        """Nobody to wait for."""
+        """Ignores the timeout."""
 
     def await_cause(self, error: BaseException) -> None:
-        """Nobody else who could be the cause."""
+        """Returns immediately: no other rank can be the cause."""
 
     def report_error(self, error: BaseException, line: str = "", code: int = 1) -> bool:  # noqa: ARG002
-        """Nobody to tell."""
+        """Returns ``False``: nothing has printed the error."""
         return False
 
     def on_verdict(self, note: Callable[[int, str], None] | None) -> None:
-        """Nothing to note."""
+        """Ignores the callback."""
 
     def stop(self) -> None:
-        """Nothing to stop."""
+        """Does nothing."""
 
 
-_current: Unwatched = Unwatched()
+_current: NullWatchdog = NullWatchdog()
 
 
-def current_watchdog() -> Unwatched:
-    """The watchdog that runs, or one that does nothing."""
+def current_watchdog() -> NullWatchdog:
+    """Returns the running watchdog, or one that does nothing."""
     return _current
 
 
-def set_current_watchdog(watchdog: Unwatched | None) -> None:
-    """Makes ``watchdog`` the one that others find; none for nobody."""
+def set_current_watchdog(watchdog: NullWatchdog | None) -> None:
+    """Sets the watchdog that ``current_watchdog`` returns; ``None`` for one that does nothing."""
     global _current
-    _current = watchdog or Unwatched()
+    _current = watchdog or NullWatchdog()
 
 
 def current_activity() -> Activity:
-    """What this process last said of itself."""
+    """Returns the latest state that this process's main thread has recorded."""
     return _activity
 
 
 def tick(step: int | None = None) -> None:
-    """A sign of progress: the rank is at work, though not in a collective. Costs next to nothing.
+    """Records a sign of progress outside of collectives. It costs almost nothing.
 
     Args:
-        step: the optimizer steps done by now, where that is known.
+        step: the number of finished optimizer steps, if it is known.
     """
     _activity.ticks += 1
     if step is not None:
@@ -77,17 +80,20 @@ def tick(step: int | None = None) -> None:
 
 @contextmanager
 def long_work(doing: str, limit: float | None = None) -> Iterator[None]:
-    """Within the block this rank may keep the others waiting: it is at something long that gives no sign of progress.
+    """Declares that this rank may keep the others waiting within the block, without any sign of progress.
 
     Args:
-        doing: what, for the message when it takes too long: ``"saving a checkpoint"``.
-        limit: seconds; none for ten times the watchdog's timeout, ``math.inf`` for no end.
+        doing: what the rank does, for the error message if it takes too long, such as ``"saving a checkpoint"``.
+        limit: the longest time in seconds; ``None`` for ten times the watchdog's timeout, ``math.inf`` for no limit.
     """
-    before = _activity.doing, _activity.limit
-    _activity.doing, _activity.limit = doing, limit
+    outer_work = _activity.long_work
+    outer_limit = _activity.limit
+    _activity.long_work = doing
+    _activity.limit = limit
     tick()
     try:
         yield
     finally:
-        _activity.doing, _activity.limit = before
+        _activity.long_work = outer_work
+        _activity.limit = outer_limit
         tick()

@@ -1,200 +1,177 @@
-"""Who is to blame, as a pure function of what the ranks reported and of the time."""
+"""Decides which rank is to blame: a pure function of the ranks' reports and the time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
+
+from tfdl.distributed.watchdog.rank_state import RankState
 
 Kind = Literal["failed", "died", "left", "silent", "late", "stuck", "broken"]
 ALL_KINDS: tuple[Kind, ...] = get_args(Kind)
-# Of a rank that is still there and must be ended, where a job goes on without its culprits.
+# Verdicts on ranks that are still running and must be ended, in a job that continues without them.
 HANGING_KINDS: tuple[Kind, ...] = ("silent", "late")
 
-# A rank that the launcher kills with all others is not to be blamed: within this time the judge is gone as well.
+# A launcher that ends the whole job kills its ranks one after the other. Within this time it also kills the
+# coordinator, so a rank that it killed is not blamed.
 DEATH_GRACE = 0.3
-# An error that every rank meets alike arrives from all of them within about this time.
+# An error that all ranks meet is received from all of them within about this time.
 FAILURE_GRACE = 0.3
-# How long a broken collective may wait for its cause to show.
+# How long a broken collective may wait for its cause to become known.
 BROKEN_PATIENCE = 4.0
-
-
-@dataclass(frozen=True)
-class Report:
-    """What one rank says of itself with every heartbeat."""
-
-    begun: int = 0
-    """Collectives that it has come to."""
-    done: int = 0
-    """Collectives that it has come back from."""
-    ticks: int = 0
-    """Signs of progress between collectives: steps, batches of a validation."""
-    step: int = 0
-    """The last optimizer step that its program knows to be done."""
-    doing: str = ""
-    """Long work that it has declared; empty for none."""
-    allowed: float = 0.0
-    """Seconds that the long work may take."""
-
-    @property
-    def waits(self) -> bool:
-        """Whether it is in a collective, where it may wait for the others."""
-        return self.begun > self.done
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An error that ends a rank: when it was told, the exit code, and the line for a person."""
-
-    time: float
-    code: int
-    line: str
-
-
-@dataclass
-class Sighting:
-    """All that a judge knows of one rank; times are the judge's own, in seconds."""
-
-    heard: float
-    """When the rank last gave any sign."""
-    since: float
-    """When its report last changed."""
-    report: Report = field(default_factory=Report)
-    closed: float | None = None
-    """When its connection ended without a goodbye."""
-    left: bool = False
-    """Whether it said goodbye."""
-    was_asked: bool = False
-    """Whether it left because the launcher told it to."""
-    failure: Failure | None = None
-    broken: Failure | None = None
-    """A collective that failed under it: another rank's doing."""
-
-    def hear(self, report: Report, now: float) -> None:
-        """Takes in a heartbeat."""
-        self.heard = now
-        if report != self.report:
-            self.report, self.since = report, now
-
-    @property
-    def is_present(self) -> bool:
-        return not self.left and self.closed is None
+# A broken collective is blamed on a rank that has been silent for this long, or for three heartbeats if that is longer.
+_BROKEN_SILENCE = 5.0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Why the job ends, and through which ranks (none where nobody can be singled out)."""
+    """Why the job ends, and which ranks caused it."""
 
     kind: Kind
     ranks: tuple[int, ...]
+    """The ranks that caused it; empty if no single rank did."""
     code: int = 1
+    """The exit code."""
     line: str = ""
-    """The error's own words, for ``failed`` and ``broken``."""
+    """The error message of ``failed`` and ``broken``."""
     seconds: float = 0.0
-    """How long it was waited for."""
+    """How long the other ranks waited."""
     waiting: tuple[int, ...] = ()
-    """The ranks that wait for a ``late`` one."""
+    """The ranks that wait for a ``late`` one, or for each other (``stuck``)."""
 
 
-def decide(seen: Mapping[int, Sighting], now: float, timeout: float, beat: float = 1.0) -> Verdict | None:
-    """The verdict at this moment, or none.
+def decide(
+    states: Mapping[int, RankState], now: float, timeout: float, heartbeat_seconds: float = 1.0
+) -> Verdict | None:
+    """Returns the verdict at this moment, or ``None``.
 
-    The surest evidence goes first: an error that a rank told; a rank that is gone; one that gives no sign; one that
-    others wait for.
+    The most certain evidence comes first: an error that a rank reported, then a rank that is gone, one that sends no
+    heartbeats, and one that others wait for.
 
-    A rank is *late* when others have waited in a collective for longer than ``timeout``, and it has neither come there
-    nor made any progress of its own for as long (for as long as it may, in work that it declared long). Where nobody
-    waits, nobody is late: equal ranks may take any time over a step.
+    A rank is *late* if other ranks have waited in a collective for longer than ``timeout`` and the rank has neither
+    entered it nor made any progress for as long. Declared long work has its own limit. If no rank waits, no rank is
+    late: a step may take any time if it takes equally long everywhere.
 
     Args:
-        seen: what is known of every rank, by rank.
-        now: the time, on the clock of the sightings.
-        timeout: seconds; infinite blames nobody for time.
-        beat: seconds between two heartbeats.
+        states: what is known of every rank, by rank.
+        now: the time in seconds, on the clock of the states.
+        timeout: seconds; infinity gives no verdict that depends on time.
+        heartbeat_seconds: seconds between two heartbeats.
+
+    Returns:
+        The verdict, or ``None`` if the job should continue.
     """
     return (
-        _failed(seen, now)
-        or _died(seen, now)
-        or _silent(seen, now, timeout)
-        or _late(seen, now, timeout)
-        or _stuck(seen, now, timeout)
-        or _broken(seen, now, beat)
+        _failed(states, now)
+        or _died(states, now)
+        or _silent(states, now, timeout)
+        or _late(states, now, timeout)
+        or _stuck(states, now, timeout)
+        or _broken(states, now, heartbeat_seconds)
     )
 
 
-def _failed(seen: Mapping[int, Sighting], now: float) -> Verdict | None:
-    """The first error told; when all ranks tell the same, it is nobody's in particular."""
-    told = {rank: sighting.failure for rank, sighting in seen.items() if sighting.failure}
-    if not told:
+def _failed(states: Mapping[int, RankState], now: float) -> Verdict | None:
+    """The first error that was reported. If all ranks report the same error, no single rank is blamed."""
+    failures = {rank: state.failure for rank, state in states.items() if state.failure is not None}
+    if not failures:
         return None
-    rank, first = min(told.items(), key=lambda item: (item[1].time, item[0]))
-    alike = [other for other, failure in told.items() if failure.line == first.line]
-    everybody = len(alike) == len(seen)
-    if now - first.time < FAILURE_GRACE and not everybody:
+    first_rank = min(failures, key=lambda rank: (failures[rank].time, rank))
+    first = failures[first_rank]
+    num_same = sum(failure.line == first.line for failure in failures.values())
+    is_common = num_same == len(states)
+    if not is_common and now - first.time < FAILURE_GRACE:
+        return None  # the other ranks may be about to report the same error
+    if is_common and len(states) > 1:
+        return Verdict("failed", (), first.code, first.line)
+    return Verdict("failed", (first_rank,), first.code, first.line)
+
+
+def _died(states: Mapping[int, RankState], now: float) -> Verdict | None:
+    """The first rank whose connection ended without an error message or a goodbye."""
+    times = {
+        rank: state.disconnected_at
+        for rank, state in states.items()
+        if state.disconnected_at is not None and state.failure is None
+    }
+    if not times:
         return None
-    return Verdict("failed", () if everybody and len(seen) > 1 else (rank,), first.code, first.line)
-
-
-def _died(seen: Mapping[int, Sighting], now: float) -> Verdict | None:
-    closed = {rank: s.closed for rank, s in seen.items() if s.closed is not None and s.failure is None}
-    if not closed or now - min(closed.values()) < DEATH_GRACE:
+    first_rank = min(times, key=lambda rank: (times[rank], rank))
+    if now - times[first_rank] < DEATH_GRACE:
         return None
-    return Verdict("died", (min(closed, key=lambda rank: (closed[rank], rank)),))
+    return Verdict("died", (first_rank,))
 
 
-def _silent(seen: Mapping[int, Sighting], now: float, timeout: float) -> Verdict | None:
-    silent = _silent_for(seen, now, timeout)
-    return Verdict("silent", tuple(silent), seconds=now - min(seen[rank].heard for rank in silent)) if silent else None
+def _silent(states: Mapping[int, RankState], now: float, limit: float) -> Verdict | None:
+    """All ranks that are connected and have sent nothing for longer than ``limit``."""
+    silent = sorted(rank for rank, state in states.items() if state.is_present and now - state.last_heard > limit)
+    if not silent:
+        return None
+    last_heard = min(states[rank].last_heard for rank in silent)
+    return Verdict("silent", tuple(silent), seconds=now - last_heard)
 
 
-def _silent_for(seen: Mapping[int, Sighting], now: float, limit: float) -> list[int]:
-    return sorted(rank for rank, s in seen.items() if s.is_present and now - s.heard > limit)
-
-
-def _late(seen: Mapping[int, Sighting], now: float, timeout: float) -> Verdict | None:
-    waiting = _waiting(seen, now, timeout)
-    furthest = max((seen[rank].report.begun for rank in waiting), default=-1)
+def _late(states: Mapping[int, RankState], now: float, timeout: float) -> Verdict | None:
+    """All ranks that have not entered the collective in which others wait, and make no progress."""
+    waiting = _waiting_ranks(states, now, timeout)
+    if not waiting:
+        return None
+    furthest = max(states[rank].report.begun for rank in waiting)
     late = [
         rank
-        for rank, s in seen.items()
-        if s.is_present and not s.report.waits and s.report.begun < furthest and _is_idle(s, now, timeout)
+        for rank, state in states.items()
+        if state.is_present
+        and not state.report.is_waiting
+        and state.report.begun < furthest
+        and _is_idle(state, now, timeout)
     ]
     if not late:
         return None
-    waited = now - min(seen[rank].since for rank in waiting)
-    return Verdict("late", tuple(sorted(late)), seconds=waited, waiting=tuple(waiting))
+    waiting_since = min(states[rank].unchanged_since for rank in waiting)
+    return Verdict("late", tuple(sorted(late)), seconds=now - waiting_since, waiting=tuple(waiting))
 
 
-def _stuck(seen: Mapping[int, Sighting], now: float, timeout: float) -> Verdict | None:
-    """Somebody waits, and nobody does anything: collectives that do not match, or a network that swallows them."""
-    waiting = _waiting(seen, now, timeout)
-    present = [s for s in seen.values() if s.is_present]
-    if not waiting or not all(_is_idle(s, now, timeout) for s in present):
+def _stuck(states: Mapping[int, RankState], now: float, timeout: float) -> Verdict | None:
+    """Some ranks wait and no rank does anything: collectives that do not match, or a network that drops them."""
+    waiting = _waiting_ranks(states, now, timeout)
+    present = [state for state in states.values() if state.is_present]
+    if not waiting or not all(_is_idle(state, now, timeout) for state in present):
         return None
-    return Verdict("stuck", (), seconds=now - max(s.since for s in present), waiting=tuple(waiting))
+    idle_since = max(state.unchanged_since for state in present)
+    return Verdict("stuck", (), seconds=now - idle_since, waiting=tuple(waiting))
 
 
-def _waiting(seen: Mapping[int, Sighting], now: float, timeout: float) -> list[int]:
-    return sorted(rank for rank, s in seen.items() if s.is_present and s.report.waits and now - s.since > timeout)
-
-
-def _is_idle(sighting: Sighting, now: float, timeout: float) -> bool:
-    allowed = timeout if sighting.report.waits else max(timeout, sighting.report.allowed)
-    return now - sighting.since > allowed
-
-
-def _broken(seen: Mapping[int, Sighting], now: float, beat: float) -> Verdict | None:
-    """A collective failed on some rank: one that left or is silent did it; the rank that tells of it did not."""
-    told = {rank: s.broken for rank, s in seen.items() if s.broken is not None}
-    if not told:
+def _broken(states: Mapping[int, RankState], now: float, heartbeat_seconds: float) -> Verdict | None:
+    """A collective failed on some rank. The cause is a rank that left or is silent, not the rank that reports it."""
+    reports = {rank: state.broken_collective for rank, state in states.items() if state.broken_collective is not None}
+    if not reports:
         return None
-    if any(s.closed is not None for s in seen.values()):
-        return None  # a death, as soon as it is certain
-    left = sorted(rank for rank, s in seen.items() if s.left and not s.was_asked)
+    if any(state.disconnected_at is not None for state in states.values()):
+        return None  # a rank has died: `_died` blames it as soon as it is certain
+    left = sorted(rank for rank, state in states.items() if state.has_left and not state.was_terminated)
     if left:
         return Verdict("left", tuple(left))
-    silent = _silent_for(seen, now, max(5.0, 3 * beat))
-    if silent:
-        return Verdict("silent", tuple(silent), seconds=now - min(seen[rank].heard for rank in silent))
-    rank, first = min(told.items(), key=lambda item: (item[1].time, item[0]))
+    silent = _silent(states, now, max(_BROKEN_SILENCE, 3 * heartbeat_seconds))
+    if silent is not None:
+        return silent
+    first_rank = min(reports, key=lambda rank: (reports[rank].time, rank))
+    first = reports[first_rank]
     if now - first.time < BROKEN_PATIENCE:
         return None
-    return Verdict("broken", (rank,), first.code, first.line)
+    return Verdict("broken", (first_rank,), first.code, first.line)
+
+
+def _waiting_ranks(states: Mapping[int, RankState], now: float, timeout: float) -> list[int]:
+    """The ranks that have been in one collective for longer than ``timeout``."""
+    return sorted(
+        rank
+        for rank, state in states.items()
+        if state.is_present and state.report.is_waiting and now - state.unchanged_since > timeout
+    )
+
+
+def _is_idle(state: RankState, now: float, timeout: float) -> bool:
+    """Whether the rank has made no progress for longer than it may."""
+    limit = timeout
+    if not state.report.is_waiting:
+        limit = max(timeout, state.report.long_work_limit)
+    return now - state.unchanged_since > limit

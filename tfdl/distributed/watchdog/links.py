@@ -1,11 +1,11 @@
-"""All connections of one rank: to the judges, and, on a judge, to everybody else."""
+"""All connections of one rank: to the coordinators and, on a coordinator, to all other ranks."""
 
 import contextlib
 import hmac
 import os
 import selectors
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,85 +13,101 @@ from tfdl.distributed.watchdog.members import Member
 from tfdl.distributed.watchdog.wire import Connection
 
 _CONNECT_SECONDS = 20.0
-_WAKE = b"\0"  # no signal's number
+_PIPE_READ_BYTES = 4096
+# Python's C signal handler writes signal numbers into the same pipe, and no signal has the number 0.
+_WAKE_BYTE = b"\0"
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A message, or the end of a connection (no message), from a judge to this rank or from a rank to this judge."""
+    """A message, or the end of a connection (``message`` is ``None``)."""
 
     rank: int
-    from_judge: bool
+    """The rank at the other end."""
+    from_coordinator: bool
+    """Whether a coordinator sent it to this rank; otherwise a rank sent it to this coordinator."""
     message: dict[str, Any] | None
 
 
 class Links:
-    """Polled by the watchdog's thread alone; ``wake`` may be called by any.
+    """A rank's connections. Only the watchdog's thread may use them, but any thread may call ``wake``.
 
     Args:
-        listener: where the other ranks connect; closed on a rank that is no judge.
-        token: what they must say first. Connections that say anything else are dropped.
+        listener: where the other ranks connect; ``None`` on a rank that is no coordinator.
+        token: what a rank must send first. A connection that starts with anything else is closed.
     """
 
     def __init__(self, listener: socket.socket | None, token: str):
-        self._listener, self._token = listener, token
-        self.judges: dict[int, Connection] = {}
+        self._listener = listener
+        self._token = token
+        self.coordinators: dict[int, Connection] = {}
         self.members: dict[int, Connection] = {}
-        self._selector = selectors.DefaultSelector()
+        self.signals: set[int] = set()
+        """Numbers of the signals that were received through the wake-up descriptor."""
         self._wake_read, self.wake_descriptor = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self.wake_descriptor, False)
+        self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
-        self.signals: set[int] = set()
-        """Numbers of the signals that came in through the wake-up descriptor."""
         if listener is not None:
             self._selector.register(listener, selectors.EVENT_READ, "listener")
 
-    def connect(self, judges: Sequence[Member], rank: int) -> None:
-        """Opens this rank's connections to the judges; ``OSError`` names the one that cannot be reached."""
-        for judge in judges:
+    def connect(self, coordinators: Sequence[Member], rank: int) -> None:
+        """Opens this rank's connections to the coordinators.
+
+        Args:
+            coordinators: the coordinators, without this rank.
+            rank: this rank.
+
+        Raises:
+            OSError: a coordinator cannot be reached; the message names it.
+        """
+        for coordinator in coordinators:
+            address = (coordinator.address, coordinator.port)
             try:
-                sock = socket.create_connection((judge.address, judge.port), timeout=_CONNECT_SECONDS)
+                sock = socket.create_connection(address, timeout=_CONNECT_SECONDS)
             except OSError as error:
-                raise OSError(f"{judge.address}:{judge.port} of rank {judge.rank} on {judge.host}: {error}") from error
+                raise OSError(
+                    f"{coordinator.address}:{coordinator.port} of rank {coordinator.rank} on {coordinator.host}:"
+                    f" {error}"
+                ) from error
             connection = Connection(sock)
             connection.send(hello=self._token, rank=rank)
-            self.judges[judge.rank] = connection
-            self._selector.register(connection, selectors.EVENT_READ, (connection, judge.rank, True))
+            self.coordinators[coordinator.rank] = connection
+            self._selector.register(connection, selectors.EVENT_READ, (connection, coordinator.rank, True))
 
     def wake(self) -> None:
-        """Ends a ``poll`` that waits."""
+        """Ends a ``poll`` that is waiting."""
         with contextlib.suppress(OSError):
-            os.write(self.wake_descriptor, _WAKE)
+            os.write(self.wake_descriptor, _WAKE_BYTE)
 
     def poll(self, seconds: float) -> list[Arrival]:
-        """What arrives within this time; returns with the first of it."""
+        """Waits up to ``seconds`` and returns as soon as anything has arrived."""
         arrivals: list[Arrival] = []
         for key, _ in self._selector.select(max(0.0, seconds)):
             if key.data is None:
-                with contextlib.suppress(OSError):
-                    self.signals.update(set(os.read(self._wake_read, 4096)) - set(_WAKE))
+                self._read_wake_pipe()
             elif key.data == "listener":
                 self._accept()
             else:
                 arrivals += self._receive(*key.data)
-        for connection in (*self.judges.values(), *self.members.values()):
+        for connection in self._connections():
             connection.flush()
         return arrivals
 
-    def to_judges(self, **message: Any) -> None:
-        """Sends to every judge."""
-        for connection in self.judges.values():
+    def send_to_coordinators(self, **message: Any) -> None:
+        """Sends a message to all coordinators."""
+        for connection in self.coordinators.values():
             connection.send(**message)
 
-    def to_members(self, **message: Any) -> None:
-        """Sends to every rank that is connected to this judge."""
+    def send_to_members(self, **message: Any) -> None:
+        """Sends a message to all ranks that are connected to this coordinator."""
         for connection in self.members.values():
             connection.send(**message)
 
     def close(self) -> None:
-        """Ends all connections."""
-        for connection in (*self.judges.values(), *self.members.values()):
+        """Closes all connections."""
+        for connection in self._connections():
             connection.close()
         if self._listener is not None:
             self._listener.close()
@@ -99,36 +115,52 @@ class Links:
         os.close(self._wake_read)
         os.close(self.wake_descriptor)
 
+    def _connections(self) -> Iterator[Connection]:
+        yield from self.coordinators.values()
+        yield from self.members.values()
+
+    def _read_wake_pipe(self) -> None:
+        with contextlib.suppress(OSError):
+            data = os.read(self._wake_read, _PIPE_READ_BYTES)
+            self.signals.update(set(data) - set(_WAKE_BYTE))
+
     def _accept(self) -> None:
         assert self._listener is not None
         with contextlib.suppress(OSError):
             sock, _ = self._listener.accept()
             connection = Connection(sock)
+            # The rank is not known until the other end has sent the token.
             self._selector.register(connection, selectors.EVENT_READ, (connection, None, False))
 
-    def _receive(self, connection: Connection, rank: int | None, from_judge: bool) -> list[Arrival]:
+    def _receive(self, connection: Connection, rank: int | None, from_coordinator: bool) -> list[Arrival]:
         arrivals = []
         for message in connection.receive():
             if rank is None:
-                rank = self._introduced(connection, message)
+                rank = self._identify(connection, message)
                 if rank is None:
                     break
             else:
-                arrivals.append(Arrival(rank, from_judge, message))
+                arrivals.append(Arrival(rank, from_coordinator, message))
         if connection.is_closed:
             self._selector.unregister(connection)
             connection.close()
             if rank is not None:
-                (self.judges if from_judge else self.members).pop(rank, None)
-                arrivals.append(Arrival(rank, from_judge, None))
+                connections = self.coordinators if from_coordinator else self.members
+                connections.pop(rank, None)
+                arrivals.append(Arrival(rank, from_coordinator, None))
         return arrivals
 
-    def _introduced(self, connection: Connection, message: dict[str, Any]) -> int | None:
-        """The rank at the other end, if it knows the token; a stranger's connection ends."""
-        hello, rank = message.get("hello"), message.get("rank")
-        if isinstance(hello, str) and isinstance(rank, int) and hmac.compare_digest(hello, self._token):
+    def _identify(self, connection: Connection, message: dict[str, Any]) -> int | None:
+        """The rank that sent the first message, if it has the token. Otherwise the connection is closed."""
+        token = message.get("hello")
+        rank = message.get("rank")
+        if isinstance(token, str) and isinstance(rank, int) and self._is_token(token):
             self.members[rank] = connection
             self._selector.modify(connection, selectors.EVENT_READ, (connection, rank, False))
             return rank
         connection.is_closed = True
         return None
+
+    def _is_token(self, text: str) -> bool:
+        # As bytes, because compare_digest raises for text that is not ASCII.
+        return hmac.compare_digest(text.encode(errors="replace"), self._token.encode())

@@ -1,4 +1,4 @@
-"""Who the ranks are: their hosts and processes."""
+"""The ranks' hosts and processes."""
 
 import os
 import signal
@@ -9,40 +9,54 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Member:
-    """One rank's process; picklable, so that ranks can tell each other."""
+    """The process of one rank. Picklable, so that ranks can send it to each other."""
 
     rank: int
     host: str
     address: str
     port: int
-    """Where its watchdog listens."""
+    """Where the rank's watchdog listens."""
     pid: int
     process_key: str
-    """What makes the pid unmistakable: host, boot, process namespace and time of birth."""
+    """Identifies the process beyond its pid, which may be reused: host, boot, pid namespace and start time."""
 
 
 def own_process_key(pid: int) -> str:
-    """The key of a process of this host; empty when there is none."""
+    """Returns the key of a process of this host, or an empty string if there is no such process."""
     try:
-        born = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{socket.gethostname()} {boot} {os.readlink('/proc/self/ns/pid')} {born}"
+        # Field 22 of /proc/PID/stat is the start time. The command name before it may contain spaces, so fields are
+        # counted from its closing parenthesis.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        start_time = fields[19]
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        pid_namespace = os.readlink("/proc/self/ns/pid")
     except (OSError, IndexError):
         return ""
+    return f"{socket.gethostname()} {boot_id} {pid_namespace} {start_time}"
 
 
 def own_member(rank: int, address: str, port: int) -> Member:
-    """This process, as the others are to know it."""
-    return Member(rank, socket.gethostname(), address, port, os.getpid(), own_process_key(os.getpid()))
+    """Returns this process as a member.
+
+    Args:
+        rank: this process's rank.
+        address: the address under which other ranks reach it.
+        port: the port on which its watchdog listens.
+    """
+    pid = os.getpid()
+    return Member(rank, socket.gethostname(), address, port, pid, own_process_key(pid))
 
 
 def kill_if_here(member: Member) -> None:
-    """Ends a rank of this host that cannot end itself: stopped, or stuck below Python.
+    """Kills another rank of this host, which may be unable to end itself: stopped, or blocked outside of Python.
 
-    The launcher would do it too, but waits long for a process that does not answer.
+    The launcher would do it, too, but it waits long for a process that does not react to SIGTERM.
     """
-    if member.pid != os.getpid() and member.process_key and member.process_key == own_process_key(member.pid):
-        try:
-            os.kill(member.pid, signal.SIGKILL)
-        except OSError:
-            return  # it is gone already
+    if member.pid == os.getpid() or not member.process_key:
+        return
+    if member.process_key != own_process_key(member.pid):
+        return  # a process of another host, or another process that has the pid now
+    try:
+        os.kill(member.pid, signal.SIGKILL)
+    except OSError:
+        return  # the process has already ended

@@ -1,114 +1,128 @@
-"""The watchdog over the ranks, as the main thread sees it."""
+"""The watchdog over the ranks, as the main thread uses it."""
 
 import atexit
 import math
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from types import TracebackType
 
-from tfdl.distributed.watchdog.blame import first_line, is_broken_collective, is_shared
-from tfdl.distributed.watchdog.current import DEFAULT_TIMEOUT, Unwatched, current_watchdog, set_current_watchdog
-from tfdl.distributed.watchdog.meeting import meet
+from tfdl.distributed.watchdog.current import DEFAULT_TIMEOUT, NullWatchdog, current_watchdog, set_current_watchdog
+from tfdl.distributed.watchdog.error_origin import first_line, is_broken_collective, is_shared
+from tfdl.distributed.watchdog.peers import connect_peers
 from tfdl.distributed.watchdog.watcher import Watcher
 from tfdl.distributed.world import World
 
-# How long a failing rank waits for a judge to print its error, before it prints it itself.
-_TELL_SECONDS = 4.0
-# How long a rank under which a collective broke waits to be ended with the true cause.
+# How long a failing rank waits for a coordinator to print its error, before it prints the error itself.
+_PRINT_SECONDS = 4.0
+# How long a rank with a broken collective waits for the coordinator to end it with the true cause.
 _CAUSE_SECONDS = 8.0
+# How long `stop` waits for the watchdog's thread to say goodbye.
+_GOODBYE_SECONDS = 2.0
 
 
-class Watchdog(Unwatched):
-    """Watches the ranks from a thread of each, until ``stop`` or the end of the process; ``start`` makes one.
+class Watchdog(NullWatchdog):
+    """Watches the ranks, with one thread on each, until ``stop`` or the end of the process. ``start`` makes one.
 
-    Every rank sends a heartbeat to the judges (the chief and a deputy), with the number of collectives that it has come
-    to; a judge that finds a culprit prints one line and has all ranks end.
+    Every rank sends heartbeats to the coordinators (rank 0 and a deputy), with the number of collectives that it has
+    entered. A coordinator that finds a culprit prints one line and ends all ranks.
     """
 
-    def __init__(self, watcher: Watcher, spares_others: bool):
-        self._watcher, self._spares_others = watcher, spares_others
+    def __init__(self, watcher: Watcher, elastic: bool):
+        self._watcher = watcher
+        self._elastic = elastic
         self._has_failed = False
 
     @classmethod
-    def start(cls, world: World, timeout: float = DEFAULT_TIMEOUT, *, spares_others: bool = False) -> "Watchdog | None":
-        """Starts watching, on every rank at the same point. ``None``, with a warning, where ranks cannot connect.
+    def start(cls, world: World, timeout: float = DEFAULT_TIMEOUT, *, elastic: bool = False) -> "Watchdog | None":
+        """Starts the watchdog. All ranks must call it at the same point.
 
         Args:
             world: several ranks.
-            timeout: seconds that others may wait for a rank that makes no progress, and that a rank may give no sign; 0
-                for no end, which leaves errors and deaths to be told of.
-            spares_others: a rank that hangs is ended alone, and the others go on without it (elastic training): their
-                collectives break, and they meet again. Errors and deaths are then left to whoever makes them meet.
+            timeout: seconds that other ranks may wait for a rank that makes no progress, and that a rank may send no
+                heartbeat; 0 for no limit, so that only errors and deaths are reported.
+            elastic: a rank that hangs is ended alone, and the others continue without it: their collectives fail, and
+                they rejoin. Errors and deaths are left to the caller, which makes the ranks rejoin.
+
+        Returns:
+            The watchdog; ``None``, with a warning, if the ranks cannot connect.
         """
-        meeting = meet(world)
-        if meeting is None:
+        peers = connect_peers(world)
+        if peers is None:
             return None
-        watchdog = cls(Watcher(world.rank, meeting, timeout or math.inf, spares_others), spares_others)
+        watcher = Watcher(world.rank, peers, timeout or math.inf, elastic)
+        watchdog = cls(watcher, elastic)
         set_current_watchdog(watchdog)
-        _tell_of_uncaught_errors()
+        _report_uncaught_errors()
         atexit.register(watchdog.stop)
-        watchdog._watcher.termination.enter()
-        watchdog._watcher.start()
+        watcher.termination.install()
+        watcher.start()
         return watchdog
 
     def on_verdict(self, note: Callable[[int, str], None] | None) -> None:
-        """``note(code, reason)`` is called on the judge that speaks, before it ends the job for another rank's sake."""
-        self._watcher.note = note
+        """Sets a function that a coordinator calls before it ends the job because of another rank.
+
+        Args:
+            note: called with the exit code and the reason, in the watchdog's thread; ``None`` for no call.
+        """
+        self._watcher.enforcement.note = note
 
     def set_timeout(self, seconds: float) -> None:
-        """Another timeout from now on, the same on all ranks; 0 for no end."""
+        """Changes the timeout, which must be the same on all ranks; 0 for no limit."""
         self._watcher.timeout = seconds or math.inf
 
     def await_cause(self, error: BaseException) -> None:
-        """Where a collective broke, waits for the verdict on the rank that broke it, which ends this process."""
+        """If a collective failed, waits for the verdict on the rank that broke it, which ends this process."""
         if is_broken_collective(error):
             self.report_error(error)
 
     def report_error(self, error: BaseException, line: str = "", code: int = 1) -> bool:
-        """Tells the others why this rank is about to end.
+        """Sends the coordinators the error that is about to end this rank.
 
-        Under an error that is another's doing (a collective that broke) it waits for the judge's verdict instead, which
-        ends this process.
+        If another rank caused the error (a collective failed), this waits for the coordinator's verdict, which ends
+        this process.
 
         Args:
-            error: what was raised.
-            line: the error in words, ``error: ...``; none makes them of its type and first line.
-            code: the exit code that all ranks should leave with.
+            error: the exception.
+            line: the message, ``error: ...``; made of the error's type and first line if empty.
+            code: the exit code that all ranks should end with.
 
         Returns:
-            Whether a judge has printed the error, so that nobody else need do it.
+            Whether a coordinator has printed the error, so that the caller need not print it.
         """
-        if self._spares_others or is_shared(error) or hasattr(error, "told") or not self._watcher.is_alive():
-            return bool(getattr(error, "told", False))
-        vars(error)["told"] = False
+        if hasattr(error, "was_printed"):  # reported before
+            return bool(error.was_printed)
+        if self._elastic or is_shared(error) or not self._watcher.is_alive():
+            return False
+        vars(error)["was_printed"] = False
         if is_broken_collective(error):
-            self._watcher.deliver(broken=[code, line or f"error: a collective failed: {first_line(error)}"])
+            line = line or f"error: a collective failed: {first_line(error)}"
+            self._watcher.deliver(broken=[code, line])
             self._watcher.join(_CAUSE_SECONDS)
             return False
         self._has_failed = True
         self._watcher.deliver(failed=[code, line or first_line(error)])
-        told = self._watcher.told.wait(_TELL_SECONDS)
-        vars(error)["told"] = told
-        return told
+        was_printed = self._watcher.enforcement.error_printed.wait(_PRINT_SECONDS)
+        vars(error)["was_printed"] = was_printed
+        return was_printed
 
     def stop(self) -> None:
-        """Says goodbye to the others and watches no longer; what happens after it is nobody's fault."""
+        """Says goodbye to the other ranks and stops watching. What happens later is not blamed on this rank."""
         if self._has_failed or not self._watcher.is_alive():
             return
-        self._watcher.termination.exit()
+        self._watcher.termination.uninstall()
         self._watcher.finish()
-        self._watcher.join(2.0)
+        self._watcher.join(_GOODBYE_SECONDS)
         set_current_watchdog(None)
 
 
 @cache
-def _tell_of_uncaught_errors() -> None:
-    """Plain scripts end with a traceback: the cause goes first."""
-    before = sys.excepthook
+def _report_uncaught_errors() -> None:
+    """Makes a plain script report the error that ends it before Python prints the traceback."""
+    previous_hook = sys.excepthook
 
-    def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         current_watchdog().report_error(error)
-        before(kind, error, trace)
+        previous_hook(kind, error, traceback)
 
     sys.excepthook = hook

@@ -1,4 +1,4 @@
-"""What the callbacks share."""
+"""The base class of the callbacks."""
 
 from typing import Any
 
@@ -10,15 +10,17 @@ from tfdl.distributed.replicas import Replicas
 from tfdl.distributed.world import SingleWorld, World
 
 
-class OverRanks(keras.callbacks.Callback):
-    """A callback that does nothing on one rank, and wants optimizers that average on several.
+class DistributedCallback(keras.callbacks.Callback):
+    """A callback that does nothing on one rank, and requires optimizers that average on several.
 
-    ``on_training_numbers`` is called once an epoch, when the model's metrics are those of its training steps: before
-    a validation takes them over, or else at the end of the epoch.
+    Attributes:
+        world: the ranks over which the model's optimizers average.
+        replicas: the model and its optimizers; set when training begins.
     """
 
     world: World = SingleWorld()
-    _in_fit = _taken = False
+    _in_fit = False
+    _has_seen_metrics = False
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         self._in_fit = True
@@ -26,23 +28,26 @@ class OverRanks(keras.callbacks.Callback):
         self.world = self.replicas.world
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        self._taken = False
+        self._has_seen_metrics = False
 
     def on_test_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         if not self._in_fit:  # model.evaluate
             self.world = world_of(self.model.optimizer)
-        self._take()
+        self._see_metrics()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        self._take()
+        self._see_metrics()
 
     def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
         self._in_fit = False
 
-    def on_training_numbers(self) -> None:
-        """For those who want them."""
+    def on_training_metrics(self) -> None:
+        """Called once in each epoch on several ranks, while the model's metrics are those of its training steps.
 
-    def _take(self) -> None:
-        if self._in_fit and not self._taken and self.world.size > 1:
-            self._taken = True
-            self.on_training_numbers()
+        That is before a validation resets them, or at the end of an epoch without validation.
+        """
+
+    def _see_metrics(self) -> None:
+        if self._in_fit and not self._has_seen_metrics and self.world.size > 1:
+            self._has_seen_metrics = True
+            self.on_training_metrics()
