@@ -112,7 +112,7 @@ def test_a_run_that_goes_on_takes_its_own_tokenizer(tmp_path):
 
 def test_batches_by_length_hold_samples_alike_and_each_once():
     lengths = np.random.default_rng(0).integers(1, 100, 1013)
-    order = order_by_length(lengths, seed=1, epoch=2, block=16)
+    order = order_by_length(lengths, seed=1, epoch=2, global_batch=16)
     assert sorted(order) == list(range(1013))
     batches = [lengths[order[at : at + 16]] for at in range(0, 1013, 16)]
     padded = sum(len(batch) * batch.max() for batch in batches)
@@ -122,5 +122,5 @@ def test_batches_by_length_hold_samples_alike_and_each_once():
     assert plainly > 1.6 * lengths.sum()
     means = np.array([batch.mean() for batch in batches[:50]])
     assert abs(np.corrcoef(means, np.arange(50))[0, 1]) < 0.4  # short ones do not come first
-    np.testing.assert_array_equal(order, order_by_length(lengths, seed=1, epoch=2, block=16))
-    assert not np.array_equal(order, order_by_length(lengths, seed=1, epoch=3, block=16))
+    np.testing.assert_array_equal(order, order_by_length(lengths, seed=1, epoch=2, global_batch=16))
+    assert not np.array_equal(order, order_by_length(lengths, seed=1, epoch=3, global_batch=16))

@@ -50,6 +50,11 @@ def test_everything_is_restored_bit_for_bit(tmp_path):
         np.testing.assert_array_equal(other[0](images, training=True), model(images, training=True))
 
 
+def test_the_keys_of_the_first_checkpoints_are_still_read():
+    values = {"step": 7, "epoch": 1, "sample": 64, "block": 32}
+    assert Progress.from_json(values) == Progress(step=7, epoch=1, sample=64, epoch_batch=32)
+
+
 def test_the_folder_has_dropout_s_state_and_every_slot(tmp_path):
     folder = save_checkpoint(tmp_path, *build(), PROGRESS)
     assert sorted(path.name for path in folder.iterdir()) == [

@@ -128,7 +128,7 @@ def test_going_on_from_what_was_gathered(done):
     position = Position(done // STEPS, done % STEPS * ROWS, ROWS if done % STEPS else 0)
     kept = first.carried.gathered()
     second = trainer_of(model)
-    assert second.carried.restore(kept if position.sample else None, position.sample, position.block)
+    assert second.carried.restore(kept if position.sample else None, position.sample, position.epoch_batch)
     second.run(batches(position), 10 - done)
     for mine, expected in zip(model.weights, straight.weights, strict=True):
         np.testing.assert_array_equal(mine, expected, err_msg=mine.path)

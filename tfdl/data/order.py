@@ -14,8 +14,8 @@ class Position:
 
     epoch: int = 0
     sample: int = 0
-    block: int = 0
-    """The global batch that the order of that epoch was made for; 0: the one that reads on."""
+    epoch_batch: int = 0
+    """Global batch size that the order of that epoch was made for; 0 is the one that is read with."""
 
 
 def epoch_order(num_examples: int, seed: int, epoch: int) -> np.ndarray:
@@ -23,7 +23,7 @@ def epoch_order(num_examples: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(num_examples)
 
 
-def order_by_length(lengths: np.ndarray, seed: int, epoch: int, block: int) -> np.ndarray:
+def order_by_length(lengths: np.ndarray, seed: int, epoch: int, global_batch: int) -> np.ndarray:
     """A permutation in which the samples of one global batch are about equally long, so that little is padded.
 
     The epoch's random order is cut into pieces of ``_SORTED_BATCHES`` global batches, each is sorted by length, and
@@ -33,17 +33,19 @@ def order_by_length(lengths: np.ndarray, seed: int, epoch: int, block: int) -> n
     Args:
         lengths: tokens of each sample.
         seed, epoch: decide the order.
-        block: samples in a global batch.
+        global_batch: samples in a global batch.
     """
     order = epoch_order(len(lengths), seed, epoch)
-    piece = block * _SORTED_BATCHES
+    piece = global_batch * _SORTED_BATCHES
     for begin in range(0, len(order), piece):
         part = order[begin : begin + piece]
         order[begin : begin + piece] = part[np.argsort(lengths[part], kind="stable")]
-    full = len(order) // block * block
+    num_full_batches = len(order) // global_batch
+    full = num_full_batches * global_batch
     stream = np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, 2])
-    places = np.random.Generator(stream).permutation(full // block)
-    return np.concatenate([order[:full].reshape(-1, block)[places].reshape(-1), order[full:]])
+    shuffled = np.random.Generator(stream).permutation(num_full_batches)
+    full_batches = order[:full].reshape(num_full_batches, global_batch)
+    return np.concatenate([full_batches[shuffled].reshape(-1), order[full:]])
 
 
 def stream_order(num_windows: int, rows: int) -> np.ndarray:

@@ -70,8 +70,10 @@ def training_batches(
         number = int(epoch)
         is_first = number == start.epoch
         # The order of an epoch stays the one that it began with, also if the run continues with other global batches.
-        ordered_for = start.block if is_first else 0
-        order = source.epoch_order(seed, number, ordered_for or batch_size * num_shards)
+        global_batch = batch_size * num_shards
+        if is_first and start.epoch_batch:
+            global_batch = start.epoch_batch
+        order = source.epoch_order(seed, number, global_batch)
         remaining = order[start.sample :] if is_first else order
         rows = shard_rows(remaining, batch_size, shard_index, num_shards)
         if augment is None:

@@ -83,7 +83,7 @@ def load_checkpoint(folder: Path, model: Any, optimizer: Any = None, *, by_order
     if optimizer is not None:
         read_variables(folder / "optimizer.safetensors", by_path(_variables(optimizer)), by_order=by_order)
         read_variables(folder / "random.safetensors", _random_state(model))
-    return Progress(**json.loads((folder / "progress.json").read_text(encoding="utf-8")))
+    return Progress.from_json(json.loads((folder / "progress.json").read_text(encoding="utf-8")))
 
 
 def load_callbacks(folder: Path) -> dict[str, Any]:

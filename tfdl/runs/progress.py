@@ -1,6 +1,8 @@
 """How far a run has come."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
@@ -16,7 +18,7 @@ class Progress:
     """Epochs done."""
     sample: int = 0
     """Samples done of the current epoch, over all ranks."""
-    block: int = 0
+    epoch_batch: int = 0
     """Global batch size that the order of the current epoch was made for; 0 before its first step."""
     running: list[float] = field(default_factory=list)
     """Sums of the running metrics over the samples done of the current epoch; the last one is the sum of weights."""
@@ -36,3 +38,15 @@ class Progress:
     """The monitored metric of the best checkpoint."""
     validation: dict[str, float] = field(default_factory=dict)
     """Metrics of the last validation."""
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Progress":
+        """Reads ``progress.json``.
+
+        Args:
+            values: its content; ``epoch_batch`` was called ``block`` in the first checkpoints of tfdl 0.1.
+        """
+        fields = dict(values)
+        if "block" in fields:
+            fields["epoch_batch"] = fields.pop("block")
+        return cls(**fields)

@@ -132,7 +132,7 @@ class Fit:
             if progress.sample >= self._plan.source.num_examples:
                 progress.epoch += 1
                 progress.sample = 0
-                progress.block = 0
+                progress.epoch_batch = 0
                 return
             if self._is_done():
                 return
@@ -155,7 +155,7 @@ class Fit:
     def _run_steps(self, batches: Any, num_steps: int, stop: StopRequest) -> None:
         """Some steps in one graph call, and what all ranks have to know afterwards, in one collective."""
         progress = self._progress
-        progress.block = progress.block or self._global_batch
+        progress.epoch_batch = progress.epoch_batch or self._global_batch
         begin = time.perf_counter()
         self._trainer.run(batches, num_steps)
         seconds = time.perf_counter() - begin
@@ -253,7 +253,7 @@ def open_batches(plan: FitPlan, trainer: Trainer, progress: Progress) -> Any:
         plan.source,
         batch_size=plan.batch_size,
         seed=plan.seed,
-        start=Position(progress.epoch, progress.sample, progress.block),
+        start=Position(progress.epoch, progress.sample, progress.epoch_batch),
         shard_index=trainer.world.rank,
         num_shards=trainer.world.size,
         augment=trainer.task.augment,

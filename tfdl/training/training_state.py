@@ -102,10 +102,10 @@ class TrainingState:
         own = (self.progress, self._counted_until, self._carried_rows, self._callback_values)
         shared = self._world.broadcast_object(own, root)
         self.progress, self._counted_until, rows, self._callback_values = shared
-        if not self._trainer.carried.restore(rows, self.progress.sample, self.progress.block):
+        if not self._trainer.carried.restore(rows, self.progress.sample, self.progress.epoch_batch):
             self.note = (
-                f"this epoch began with {self.progress.block} windows in a step: until it ends, each window begins with"
-                " a state of zeros"
+                f"this epoch began with {self.progress.epoch_batch} windows in a step: until it ends, each window"
+                " begins with a state of zeros"
             )
         broadcast_state(self._trainer.variables, self._world, root)
         fold_rank_into_seeds(seed_generators(self._trainer.model), self._world.rank)

@@ -38,9 +38,9 @@ def take(batches, count=None):
     return list(itertools.islice(batches.as_numpy_iterator(), count))
 
 
-def epoch_batches(windows, batch_size, shard=0, shards=1, *, seed=3, epoch=0, done=0, block=0):
+def epoch_batches(windows, batch_size, shard=0, shards=1, *, seed=3, epoch=0, done=0, epoch_batch=0):
     """One shard's batches of an epoch, from a sample on, without the pipeline around them."""
-    order = windows.epoch_order(seed, epoch, block or batch_size * shards)
+    order = windows.epoch_order(seed, epoch, epoch_batch or batch_size * shards)
     rows = shard_rows(order[done:], batch_size, shard, shards)
     return [{name: np.asarray(value) for name, value in windows.read(row[row >= 0]).items()} for row in rows]
 
@@ -156,10 +156,10 @@ def test_rows_read_on_where_they_stopped(num_windows, rows):
 def test_every_row_of_every_shard_reads_on(tokens, length, batch_size, shards, data):
     """Also after a restart at any step; over any number of shards the batches are the same."""
     windows = StreamedWindows(stream(tokens), length, PAD)
-    block = batch_size * shards
-    done = data.draw(st.integers(0, (windows.num_examples - 1) // block))
-    whole = epoch_batches(windows, block)[done:]
-    parts = [epoch_batches(windows, batch_size, shard, shards, done=done * block) for shard in range(shards)]
+    global_batch = batch_size * shards
+    done = data.draw(st.integers(0, (windows.num_examples - 1) // global_batch))
+    whole = epoch_batches(windows, global_batch)[done:]
+    parts = [epoch_batches(windows, batch_size, shard, shards, done=done * global_batch) for shard in range(shards)]
     for step, batch in enumerate(whole):
         for shard, part in enumerate(parts):
             assert targets(part[step]) == targets(batch)[shard::shards]
@@ -176,7 +176,7 @@ def test_going_on_with_another_batch_within_an_epoch_loses_no_token(tokens, done
     windows = StreamedWindows(stream(tokens), 3, PAD)
     done = min(done, (windows.num_examples - 1) // before)
     first = epoch_batches(windows, before)[:done]
-    rest = epoch_batches(windows, after, done=done * before, block=before)
+    rest = epoch_batches(windows, after, done=done * before, epoch_batch=before)
     assert sorted(flat(flat(map(targets, [*first, *rest])))) == sorted([END, *range(10, 10 + tokens)])
 
 
