@@ -84,6 +84,11 @@ def test_two_ranks_train_what_one_trains(straight, tmp_path, kind):
     found = result(job.lines_of(0)[-1])
     assert found["decisions"][0] == found["decisions"][1]
     assert found["decisions"][0][:2] == expected["decisions"][0][:2]
+    rows = (tmp_path / "run.csv").read_text().splitlines()
+    assert len(rows) == 1 + found["summary"]["epochs"]
+    writers = {path.parent.name for path in (tmp_path / "run-tensorboard").rglob("events*")}
+    assert writers == {"train", "validation"}
+    assert len(list((tmp_path / "run-tensorboard" / "validation").iterdir())) == 1
     one = load_file(path / "checkpoints" / "last" / "model.safetensors")
     two = load_file(tmp_path / "run" / "checkpoints" / "last" / "model.safetensors")
     for name, value in one.items():
@@ -95,27 +100,27 @@ def test_two_ranks_train_what_one_trains(straight, tmp_path, kind):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_exported(straight, tmp_path, kind):
+    """A subclassed model by the command line that allows its module."""
     path, _ = straight[kind]
-    program_text = "import sys, tfdl; sys.argv[1:1] = []; exec(open(sys.argv[1]).read().split('def main')[0])"
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            f"{program_text}\nexported = tfdl.export_saved_model(sys.argv[2], sys.argv[3])\n"
-            "print(exported.largest_difference)",
-            str(program("own_keras_model")[2]),
-            str(path),
-            str(tmp_path / "exported"),
-        ],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    plugin = ["--plugin", "own_keras_model"] if kind == "subclassed" else []
+    command = [sys.executable, "-m", "tfdl", "export", str(path), str(tmp_path / "exported"), *plugin]
+    folder = Path(program("own_keras_model")[-1]).parent
+    done = subprocess.run(command, env=environment(), cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout.split()[-1]) < 1e-9
     serve = tf.saved_model.load(str(tmp_path / "exported" / "1")).signatures["serving_default"]
-    assert serve(x=tf.zeros([2, 5], tf.float64))["output"].shape == (2, 3)
+    x = np.random.default_rng(0).normal(size=(4, 5))
+    found = serve(x=tf.constant(x))["output"].numpy()
+    assert found.dtype == np.float64
+    weights = load_file(path / "checkpoints" / "last" / "model.safetensors")
+    (wide, wide_bias), *rest = [
+        (weights[name], weights[name.replace("kernel", "bias")]) for name in weights if name.endswith("kernel")
+    ]
+    hidden = np.tanh(x @ wide + wide_bias)
+    if kind == "subclassed":
+        (inner, inner_bias), *rest = rest
+        hidden = hidden + np.tanh(hidden @ inner + inner_bias)
+    ((head, head_bias),) = rest
+    np.testing.assert_allclose(found, hidden @ head + head_bias, rtol=1e-12, atol=1e-12)
 
 
 # In this process, in float32

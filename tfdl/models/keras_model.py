@@ -13,6 +13,7 @@ from tfdl.serialization import from_json, to_json
 
 _ASSET = "keras_model.json"
 _WHAT = "the model"
+_FIX = "return every argument of __init__ from get_config(), and create layers in __init__"
 
 
 def build(config: KerasModelConfig) -> Any:  # noqa: ARG001
@@ -61,13 +62,19 @@ def check_rebuilding(model: Any, build_it: Callable[[Any], Any]) -> None:
         UserError: it cannot be saved, or what is rebuilt has other variables.
     """
     rebuilt = _rebuilt(to_json(model, _WHAT), build_it)
-    expected = [tuple(variable.shape) for variable in model.variables]
-    shapes = [tuple(variable.shape) for variable in rebuilt.variables]
-    if shapes != expected:
+    expected = [_type_of(variable) for variable in model.variables]
+    types = [_type_of(variable) for variable in rebuilt.variables]
+    if len(types) != len(expected):
         raise UserError(
-            f"the model has {len(expected)} variables, and {len(shapes)} when it is rebuilt from its get_config();"
-            " expected the same variables: return every argument of __init__ from get_config(), and create layers there"
+            f"the model has {len(expected)} variables, and {len(types)} when it is rebuilt from its get_config();"
+            f" {_FIX}"
         )
+    for variable, of_model, of_rebuilt in zip(model.variables, expected, types, strict=True):
+        if of_rebuilt != of_model:
+            raise UserError(
+                f"the model's variable {variable.path} is {of_model}, and {of_rebuilt} when the model is rebuilt from"
+                f" its get_config(); {_FIX}"
+            )
 
 
 def check_normalization(model: Any, num_ranks: int) -> None:
@@ -86,6 +93,11 @@ def check_normalization(model: Any, num_ranks: int) -> None:
                 f" of one rank, and {num_ranks} ranks train; use its drop-in replacement"
                 " tfdl.layers.BatchNormalization, or freeze the layer (layer.trainable = False)"
             )
+
+
+def _type_of(variable: Any) -> str:
+    """Dtype and shape, such as ``float32 (3, 8)``."""
+    return f"{variable.dtype} {tuple(variable.shape)}"
 
 
 def _rebuilt(written: Any, build_it: Callable[[Any], Any]) -> Any:

@@ -44,7 +44,9 @@ def load_run(path: str | Path | RunDirectory, checkpoint: str = "last", precisio
     task = load_task(run, config)
     is_keras_model = isinstance(config.model, KerasModelConfig)
     if is_keras_model:
-        model = load_model(run.assets, lambda rebuilt: build_on_sample(rebuilt, task))
+        # Layers that a subclassed model makes for itself take the policy of the moment.
+        with compute_precision(config.precision):
+            model = load_model(run.assets, lambda rebuilt: build_on_sample(rebuilt, task))
     else:
         with compute_precision(precision or config.precision):
             model = build_model(config.model, **task.model_arguments)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
@@ -57,6 +58,9 @@ def read_variables(path: Path, variables: Mapping[str, Any], *, by_order: bool =
         array = arrays[name]
         if tuple(array.shape) != tuple(variable.shape):
             raise UserError(f"{path} holds {name} of shape {tuple(array.shape)}, expected {tuple(variable.shape)}")
+        dtype = tf.as_dtype(variable.dtype).as_numpy_dtype
+        if not np.can_cast(array.dtype, dtype):
+            raise UserError(f"{path} holds {name} in {array.dtype}, expected {variable.dtype}: values would be rounded")
         variable.assign(array)
 
 

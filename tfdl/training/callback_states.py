@@ -1,20 +1,38 @@
 """What callbacks keep from one process to the next."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from tfdl.training.callbacks import Callback
 
 
+def named(callbacks: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Callbacks by their class: ``EarlyStopping``, ``EarlyStopping-2``.
+
+    So a callback keeps its name if others are added, or are on rank 0 only.
+
+    Args:
+        callbacks: in their order.
+    """
+    counts: Counter[str] = Counter()
+    names = []
+    for callback in callbacks:
+        kind = type(callback).__name__
+        counts[kind] += 1
+        names.append(kind if counts[kind] == 1 else f"{kind}-{counts[kind]}")
+    return list(zip(names, callbacks, strict=True))
+
+
 class CallbackStates:
-    """The states of a run's callbacks, by their position and class.
+    """The states of a run's callbacks, by their names.
 
     Args:
         callbacks: the user's callbacks, in their order.
     """
 
     def __init__(self, callbacks: Sequence[Callback]):
-        self._named = {f"{number}:{type(callback).__name__}": callback for number, callback in enumerate(callbacks)}
+        self._named: dict[str, Callback] = dict(named(callbacks))
 
     def get(self) -> dict[str, Any]:
         """The states of all callbacks that have one."""

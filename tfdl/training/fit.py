@@ -15,6 +15,7 @@ from tfdl.errors import RunError, StoppedError
 from tfdl.runs import Progress
 from tfdl.training.callbacks import Callback, EpochReport, StepReport
 from tfdl.training.membership import Membership
+from tfdl.training.optimization import check_equal_rates
 from tfdl.training.run_length import RunLength
 from tfdl.training.signals import StopRequest
 from tfdl.training.trainer import Trainer
@@ -116,6 +117,7 @@ class Fit:
         seconds = time.perf_counter() - begin
         report = EpochReport(progress, metrics, validation, seconds, speed, self._trainer.loss_scale.report())
         self._callback.before_checkpoint(report)
+        check_equal_rates(self._trainer.optimizer, self._world)
         self._save()
         self._callback.on_epoch(report)
         self._agree_on_end(stop)

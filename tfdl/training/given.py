@@ -21,7 +21,8 @@ from tfdl.tasks.sample import build_on_sample
 from tfdl.tasks.supervised import Supervised
 from tfdl.tasks.task import Task
 
-_PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "float64")
+_DEFAULT_PRECISION = "float32"
+_PRECISIONS = (_DEFAULT_PRECISION, "mixed_bfloat16", "mixed_float16", "float64")
 _NO_LOSS = (
     "the model is not compiled and there is no task, so there is no loss; expected model.compile(loss=...,"
     " metrics=[...]), or task=tfdl.tasks.Objective(loss=..., metrics=[...]), or a task's name"
@@ -135,7 +136,8 @@ class GivenParts:
         model = self._model
         build_on_sample(model, task)
         check_normalization(model, num_ranks)
-        check_rebuilding(model, lambda rebuilt: build_on_sample(rebuilt, task))
+        with compute_precision(config.precision):
+            check_rebuilding(model, lambda rebuilt: build_on_sample(rebuilt, task))
         return model
 
     @property
@@ -161,8 +163,11 @@ class GivenParts:
                 f"model= is a {type(model).__name__}, expected a keras.Model or a function that builds one; a name"
                 " belongs into the configuration: TrainConfig(model='cnn')"
             )
-        with compute_precision(config.precision):
-            built = model()
+        if config.precision == _DEFAULT_PRECISION:
+            built = model()  # under the policy that Keras has now
+        else:
+            with compute_precision(config.precision):
+                built = model()
         if not isinstance(built, keras.Model):
             raise UserError(f"the function model= returned a {type(built).__name__}, expected a keras.Model")
         return built
@@ -206,8 +211,17 @@ class GivenParts:
 
 
 def _precision_of(model: Any, configured: str) -> str:
-    """The number format that a model computes in."""
-    name = model.dtype_policy.name
+    """The number format that a model computes in.
+
+    Raises:
+        UserError: the configuration asks for another one.
+    """
+    name: str = model.dtype_policy.name
+    if configured not in (_DEFAULT_PRECISION, name):
+        raise UserError(
+            f"precision={configured!r}, but the model was built with the policy {name!r}; pass a function that builds"
+            f" it (model=build), or call keras.config.set_dtype_policy({configured!r}) before you build it"
+        )
     return name if name in _PRECISIONS else configured
 
 

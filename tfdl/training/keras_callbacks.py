@@ -1,7 +1,7 @@
 """Keras callbacks in tfdl's loop."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,10 +10,10 @@ import numpy as np
 from tfdl.data.order import steps_left
 from tfdl.distributed import World, current_world
 from tfdl.distributed.callbacks.distributed_callback import DistributedCallback
-from tfdl.distributed.replicas import learning_rates
-from tfdl.errors import RunError, UserError, mark_agreed
+from tfdl.errors import UserError
 from tfdl.runs import Progress
 from tfdl.tasks.task import Task
+from tfdl.training.callback_states import named
 from tfdl.training.callbacks import Callback, EpochReport, RunPlan, StepReport
 from tfdl.training.run_parts import RunParts
 
@@ -90,6 +90,7 @@ class KerasCallbacks(Callback):
         self._world: World = current_world()
         self._list: Any = None
         self._model: Any = None
+        self._epoch_logs: dict[str, float] = {}
 
     @property
     def wants_stop(self) -> bool:  # type: ignore[override]
@@ -146,44 +147,28 @@ class KerasCallbacks(Callback):
         # The epoch is counted already, unless the run ends within it.
         epoch = report.progress.epoch if report.progress.sample else report.progress.epoch - 1
         validation = {f"val_{name}": value for name, value in report.validation.items()}
-        self._list.on_epoch_end(epoch, {**report.metrics, **validation})
-        self._check_agreement()
+        self._epoch_logs = {**report.metrics, **validation}
+        self._list.on_epoch_end(epoch, self._epoch_logs)
 
     def on_training_end(self) -> None:
-        self._list.on_train_end()
+        self._list.on_train_end(self._epoch_logs)
 
     def get_state(self) -> dict[str, Any]:
-        states = {name: _state_of(callback) for name, callback in self._named()}
+        states = {name: _state_of(callback) for name, callback in named(self.keras_callbacks)}
         return {name: state for name, state in states.items() if state}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        for name, callback in self._named():
+        for name, callback in named(self.keras_callbacks):
             if name in state:
                 _set_state(callback, state[name])
 
     def starting_anew(self, state: dict[str, Any]) -> list[str]:
         """The names of the callbacks that a resumed run cannot restore."""
-        return [name.partition(":")[2] for name, _ in self._named() if name not in state]
-
-    def _named(self) -> Iterator[tuple[str, Any]]:
-        for number, callback in enumerate(self.keras_callbacks):
-            yield f"{number}:{type(callback).__name__}", callback
+        return [name for name, _ in named(self.keras_callbacks) if name not in state]
 
     def _batch(self, progress: Progress) -> int:
         """Batches of the epoch that are done."""
         return steps_left(progress.sample, self._global_batch)
-
-    def _check_agreement(self) -> None:
-        """Ranks with different learning rates would no longer train one model."""
-        all_rates = self._world.all_gather_object(learning_rates([self._optimizer]))
-        if any(rates != all_rates[0] for rates in all_rates):
-            shown = ", ".join(f"rank {rank} has {rates[0]:g}" for rank, rates in enumerate(all_rates))
-            error = RunError(
-                f"the ranks' learning rates differ: {shown}; a callback that changes it must decide from the metrics,"
-                " which are the same on all ranks"
-            )
-            mark_agreed(error)
-            raise error
 
 
 def _writes(callback: Any) -> bool:

@@ -7,7 +7,9 @@ import keras
 import numpy as np
 
 from tfdl.config import OptimizerConfig
-from tfdl.errors import UserError
+from tfdl.distributed import World
+from tfdl.distributed.replicas import learning_rates
+from tfdl.errors import RunError, UserError, mark_agreed
 from tfdl.optimizers import build_optimizer
 from tfdl.runs import Progress
 
@@ -79,6 +81,28 @@ class _Shifted(keras.optimizers.schedules.LearningRateSchedule):
 def rate_scale(config: OptimizerConfig, ranks: int) -> float:
     """What the learning rate is multiplied by on so many ranks."""
     return {"none": 1.0, "linear": float(ranks), "sqrt": math.sqrt(ranks)}[config.scale_learning_rate]
+
+
+def check_equal_rates(optimizer: Any, world: World) -> None:
+    """Ranks with different learning rates would no longer train one model. For every rank to call.
+
+    Args:
+        optimizer: whose rate a callback may have changed.
+        world: the ranks.
+
+    Raises:
+        RunError: on every rank; names each rank's learning rate.
+    """
+    all_rates = world.all_gather_object(learning_rates([optimizer]))
+    if all(rates == all_rates[0] for rates in all_rates):
+        return
+    listed = ", ".join(f"rank {rank} has {rates[0]:g}" for rank, rates in enumerate(all_rates))
+    error = RunError(
+        f"the ranks' learning rates differ: {listed}; a callback that changes the rate must decide from the metrics,"
+        " which are the same on all ranks"
+    )
+    mark_agreed(error)
+    raise error
 
 
 def rate_note(config: OptimizerConfig, ranks: int) -> str:

@@ -85,7 +85,10 @@ def main() -> None:
     keras.config.set_dtype_policy("float64")
     stopping = keras.callbacks.EarlyStopping(patience=3, min_delta=0.002, restore_best_weights=True)
     plateau = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1, min_delta=0.01)
-    callbacks: list[Any] = [plateau, stopping]
+    # Both ranks may have a callback that writes, or rank 0 alone.
+    callbacks: list[Any] = [plateau, stopping, keras.callbacks.TensorBoard(f"{options.output}-tensorboard")]
+    if world.is_chief:
+        callbacks.insert(0, keras.callbacks.CSVLogger(f"{options.output}.csv"))
     if options.die_at is not None:
         callbacks.append(DieAtEpoch(options.die_at))
     run = tfdl.train(
@@ -103,4 +106,5 @@ def main() -> None:
         print(json.dumps({"summary": run.read_summary(), "decisions": all_decisions}), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
