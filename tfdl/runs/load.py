@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfdl.config import TASKS, TrainConfig
+from tfdl.config import MODELS, TASKS, TrainConfig
 from tfdl.config.models.keras import KerasModelConfig
 from tfdl.errors import UserError
 from tfdl.models import build_model, compute_precision
@@ -42,17 +42,27 @@ def load_run(path: str | Path | RunDirectory, checkpoint: str = "last", precisio
     folder = run.checkpoint(checkpoint)
     config = run.read_config()
     task = load_task(run, config)
-    is_keras_model = isinstance(config.model, KerasModelConfig)
-    if is_keras_model:
+    if isinstance(config.model, KerasModelConfig):
         # Layers that a subclassed model makes for itself take the policy of the moment.
         with compute_precision(config.precision):
             model = load_model(run.assets, lambda rebuilt: build_on_sample(rebuilt, task))
     else:
         with compute_precision(precision or config.precision):
             model = build_model(config.model, **task.model_arguments)
-    load_checkpoint(folder, model, by_order=is_keras_model)
+    load_checkpoint(folder, model, by_order=may_rename_variables(config))
     task.fit_to(model)
     return LoadedRun(run, config, task, model)
+
+
+def may_rename_variables(config: TrainConfig) -> bool:
+    """Whether a model may have variables with other names when it is built again, since not tfdl made its layers.
+
+    Keras numbers layers without a name over the whole process: ``dense_7/kernel``.
+
+    Args:
+        config: of the run.
+    """
+    return isinstance(config.model, KerasModelConfig) or MODELS.part(config.model.name).provider != "tfdl"
 
 
 def load_task(run: RunDirectory, config: TrainConfig) -> Task:

@@ -9,6 +9,7 @@ from tfdl.distributed import World
 from tfdl.distributed.watchdog import long_work
 from tfdl.evaluation import evaluator_for
 from tfdl.runs import RunDirectory, weights_sha256
+from tfdl.runs.load import may_rename_variables
 from tfdl.training.averaged_weights import averaged_weights
 from tfdl.training.callback_states import CallbackStates
 from tfdl.training.callbacks import Callback, Callbacks, RunPlan
@@ -85,7 +86,7 @@ class Session:
             self.parts: RunParts = build_parts(self.config, *self.opened, self._given, world)
             Callbacks(self._callbacks).on_built(self.parts)
         self.state = TrainingState(
-            self.parts.trainer, CallbackStates(self._callbacks), self._begin, self._given.has_model
+            self.parts.trainer, CallbackStates(self._callbacks), self._begin, may_rename_variables(self.config)
         )
         self._compilation_note = self._decide_compilation()
         self._starting_point.restore(self.config, self.parts, self.state, self.record, self._given, world)

@@ -24,7 +24,38 @@ def text_source(rows: int) -> ArraySource:
     return ArraySource({"tokens": tokens, "counted": np.arange(LENGTH) < lengths[:, np.newaxis]})
 
 
-class NextByte(Task):
+class StepTask(Task):
+    """A task without data and serving: enough for steps and evaluations of batches that a test makes."""
+
+    monitor = "loss"
+    larger_is_better = False
+
+    @classmethod
+    def open(cls, *_: Any) -> Any:
+        raise NotImplementedError
+
+    @classmethod
+    def load(cls, _: Any) -> Any:
+        raise NotImplementedError
+
+    def save(self, _: Any) -> None:
+        raise NotImplementedError
+
+    @property
+    def model_arguments(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def serving_signature(self) -> Any:
+        raise NotImplementedError
+
+    def serve(self, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError
+
+    def serving_sample(self, *_: Any) -> Any:
+        raise NotImplementedError
+
+
+class NextByte(StepTask):
     """The loss of a token counts where the token does.
 
     Args:
@@ -32,6 +63,7 @@ class NextByte(Task):
             on each rank comes to).
     """
 
+    name = "next-byte"
     running_metrics = ("loss",)
 
     def __init__(self, plain_mean: bool = False):
