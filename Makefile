@@ -16,7 +16,7 @@ SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast test-distributed notebooks lint clean
+.PHONY: help setup train test soak test-fast test-distributed notebooks lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */|/' | column -t -s '|'
@@ -29,7 +29,8 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed-$(subst $(comma),-,$(EXTRAS)).stamp: $(BIN)/python $(SOURCES)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	@# Python compiles what it imports. Compiling all packages here would take half of the installation's time.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt \
 	  --config-settings editable_mode=compat --editable '.[$(EXTRAS)]'
 	@touch $@
 
@@ -50,6 +51,9 @@ test: setup lint ## the whole test suite, quick tests first
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow and not distributed'
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m '(slow or distributed) and not alone'
 	$(BIN)/python -m pytest -m alone
+
+soak: setup ## the tests that take minutes each
+	$(BIN)/python -m pytest tests/soak
 
 test-fast: setup ## the quick tests
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow and not distributed'

@@ -1,57 +1,16 @@
 """``tfdl train --elastic`` under horovodrun's elastic launcher: ranks are killed, fail and join."""
 
 import json
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.distributed.launching import HOROVODRUN, TIMEOUT, Finished, environment, program
+from tests.distributed.elastic_jobs import HOSTS, SMALL, changes, ends, train
 from tfdl.data.order import epoch_order
 
-pytestmark = [pytest.mark.distributed, pytest.mark.slow, pytest.mark.alone]
-
-# Three host names for Horovod, which are all this machine. One slot on each, because Horovod excludes the whole host of
-# a failed rank.
-HOSTS = ("localhost", "127.0.0.1", "LOCALHOST")
-SMALL = ("--set", "model.filters=[8]", "--set", "model.units=16", "--set", "model.dropout=0.2")
-
-
-def train(
-    folder: Path,
-    faults: Sequence[tuple[str, int, int]],
-    *options: str,
-    ranks: int = 2,
-    launcher: Sequence[str] = ("--min-np", "1"),
-    **env: str,
-) -> Finished:
-    """Runs a job with the given faults, whose run directory is ``folder/run``."""
-    (folder / "hosts").write_text("".join(f"{host}:1\n" for host in HOSTS[:ranks]))
-    script = folder / "discover_hosts.sh"
-    script.write_text(f"#!/bin/sh\ncat {folder}/hosts\n")
-    script.chmod(0o755)
-    command = [
-        *HOROVODRUN, "-np", str(ranks), "--max-np", "4", *launcher,
-        "--host-discovery-script", str(script), *program("elastic_train"), "train", "--output", str(folder / "run"),
-        "--set", "dataset.augmentation=none", "--set", "steps_per_execution=5", *options,
-    ]  # fmt: skip
-    env |= {"FAULTS": json.dumps(faults), "FOLDER": str(folder)}
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    done = subprocess.run(command, env=environment(**env), timeout=TIMEOUT, check=False, **pipes)
-    return Finished(done.returncode, done.stdout)
-
-
-def changes(run: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [line for line in lines if line["kind"] == "ranks"]
-
-
-def ends(job: Finished) -> list[str]:
-    return [line.split(":", 1)[1] for line in job.output.splitlines() if ">:end: " in line]
+pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
 
 def test_the_chief_dies_and_another_rank_joins(tmp_path: Path) -> None:
@@ -103,21 +62,6 @@ def test_one_of_three_fails_and_one_is_killed(tmp_path: Path) -> None:
     final = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     rates = [line["learning_rate"] for line in final if line["kind"] == "steps"]
     assert rates == sorted(rates, reverse=True), "the schedule continues from its position"
-
-
-def test_a_language_model_continues_without_the_state_of_the_lost_rank(tmp_path: Path) -> None:
-    """Within an epoch the rows of fewer ranks do not continue the streams. The next epoch starts new ones."""
-    splits = ("train_split=train[:9]", "validation_split=validation[:1]", "test_split=test[:2]")
-    options = (word for split in splits for word in ("--set", f"dataset.{split}"))
-    model = ("--model", "rnn", "--set", "model.units=8", "--batch-size", "8", "--epochs", "2", *options)
-    job = train(tmp_path, [("kill", 1, 12)], "--elastic", "--commit-steps", "5", *model)
-    assert job.code == 0, job.output
-    (lost,) = changes(tmp_path / "run")
-    assert 1 <= lost["step"] <= 12
-    assert "this epoch was begun with 16 windows a step: until it ends, each begins with a state of zeros" in job.output
-    found = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert (found["epochs"], found["world_size"]) == (2, 1)
-    assert ends(job) == [f"end: size 1 weights {found['weights_sha256']}"]
 
 
 def test_a_rank_that_cannot_start_is_left_out_and_too_few_ranks_never_succeed(tmp_path: Path) -> None:

@@ -1,13 +1,11 @@
 """The metrics of 1,797 rows over four ranks equal those of one process, in tfdl's evaluation and in Keras."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.distributed.launching import launch, program
-from tfdl.runs import RunDirectory
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
@@ -36,17 +34,3 @@ def test_keras_metrics_of_uneven_rows_are_those_of_one_process(lines: list[dict[
     assert found["together"] == pytest.approx(found["whole"], rel=1e-6)
     for name, value in found["whole"].items():
         assert found["alone"][name] != pytest.approx(value, rel=1e-4), name
-
-
-def test_a_keras_metric_that_is_no_sum_is_an_error() -> None:
-    job = launch(2, *program("exact_metrics"), "largest")
-    assert job.code != 0
-    assert "metric 'largest_error' is of the custom class LargestError" in job.output
-
-
-def test_the_command_prints_what_one_process_does(trained_run: RunDirectory) -> None:
-    job = launch(4, "tfdl", "evaluate", str(Path(trained_run.path)), "--json")
-    assert job.code == 0, job.output
-    found, expected = json.loads(job.lines_of(0)[-1]), trained_run.read_summary()["test"]
-    assert {name: found[name] for name in COUNTED} == {name: expected[name] for name in COUNTED}
-    assert found == pytest.approx(expected, rel=1e-12)

@@ -25,6 +25,7 @@ EXPECTED = {
     "xla_as_keras_chooses_on_a_gpu": "no error",
     "an_optimizer_for_each_layer": "no error",
     "several_random_streams": "no error",
+    "metric_that_is_no_sum": "UserError: metric 'largest_error' is of the custom class LargestError",
     "xla_all_the_same": "RunError: XLA refuses HorovodAllreduce",
     "unequal_batches": "RunError: the ranks' batches are not equally large: rank 0 had 16, rank 1 had 20 samples",
     "local_plateau": "RunError: the ranks' learning rates differ: rank 0 has 0.1, rank 1 has 0.05;",

@@ -9,21 +9,22 @@ from tests.distributed.launching import launch, program
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
 
-def outcome(who: str) -> list[list[object]]:
-    """Digest of the weights, scale, steps skipped and steps made, of each rank."""
-    job = launch(2, *program("one_overflow"), who)
+@pytest.fixture(scope="module")
+def states() -> dict[str, list[list[object]]]:
+    """Digest of the weights, scale, steps skipped and steps made, of each rank; by who decides what is skipped."""
+    job = launch(2, *program("one_overflow"))
     assert job.code == 0, job.output
     return json.loads(job.lines_of(0)[-1])
 
 
-def test_all_ranks_skip_the_steps_that_overflow_on_one() -> None:
-    first, second = outcome("all")
+def test_all_ranks_skip_the_steps_that_overflow_on_one(states: dict[str, list[list[object]]]) -> None:
+    first, second = states["all"]
     assert first == second
     assert first[1:] == [256, 2, 6]
 
 
-def test_ranks_that_judge_alone_come_apart() -> None:
+def test_ranks_that_decide_alone_diverge(states: dict[str, list[list[object]]]) -> None:
     """The control: the harness sees it."""
-    first, second = outcome("each")
+    first, second = states["each"]
     assert first[0] != second[0]
     assert (first[1:], second[1:]) == ([1024, 0, 8], [256, 2, 6])

@@ -116,7 +116,6 @@ def own_address() -> str:
 
 @pytest.mark.distributed
 @pytest.mark.slow
-@pytest.mark.alone
 def test_ranks_of_two_nodes_find_each_other(tmp_path):
     done = srun(tmp_path, size=4, nodes=2, HOROVOD_GLOO_RENDEZVOUS_ADDR=own_address())
     assert done.returncode == 0, done.stderr
@@ -126,7 +125,6 @@ def test_ranks_of_two_nodes_find_each_other(tmp_path):
 
 @pytest.mark.distributed
 @pytest.mark.slow
-@pytest.mark.alone
 def test_another_job_on_the_port_is_not_taken_for_rank_0(tmp_path):
     """Another program has rank 0's port: rank 0 cannot listen, and the other ranks find that it is not their job."""
     with subprocess.Popen(
@@ -148,7 +146,6 @@ def test_another_job_on_the_port_is_not_taken_for_rank_0(tmp_path):
 
 @pytest.mark.distributed
 @pytest.mark.slow
-@pytest.mark.alone
 def test_rank_0_s_node_must_be_reachable(tmp_path):
     done = srun(tmp_path, size=2, nodes=2, TFDL_START_SECONDS="1")
     assert done.returncode == 1

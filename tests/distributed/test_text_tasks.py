@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import tfdl
 from tests.distributed.launching import launch, program
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
@@ -41,5 +42,4 @@ def test_a_run_and_its_evaluation_on_two_ranks(tmp_path, task: str) -> None:
     assert job.code == 0, job.output
     summary = json.loads((run / "summary.json").read_text())
     assert (summary["world_size"], summary["global_batch_size"], summary["steps"]) == (2, 128, 12)
-    alone = launch(1, "tfdl", "evaluate", str(run), "--json")
-    assert json.loads(alone.lines_of(0)[-1]) == pytest.approx(summary["test"], rel=1e-6)
+    assert tfdl.evaluate(run) == pytest.approx(summary["test"], rel=1e-6)

@@ -39,13 +39,6 @@ def test_without_the_watchdog_the_job_keeps_hanging(tmp_path: Path) -> None:
     assert job.status["code"] is None
 
 
-def test_the_chief_may_be_the_one_that_hangs(tmp_path: Path) -> None:
-    job = train("hang", 0, tmp_path / "run", "--watchdog-timeout", str(TIMEOUT))
-    check_hang(job, 0, "hangs (on ")
-    assert any(line.endswith("in never_returns") for line in job.lines)
-    assert job.status["reason"].startswith("rank 0: error: hangs (on ")
-
-
 def test_preparing_compiling_saving_and_declared_work_may_take_longer(tmp_path: Path) -> None:
     job = train("long", 1, tmp_path / "run", "--watchdog-timeout", "3", "--epochs", "1")
     assert job.code == 0, job.lines

@@ -1,11 +1,10 @@
 """Metrics of 1,797 rows over four ranks and in one process, as JSON.
 
-First tfdl's evaluation, of a classifier and of a language model; then Keras's metrics, each rank with a part of its own
-size, and what one rank alone finds. ``exact_metrics.py largest`` measures with a Keras metric that is no sum.
+First tfdl's evaluation, of a classifier and of a language model. Then Keras's metrics, where each rank has another
+number of rows, and what one rank alone finds.
 """
 
 import json
-import sys
 
 import keras
 import numpy as np
@@ -22,21 +21,7 @@ from tfdl.tasks import ImageClassification
 ENDS = (0, 900, 1400, 1796, 1797)  # one rank has a single row
 
 
-class LargestError(keras.metrics.Metric):
-    """Over ranks it would be the sum of their largest errors."""
-
-    def __init__(self, name: str = "largest_error"):
-        super().__init__(name=name)
-        self.largest = self.add_variable((), "zeros", name="largest")
-
-    def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002
-        self.largest.assign(keras.ops.maximum(self.largest, keras.ops.max(keras.ops.abs(y_true - y_pred))))
-
-    def result(self):
-        return self.largest
-
-
-def classifier(*more: keras.metrics.Metric) -> keras.Model:
+def classifier() -> keras.Model:
     metrics = keras.metrics
     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, activation="softmax")])
     model.compile(
@@ -44,7 +29,7 @@ def classifier(*more: keras.metrics.Metric) -> keras.Model:
         metrics=[
             metrics.CategoricalAccuracy(), metrics.TopKCategoricalAccuracy(5), metrics.Precision(), metrics.Recall(),
             metrics.F1Score(average="macro"), metrics.AUC(multi_label=True, num_labels=10),
-            metrics.OneHotMeanIoU(10), *more,
+            metrics.OneHotMeanIoU(10),
         ],
     )  # fmt: skip
     return model
@@ -66,13 +51,12 @@ def of_tfdl(world: World) -> dict[str, float]:
 
 def main() -> None:
     world = distributed.init()
-    if "largest" not in sys.argv:
-        found = of_tfdl(world)
-        if world.is_chief:
-            print(json.dumps({"together": found, "whole": of_tfdl(SingleWorld())}), flush=True)
+    found = of_tfdl(world)
+    if world.is_chief:
+        print(json.dumps({"together": found, "whole": of_tfdl(SingleWorld())}), flush=True)
     digits = load_digits()
     images, labels = digits.data.astype("float32") / 16, np.eye(10, dtype="float32")[digits.target]
-    model = classifier(*([LargestError()] if "largest" in sys.argv else []))
+    model = classifier()
     means = images.T @ labels / labels.sum(0)
     model.set_weights([4 * means, -2 * (means**2).sum(0)])  # the nearest mean: right for most
     mine = slice(*ENDS[world.rank : world.rank + 2])

@@ -198,6 +198,25 @@ def several_random_streams():
     assert [counter for _, counter in mine] == [counter for _, counter in other]
 
 
+def metric_that_is_no_sum():
+    """Over ranks it would be the sum of their largest errors."""
+
+    class LargestError(keras.metrics.Metric):
+        def __init__(self):
+            super().__init__(name="largest_error")
+            self.largest = self.add_variable((), "zeros", name="largest")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002
+            error = keras.ops.max(keras.ops.abs(keras.ops.cast(y_true, "float32") - y_pred))
+            self.largest.assign(keras.ops.maximum(self.largest, error))
+
+        def result(self):
+            return self.largest
+
+    model = compiled(metrics=[LargestError()])
+    model.evaluate(X, Y, callbacks=[distributed.AverageMetrics()], verbose=0)
+
+
 def xla_all_the_same():
     """The control: what Keras would do on a GPU."""
     model = compiled()

@@ -1,11 +1,11 @@
-"""Trains in float16 with losses that overflow on rank 1 alone in two of eight steps; prints how it went, as JSON.
+"""Trains in float16 with losses that overflow on rank 1 alone in two of eight steps; prints each rank's state, as JSON.
 
-The argument says who decides what is skipped: ``all``, as tfdl does, or ``each`` by its own gradients (the control). No
-batch normalization: synchronized statistics would take one rank's infinity to the others in the backward pass.
+It trains twice. First all ranks decide together which steps are skipped, as in tfdl. Then each rank decides by its own
+gradients (the control). No batch normalization: synchronized statistics would take one rank's infinity to the others in
+the backward pass.
 """
 
 import json
-import sys
 from typing import Any
 
 import keras
@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import tfdl
 from tfdl import distributed
+from tfdl.distributed import World
 from tfdl.distributed.loss_scale import all_finite
 from tfdl.distributed.state import broadcast_state
 from tfdl.runs import weights_sha256
@@ -46,14 +47,14 @@ class OwnJudgement(Trainer):
         return self._finite
 
 
-def main() -> None:
-    world = distributed.init()
+def train(trainer_class: type[Trainer], world: World) -> list[tuple[object, ...]]:
+    """Digest of the weights, scale, steps skipped and steps made, of each rank."""
     keras.utils.set_random_seed(0)
-    kind = Overflowing if world.rank == 1 else ImageClassification
-    task = kind((8, 8, 1), tuple("0123456789"), resized=False)
+    task_class = Overflowing if world.rank == 1 else ImageClassification
+    task = task_class((8, 8, 1), tuple("0123456789"), resized=False)
     with tfdl.models.compute_precision("mixed_float16"):
         model = tfdl.build_model("cnn", filters=(4,), units=8, batch_normalization=False, **task.model_arguments)
-    trainer = {"all": Trainer, "each": OwnJudgement}[sys.argv[1]](
+    trainer = trainer_class(
         model,
         tfdl.build_optimizer(),
         task,
@@ -71,10 +72,15 @@ def main() -> None:
     }
     trainer.run(iter(tf.data.Dataset.from_tensor_slices(features)), STEPS)
     scale = trainer.loss_scale
-    mine = (weights_sha256(model), float(scale.scale), int(scale.skipped_steps), int(trainer.optimizer.iterations))
-    everyone = world.all_gather_object(mine)
+    state = (weights_sha256(model), float(scale.scale), int(scale.skipped_steps), int(trainer.optimizer.iterations))
+    return world.all_gather_object(state)
+
+
+def main() -> None:
+    world = distributed.init()
+    states = {"all": train(Trainer, world), "each": train(OwnJudgement, world)}
     if world.is_chief:
-        print(json.dumps(everyone), flush=True)
+        print(json.dumps(states), flush=True)
 
 
 main()

@@ -10,7 +10,6 @@ from tfdl.config import compose
 SHAKESPEARE = Path(__file__).parents[3] / "shared" / "data" / "tiny_shakespeare" / "input.txt"
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not SHAKESPEARE.exists(), reason=f"{SHAKESPEARE} is not here")
 def test_shakespeare_s_characters_at_nano_gpt_s_size(tmp_path: Path) -> None:
     """nanoGPT's README has 1.88 for 4 layers of 128, a context of 64, and 2,000 batches of 12; see docs/tasks.md."""
