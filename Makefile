@@ -11,7 +11,7 @@ EXTRAS ?= dev$(if $(filter-out 0,$(GPU)),$(comma)cuda)
 comma := ,
 RUNS ?= runs/first
 EXPORTED ?= exported/first
-# Test files run in two processes at a time. Tests that measure time run alone (the marker `alone`).
+# Test files run in two processes at a time. A job of two ranks mostly waits: for imports, time limits and its launcher.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
@@ -49,8 +49,7 @@ train: setup ## train a CNN on one rank and on two, evaluate it, export it
 
 test: setup lint ## the whole test suite, quick tests first
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow and not distributed'
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m '(slow or distributed) and not alone'
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'slow or distributed'
 
 soak: setup ## the tests that take minutes each
 	$(BIN)/python -m pytest tests/soak

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from benchmarks.hosts import Host, Hosts, missing_requirements, simulated_hosts
 from tests.distributed.faults import MARK
 from tests.distributed.launching import HOROVODRUN, TIMEOUT, Finished, environment, launch, program
 
-pytestmark = [pytest.mark.distributed, pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
 SMALL = (
     "--set", "model.filters=[8]", "--set", "model.units=16", "--set", "model.dropout=0.2", "--set",
@@ -112,7 +113,7 @@ def cut_a_job(hosts: Hosts, folder: Path, watchdog_timeout: float, patience: flo
             ends[process] = time.monotonic() - cut
 
         psutil.wait_procs(list(family), timeout=patience, callback=note)
-        left = {host.name: [" ".join(process.cmdline()) for process in host.processes()] for host in hosts}
+        left = {host.name: commands_on(host) for host in hosts}
     finally:
         end_all(hosts, job)
     seconds = {
@@ -125,13 +126,25 @@ def cut_a_job(hosts: Hosts, folder: Path, watchdog_timeout: float, patience: flo
     return Aftermath(run, seconds, left, complaints)
 
 
+def commands_on(host: Host) -> list[str]:
+    """The command lines of the host's processes."""
+    commands = []
+    for process in host.processes():
+        with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+            commands.append(" ".join(process.cmdline()))
+    return commands
+
+
 def end_all(hosts: Hosts, job: "subprocess.Popen[str]") -> None:
     """Ends the remaining processes of a job, and repairs the link."""
-    for host in hosts:
-        for process in host.processes():
-            process.kill()
-    job.communicate()
-    hosts.reconnect("h2")
+    try:
+        for host in hosts:
+            for process in host.processes():
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+        job.communicate()
+    finally:
+        hosts.reconnect("h2")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from tests.distributed.faults import Aftermath, follow, train
 from tests.distributed.launching import program
 
-pytestmark = [pytest.mark.distributed, pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
 TIMEOUT = 4.0
 # The job must end within this time after the timeout.

@@ -7,7 +7,7 @@ import pytest
 from tests.distributed import test_failing_ranks, test_watchdog
 from tests.distributed.faults import train
 
-pytestmark = [pytest.mark.distributed, pytest.mark.alone]
+pytestmark = pytest.mark.distributed
 
 TIMEOUT = test_failing_ranks.TIMEOUT
 GRACE = test_failing_ranks.GRACE
