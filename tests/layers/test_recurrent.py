@@ -53,9 +53,9 @@ def run(layer, x, state, factors):
 def assert_gradients_are_slopes(function, arguments):
     """Compares gradients with numerical differences in float64, for every element of every argument.
 
-    They take two calls for each element, so the function is a graph: eager loops would take seconds.
+    A difference takes two calls for each element, so the arguments should be small.
     """
-    theoretical, numerical = tf.test.compute_gradient(tf.function(function), arguments, delta=1e-5)
+    theoretical, numerical = tf.test.compute_gradient(function, arguments, delta=1e-5)
     for gradient, slope in zip(theoretical, numerical, strict=True):
         np.testing.assert_allclose(gradient, slope, rtol=1e-6, atol=1e-7)
 
@@ -105,7 +105,7 @@ def test_gradients_are_slopes(layer_class):
         outputs, last = layer(x, state)
         return tf.reduce_sum(outputs**2) + tf.add_n([tf.reduce_sum(tf.sin(value)) for value in last])
 
-    assert_gradients_are_slopes(total, [inputs(4, "float64"), *state])
+    assert_gradients_are_slopes(total, [inputs(3, "float64"), *state])
 
 
 @pytest.mark.parametrize(("batch", "units"), [(4, 5), (3, 4)])
@@ -227,7 +227,7 @@ def test_gradients_go_through_the_mask(layer_class):
         outputs, _ = layer(x, training=True)
         return tf.reduce_sum(outputs**2)
 
-    assert_gradients_are_slopes(total, [inputs(4, "float64")])
+    assert_gradients_are_slopes(total, [inputs(3, "float64")])
 
 
 @pytest.mark.parametrize(
