@@ -1,7 +1,6 @@
 """mpijob.yaml has only fields of the published API: kubeflow.org/v2beta1, and Kubernetes' pods."""
 
 import re
-from itertools import chain
 from typing import Any
 
 import pytest
@@ -70,26 +69,43 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 
 def problems(value: Any, kind: Any, path: str = "") -> list[str]:
-    """Lists the fields in ``value`` that its kind does not have, and values of another type."""
+    """Lists the fields in ``value`` that its kind does not have, and values of another type.
+
+    Args:
+        value: A part of the file.
+        kind: What it should be: a type, a tuple of the possible values, a name in FIELDS, or such a name in brackets
+            for a list.
+        path: Where the part is in the file, for the messages.
+    """
     if isinstance(kind, tuple):
-        return [] if value in kind else [f"{path}: {value!r}, expected one of {kind}"]
+        if value not in kind:
+            return [f"{path}: {value!r}, expected one of {kind}"]
+        return []
     if isinstance(kind, type):
-        return [] if type(value) is kind else [f"{path}: {value!r}, expected {kind.__name__}"]
+        if type(value) is not kind:  # isinstance would take True for an int
+            return [f"{path}: {value!r}, expected {kind.__name__}"]
+        return []
     if kind.startswith("["):
-        inner = str if kind == "[str]" else kind[1:-1]
-        if not isinstance(value, list):
-            return [f"{path}: {value!r}, expected a list"]
-        in_items = [problems(item, inner, f"{path}[{index}]") for index, item in enumerate(value)]
-        return list(chain.from_iterable(in_items))
+        return problems_of_list(value, kind, path)
     if not isinstance(value, dict):
         return [f"{path}: {value!r}, expected {kind}"]
-    found = []
+    messages = []
     for name, item in value.items():
         if name in FIELDS[kind]:
-            found += problems(item, FIELDS[kind][name], f"{path}.{name}")
+            messages += problems(item, FIELDS[kind][name], f"{path}.{name}")
         else:
-            found.append(f"{path}.{name}: no field of {kind}")
-    return found
+            messages.append(f"{path}.{name}: no field of {kind}")
+    return messages
+
+
+def problems_of_list(value: Any, kind: str, path: str) -> list[str]:
+    if not isinstance(value, list):
+        return [f"{path}: {value!r}, expected a list"]
+    item_kind = str if kind == "[str]" else kind[1:-1]
+    messages = []
+    for index, item in enumerate(value):
+        messages += problems(item, item_kind, f"{path}[{index}]")
+    return messages
 
 
 @pytest.fixture
@@ -99,7 +115,8 @@ def job() -> dict[str, Any]:
 
 def test_every_field_is_one_of_the_published(job):
     assert problems(job, "MPIJob") == []
-    assert (job["apiVersion"], job["kind"]) == ("kubeflow.org/v2beta1", "MPIJob")
+    assert job["apiVersion"] == "kubeflow.org/v2beta1"
+    assert job["kind"] == "MPIJob"
 
 
 @pytest.mark.parametrize(
@@ -112,13 +129,14 @@ def test_every_field_is_one_of_the_published(job):
     ],
 )
 def test_the_table_finds_what_is_wrong(job, path, wrong, words):
-    """The control."""
+    """The control: a wrong value in the file is found."""
+    *outer, field = path
     inner = job
-    for name in path[:-1]:
+    for name in outer:
         inner = inner[name]
-    inner[path[-1]] = wrong
-    (found,) = problems(job, "MPIJob")
-    assert words in found
+    inner[field] = wrong
+    (message,) = problems(job, "MPIJob")
+    assert words in message
 
 
 def test_ranks_ports_volumes_and_paths_agree(job):
@@ -126,9 +144,11 @@ def test_ranks_ports_volumes_and_paths_agree(job):
     spec = job["spec"]
     replicas = spec["mpiReplicaSpecs"]
     pods = {name: replica["template"]["spec"] for name, replica in replicas.items()}
-    (launcher,), (worker,) = (pods[name]["containers"] for name in ("Launcher", "Worker"))
+    (launcher,) = pods["Launcher"]["containers"]
+    (worker,) = pods["Worker"]["containers"]
     ranks = spec["slotsPerWorker"] * replicas["Worker"]["replicas"]
-    assert launcher["args"][launcher["args"].index("-np") + 1] == str(ranks)
+    number_option = launcher["args"].index("-np")
+    assert launcher["args"][number_option + 1] == str(ranks)
     assert worker["resources"]["limits"]["nvidia.com/gpu"] == spec["slotsPerWorker"]
     assert launcher["image"] == worker["image"]
     for pod in pods.values():

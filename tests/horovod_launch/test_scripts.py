@@ -28,7 +28,7 @@ def test_the_linter_finds_nothing(script):
 
 
 def test_the_linter_finds_an_error(tmp_path):
-    """The control."""
+    """The control: the linter reports a known mistake."""
     (tmp_path / "bad.sh").write_text("#!/usr/bin/env bash\nrm -rf $1\n")
     done = subprocess.run([tool("shellcheck"), str(tmp_path / "bad.sh")], capture_output=True, text=True, check=False)
     assert "SC2086" in done.stdout
@@ -44,19 +44,26 @@ def test_a_script_is_executable_and_its_header_shows_how_to_start_it(script):
 
 def test_the_index_has_every_file():
     index = (FOLDER / "README.md").read_text()
-    missing = [path.name for path in FOLDER.iterdir() if f"]({path.name})" not in index and path.name != "README.md"]
+    names = {path.name for path in FOLDER.iterdir()} - {"README.md"}
+    missing = [name for name in names if f"]({name})" not in index]
     assert missing == []
 
 
-def directives(name: str, mark: str) -> str:
-    lines = [line.removeprefix(f"#{mark} ") for line in HEADERS[name].splitlines() if line.startswith(f"#{mark} ")]
-    return "\n".join(line.split(" #")[0].strip() for line in lines)
+def directives(name: str, scheduler: str) -> list[str]:
+    """The options that a script's header gives to its scheduler, without the comments behind them."""
+    prefix = f"#{scheduler} "
+    options = []
+    for line in HEADERS[name].splitlines():
+        if line.startswith(prefix):
+            option, *_ = line.removeprefix(prefix).split(" #")
+            options.append(option.strip())
+    return options
 
 
 def test_slurm_warns_the_ranks_and_requeues():
-    asked = directives("slurm.sh", "SBATCH").splitlines()
-    assert {"--signal=USR1@90", "--requeue", "--open-mode=append"} <= set(asked)
-    assert all(re.fullmatch(r"--[a-z-]+(=\S+)?", line) for line in asked), asked
+    options = directives("slurm.sh", "SBATCH")
+    assert {"--signal=USR1@90", "--requeue", "--open-mode=append"} <= set(options)
+    assert all(re.fullmatch(r"--[a-z-]+(=\S+)?", option) for option in options), options
 
 
 def test_slurm_itself_accepts_the_header(tmp_path):
@@ -70,15 +77,17 @@ def test_slurm_itself_accepts_the_header(tmp_path):
 
 
 def test_lsf_warns_and_requeues():
-    asked = directives("lsf.sh", "BSUB").splitlines()
-    assert {"-wa USR1", "-wt 2", '-Q "75"', "-r"} <= set(asked)
+    options = directives("lsf.sh", "BSUB")
+    assert {"-wa USR1", "-wt 2", '-Q "75"', "-r"} <= set(options)
 
 
+# Files that every test of ONE_LINE finds in its folder.
 HOSTFILES = {
     "empty": "\n# nobody\n",
     "typing": "gpu-1 slots=4\ngpu-2 slot=4\n",
     "unknown": "no-such-host.invalid slots=1\n",
 }
+# Script, arguments, environment, and words of the only line that it prints.
 ONE_LINE = [
     ("ssh.sh", (), {}, "expected: ssh.sh HOSTFILE --output RUN"),
     ("ssh.sh", ("none", "--output", "run"), {}, "no hostfile none, expected a file with lines such as 'gpu-1 slots=4'"),
@@ -113,7 +122,8 @@ def test_a_mistake_ends_with_one_line(tmp_path, name, arguments, extra, words):
     assert code == 2, output
     lines = output.splitlines()
     # discover_hosts.sh prints its own error; elastic.sh adds what it expected.
-    assert len(lines) == (2 if "hosts.elastic" in words else 1), output
+    expected_lines = 2 if "hosts.elastic" in words else 1
+    assert len(lines) == expected_lines, output
     assert re.search(words, lines[0]), output
     assert not (tmp_path / "run").exists()
 
@@ -124,17 +134,20 @@ def test_a_host_that_cannot_be_reached_ends_with_one_line(tmp_path):
     """An address that no host has. In a network that accepts connections to it, ssh gives up after ten seconds."""
     (tmp_path / "hosts").write_text("localhost slots=1  # this one\n240.0.0.1 slots=1\n")
     code, output = run("ssh.sh", "hosts", "--output", "run", cwd=tmp_path)
-    assert (code, output.count("\n")) == (2, 1), output
+    assert code == 2, output
+    assert output.count("\n") == 1, output
     assert re.search(r"ssh.sh: host 240.0.0.1: expected ssh without a password, .* got: .*240.0.0.1 port 22", output)
 
 
 def test_hosts_are_those_that_answer(tmp_path):
     (tmp_path / "hosts.elastic").write_text("# mine\nlocalhost:2\n\n127.0.0.1\nno-such-host.invalid:4")
     code, output = run("discover_hosts.sh", cwd=tmp_path)
-    assert code == 0
+    assert code == 0, output
     assert sorted(output.splitlines()) == ["127.0.0.1:1", "localhost:2"]
     (tmp_path / "other").write_text("localhost:3\n")
-    assert run("discover_hosts.sh", cwd=tmp_path, TFDL_HOSTS=str(tmp_path / "other")) == (0, "localhost:3\n")
+    code, output = run("discover_hosts.sh", cwd=tmp_path, TFDL_HOSTS=str(tmp_path / "other"))
+    assert code == 0
+    assert output == "localhost:3\n"
 
 
 DOCKERFILES = sorted(FOLDER.glob("Dockerfile*"))
@@ -149,9 +162,13 @@ def test_the_linter_of_dockerfiles_finds_nothing(path):
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
 def test_files_copied_into_an_image_exist_and_are_not_ignored(path):
     root = FOLDER.parent
-    allowed = {line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    copies = [line.split()[1:-1] for line in path.read_text().splitlines() if re.match(r"COPY (?!--from)", line)]
-    sources = [source for sources in copies for source in sources]
+    ignore_lines = (root / ".dockerignore").read_text().splitlines()
+    allowed = {line.removeprefix("!") for line in ignore_lines if line.startswith("!")}
+    sources = []
+    for line in path.read_text().splitlines():
+        if re.match(r"COPY (?!--from)", line):
+            _, *copied, _ = line.split()  # COPY, the sources, the destination
+            sources += copied
     assert sources
     for source in sources:
         assert (root / source).exists(), source

@@ -17,7 +17,8 @@ def graph_of(function, *specs):
 
 
 def flops_of(function, *shapes):
-    return count_flops(graph_of(function, *(tf.TensorSpec(shape) for shape in shapes)).get_operations())
+    specs = [tf.TensorSpec(shape) for shape in shapes]
+    return count_flops(graph_of(function, *specs).get_operations())
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,7 @@ def test_one_operation(function, shapes, expected):
     assert flops_of(function, *shapes) == expected
 
 
-def test_a_loop_counts_each_of_its_turns():
+def test_a_loop_counts_each_of_its_iterations():
     def repeated(a, b):
         for _ in tf.range(6):
             a = tf.matmul(a, b)
@@ -67,6 +68,7 @@ def test_an_unknown_shape():
 
 
 def two_layers():
+    """A model from 8 values over 5 hidden units to 3 outputs, without biases."""
     inputs = keras.Input((8,))
     hidden = keras.layers.Dense(5, activation="relu", use_bias=False)(inputs)
     return keras.Model(inputs, keras.layers.Dense(3, use_bias=False)(hidden))
@@ -75,7 +77,8 @@ def two_layers():
 def test_a_step_by_hand():
     batch = 2
     cost = step_cost(two_layers(), [tf.TensorSpec((batch, 8))])
-    first, second = 2 * batch * 8 * 5, 2 * batch * 5 * 3
+    first = 2 * batch * 8 * 5
+    second = 2 * batch * 5 * 3
     assert cost.forward_flops == first + second
     # Backward: the second layer to its weights and its inputs, the first layer only to its weights.
     assert cost.training_flops == first + second + (2 * second + first)
@@ -83,22 +86,30 @@ def test_a_step_by_hand():
 
 def test_the_backward_pass_keeps_inputs_and_what_relu_let_through():
     cost = step_cost(two_layers(), [tf.TensorSpec((2, 8))])
-    inputs, hidden, outputs = 2 * 8 * 4, 2 * 5 * 4, 2 * 3 * 4
+    # Bytes: a batch of 2, values of 4 bytes.
+    inputs = 2 * 8 * 4
+    hidden = 2 * 5 * 4
+    outputs = 2 * 3 * 4
     assert cost.activation_bytes in (inputs + hidden, inputs + hidden + outputs)
 
 
 def test_activations_grow_with_the_batch_and_weights_do_not_count():
-    small, large = (step_cost(two_layers(), [tf.TensorSpec((batch, 8))]).activation_bytes for batch in (2, 200))
-    assert large == 100 * small
+    small = step_cost(two_layers(), [tf.TensorSpec((2, 8))])
+    large = step_cost(two_layers(), [tf.TensorSpec((200, 8))])
+    assert large.activation_bytes == 100 * small.activation_bytes
 
 
 def test_the_article_s_network_takes_19_7_megaflop_an_image():
     model = tfdl.build_model("cnn", input_shape=(24, 24, 3), num_classes=10)
-    conv_1, conv_2 = 2 * 24 * 24 * 32 * 27, 2 * 12 * 12 * 64 * 9 * 32
-    hidden, logits = 2 * 2304 * 128, 2 * 128 * 10
+    conv_1 = 2 * 24 * 24 * 32 * (3 * 3 * 3)
+    conv_2 = 2 * 12 * 12 * 64 * (3 * 3 * 32)
+    hidden = 2 * 2304 * 128
+    logits = 2 * 128 * 10
+    forward = conv_1 + conv_2 + hidden + logits
     cost = step_cost(model, [tf.TensorSpec((4, 24, 24, 3))])
-    assert cost.forward_flops == 4 * (conv_1 + conv_2 + hidden + logits)
-    assert cost.training_flops == 4 * (3 * (conv_1 + conv_2 + hidden + logits) - conv_1)
+    assert cost.forward_flops == 4 * forward
+    # The backward pass takes twice as many, except for the gradient of the images, which nobody needs.
+    assert cost.training_flops == 4 * (3 * forward - conv_1)
     assert cost.training_flops / 4 == pytest.approx(19.7e6, rel=0.001)
 
 

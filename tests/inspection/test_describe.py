@@ -15,15 +15,15 @@ from tfdl.inspection.shapes_only import shapes_only
 def test_memory_is_counted_from_the_variables():
     description = describe_model("cnn", batch_size=2)
     model = tfdl.build_model("cnn", input_shape=(24, 24, 3), num_classes=10)
-    trained = sum(variable.shape.num_elements() for variable in (v.value for v in model.trainable_variables))
+    trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
     assert description.parameters == model.count_params()
-    assert description.trainable_parameters == trained
+    assert description.trainable_parameters == trainable
     assert description.weights_bytes == 4 * model.count_params()
-    assert description.gradients_bytes == 4 * trained
-    assert description.optimizer_bytes == 2 * 4 * trained  # two moments
-    assert description.training_bytes == sum(
-        (description.weights_bytes, 3 * description.gradients_bytes, description.cost.activation_bytes)
-    )
+    assert description.gradients_bytes == 4 * trainable
+    assert description.optimizer_bytes == 2 * 4 * trainable  # two moments
+    gradients_and_moments = 3 * description.gradients_bytes
+    total = description.weights_bytes + gradients_and_moments + description.cost.activation_bytes
+    assert description.training_bytes == total
 
 
 def test_the_optimizer_s_state():
@@ -31,7 +31,8 @@ def test_the_optimizer_s_state():
 
 
 def test_half_precision_halves_the_activations_and_keeps_the_weights():
-    full, half = (describe_model("cnn", batch_size=256, precision=name) for name in ("float32", "mixed_bfloat16"))
+    full = describe_model("cnn", batch_size=256, precision="float32")
+    half = describe_model("cnn", batch_size=256, precision="mixed_bfloat16")
     assert half.weights_bytes == full.weights_bytes
     assert half.cost.activation_bytes < 0.6 * full.cost.activation_bytes
     assert keras.config.dtype_policy().name == "float32"
@@ -59,7 +60,7 @@ def test_a_model_of_two_inputs_can_be_described():
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_has_the_parameters_that_it_says(name):
+def test_a_preset_has_its_declared_number_of_parameters(name):
     preset = PRESETS[name]
     with shapes_only():
         model = tfdl.build_model(name, **preset.data)

@@ -27,7 +27,8 @@ SHAPES = [
 @pytest.fixture(params=["kernel", "formula"])
 def way(request, monkeypatch):
     """Runs a test twice: with TensorFlow's kernels for inputs of any size, then with the formula."""
-    monkeypatch.setattr(batch_kernels, "LEAST_SIZE", 0 if request.param == "kernel" else 1 << 60)
+    least_sizes = {"kernel": 0, "formula": 1 << 60}
+    monkeypatch.setattr(batch_kernels, "LEAST_SIZE", least_sizes[request.param])
     return request.param
 
 
@@ -36,14 +37,15 @@ both_ways = pytest.mark.usefixtures("way")
 
 def pair(shape, axis=-1, **arguments):
     """Our layer and Keras's, built for ``shape`` with the same random weights."""
-    layers = BatchNormalization(axis=axis, **arguments), keras.layers.BatchNormalization(axis=axis, **arguments)
+    ours = BatchNormalization(axis=axis, **arguments)
+    theirs = keras.layers.BatchNormalization(axis=axis, **arguments)
+    ours.build(shape)
+    theirs.build(shape)
     random = np.random.default_rng(1)
-    weights = None
-    for layer in layers:
-        layer.build(shape)
-        weights = weights or [random.uniform(0.5, 2, weight.shape) for weight in layer.weights]
-        layer.set_weights(weights)
-    return layers
+    weights = [random.uniform(0.5, 2, weight.shape) for weight in ours.weights]
+    ours.set_weights(weights)
+    theirs.set_weights(weights)
+    return ours, theirs
 
 
 def outputs_and_gradients(layer, inputs, upstream, **call):
@@ -53,23 +55,30 @@ def outputs_and_gradients(layer, inputs, upstream, **call):
         tape.watch(inputs)
         outputs = layer(inputs, **call)
         objective = tf.reduce_sum(tf.cast(outputs, tf.float32) * upstream)
-    wanted = [inputs, *(weight.value for weight in layer.trainable_variables)]
-    return [np.asarray(tf.cast(value, tf.float32)) for value in (outputs, *tape.gradient(objective, wanted))]
+    sources = [inputs, *(weight.value for weight in layer.trainable_variables)]
+    gradients = tape.gradient(objective, sources)
+    return [np.asarray(tf.cast(value, tf.float32)) for value in (outputs, *gradients)]
 
 
 def assert_same_as_keras(ours, theirs, inputs, *, rtol=1e-4, atol=1e-5, **call):
-    upstream = np.random.default_rng(2).normal(size=inputs.shape).astype("float32")
-    found = outputs_and_gradients(ours, inputs, upstream, **call)
+    upstream = random_upstream(inputs.shape)
+    actual = outputs_and_gradients(ours, inputs, upstream, **call)
     expected = outputs_and_gradients(theirs, inputs, upstream, **call)
-    for name, value, reference in zip(("outputs", "inputs", "gamma", "beta"), found, expected, strict=False):
+    assert len(actual) == len(expected)
+    # A layer without gamma or beta has fewer gradients than there are names.
+    for name, value, reference in zip(("outputs", "inputs", "gamma", "beta"), actual, expected, strict=False):
         np.testing.assert_allclose(value, reference, rtol=rtol, atol=atol, err_msg=name)
-    assert len(found) == len(expected)
     for mine, other in zip(ours.non_trainable_variables, theirs.non_trainable_variables, strict=True):
         np.testing.assert_allclose(mine, other, rtol=rtol, atol=atol, err_msg=mine.path)
 
 
 def random_inputs(shape, dtype="float32"):
     return np.random.default_rng(0).normal(3, 2, shape).astype(dtype)
+
+
+def random_upstream(shape):
+    """The gradient of an objective with respect to outputs of this shape."""
+    return np.random.default_rng(2).normal(size=shape).astype("float32")
 
 
 # By hand
@@ -132,7 +141,8 @@ def test_as_keras_with_hardly_a_sample(shape):
 )
 def test_as_keras_with_a_mask(dtype, tolerance):
     mask = np.array([[1, 1, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0], [0] * 6, [1] * 6], bool)
-    layers, inputs = pair((4, 6, 5), dtype=dtype), random_inputs((4, 6, 5))
+    layers = pair((4, 6, 5), dtype=dtype)
+    inputs = random_inputs((4, 6, 5))
     assert_same_as_keras(*layers, inputs, training=True, mask=mask, rtol=tolerance, atol=tolerance)
 
 
@@ -146,13 +156,13 @@ def test_as_keras_with_a_mask_of_images():
 @pytest.mark.parametrize("shape", [(32, 5), (4, 6, 7, 5)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 5e-3), ("bfloat16", 5e-2)])
 def test_as_keras_in_half_precision(dtype, tolerance, shape, training):
-    layers = pair(shape, dtype=f"mixed_{dtype}")
+    ours, theirs = pair(shape, dtype=f"mixed_{dtype}")
     inputs = tf.cast(random_inputs(shape), dtype)
-    upstream = np.random.default_rng(2).normal(size=shape).astype("float32")
-    found, expected = (outputs_and_gradients(layer, inputs, upstream, training=training) for layer in layers)
-    for value, reference in zip(found, expected, strict=True):
+    upstream = random_upstream(shape)
+    actual = outputs_and_gradients(ours, inputs, upstream, training=training)
+    expected = outputs_and_gradients(theirs, inputs, upstream, training=training)
+    for value, reference in zip(actual, expected, strict=True):
         np.testing.assert_allclose(value, reference, rtol=tolerance, atol=tolerance * np.abs(reference).max())
-    ours, theirs = layers
     assert {weight.dtype for weight in ours.weights} == {"float32"}
     for mine, other in zip(ours.non_trainable_variables, theirs.non_trainable_variables, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-4)
@@ -175,7 +185,8 @@ def test_as_keras_with_weights_of_half_precision(dtype, tolerance, shape, traini
     ours, theirs = pair(shape, dtype=dtype)
     inputs = tf.cast(random_inputs(shape), dtype)
     outputs = ours(inputs, training=training)
-    assert {outputs.dtype, *(tf.as_dtype(weight.dtype) for weight in ours.weights)} == {tf.as_dtype(dtype)}
+    dtypes = {outputs.dtype, *(tf.as_dtype(weight.dtype) for weight in ours.weights)}
+    assert dtypes == {tf.as_dtype(dtype)}
     expected = tf.cast(theirs(inputs, training=training), "float32")
     np.testing.assert_allclose(tf.cast(outputs, "float32"), expected, rtol=tolerance, atol=tolerance)
     for mine, other in zip(ours.non_trainable_variables, theirs.non_trainable_variables, strict=True):
@@ -206,24 +217,30 @@ def test_whole_numbers_are_normalized_as_in_keras(training):
 
 
 def operations(layer, shape, training):
+    """The types of the operations in the layer's graph."""
     call = tf.function(lambda inputs: layer(inputs, training=training))
-    return {node.type for node in call.get_concrete_function(tf.TensorSpec(shape)).graph.get_operations()}
+    graph = call.get_concrete_function(tf.TensorSpec(shape)).graph
+    return {operation.type for operation in graph.get_operations()}
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_large_samples_take_the_fused_kernel_and_small_ones_the_formula(training):
-    for sample, fused in [((16, 16, 8), True), ((2048,), True), ((None, 4), True), ((4, 4, 8), False), ((64,), False)]:
+    is_fused = {(16, 16, 8): True, (2048,): True, (None, 4): True, (4, 4, 8): False, (64,): False}
+    for sample_shape, expected in is_fused.items():
         layer = BatchNormalization()
-        layer.build((None, *sample))
-        assert ("FusedBatchNormV3" in operations(layer, (None, *sample), training)) == fused, sample
+        layer.build((None, *sample_shape))
+        in_graph = operations(layer, (None, *sample_shape), training)
+        assert ("FusedBatchNormV3" in in_graph) == expected, sample_shape
 
 
 @both_ways
 @pytest.mark.parametrize("training", [True, False])
 def test_compiled_by_xla_it_does_the_same(training):
     shape = (4, 6, 7, 5)
-    compiled, plain = (pair(shape)[0] for _ in range(2))
-    inputs, upstream = random_inputs(shape), np.random.default_rng(2).normal(size=shape).astype("float32")
+    compiled, _ = pair(shape)
+    plain, _ = pair(shape)
+    inputs = random_inputs(shape)
+    upstream = random_upstream(shape)
 
     @tf.function(jit_compile=True)
     def run(inputs):
@@ -241,15 +258,15 @@ def test_compiled_by_xla_it_does_the_same(training):
 
 def test_arguments_and_defaults_are_keras_s():
     def defaults(layer):
-        parameters = inspect.signature(layer).parameters.values()
-        return {parameter.name: parameter.default for parameter in parameters if parameter.name != "kwargs"}
+        parameters = inspect.signature(layer).parameters
+        return {name: parameter.default for name, parameter in parameters.items() if name != "kwargs"}
 
     expected = defaults(keras.layers.BatchNormalization)
     without_renorm = {name: value for name, value in expected.items() if not name.startswith("renorm")}
     assert defaults(BatchNormalization) == without_renorm
 
 
-# Numbers that are hard to normalize
+# Inputs that are hard to normalize
 
 
 @both_ways
@@ -268,7 +285,8 @@ def test_a_small_variance_about_a_large_mean(shape):
 @both_ways
 def test_a_constant_channel_becomes_beta():
     layer = BatchNormalization(beta_initializer="ones")
-    np.testing.assert_allclose(layer(np.full((16, 2), 7.0, "float32"), training=True), np.ones((16, 2)), atol=1e-5)
+    outputs = layer(np.full((16, 2), 7.0, "float32"), training=True)
+    np.testing.assert_allclose(outputs, np.ones((16, 2)), atol=1e-5)
 
 
 @both_ways
@@ -294,9 +312,11 @@ def test_a_mask_without_any_sample_leaves_the_moving_statistics():
 
 
 @pytest.mark.parametrize(("shape", "axis"), [((6, 5), -1), ((6, 4, 5), -1), ((6, 5, 4), 1), ((6, 3, 3, 5), -1)])
-def test_a_mask_of_samples_counts_the_others_alone(shape, axis):
-    inputs, keep = random_inputs(shape), np.array([True, False, True, True, False, True])
-    masked, plain = (pair(shape, axis)[0] for _ in range(2))
+def test_statistics_are_of_the_unmasked_samples(shape, axis):
+    inputs = random_inputs(shape)
+    keep = np.array([True, False, True, True, False, True])
+    masked, _ = pair(shape, axis)
+    plain, _ = pair(shape, axis)
     outputs = np.asarray(masked(inputs, training=True, mask=keep))
     np.testing.assert_allclose(outputs[keep], plain(inputs[keep], training=True), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(masked.moving_mean, plain.moving_mean, rtol=1e-6)
@@ -345,12 +365,12 @@ def test_it_comes_back_from_its_configuration():
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert isinstance(copy, BatchNormalization)
     assert copy.get_config() == layer.get_config()
-    for each in (layer, copy):
-        each.build((None, 4, 3))
+    layer.build((None, 4, 3))
+    copy.build((None, 4, 3))
     np.testing.assert_array_equal(copy.gamma, np.full(4, 3.0))
     np.testing.assert_array_equal(copy.moving_mean, np.ones(4))
     assert copy.beta is None
-    assert float(tf.add_n(copy.losses)) == pytest.approx(0.5 * 4 * 9)
+    assert float(tf.add_n(copy.losses)) == pytest.approx(0.5 * 4 * 9)  # L2 of 0.5; 4 values of 3
 
 
 def test_a_symbolic_batch_keeps_its_shape():
@@ -380,28 +400,31 @@ def test_several_axes_are_refused():
 
 # Over ranks
 
-PARTS = [[0, 5, 8], [0, 1, 8], [0, 8, 8], [0, 0, 8], [0, 2, 6, 8]]  # the bounds of each rank's samples
+# The bounds of each rank's samples in a batch of 8. Some ranks have none.
+PARTS = [[0, 5, 8], [0, 1, 8], [0, 8, 8], [0, 0, 8], [0, 2, 6, 8]]
 
 
 def assert_ranks_equal_whole_batch(ranks, shape, ends, mask=None, rtol=1e-4, atol=1e-5, **arguments):
     """Compares a synchronized layer, with a part of a batch on each rank, with Keras's layer on the whole batch."""
-    theirs = pair(shape, **arguments)[1]
-    inputs = np.random.default_rng(0).normal(3, 2, shape).astype(theirs.compute_dtype)
-    upstream = np.random.default_rng(2).normal(size=shape).astype("float32")
+    _, theirs = pair(shape, **arguments)
+    inputs = random_inputs(shape, theirs.compute_dtype)
+    upstream = random_upstream(shape)
     expected = outputs_and_gradients(theirs, inputs, upstream, training=True, mask=mask)
     parts = [slice(*part) for part in itertools.pairwise(ends)]
     layers = [pair(shape, synchronized=True, **arguments)[0] for _ in parts]
 
     def run(rank):
         part = parts[rank]
-        mine = None if mask is None else mask[part]
-        return outputs_and_gradients(layers[rank], inputs[part], upstream[part], training=True, mask=mine)
+        part_of_mask = None if mask is None else mask[part]
+        return outputs_and_gradients(layers[rank], inputs[part], upstream[part], training=True, mask=part_of_mask)
 
-    outputs, by_inputs, by_gamma, by_beta = zip(*ranks(len(parts)).run(run), strict=True)
+    results = ranks(len(parts)).run(run)
+    outputs, inputs_gradients, gamma_gradients, beta_gradients = zip(*results, strict=True)
     np.testing.assert_allclose(np.concatenate(outputs), expected[0], rtol=rtol, atol=atol)
-    np.testing.assert_allclose(np.concatenate(by_inputs), expected[1], rtol=rtol, atol=atol)
-    np.testing.assert_allclose(sum(by_gamma), expected[2], rtol=rtol, atol=10 * atol)  # each rank has a part of the sum
-    np.testing.assert_allclose(sum(by_beta), expected[3], rtol=rtol, atol=10 * atol)
+    np.testing.assert_allclose(np.concatenate(inputs_gradients), expected[1], rtol=rtol, atol=atol)
+    # A weight's gradient is a sum over samples; each rank has its own samples' part of it.
+    np.testing.assert_allclose(sum(gamma_gradients), expected[2], rtol=rtol, atol=10 * atol)
+    np.testing.assert_allclose(sum(beta_gradients), expected[3], rtol=rtol, atol=10 * atol)
     for layer in layers:
         for mine, other in zip(layer.non_trainable_variables, theirs.non_trainable_variables, strict=True):
             np.testing.assert_allclose(mine, other, rtol=rtol, atol=atol)
@@ -442,7 +465,7 @@ def test_ranks_keep_a_small_variance_about_a_large_mean(ranks, shape):
         np.testing.assert_allclose(layer.moving_variance, exact, rtol=5e-3)
 
 
-def test_an_unsynchronized_layer_asks_no_other_rank(ranks):
+def test_an_unsynchronized_layer_runs_no_collective(ranks):
     ranks(2)  # a collective would wait for the other rank and fail
     layer, reference = pair((8, 5))
     inputs = random_inputs((8, 5))
@@ -451,20 +474,27 @@ def test_an_unsynchronized_layer_asks_no_other_rank(ranks):
 
 @both_ways
 @pytest.mark.parametrize("masked", [False, True])
-def test_ranks_meet_once_on_the_way_forward_and_once_on_the_way_back(ranks, monkeypatch, masked):
-    world, meetings = ranks(2), []
+def test_there_is_one_collective_forward_and_one_backward(ranks, monkeypatch, masked):
+    world = ranks(2)
     exchange = world._exchange
-    monkeypatch.setattr(world, "_exchange", lambda tensor: meetings.append(world.rank) or exchange(tensor))
+    ranks_of_calls = []
+
+    def count_and_exchange(tensor):
+        ranks_of_calls.append(world.rank)
+        return exchange(tensor)
+
+    monkeypatch.setattr(world, "_exchange", count_and_exchange)
     layers = [pair((4, 6, 5), synchronized=True)[0] for _ in range(2)]
-    inputs, mask = tf.constant(random_inputs((4, 6, 5))), np.ones((4, 6), bool) if masked else None
+    inputs = tf.constant(random_inputs((4, 6, 5)))
+    mask = np.ones((4, 6), bool) if masked else None
 
     def run(rank):
         with tf.GradientTape() as tape:
             tape.watch(inputs)
             outputs = layers[rank](inputs, training=True, mask=mask)
-        forward = meetings.count(rank)
+        after_forward = ranks_of_calls.count(rank)
         tape.gradient(outputs, [inputs, layers[rank].gamma.value])
-        return forward, meetings.count(rank)
+        return after_forward, ranks_of_calls.count(rank)
 
     assert world.run(run) == [(1, 2), (1, 2)]
 
@@ -473,29 +503,37 @@ def test_ranks_meet_once_on_the_way_forward_and_once_on_the_way_back(ranks, monk
 @pytest.mark.parametrize("shape", [(6, 5), (6, 4, 5), (6, 3, 3, 5)])
 def test_a_rank_with_a_stand_in_batch_counts_nothing(ranks, shape):
     """A rank without samples takes part in the collectives with any rows and weight 0."""
-    inputs, upstream = random_inputs(shape), np.random.default_rng(2).normal(size=shape).astype("float32")
-    whole = pair(shape)[0]
+    inputs = random_inputs(shape)
+    upstream = random_upstream(shape)
+    whole, _ = pair(shape)
     expected = outputs_and_gradients(whole, inputs, upstream, training=True)
     layers = [pair(shape, synchronized=True)[0] for _ in range(3)]
-    parts = [(inputs[:4], upstream[:4], 1.0), (inputs[4:], upstream[4:], 1.0), (inputs[:1] + 99, 0 * upstream[:1], 0.0)]
+    # Inputs, gradient of the outputs and weight of each rank.
+    parts = [
+        (inputs[:4], upstream[:4], 1.0),
+        (inputs[4:], upstream[4:], 1.0),
+        (inputs[:1] + 99, 0 * upstream[:1], 0.0),  # the stand-in
+    ]
 
     def run(rank):
-        mine, by_outputs, weight = parts[rank]
+        part, part_of_upstream, weight = parts[rank]
         with statistics_weight(weight):
-            return outputs_and_gradients(layers[rank], mine, by_outputs, training=True)
+            return outputs_and_gradients(layers[rank], part, part_of_upstream, training=True)
 
-    outputs, by_inputs, by_gamma, by_beta = zip(*ranks(3).run(run), strict=True)
+    outputs, inputs_gradients, gamma_gradients, beta_gradients = zip(*ranks(3).run(run), strict=True)
     np.testing.assert_allclose(np.concatenate(outputs[:2]), expected[0], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(np.concatenate(by_inputs[:2]), expected[1], rtol=1e-4, atol=1e-5)
-    np.testing.assert_array_equal(by_inputs[2], np.zeros((1, *shape[1:])))
-    np.testing.assert_allclose(sum(by_gamma), expected[2], rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(sum(by_beta), expected[3], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(np.concatenate(inputs_gradients[:2]), expected[1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(inputs_gradients[2], np.zeros((1, *shape[1:])))
+    np.testing.assert_allclose(sum(gamma_gradients), expected[2], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(sum(beta_gradients), expected[3], rtol=1e-4, atol=1e-4)
     for layer in layers:
         for mine, other in zip(layer.non_trainable_variables, whole.non_trainable_variables, strict=True):
             np.testing.assert_allclose(mine, other, rtol=1e-5)
 
 
 @pytest.mark.parametrize("count", [0.0, 1.0])
-def test_a_single_value_has_no_variance_whatever_the_kernel_answers(count):
+def test_a_single_value_has_no_variance_whatever_the_kernel_returns(count):
     """On a GPU the kernel divides by m - 1, which is 0."""
-    assert np.asarray(batch_kernels._biased_variance(tf.constant([np.nan, 3.0]), tf.constant(count))).tolist() == [0, 0]
+    from_kernel = tf.constant([np.nan, 3.0])
+    variance = batch_kernels._biased_variance(from_kernel, tf.constant(count))
+    assert np.asarray(variance).tolist() == [0, 0]

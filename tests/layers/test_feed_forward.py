@@ -11,6 +11,7 @@ from tfdl.layers import FeedForward
 from tfdl.layers.gelu import gelu, gelu_exact
 
 RANGE = np.concatenate([np.linspace(-12, 12, 481), [-1e4, -40.0, 0.0, 40.0, 1e4]]).astype("float32")
+# Our function, and whether it is the approximation.
 GELUS = {"tanh": (gelu, True), "erf": (gelu_exact, False)}
 
 
@@ -46,7 +47,8 @@ def test_gelu_and_its_derivatives_as_tensorflow_s(function, approximate):
 def test_gelu_as_pytorch_s(function, approximate):
     torch = pytest.importorskip("torch")
     inputs = torch.tensor(RANGE, requires_grad=True)
-    outputs = torch.nn.functional.gelu(inputs, approximate="tanh" if approximate else "none")
+    torch_name = "tanh" if approximate else "none"
+    outputs = torch.nn.functional.gelu(inputs, approximate=torch_name)
     outputs.sum().backward()
     value, slope, _ = slopes(function, RANGE)
     np.testing.assert_allclose(value, outputs.detach(), rtol=1e-5, atol=1e-6)
@@ -54,21 +56,23 @@ def test_gelu_as_pytorch_s(function, approximate):
 
 
 def test_gelu_by_hand():
-    np.testing.assert_allclose(gelu_exact(tf.constant([1.0])), [(1 + math.erf(math.sqrt(0.5))) / 2], rtol=1e-6)
+    one = tf.constant([1.0])
+    np.testing.assert_allclose(gelu_exact(one), [(1 + math.erf(math.sqrt(0.5))) / 2], rtol=1e-6)
     inner = math.sqrt(2 / math.pi) * (1 + 0.044715)
-    np.testing.assert_allclose(gelu(tf.constant([1.0])), [(1 + math.tanh(inner)) / 2], rtol=1e-6)
+    np.testing.assert_allclose(gelu(one), [(1 + math.tanh(inner)) / 2], rtol=1e-6)
 
 
 @pytest.mark.parametrize(("function", "approximate"), GELUS.values(), ids=GELUS)
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_16_bits_are_rounded_once(function, approximate, dtype):
     inputs = tf.cast(RANGE[np.abs(RANGE) < 4], dtype)
-    exact = slopes(lambda x: tf.nn.gelu(x, approximate=approximate), np.asarray(inputs, "float64"))[:2]
+    exact, exact_slope, _ = slopes(lambda x: tf.nn.gelu(x, approximate=approximate), np.asarray(inputs, "float64"))
     unit = {"bfloat16": 2**-8, "float16": 2**-11}[dtype]
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         outputs = function(inputs)
-    for value, reference in zip((outputs, tape.gradient(outputs, inputs)), exact, strict=True):
+    slope = tape.gradient(outputs, inputs)
+    for value, reference in [(outputs, exact), (slope, exact_slope)]:
         assert value.dtype == dtype
         np.testing.assert_allclose(np.asarray(value, "float64"), reference, rtol=1.01 * unit, atol=1e-5)
 
@@ -82,9 +86,11 @@ def test_gelu_compiles(function, approximate):
             outputs = function(inputs)
         return outputs, tape.gradient(outputs, inputs)
 
-    expected = slopes(lambda x: tf.nn.gelu(x, approximate=approximate), RANGE[:481])
-    for value, reference in zip(compiled(tf.constant(RANGE[:481])), expected, strict=False):
-        np.testing.assert_allclose(value, reference, rtol=1e-4, atol=1e-5)
+    inputs = RANGE[:481]
+    expected, expected_slope, _ = slopes(lambda x: tf.nn.gelu(x, approximate=approximate), inputs)
+    outputs, slope = compiled(tf.constant(inputs))
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(slope, expected_slope, rtol=1e-4, atol=1e-5)
 
 
 # The layer
@@ -104,8 +110,13 @@ def test_the_formula(activation, use_bias):
     layer.build((None, None, 4))
     weights = [values(*weight.shape, seed=i) for i, weight in enumerate(layer.weights)]
     layer.set_weights(weights)
-    assert [weight.shape for weight in layer.weights[:1]] == [(4, 12 if activation == "swiglu" else 6)]
-    up, up_bias, down, down_bias = weights if use_bias else (weights[0], 0, weights[1], 0)
+    up_width = 12 if activation == "swiglu" else 6  # SwiGLU's kernel has a gate beside the value
+    assert layer.weights[0].shape == (4, up_width)
+    if use_bias:
+        up, up_bias, down, down_bias = weights
+    else:
+        up, down = weights
+        up_bias = down_bias = 0
     inputs = values(2, 3, 4, seed=7)
     expected = FORMULAS[activation](inputs @ up + up_bias) @ down + down_bias
     np.testing.assert_allclose(layer(inputs), expected, rtol=1e-5, atol=1e-5)
@@ -120,7 +131,7 @@ def test_it_keeps_the_precision(activation, dtype):
     assert {weight.dtype for weight in layer.weights} == {layer.variable_dtype}
 
 
-def test_gate_and_value_start_as_kernels_of_their_own():
+def test_gate_and_value_are_initialized_as_separate_kernels():
     layer = FeedForward(30, "swiglu")
     layer.build((None, 10))
     gate, up = np.split(np.asarray(layer.up.kernel), 2, axis=1)
@@ -146,7 +157,10 @@ def test_static_shapes_are_kept(shape):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((6, "gelo"), "activation='gelo', expected one of gelu, gelu_exact, relu, swiglu"), ((0,), "intermediate_dim=0")],
+    [
+        ((6, "gelo"), "activation='gelo', expected one of gelu, gelu_exact, relu, swiglu"),
+        ((0,), "intermediate_dim=0"),
+    ],
 )
 def test_what_does_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -17,22 +17,25 @@ def values(*shape, seed=0):
 
 def pair(kind, shape, **arguments):
     """Our layer and Keras's with the same random weights."""
-    layers = kind(**arguments), KERAS[kind](**arguments)
-    for layer in layers:
+    ours = kind(**arguments)
+    theirs = KERAS[kind](**arguments)
+    for layer in (ours, theirs):
         layer.build(shape)
         layer.set_weights([values(*weight.shape, seed=3 + i) for i, weight in enumerate(layer.weights)])
-    return layers
+    return ours, theirs
 
 
 def outputs_and_gradients(layer, inputs):
+    """The outputs, and the gradients of a weighted sum of them with respect to inputs and trainable weights."""
     inputs = tf.convert_to_tensor(inputs)
     upstream = values(*inputs.shape, seed=9)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         outputs = layer(inputs)
         objective = tf.reduce_sum(tf.cast(outputs, tf.float32) * upstream)
-    wanted = [inputs, *(weight.value for weight in layer.trainable_variables)]
-    return [np.asarray(value, "float64") for value in (outputs, *tape.gradient(objective, wanted))]
+    sources = [inputs, *(weight.value for weight in layer.trainable_variables)]
+    gradients = tape.gradient(objective, sources)
+    return [np.asarray(value, "float64") for value in (outputs, *gradients)]
 
 
 def test_hand_computed():
@@ -53,18 +56,22 @@ def test_hand_computed_rms():
 @BOTH
 @pytest.mark.parametrize("shape", [(6, 5), (2, 3, 8), (2, 1, 3, 4)])
 def test_as_keras(kind, shape):
-    found, expected = (outputs_and_gradients(layer, values(*shape)) for layer in pair(kind, shape))
-    assert len(found) == len(expected)
-    for value, reference in zip(found, expected, strict=True):
+    ours, theirs = pair(kind, shape)
+    actual = outputs_and_gradients(ours, values(*shape))
+    expected = outputs_and_gradients(theirs, values(*shape))
+    assert len(actual) == len(expected)
+    for value, reference in zip(actual, expected, strict=True):
         np.testing.assert_allclose(value, reference, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("switches", [{"center": False}, {"scale": False}, {"center": False, "scale": False}])
 def test_as_keras_without_beta_or_gamma(switches):
-    layers = pair(LayerNormalization, (2, 3, 8), **switches)
-    found, expected = (outputs_and_gradients(layer, values(2, 3, 8)) for layer in layers)
-    assert len(found) == len(expected) == 2 + sum(switches.get(name, True) for name in ("center", "scale"))
-    for value, reference in zip(found, expected, strict=True):
+    ours, theirs = pair(LayerNormalization, (2, 3, 8), **switches)
+    actual = outputs_and_gradients(ours, values(2, 3, 8))
+    expected = outputs_and_gradients(theirs, values(2, 3, 8))
+    num_weights = 2 - len(switches)  # each switch turns one off
+    assert len(actual) == len(expected) == 2 + num_weights  # also the outputs, and the gradient of the inputs
+    for value, reference in zip(actual, expected, strict=True):
         np.testing.assert_allclose(value, reference, rtol=1e-4, atol=1e-5)
 
 
@@ -75,19 +82,25 @@ def test_16_bits_have_moments_in_float32(kind, dtype, tolerance):
     exact, _ = pair(kind, (4, 64))
     inputs = tf.cast(300 * values(4, 64), ours.compute_dtype)  # the squares overflow float16
     assert ours(inputs).dtype == ours.compute_dtype
-    found, expected = outputs_and_gradients(ours, inputs), outputs_and_gradients(exact, tf.cast(inputs, tf.float32))
-    for value, reference in zip(found, expected, strict=True):
+    actual = outputs_and_gradients(ours, inputs)
+    expected = outputs_and_gradients(exact, tf.cast(inputs, tf.float32))
+    for value, reference in zip(actual, expected, strict=True):
         np.testing.assert_allclose(value, reference, rtol=tolerance, atol=tolerance * np.abs(reference).max())
 
 
 @BOTH
-def test_float64_is_computed_as_such(kind):
+def test_float64_is_computed_in_float64(kind):
     layer, _ = pair(kind, (3, 7), dtype="float64")
     inputs = np.random.default_rng(0).normal(size=(3, 7))
-    gamma, *beta = (np.asarray(weight) for weight in layer.weights)
-    deviation = inputs - inputs.mean(-1, keepdims=True) if beta else inputs
+    if kind is LayerNormalization:
+        gamma, beta = (np.asarray(weight) for weight in layer.weights)
+        deviation = inputs - inputs.mean(-1, keepdims=True)
+    else:  # RMS normalization subtracts no mean and adds no beta
+        (gamma,) = (np.asarray(weight) for weight in layer.weights)
+        beta = 0.0
+        deviation = inputs
     unit = deviation / np.sqrt((deviation**2).mean(-1, keepdims=True) + layer.epsilon)
-    np.testing.assert_allclose(layer(inputs), unit * gamma + (beta[0] if beta else 0), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(layer(inputs), unit * gamma + beta, rtol=1e-12, atol=1e-12)
 
 
 def test_a_small_variance_about_a_large_mean():
@@ -100,15 +113,20 @@ def test_a_small_variance_about_a_large_mean():
 
 @BOTH
 def test_second_derivatives(kind):
-    # Keras's second derivatives are no reference: tf.nn.moments treats the mean as a constant, which is right only for
-    # the first derivative.
+    # Keras's second derivatives are not a reference: tf.nn.moments treats the mean as a constant. That is right only
+    # for the first derivative.
     ours, _ = pair(kind, (2, 5))
 
     def formula(x):
-        gamma, *beta = ours.weights
-        deviation = x - tf.reduce_mean(x, -1, keepdims=True) if beta else x
+        if kind is LayerNormalization:
+            gamma, beta = ours.weights
+            deviation = x - tf.reduce_mean(x, -1, keepdims=True)
+        else:
+            (gamma,) = ours.weights
+            beta = 0.0
+            deviation = x
         unit = deviation / tf.sqrt(tf.reduce_mean(deviation * deviation, -1, keepdims=True) + ours.epsilon)
-        return unit * gamma + (beta[0] if beta else 0.0)
+        return unit * gamma + beta
 
     results = []
     for layer in (ours, formula):
@@ -119,9 +137,10 @@ def test_second_derivatives(kind):
                 inner.watch(inputs)
                 objective = tf.reduce_sum(layer(inputs) ** 3)
             slope = inner.gradient(objective, inputs)
-            bend = tf.reduce_sum(slope * values(2, 5, seed=4))
-        results.append(outer.gradient(bend, inputs))
-    np.testing.assert_allclose(*results, rtol=1e-3, atol=1e-3 * np.abs(results[1]).max())
+            weighted_slope = tf.reduce_sum(slope * values(2, 5, seed=4))
+        results.append(outer.gradient(weighted_slope, inputs))
+    actual, expected = results
+    np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
 
 @BOTH
@@ -135,8 +154,10 @@ def test_it_compiles(kind):
             outputs = layer(inputs)
         return outputs, tape.gradient(outputs, inputs)
 
-    found, expected = compiled(tf.constant(values(2, 3, 8))), compiled.python_function(tf.constant(values(2, 3, 8)))
-    for value, reference in zip(found, expected, strict=True):
+    inputs = tf.constant(values(2, 3, 8))
+    actual = compiled(inputs)
+    expected = compiled.python_function(inputs)
+    for value, reference in zip(actual, expected, strict=True):
         np.testing.assert_allclose(value, reference, rtol=1e-4, atol=1e-5)
 
 
@@ -155,7 +176,6 @@ def test_it_saves_and_loads_as_a_keras_file(kind, tmp_path):
 @BOTH
 @pytest.mark.parametrize("shape", [(None, None), (4,)])
 def test_inputs_that_do_not_fit(kind, shape):
-    with pytest.raises(
-        ValueError, match=rf"{kind.__name__} got inputs of shape .*, expected \(..., dim\) with a known dim"
-    ):
+    message = rf"{kind.__name__} got inputs of shape .*, expected \(..., dim\) with a known dim"
+    with pytest.raises(ValueError, match=message):
         kind().build(shape)

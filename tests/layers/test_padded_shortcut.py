@@ -27,15 +27,16 @@ def test_the_same_shape_is_the_identity():
     np.testing.assert_array_equal(PaddedShortcut(3)(image), image)
 
 
-def test_pixels_are_those_that_a_padded_convolution_is_centred_on():
+def test_pixels_are_the_centers_of_a_padded_convolution():
     image = np.random.default_rng(0).random((1, 7, 8, 2), "float32")
-    centre = np.zeros((3, 3, 2, 4), "float32")
-    centre[1, 1] = np.eye(2, 4)
-    convolved = tf.nn.conv2d(image, centre, 2, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    # A kernel that copies the pixel at its center, and makes two channels of zeros.
+    kernel = np.zeros((3, 3, 2, 4), "float32")
+    kernel[1, 1] = np.eye(2, 4)
+    convolved = tf.nn.conv2d(image, kernel, 2, [(0, 0), (1, 1), (1, 1), (0, 0)])
     np.testing.assert_array_equal(PaddedShortcut(4, strides=2)(image), convolved)
 
 
-def test_gradients_reach_the_kept_pixels_alone():
+def test_gradients_reach_only_the_kept_pixels():
     image = tf.ones([1, 4, 4, 2])
     with tf.GradientTape() as tape:
         tape.watch(image)
@@ -46,12 +47,11 @@ def test_gradients_reach_the_kept_pixels_alone():
 
 
 @pytest.mark.parametrize("shape", [(None, 7, 8, 2), (None, None, None, 2), (3, 1, 1, 2)])
-def test_the_shape_it_promises_is_the_shape_it_gives(shape):
+def test_compute_output_shape_is_the_shape_of_the_outputs(shape):
     layer = PaddedShortcut(5, strides=2)
     assert layer(keras.Input(batch_shape=shape)).shape == layer.compute_output_shape(shape)
-    assert layer(np.zeros([size or 9 for size in shape])).shape == layer.compute_output_shape(
-        tuple(size or 9 for size in shape)
-    )
+    known_shape = tuple(size or 9 for size in shape)
+    assert layer(np.zeros(known_shape)).shape == layer.compute_output_shape(known_shape)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float64"])
@@ -61,7 +61,8 @@ def test_it_keeps_the_dtype(dtype):
 
 
 def test_it_compiles():
-    layer, image = PaddedShortcut(4, strides=2), np.random.default_rng(0).random((1, 5, 5, 3), "float32")
+    layer = PaddedShortcut(4, strides=2)
+    image = np.random.default_rng(0).random((1, 5, 5, 3), "float32")
     compiled = tf.function(layer, jit_compile=True)
     np.testing.assert_array_equal(compiled(image), layer(image))
 

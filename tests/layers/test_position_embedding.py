@@ -7,7 +7,10 @@ import tensorflow as tf
 
 from tfdl.layers import PositionEmbedding, RotaryEmbedding, SinusoidalPositionEmbedding
 
-ADDED = {"learned": lambda **arguments: PositionEmbedding(9, **arguments), "waves": SinusoidalPositionEmbedding}
+ADDED = {
+    "learned": lambda **arguments: PositionEmbedding(9, **arguments),
+    "waves": SinusoidalPositionEmbedding,
+}
 BOTH = pytest.mark.parametrize("make", ADDED.values(), ids=ADDED)
 
 
@@ -34,14 +37,16 @@ def test_hand_computed_waves():
 
 
 @BOTH
-def test_positions_of_one_s_own(make):
-    layer, inputs = make(), values(2, 6, 4)
+def test_explicit_positions(make):
+    layer = make()
+    inputs = values(2, 6, 4)
     whole = np.asarray(layer(inputs))
     np.testing.assert_allclose(layer(inputs[:, 2:5], positions=tf.range(2, 5)), whole[:, 2:5], rtol=1e-6)
-    each = layer(inputs[:, 2:4], positions=tf.constant([[2, 3], [0, 5]]))
-    np.testing.assert_allclose(each[0], whole[0, 2:4], rtol=1e-6)
-    offsets = whole - inputs
-    np.testing.assert_allclose(each[1], inputs[1, 2:4] + offsets[1, [0, 5]], rtol=1e-5, atol=1e-6)
+    # Each row of the batch has other positions.
+    outputs = layer(inputs[:, 2:4], positions=tf.constant([[2, 3], [0, 5]]))
+    np.testing.assert_allclose(outputs[0], whole[0, 2:4], rtol=1e-6)
+    added = whole - inputs
+    np.testing.assert_allclose(outputs[1], inputs[1, 2:4] + added[1, [0, 5]], rtol=1e-5, atol=1e-6)
 
 
 @BOTH
@@ -84,42 +89,48 @@ def test_a_sequence_longer_than_its_positions():
 # Rotated queries and keys
 
 
-def test_a_quarter_turn_by_hand():
+def test_hand_computed_rotation():
     # Base 4 and d = 4: rates 1 and 1/2. At position 2 the pairs (0, 2) and (1, 3) rotate by 2 and by 1.
     heads = np.array([1.0, 2.0, 3.0, 4.0], "float32").reshape(1, 1, 1, 4)
-    turned = np.ravel(RotaryEmbedding(base=4.0)(heads, positions=tf.constant([2])))
-    first, second = (complex(1, 3) * np.exp(2j), complex(2, 4) * np.exp(1j))
-    np.testing.assert_allclose(turned, [first.real, second.real, first.imag, second.imag], rtol=1e-5)
+    rotated = np.ravel(RotaryEmbedding(base=4.0)(heads, positions=tf.constant([2])))
+    first = complex(1, 3) * np.exp(2j)
+    second = complex(2, 4) * np.exp(1j)
+    np.testing.assert_allclose(rotated, [first.real, second.real, first.imag, second.imag], rtol=1e-5)
 
 
-def test_scores_depend_on_distance_alone():
-    layer, query, key = RotaryEmbedding(), values(2, 3, 1, 8), values(2, 3, 1, 8, seed=1)
+def test_scores_depend_only_on_distance():
+    layer = RotaryEmbedding()
+    query = values(2, 3, 1, 8)
+    key = values(2, 3, 1, 8, seed=1)
 
-    def score(at, of):
-        return np.sum(np.asarray(layer(query, tf.constant([at]))) * layer(key, tf.constant([of])), -1)
+    def score(query_position, key_position):
+        rotated_query = np.asarray(layer(query, tf.constant([query_position])))
+        rotated_key = np.asarray(layer(key, tf.constant([key_position])))
+        return np.sum(rotated_query * rotated_key, -1)
 
     np.testing.assert_allclose(score(17, 12), score(5, 0), rtol=1e-4, atol=1e-5)
     assert (np.abs(score(17, 12) - score(17, 13)) > 1e-3).any()
 
 
-def test_lengths_are_kept_and_the_first_position_is_left():
+def test_lengths_are_kept_and_the_first_position_is_unchanged():
     heads = values(2, 3, 5, 8)
-    turned = np.asarray(RotaryEmbedding(base=10.0)(heads))
-    np.testing.assert_array_equal(turned[:, :, 0], heads[:, :, 0])
-    np.testing.assert_allclose(np.linalg.norm(turned, axis=-1), np.linalg.norm(heads, axis=-1), rtol=1e-5)
-    each = RotaryEmbedding(base=10.0)(heads, tf.constant([range(5), range(1, 6)]))
-    np.testing.assert_array_equal(each[0], turned[0])
-    np.testing.assert_array_equal(each[1, :, :-1] == turned[1, :, :-1], np.zeros((3, 4, 8)))
+    rotated = np.asarray(RotaryEmbedding(base=10.0)(heads))
+    np.testing.assert_array_equal(rotated[:, :, 0], heads[:, :, 0])
+    np.testing.assert_allclose(np.linalg.norm(rotated, axis=-1), np.linalg.norm(heads, axis=-1), rtol=1e-5)
+    # Row 1 is shifted by one position, which changes every value.
+    outputs = RotaryEmbedding(base=10.0)(heads, tf.constant([range(5), range(1, 6)]))
+    np.testing.assert_array_equal(outputs[0], rotated[0])
+    np.testing.assert_array_equal(outputs[1, :, :-1] == rotated[1, :, :-1], np.zeros((3, 4, 8)))
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16", "float64"])
-def test_turning_keeps_the_precision(dtype):
+def test_rotation_keeps_the_precision(dtype):
     layer = RotaryEmbedding(dtype=dtype)
     heads = tf.cast(values(1, 1, 300, 4), layer.compute_dtype)
-    turned = layer(heads)
-    assert turned.dtype == layer.compute_dtype
+    rotated = layer(heads)
+    assert rotated.dtype == layer.compute_dtype
     exact = RotaryEmbedding()(tf.cast(heads, tf.float32))
-    np.testing.assert_allclose(np.asarray(turned, "float64"), exact, atol=0.05)
+    np.testing.assert_allclose(np.asarray(rotated, "float64"), exact, atol=0.05)
 
 
 # All kinds

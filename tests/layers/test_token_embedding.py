@@ -9,6 +9,7 @@ from tfdl.layers import TokenEmbedding
 
 
 def with_table(table, **arguments):
+    """A layer with this table of shape (vocab_size, hidden_dim)."""
     layer = TokenEmbedding(*np.shape(table), **arguments)
     layer.build()
     layer.table.assign(table)
@@ -27,21 +28,24 @@ def test_hand_computed():
 
 
 def test_both_uses_train_one_table():
-    table, tokens, upstream = values(5, 3), np.array([[1, 1, 4]]), values(1, 3, 5, seed=1)
+    table = values(5, 3)
+    tokens = np.array([[1, 1, 4]])
+    upstream = values(1, 3, 5, seed=1)  # the gradient of the logits
     layer = with_table(table)
     with tf.GradientTape() as tape:
         hidden = layer(tokens)
         objective = tf.reduce_sum(layer.logits(hidden) * upstream)
-    (found,) = tape.gradient(objective, layer.trainable_weights)
+    (gradient,) = tape.gradient(objective, layer.trainable_weights)
     rows = table[tokens[0]]
-    expected = upstream[0].T @ rows  # of the head
-    np.add.at(expected, tokens[0], upstream[0] @ table)  # of the rows, each as often as its token came
-    np.testing.assert_allclose(tf.convert_to_tensor(found), expected, rtol=1e-5, atol=1e-5)
+    expected = upstream[0].T @ rows  # from the logits
+    np.add.at(expected, tokens[0], upstream[0] @ table)  # from the lookup, once for each occurrence of a token
+    np.testing.assert_allclose(tf.convert_to_tensor(gradient), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
 def test_logits_are_float32_in_16_bits(dtype):
-    table, hidden = values(40, 8), values(2, 3, 8, seed=1)
+    table = values(40, 8)
+    hidden = values(2, 3, 8, seed=1)
     layer = with_table(table, dtype=dtype)
     assert layer(np.array([[1]])).dtype == layer.compute_dtype
     logits = layer.logits(tf.cast(hidden, layer.compute_dtype))
@@ -62,20 +66,24 @@ def test_static_shapes_are_kept(shape):
     layer = TokenEmbedding(7, 4)
     symbolic = layer(keras.Input(batch_shape=shape, dtype="int32"))
     assert symbolic.shape == (*shape, 4)
-    assert (layer.logits(symbolic).shape, layer.logits(symbolic).dtype) == ((*shape, 7), "float32")
+    logits = layer.logits(symbolic)
+    assert logits.shape == (*shape, 7)
+    assert logits.dtype == "float32"
     traced = tf.function(lambda tokens: layer.logits(layer(tokens)))
     graph = traced.get_concrete_function(tf.TensorSpec(shape, tf.int32))
     assert tuple(graph.structured_outputs.shape) == (*shape, 7)
 
 
 def test_it_compiles():
-    layer, tokens = with_table(values(6, 4)), np.array([[0, 5], [2, 2]])
+    layer = with_table(values(6, 4))
+    tokens = np.array([[0, 5], [2, 2]])
     compiled = tf.function(lambda tokens: layer.logits(layer(tokens)), jit_compile=True)
     np.testing.assert_allclose(compiled(tokens), layer.logits(layer(tokens)), rtol=1e-5, atol=1e-6)
 
 
-def test_it_starts_as_gpt_2_s_table():
-    first, second = TokenEmbedding(1000, 50), TokenEmbedding(1000, 50)
+def test_it_is_initialized_as_gpt_2_s_table():
+    first = TokenEmbedding(1000, 50)
+    second = TokenEmbedding(1000, 50)
     for layer in (first, second):
         layer.build()
         assert np.std(layer.table) == pytest.approx(0.02, rel=0.02)
@@ -83,7 +91,8 @@ def test_it_starts_as_gpt_2_s_table():
 
 
 def test_a_model_with_it_saves_and_loads(tmp_path):
-    layer, tokens = TokenEmbedding(6, 4, "ones", name="mine"), keras.Input((None,), dtype="int32")
+    layer = TokenEmbedding(6, 4, "ones", name="mine")
+    tokens = keras.Input((None,), dtype="int32")
     model = keras.Model(tokens, layer.logits(layer(tokens)))
     layer.table.assign(values(6, 4))
     assert [weight.path for weight in model.weights] == ["mine/table"]
@@ -93,10 +102,10 @@ def test_a_model_with_it_saves_and_loads(tmp_path):
     np.testing.assert_array_equal(loaded(np.array([[0, 5, 2]])), model(np.array([[0, 5, 2]])))
 
 
-@pytest.mark.parametrize("sizes", [(0, 4), (4, 0)])
-def test_sizes_that_cannot_be(sizes):
-    with pytest.raises(ValueError, match="vocab_size={}, hidden_dim={}, expected at least 1".format(*sizes)):
-        TokenEmbedding(*sizes)
+@pytest.mark.parametrize(("vocab_size", "hidden_dim"), [(0, 4), (4, 0)])
+def test_sizes_that_cannot_be(vocab_size, hidden_dim):
+    with pytest.raises(ValueError, match=f"vocab_size={vocab_size}, hidden_dim={hidden_dim}, expected at least 1"):
+        TokenEmbedding(vocab_size, hidden_dim)
 
 
 def test_tokens_are_integers():

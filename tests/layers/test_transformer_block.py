@@ -16,7 +16,10 @@ from tfdl.layers import (
     TransformerBlock,
 )
 
-B, T, S, D = 2, 6, 4, 12
+B = 2  # sequences in a batch
+T = 6  # tokens of the inputs
+S = 4  # tokens of the memory
+D = 12  # width of a token
 
 
 def values(*shape, seed=0):
@@ -24,25 +27,33 @@ def values(*shape, seed=0):
 
 
 def block(*, cross=False, causal=True, dtype=None, **arguments):
+    """A block with random weights and biases; with ``cross`` it also attends to a memory."""
     attention = SelfAttention(3, is_causal=causal, name="attention", dtype=dtype)
-    crossing = CrossAttention(3, name="cross_attention", dtype=dtype) if cross else None
+    cross_attention = None
+    memory_shape = None
+    if cross:
+        cross_attention = CrossAttention(3, name="cross_attention", dtype=dtype)
+        memory_shape = (None, None, D)
     feed_forward = FeedForward(20, name="feed_forward", dtype=dtype)
-    layer = TransformerBlock(attention, feed_forward, crossing, name="block", dtype=dtype, **arguments)
-    layer.build((None, None, D), (None, None, D) if cross else None)
+    layer = TransformerBlock(attention, feed_forward, cross_attention, name="block", dtype=dtype, **arguments)
+    layer.build((None, None, D), memory_shape)
     random = np.random.default_rng(1)
     layer.set_weights([random.normal(size=weight.shape) / np.sqrt(weight.shape[0]) for weight in layer.weights])
     return layer
 
 
 def test_norms_come_first():
-    layer, x = block(), values(B, T, D)
+    layer = block()
+    x = values(B, T, D)
     x = x + layer.attention(layer.attention_norm(x))
     x = x + layer.feed_forward(layer.feed_forward_norm(x))
     np.testing.assert_allclose(layer(values(B, T, D)), x, rtol=1e-5, atol=1e-5)
 
 
 def test_norms_come_last():
-    layer, x, memory = block(norm_first=False, cross=True), values(B, T, D), values(B, S, D, seed=2)
+    layer = block(norm_first=False, cross=True)
+    x = values(B, T, D)
+    memory = values(B, S, D, seed=2)
     x = layer.attention_norm(x + layer.attention(x))
     x = layer.cross_attention_norm(x + layer.cross_attention(x, memory))
     x = layer.feed_forward_norm(x + layer.feed_forward(x))
@@ -50,20 +61,28 @@ def test_norms_come_last():
 
 
 def test_each_mask_goes_to_its_attention():
-    layer, inputs, memory = block(cross=True, causal=False), values(B, T, D), values(B, S, D, seed=2)
-    mask, memory_mask = (np.arange(size) < np.array([[size], [2]]) for size in (T, S))
+    layer = block(cross=True, causal=False)
+    inputs = values(B, T, D)
+    memory = values(B, S, D, seed=2)
+    # Row 0 has no padding, row 1 only two tokens.
+    mask = np.arange(T) < np.array([[T], [2]])
+    memory_mask = np.arange(S) < np.array([[S], [2]])
 
     def run(inputs, memory):
         return np.asarray(layer(inputs, memory, padding_mask=mask, memory_padding_mask=memory_mask))
 
     before = run(inputs, memory)
-    after = run(np.where(mask[..., None], inputs, 9.0), np.where(memory_mask[..., None], memory, 9.0))
+    other_padding = np.where(mask[..., None], inputs, 9.0)
+    other_memory_padding = np.where(memory_mask[..., None], memory, 9.0)
+    after = run(other_padding, other_memory_padding)
     np.testing.assert_array_equal(after[mask], before[mask])
-    assert (run(inputs, np.where(memory_mask[..., None], 9.0, memory)) != before).any()
+    other_memory = np.where(memory_mask[..., None], 9.0, memory)
+    assert (run(inputs, other_memory) != before).any()
 
 
-def test_dropout_while_training_alone():
-    layer, inputs = block(dropout=0.5), values(B, T, D)
+def test_dropout_only_while_training():
+    layer = block(dropout=0.5)
+    inputs = values(B, T, D)
     assert isinstance(layer.residual_dropout.seed_generator, keras.random.SeedGenerator)
     np.testing.assert_array_equal(layer(inputs), block()(inputs))
     # With everything else at zero the block adds the feed-forward layer's bias, dropped or doubled.
@@ -78,16 +97,23 @@ def test_dropout_while_training_alone():
 @pytest.mark.parametrize("norm_first", [True, False])
 @pytest.mark.parametrize("cross", [False, True])
 def test_decoding_equals_one_call(cross, norm_first):
-    layer, inputs = block(cross=cross, norm_first=norm_first), values(B, T, D)
-    memory, mask = values(B, S, D, seed=2), np.array([[True] * S, [True, True, False, False]])
-    kept = {"memory": layer.cross_attention.project(memory), "memory_padding_mask": mask} if cross else {}
-    expected = layer(inputs, memory, memory_padding_mask=mask) if cross else layer(inputs)
-    step = tf.function(lambda inputs, cache, place: layer.decode(inputs, cache, place, **kept))
-    cache, found = layer.attention.initial_cache(B, T), []
+    layer = block(cross=cross, norm_first=norm_first)
+    inputs = values(B, T, D)
+    if cross:
+        memory = values(B, S, D, seed=2)
+        mask = np.array([[True] * S, [True, True, False, False]])
+        projected = {"memory": layer.cross_attention.project(memory), "memory_padding_mask": mask}
+        expected = layer(inputs, memory, memory_padding_mask=mask)
+    else:
+        projected = {}
+        expected = layer(inputs)
+    step = tf.function(lambda inputs, cache, position: layer.decode(inputs, cache, position, **projected))
+    cache = layer.attention.initial_cache(B, T)
+    pieces = []
     for start, stop in itertools.pairwise((0, 3, 4, T)):
         outputs, cache = step(inputs[:, start:stop], cache, tf.constant(start))
-        found.append(np.asarray(outputs))
-    np.testing.assert_allclose(np.concatenate(found, 1), expected, rtol=1e-5, atol=1e-5)
+        pieces.append(np.asarray(outputs))
+    np.testing.assert_allclose(np.concatenate(pieces, 1), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("layer", LayerNormalization), ("rms", RMSNormalization)])
@@ -108,8 +134,15 @@ def test_it_keeps_the_precision(dtype):
 
 def test_weights_are_in_the_order_of_the_computation():
     paths = [weight.path for weight in block(cross=True).weights]
-    parts = ["attention_norm", "attention", "cross_attention_norm", "cross_attention", "feed_forward_norm"]
-    assert list(dict.fromkeys(path.split("/")[1] for path in paths)) == [*parts, "feed_forward"]
+    sublayers = dict.fromkeys(path.split("/")[1] for path in paths)  # each once, in order
+    assert list(sublayers) == [
+        "attention_norm",
+        "attention",
+        "cross_attention_norm",
+        "cross_attention",
+        "feed_forward_norm",
+        "feed_forward",
+    ]
     assert paths[2] == "block/attention/query_key_value/kernel"
 
 
@@ -122,13 +155,15 @@ def test_it_comes_back_from_its_configuration(cross):
 
 
 def test_it_saves_and_loads_as_a_keras_file(tmp_path):
-    inputs, memory = keras.Input((None, D)), keras.Input((None, D))
+    inputs = keras.Input((None, D))
+    memory = keras.Input((None, D))
     layer = TransformerBlock(SelfAttention(3), FeedForward(20), CrossAttention(3), name="block")
     model = keras.Model([inputs, memory], layer(inputs, memory))
     assert model.output_shape == (None, None, D)
     model.save(tmp_path / "model.keras")
     batch = [values(B, T, D), values(B, S, D)]
-    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "model.keras")(batch), model(batch))
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(batch), model(batch))
 
 
 def test_what_does_not_fit():

@@ -29,33 +29,40 @@ def variables(dtype="float32"):
 
 def train(optimizer, dtype="float32", steps=100, wrap=tf.function):
     """The variables after ``steps`` steps with random gradients of varying size."""
-    mine, random = variables(dtype), np.random.default_rng(1)
-    optimizer.build(mine)
-    step = wrap(lambda *gradients: optimizer.apply(gradients, mine))
+    trained = variables(dtype)
+    random = np.random.default_rng(1)
+    optimizer.build(trained)
+    step = wrap(lambda *gradients: optimizer.apply(gradients, trained))
     for number in range(steps):
         scale = 1 + 3 * np.sin(number / 5)
-        step(*(tf.constant(scale * random.normal(size=shape), dtype) for shape in SHAPES))
-    return mine
+        gradients = [tf.constant(scale * random.normal(size=shape), dtype) for shape in SHAPES]
+        step(*gradients)
+    return trained
 
 
 def assert_same_training(ours, theirs, rtol=1e-6, atol=1e-6, **options):
-    for mine, other in zip(train(ours, **options), train(theirs, **options), strict=True):
-        np.testing.assert_allclose(mine, other, rtol=rtol, atol=atol)
-    for mine, other in zip(ours.variables, theirs.variables, strict=True):
+    """Trains with both optimizers; the variables and the optimizers' states must agree."""
+    assert_all_close(train(ours, **options), train(theirs, **options), rtol=rtol, atol=atol)
+    for variable, reference in zip(ours.variables, theirs.variables, strict=True):
         # TensorFlow's kernel computes 1 - beta_2 in float32, with a relative error of 1.3e-5. The bias correction
         # cancels it.
-        np.testing.assert_allclose(mine, other, rtol=max(rtol, 2e-5), atol=atol, err_msg=mine.path)
+        np.testing.assert_allclose(variable, reference, rtol=max(rtol, 2e-5), atol=atol, err_msg=variable.path)
 
 
-@pytest.mark.parametrize(("own", "reference", "arguments"), KINDS)
-def test_a_hundred_steps(own, reference, arguments):
-    assert_same_training(own(**arguments), reference(**arguments))
+def assert_all_close(values, references, **tolerances):
+    for value, reference in zip(values, references, strict=True):
+        np.testing.assert_allclose(value, reference, **tolerances)
 
 
-@pytest.mark.parametrize(("own", "reference", "arguments"), KINDS)
-def test_a_hundred_steps_in_float64(own, reference, arguments):
+@pytest.mark.parametrize(("tfdl_class", "keras_class", "arguments"), KINDS)
+def test_a_hundred_steps(tfdl_class, keras_class, arguments):
+    assert_same_training(tfdl_class(**arguments), keras_class(**arguments))
+
+
+@pytest.mark.parametrize(("tfdl_class", "keras_class", "arguments"), KINDS)
+def test_a_hundred_steps_in_float64(tfdl_class, keras_class, arguments):
     """Keras rounds 0.9 and 0.999 to float32, which limits the agreement; tfdl is exact (see test_steps_by_hand)."""
-    assert_same_training(own(**arguments), reference(**arguments), dtype="float64")
+    assert_same_training(tfdl_class(**arguments), keras_class(**arguments), dtype="float64")
 
 
 @pytest.mark.parametrize(
@@ -72,35 +79,34 @@ def test_a_hundred_steps_in_float64(own, reference, arguments):
     ],
     ids=lambda common: next(iter(common)),
 )
-@pytest.mark.parametrize(("own", "reference", "arguments"), KINDS)
-def test_what_every_keras_optimizer_can_do(own, reference, arguments, common):
-    assert_same_training(own(**arguments, **common), reference(**arguments, **common), rtol=1e-5)
+@pytest.mark.parametrize(("tfdl_class", "keras_class", "arguments"), KINDS)
+def test_what_every_keras_optimizer_can_do(tfdl_class, keras_class, arguments, common):
+    assert_same_training(tfdl_class(**arguments, **common), keras_class(**arguments, **common), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("own", "reference", "arguments"), KINDS)
-def test_the_averaged_weights_are_keras_s(own, reference, arguments):
-    averages = []
-    for kind in (own, reference):
+@pytest.mark.parametrize(("tfdl_class", "keras_class", "arguments"), KINDS)
+def test_the_averaged_weights_are_keras_s(tfdl_class, keras_class, arguments):
+    averages = {}
+    for kind in (tfdl_class, keras_class):
         optimizer = kind(**arguments, use_ema=True, ema_momentum=0.9)
         trained = train(optimizer)
         optimizer.finalize_variable_values(trained)
-        averages.append([np.asarray(variable) for variable in trained])
-    for mine, other in zip(*averages, strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
+        averages[kind] = [np.asarray(variable) for variable in trained]
+    assert_all_close(averages[tfdl_class], averages[keras_class], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("own", "reference", "arguments"), KINDS)
-def test_a_schedule_of_learning_rates(own, reference, arguments):
+@pytest.mark.parametrize(("tfdl_class", "keras_class", "arguments"), KINDS)
+def test_a_schedule_of_learning_rates(tfdl_class, keras_class, arguments):
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 60)
     arguments = {**arguments, "learning_rate": schedule}
-    assert_same_training(own(**arguments), reference(**arguments), rtol=1e-4, atol=1e-5)
+    assert_same_training(tfdl_class(**arguments), keras_class(**arguments), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("own", "reference", "arguments"), KINDS)
-def test_gradients_of_an_embedding(own, reference, arguments):
+@pytest.mark.parametrize(("tfdl_class", "keras_class", "arguments"), KINDS)
+def test_gradients_of_an_embedding(tfdl_class, keras_class, arguments):
     """Sparse gradients with a repeated row. Rows without a gradient still move by their momentum."""
-    tables = []
-    for kind in (own, reference):
+    tables = {}
+    for kind in (tfdl_class, keras_class):
         embedding = keras.layers.Embedding(6, 3, embeddings_initializer=keras.initializers.RandomNormal(seed=3))
         embedding.build()
         optimizer = kind(**arguments)
@@ -110,56 +116,57 @@ def test_gradients_of_an_embedding(own, reference, arguments):
                 loss = tf.reduce_sum(tf.square(embedding(tf.constant([step % 6, 2, 2])) - 1.0))
             (gradient,) = tape.gradient(loss, [embedding.embeddings.value])
             assert isinstance(gradient, tf.IndexedSlices)
-            if kind is reference:
+            if kind is keras_class:
                 gradient = tf.convert_to_tensor(gradient)
             optimizer.apply([gradient], embedding.trainable_variables)
-        tables.append(np.asarray(embedding.embeddings))
-    np.testing.assert_allclose(*tables, rtol=1e-5, atol=1e-6)
+        tables[kind] = np.asarray(embedding.embeddings)
+    np.testing.assert_allclose(tables[tfdl_class], tables[keras_class], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("own", "reference", "arguments"), KINDS)
-def test_compile_and_fit_are_keras_s(own, reference, arguments):
+@pytest.mark.parametrize(("tfdl_class", "keras_class", "arguments"), KINDS)
+def test_compile_and_fit_are_keras_s(tfdl_class, keras_class, arguments):
     random = np.random.default_rng(0)
-    inputs, targets = random.normal(size=(32, 4)), random.normal(size=(32, 1))
-    weights = []
-    for kind in (own, reference):
+    inputs = random.normal(size=(32, 4))
+    targets = random.normal(size=(32, 1))
+    weights = {}
+    for kind in (tfdl_class, keras_class):
         keras.utils.set_random_seed(0)
         model = keras.Sequential([keras.layers.Dense(8, activation="tanh"), keras.layers.Dense(1)])
         model.compile(kind(**arguments), "mse")
         model.fit(inputs, targets, batch_size=8, epochs=3, verbose=0)
-        weights.append(model.get_weights())
-    for mine, other in zip(*weights, strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-6)
+        weights[kind] = model.get_weights()
+    assert_all_close(weights[tfdl_class], weights[keras_class], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(("own", "reference", "arguments"), KINDS)
-def test_a_tf_variable_is_updated_too(own, reference, arguments):  # noqa: ARG001
-    optimizer, keras_variable, variable = own(**arguments), keras.Variable([1.0, 2.0]), tf.Variable([1.0, 2.0])
-    optimizer.build([keras_variable])
-    optimizer.apply([tf.constant([1.0, -1.0])], [keras_variable])
-    other = own(**arguments)
-    other.build([variable])
-    other.apply([tf.constant([1.0, -1.0])], [variable])
-    np.testing.assert_array_equal(variable, keras_variable)
+@pytest.mark.parametrize(("tfdl_class", "keras_class", "arguments"), KINDS)
+def test_a_tf_variable_is_updated_too(tfdl_class, keras_class, arguments):  # noqa: ARG001
+    keras_variable = keras.Variable([1.0, 2.0])
+    tf_variable = tf.Variable([1.0, 2.0])
+    for variable in (keras_variable, tf_variable):
+        optimizer = tfdl_class(**arguments)
+        optimizer.build([variable])
+        optimizer.apply([tf.constant([1.0, -1.0])], [variable])
+    np.testing.assert_array_equal(tf_variable, keras_variable)
 
 
-@pytest.mark.parametrize(("own", "reference", "arguments"), KINDS)
-def test_a_step_that_xla_compiles(own, reference, arguments):
+@pytest.mark.parametrize(("tfdl_class", "keras_class", "arguments"), KINDS)
+def test_a_step_that_xla_compiles(tfdl_class, keras_class, arguments):
     assert_same_training(
-        own(**arguments, global_clipnorm=1.0),
-        reference(**arguments, global_clipnorm=1.0),
+        tfdl_class(**arguments, global_clipnorm=1.0),
+        keras_class(**arguments, global_clipnorm=1.0),
         steps=10,
         wrap=lambda step: tf.function(step, jit_compile=True),
         rtol=1e-5,
     )
 
 
-@pytest.mark.parametrize(("own", "reference", "arguments"), [KINDS[0], KINDS[3], KINDS[6]])
-def test_under_a_strategy_of_tensorflow(own, reference, arguments):
+@pytest.mark.parametrize(("tfdl_class", "keras_class", "arguments"), [KINDS[0], KINDS[3], KINDS[6]])
+def test_under_a_strategy_of_tensorflow(tfdl_class, keras_class, arguments):
     random = np.random.default_rng(0)
-    inputs, targets = random.normal(size=(32, 4)), random.normal(size=(32, 1))
-    weights = []
-    for kind in (own, reference):
+    inputs = random.normal(size=(32, 4))
+    targets = random.normal(size=(32, 1))
+    weights = {}
+    for kind in (tfdl_class, keras_class):
         with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
             keras.utils.set_random_seed(0)
             model = keras.Sequential(
@@ -167,60 +174,63 @@ def test_under_a_strategy_of_tensorflow(own, reference, arguments):
             )
             model.compile(kind(**arguments, weight_decay=0.1, global_clipnorm=0.5), "mse")
         model.fit(inputs, targets, batch_size=8, verbose=0)
-        weights.append(model.get_weights())
-    for mine, other in zip(*weights, strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-6)
+        weights[kind] = model.get_weights()
+    assert_all_close(weights[tfdl_class], weights[keras_class], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", [Adam, AdamW, SGD])
 def test_variables_of_two_dtypes(kind):
-    """Each variable steps as it would alone, but the global norm of both is clipped."""
-    together, gradients = [*variables("float32"), *variables("float64")], []
-    for variable in together:
-        gradients.append(tf.constant(np.ones(variable.shape), variable.dtype))
+    """Each variable steps as it would alone, but the global norm of all is clipped."""
+    together = [*variables("float32"), *variables("float64")]
+    gradients = [tf.constant(np.ones(variable.shape), variable.dtype) for variable in together]
     norm = np.sqrt(sum(np.size(gradient) for gradient in gradients))
-    alone = [*variables("float32"), *variables("float64")]
     kind(0.1, global_clipnorm=norm / 2).apply(gradients, together)
+    alone = [*variables("float32"), *variables("float64")]
     for variable, gradient in zip(alone, gradients, strict=True):
         kind(0.1).apply([gradient / 2], [variable])
-    for mine, other in zip(together, alone, strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-6)
+    assert_all_close(together, alone, rtol=1e-6)
 
 
 @pytest.mark.parametrize("by", ["var_list", "var_names"])
 def test_variables_excluded_from_weight_decay(by):
-    trained = []
+    """With gradients of 0, a step multiplies by 1 - 0.1 * 0.5, except the variable that is excluded."""
+    expected = [np.asarray(variable) * factor for variable, factor in zip(variables(), [0.95, 1.0, 0.95], strict=True)]
+    results = []
     for kind in (AdamW, keras.optimizers.AdamW):
-        optimizer, mine = kind(0.1, weight_decay=0.5), variables()
-        optimizer.exclude_from_weight_decay(**{by: mine[1:2] if by == "var_list" else ["v1"]})
-        zeros = [tf.zeros(shape) for shape in SHAPES]
-        optimizer.build(mine)
-        optimizer.apply(zeros, mine)
-        trained.append(mine)
-    for mine, other, before, share in zip(*trained, variables(), [0.95, 1.0, 0.95], strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-6)
-        np.testing.assert_allclose(mine, np.asarray(before) * share, rtol=1e-6)
+        trained = variables()
+        optimizer = kind(0.1, weight_decay=0.5)
+        excluded = {"var_list": trained[1:2], "var_names": ["v1"]}
+        optimizer.exclude_from_weight_decay(**{by: excluded[by]})
+        optimizer.build(trained)
+        optimizer.apply([tf.zeros(shape) for shape in SHAPES], trained)
+        assert_all_close(trained, expected, rtol=1e-6)
+        results.append(trained)
+    assert_all_close(*results, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("gradient", "expected"), [(0.0, 1.0), (np.inf, np.nan), (np.nan, np.nan)])
 @pytest.mark.parametrize("kind", [Adam, keras.optimizers.Adam])
-def test_the_global_norm_of_nothing_and_of_infinity(kind, gradient, expected):
-    variable, still = keras.Variable([1.0]), keras.Variable([1.0])
-    kind(0.1, global_clipnorm=1.0).apply([tf.constant([gradient]), tf.constant([0.0])], [variable, still])
+def test_a_global_norm_that_is_zero_or_not_finite(kind, gradient, expected):
+    """The norm is of all gradients, so the variable whose gradient is 0 becomes NaN, too."""
+    variable = keras.Variable([1.0])
+    other = keras.Variable([1.0])
+    kind(0.1, global_clipnorm=1.0).apply([tf.constant([gradient]), tf.constant([0.0])], [variable, other])
     np.testing.assert_array_equal(variable, [expected])
-    np.testing.assert_array_equal(still, [expected])
+    np.testing.assert_array_equal(other, [expected])
 
 
-@pytest.mark.parametrize(("own", "reference", "arguments"), KINDS)
-def test_the_step_is_traced_once(own, reference, arguments):  # noqa: ARG001
-    optimizer, mine, traces = own(**arguments), variables(), 0
-    optimizer.build(mine)
+@pytest.mark.parametrize(("tfdl_class", "keras_class", "arguments"), KINDS)
+def test_the_step_is_traced_once(tfdl_class, keras_class, arguments):  # noqa: ARG001
+    optimizer = tfdl_class(**arguments)
+    trained = variables()
+    optimizer.build(trained)
+    traces = 0
 
     @tf.function
     def step(scale):
         nonlocal traces
         traces += 1
-        optimizer.apply([scale * tf.ones(shape) for shape in SHAPES], mine)
+        optimizer.apply([scale * tf.ones(shape) for shape in SHAPES], trained)
 
     for number in range(10):
         optimizer.learning_rate = 0.1 / (number + 1)
@@ -229,34 +239,33 @@ def test_the_step_is_traced_once(own, reference, arguments):  # noqa: ARG001
     assert int(optimizer.iterations) == 10
 
 
-@pytest.mark.parametrize(("own", "reference", "arguments"), KINDS)
-def test_a_graph_does_as_eager_python(own, reference, arguments):  # noqa: ARG001
-    graph = train(own(**arguments), steps=5)
-    eager = train(own(**arguments), steps=5, wrap=lambda function: function)
-    for mine, other in zip(graph, eager, strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-6)
+@pytest.mark.parametrize(("tfdl_class", "keras_class", "arguments"), KINDS)
+def test_a_graph_does_as_eager_python(tfdl_class, keras_class, arguments):  # noqa: ARG001
+    graph = train(tfdl_class(**arguments), steps=5)
+    eager = train(tfdl_class(**arguments), steps=5, wrap=lambda function: function)
+    assert_all_close(graph, eager, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("own", "reference", "arguments"), KINDS)
-def test_configuration_comes_back(own, reference, arguments):  # noqa: ARG001
-    optimizer = own(**arguments, weight_decay=0.1, global_clipnorm=2.0, name="mine")
-    assert own.from_config(optimizer.get_config()).get_config() == optimizer.get_config()
+@pytest.mark.parametrize(("tfdl_class", "keras_class", "arguments"), KINDS)
+def test_configuration_comes_back(tfdl_class, keras_class, arguments):  # noqa: ARG001
+    optimizer = tfdl_class(**arguments, weight_decay=0.1, global_clipnorm=2.0, name="mine")
+    assert tfdl_class.from_config(optimizer.get_config()).get_config() == optimizer.get_config()
     copy = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
-    assert type(copy) is own
+    assert type(copy) is tfdl_class
     assert copy.get_config() == optimizer.get_config()
     for before, after in zip(train(optimizer, steps=3), train(copy, steps=3), strict=True):
         np.testing.assert_array_equal(before, after)
 
 
 @pytest.mark.parametrize(
-    "names", [(Adam, keras.optimizers.Adam), (AdamW, keras.optimizers.AdamW), (SGD, keras.optimizers.SGD)]
+    ("tfdl_class", "keras_class"),
+    [(Adam, keras.optimizers.Adam), (AdamW, keras.optimizers.AdamW), (SGD, keras.optimizers.SGD)],
 )
-def test_every_argument_of_keras_s_is_taken_with_its_default(names):
-    own, reference = names
-    signature = inspect.signature(reference).parameters.values()
-    defaults = {
-        parameter.name: parameter.default for parameter in signature if parameter.name not in ("kwargs", "name")
-    }
-    ours, given, theirs = own().get_config(), own(**defaults).get_config(), reference().get_config()
+def test_every_argument_of_keras_s_is_taken_with_its_default(tfdl_class, keras_class):
+    parameters = inspect.signature(keras_class).parameters
+    defaults = {name: parameter.default for name, parameter in parameters.items() if name not in ("kwargs", "name")}
+    ours = tfdl_class().get_config()
+    with_keras_defaults = tfdl_class(**defaults).get_config()
+    theirs = keras_class().get_config()
     theirs["name"] = ours["name"]  # Keras numbers its names; a fixed name keeps the paths in checkpoints
-    assert ours == given == theirs
+    assert ours == with_keras_defaults == theirs

@@ -68,21 +68,23 @@ def test_the_end_of_rosenbrock_s_valley(name):
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: type(schedule).__name__)
-def test_steps_are_as_long_as_the_schedule_says_with_one_trace(schedule):
+def test_steps_are_as_long_as_the_schedule_s_rates_with_one_trace(schedule):
     """With a gradient of 1, plain gradient descent moves by the rate, also after the run."""
-    variable, optimizer = keras.Variable([0.0]), SGD(schedule)
+    variable = keras.Variable([0.0])
+    optimizer = SGD(schedule)
     optimizer.build([variable])
     step = tf.function(lambda: optimizer.apply([tf.constant([1.0])], [variable]))
-    places = [0.0]
+    positions = [0.0]
     for _ in range(13):
         step()
-        places.append(float(np.asarray(variable)[0]))
-    np.testing.assert_allclose(-np.diff(places), [float(schedule(number)) for number in range(13)], atol=1e-6)
+        positions.append(float(np.asarray(variable)[0]))
+    rates = [float(schedule(number)) for number in range(13)]
+    np.testing.assert_allclose(-np.diff(positions), rates, atol=1e-6)
     assert step.experimental_get_tracing_count() == 1
 
 
-@pytest.mark.parametrize(("kind", "asked"), [(Adam, 1), (AdamW, 1), (SGD, 1), (keras.optimizers.AdamW, 6)])
-def test_the_schedule_runs_once_a_step_however_many_variables(kind, asked):
+@pytest.mark.parametrize(("kind", "expected"), [(Adam, 1), (AdamW, 1), (SGD, 1), (keras.optimizers.AdamW, 6)])
+def test_the_schedule_runs_once_a_step_however_many_variables(kind, expected):
     """Keras runs the schedule once more for each variable that decays."""
     calls = 0
 
@@ -96,4 +98,4 @@ def test_the_schedule_runs_once_a_step_however_many_variables(kind, asked):
     optimizer = kind(Counted(), weight_decay=0.1)
     optimizer.build(variables)
     optimizer.apply([tf.constant([1.0])] * 5, variables)
-    assert calls == asked
+    assert calls == expected

@@ -27,6 +27,7 @@ def kind_of(schedule):
 
 
 def rates(schedule, steps):
+    """The learning rates of these steps."""
     return [float(schedule(tf.constant(step, tf.int64))) for step in steps]
 
 
@@ -35,6 +36,7 @@ def test_the_warm_up_rises_evenly_to_the_peak_in_its_last_step(schedule):
     assert rates(schedule, range(10)) == pytest.approx([0.05 * number for number in range(1, 11)], rel=1e-6)
 
 
+# A schedule, and its learning rate at some steps.
 CORNERS = {
     "constant": (Constant(0.5), {0: 0.5, 99: 0.5, 10**9: 0.5}),
     "constant, warm-up of 1": (Constant(0.5, 1), {0: 0.5, 1: 0.5}),
@@ -67,12 +69,14 @@ CORNERS = {
 @pytest.mark.parametrize("case", CORNERS)
 def test_values_by_hand(case):
     schedule, expected = CORNERS[case]
-    assert rates(schedule, expected) == pytest.approx(list(expected.values()), rel=1e-6, abs=1e-12)
+    actual = rates(schedule, expected.keys())
+    assert actual == pytest.approx(list(expected.values()), rel=1e-6, abs=1e-12)
 
 
 def test_the_transformer_s_schedule_is_the_paper_s():
     """lrate = d_model^-0.5 * min(step^-0.5, step * warmup_steps^-1.5), with step from 1."""
-    width, warmup = 512, 4000
+    width = 512
+    warmup = 4000
     schedule = InverseSquareRoot(width**-0.5 * warmup**-0.5, warmup)
     for number in (1, 100, 4000, 4001, 100_000):
         expected = width**-0.5 * min(number**-0.5, number * warmup**-1.5)
@@ -93,7 +97,8 @@ def test_one_cycle_is_pytorch_s(total_steps):
 
 
 def test_cosine_and_linear_are_keras_s():
-    cosine, linear = Cosine(0.5, 60, final_fraction=0.1), Linear(0.5, 60, final_fraction=0.1)
+    cosine = Cosine(0.5, 60, final_fraction=0.1)
+    linear = Linear(0.5, 60, final_fraction=0.1)
     keras_cosine = keras.optimizers.schedules.CosineDecay(0.5, 60, alpha=0.1)
     keras_linear = keras.optimizers.schedules.PolynomialDecay(0.5, 60, end_learning_rate=0.05)
     for step in range(0, 80, 3):
@@ -113,7 +118,8 @@ def test_cosine_and_linear_are_keras_s():
     ids=kind_of,
 )
 def test_no_step_of_a_long_run_is_rounded_away(schedule, expected):
-    assert rates(schedule, expected) == pytest.approx(list(expected.values()), rel=1e-6, abs=0)
+    actual = rates(schedule, expected.keys())
+    assert actual == pytest.approx(list(expected.values()), rel=1e-6, abs=0)
 
 
 @pytest.mark.parametrize("schedule", ALL, ids=kind_of)

@@ -10,46 +10,47 @@ import tensorflow as tf
 from tfdl.optimizers import SGD, Adam, AdamW
 
 
-def walk(optimizer, gradients, start=1.0):
+def positions_of(optimizer, gradients, start=1.0):
+    """The positions of one variable after each step."""
     variable = keras.Variable([start], dtype="float64")
     optimizer.build([variable])
-    places = []
+    positions = []
     for gradient in gradients:
         optimizer.apply([tf.constant([gradient], "float64")], [variable])
-        places.append(float(np.asarray(variable)[0]))
-    return places
+        positions.append(float(np.asarray(variable)[0]))
+    return positions
 
 
 def test_adam():
     # beta_1 = 1/2, beta_2 = 3/4, epsilon = 1/2, eta = 1.
     # g = 2: m = 1, v = 1, correction sqrt(1/4) / (1/2) = 1, step 1 / (1 + 1/2).
     # g = 1: m = 1, v = 1, correction sqrt(7/16) / (3/4) = sqrt(7)/3, step sqrt(7)/3 / (3/2).
-    places = walk(Adam(1.0, beta_1=0.5, beta_2=0.75, epsilon=0.5), [2.0, 1.0])
-    assert places == pytest.approx([1 - 2 / 3, 1 - 2 / 3 - 2 * math.sqrt(7) / 9], rel=1e-12)
+    positions = positions_of(Adam(1.0, beta_1=0.5, beta_2=0.75, epsilon=0.5), [2.0, 1.0])
+    assert positions == pytest.approx([1 - 2 / 3, 1 - 2 / 3 - 2 * math.sqrt(7) / 9], rel=1e-12)
 
 
 def test_adam_keeps_the_largest_moment_with_amsgrad():
     # g = 2 as above; g = 0: m = 1/2, v = 3/4, but the step divides by the root of the largest v, which is 1.
-    places = walk(Adam(1.0, beta_1=0.5, beta_2=0.75, epsilon=0.5, amsgrad=True), [2.0, 0.0])
-    assert places == pytest.approx([1 - 2 / 3, 1 - 2 / 3 - math.sqrt(7) / 9], rel=1e-12)
+    positions = positions_of(Adam(1.0, beta_1=0.5, beta_2=0.75, epsilon=0.5, amsgrad=True), [2.0, 0.0])
+    assert positions == pytest.approx([1 - 2 / 3, 1 - 2 / 3 - math.sqrt(7) / 9], rel=1e-12)
 
 
 def test_adamw():
-    # As test_adam, but at eta = 1 and lambda = 1/4 every step starts from 3/4 of where it is.
-    places = walk(AdamW(1.0, weight_decay=0.25, beta_1=0.5, beta_2=0.75, epsilon=0.5), [2.0, 1.0])
+    # As test_adam, but at eta = 1 and lambda = 1/4 every step starts from 3/4 of the position.
+    positions = positions_of(AdamW(1.0, weight_decay=0.25, beta_1=0.5, beta_2=0.75, epsilon=0.5), [2.0, 1.0])
     first = 3 / 4 - 2 / 3
-    assert places == pytest.approx([first, 3 / 4 * first - 2 * math.sqrt(7) / 9], rel=1e-12)
+    assert positions == pytest.approx([first, 3 / 4 * first - 2 * math.sqrt(7) / 9], rel=1e-12)
 
 
-def test_adamw_s_decay_is_no_part_of_the_moments():
+def test_adamw_s_decay_does_not_enter_the_moments():
     optimizer = AdamW(0.5, weight_decay=0.5)
-    assert walk(optimizer, [0.0, 0.0], start=16.0) == [12.0, 9.0]
+    assert positions_of(optimizer, [0.0, 0.0], start=16.0) == [12.0, 9.0]
     assert [float(np.asarray(moment)[0]) for moment in optimizer.variables[2:]] == [0.0, 0.0]
 
 
 def test_adamw_s_decay_follows_the_schedule():
     rates = keras.optimizers.schedules.PiecewiseConstantDecay([0], [0.5, 0.25])
-    assert walk(AdamW(rates, weight_decay=0.5), [0.0, 0.0], start=16.0) == [12.0, 10.5]
+    assert positions_of(AdamW(rates, weight_decay=0.5), [0.0, 0.0], start=16.0) == [12.0, 10.5]
 
 
 def test_adamw_needs_a_decay():
@@ -57,35 +58,41 @@ def test_adamw_needs_a_decay():
         AdamW(weight_decay=None)
 
 
-def test_adam_in_float64_takes_its_numbers_in_float64():
+def test_adam_in_float64_uses_its_constants_in_float64():
     gradients = [0.3, -1.7, 0.02, 5.0]
-    place, m, v, expected = 1.0, 0.0, 0.0, []
     rate = float(np.float32(0.01))  # Keras keeps the learning rate in float32
+    position = 1.0
+    m = 0.0
+    v = 0.0
+    expected = []
     for step, gradient in enumerate(gradients, start=1):
-        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
-        place -= rate * math.sqrt(1 - 0.999**step) / (1 - 0.9**step) * m / (math.sqrt(v) + 1e-7)
-        expected.append(place)
-    assert walk(Adam(0.01), gradients) == pytest.approx(expected, rel=1e-12)
+        m = 0.9 * m + 0.1 * gradient
+        v = 0.999 * v + 0.001 * gradient**2
+        correction = math.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+        position -= rate * correction * m / (math.sqrt(v) + 1e-7)
+        expected.append(position)
+    assert positions_of(Adam(0.01), gradients) == pytest.approx(expected, rel=1e-12)
 
 
 def test_gradient_descent():
-    assert walk(SGD(0.25), [1.0, 2.0]) == pytest.approx([0.75, 0.25], rel=1e-12)
+    assert positions_of(SGD(0.25), [1.0, 2.0]) == pytest.approx([0.75, 0.25], rel=1e-12)
 
 
 def test_momentum():
     # u = -1/4, then u = -1/8 - 1/2.
-    assert walk(SGD(0.25, momentum=0.5), [1.0, 2.0]) == pytest.approx([0.75, 0.125], rel=1e-12)
+    assert positions_of(SGD(0.25, momentum=0.5), [1.0, 2.0]) == pytest.approx([0.75, 0.125], rel=1e-12)
 
 
 def test_nesterov():
     # u = -1/4, step u/2 - 1/4; then u = -5/8, step u/2 - 1/2.
-    places = walk(SGD(0.25, momentum=0.5, nesterov=True), [1.0, 2.0])
-    assert places == pytest.approx([0.625, -0.1875], rel=1e-12)
+    positions = positions_of(SGD(0.25, momentum=0.5, nesterov=True), [1.0, 2.0])
+    assert positions == pytest.approx([0.625, -0.1875], rel=1e-12)
 
 
 def test_the_learning_rate_is_part_of_the_momentum():
     # u = -1/4 at eta = 1/4; then at eta = 1, u = -1/8 - 2: the old step is not scaled anew.
-    variable, optimizer = keras.Variable([1.0]), SGD(0.25, momentum=0.5)
+    variable = keras.Variable([1.0])
+    optimizer = SGD(0.25, momentum=0.5)
     optimizer.build([variable])
     optimizer.apply([tf.constant([1.0])], [variable])
     optimizer.learning_rate = 1.0

@@ -22,7 +22,7 @@ def test_a_text_is_replaced(tmp_path):
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o644
 
 
-def test_an_error_leaves_the_old_text_alone(tmp_path):
+def test_an_error_leaves_the_old_text_unchanged(tmp_path):
     write_text(tmp_path / "file", "old")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))

@@ -19,7 +19,7 @@ PROGRESS = Progress(step=7, epoch=1, sample=64, running=[0.1, 3.0], best_step=5,
 
 
 def build(seed=0, **fields):
-    """A model with dropout and its optimizer, some steps old, so that no state is an initial one."""
+    """A model with dropout and its optimizer after two steps, so no variable has its initial value."""
     keras.utils.set_random_seed(seed)
     fields = {"filters": (4,), "units": 8, "dropout": 0.5, **fields}
     model = tfdl.build_model("cnn", input_shape=(8, 8, 1), num_classes=10, **fields)
@@ -33,7 +33,10 @@ def build(seed=0, **fields):
 
 
 def state(model, optimizer):
-    """In order, without paths: Keras numbers seed generators over the whole process, so paths differ between models."""
+    """Bytes and dtypes of all variables in order.
+
+    It has no paths: Keras numbers seed generators over the whole process, so paths differ between models.
+    """
     variables = [*model.variables, *optimizer.variables]
     return [(np.asarray(variable).tobytes(), variable.dtype) for variable in variables]
 
@@ -46,8 +49,9 @@ def test_everything_is_restored_bit_for_bit(tmp_path):
     assert load_checkpoint(folder, *other) == PROGRESS
     assert state(*other) == state(model, optimizer)
     images = np.random.default_rng(0).random((4, 8, 8, 1), "float32")
+    restored_model, _ = other
     for _ in range(2):  # dropout continues with the same random numbers
-        np.testing.assert_array_equal(other[0](images, training=True), model(images, training=True))
+        np.testing.assert_array_equal(restored_model(images, training=True), model(images, training=True))
 
 
 def test_the_keys_of_the_first_checkpoints_are_still_read():
@@ -67,12 +71,11 @@ def test_the_folder_has_dropout_s_state_and_every_slot(tmp_path):
     from safetensors.numpy import load_file
 
     assert len(load_file(folder / "random.safetensors")) == 1
-    assert {"iteration", "learning_rate"} <= {
-        name.split("/")[-1] for name in load_file(folder / "optimizer.safetensors")
-    }
+    paths = load_file(folder / "optimizer.safetensors")
+    assert {"iteration", "learning_rate"} <= {path.split("/")[-1] for path in paths}
 
 
-def test_last_points_at_the_newest(tmp_path):
+def test_last_links_to_the_newest(tmp_path):
     model, optimizer = build()
     for step in (5, 12):
         save_checkpoint(tmp_path, model, optimizer, Progress(step=step))
@@ -80,7 +83,7 @@ def test_last_points_at_the_newest(tmp_path):
     assert (tmp_path / "last").readlink().as_posix() == "step-00000012"  # relative: the run may be moved
 
 
-def test_weights_alone_can_be_read(tmp_path):
+def test_weights_can_be_read_without_an_optimizer(tmp_path):
     model, optimizer = build()
     folder = save_checkpoint(tmp_path, model, optimizer, PROGRESS)
     other, _ = build(seed=1)
@@ -107,9 +110,8 @@ def test_one_flipped_bit_is_found(tmp_path, name, index):
     before = state(model, optimizer)
     with pytest.raises(RunError) as raised:
         load_checkpoint(folder, model, optimizer)
-    assert str(raised.value).startswith(
-        f"checkpoint {folder} is damaged: {name} differs from its manifest; use another"
-    )
+    expected = f"checkpoint {folder} is damaged: {name} differs from its manifest; use another"
+    assert str(raised.value).startswith(expected)
     assert state(model, optimizer) == before
 
 
@@ -143,14 +145,14 @@ def full_disk(size):
 def test_a_full_disk_leaves_the_last_checkpoint_complete(tmp_path, size):
     model, optimizer = build()
     save_checkpoint(tmp_path, model, optimizer, Progress(step=5))
-    files = sorted(str(path) for path in tmp_path.rglob("*"))
+    before = sorted(tmp_path.rglob("*"))
     with full_disk(size), pytest.raises(Exception, match="File too large"):
         save_checkpoint(tmp_path, model, optimizer, Progress(step=9))
-    assert sorted(str(path) for path in tmp_path.rglob("*")) == files
+    assert sorted(tmp_path.rglob("*")) == before
     assert load_checkpoint(tmp_path / "last", model, optimizer).step == 5
 
 
-def test_a_full_disk_is_an_error_of_the_system(tmp_path):
+def test_a_full_disk_raises_an_os_error(tmp_path):
     """The command line recognizes a full disk by the error's number and prints what to do."""
     with full_disk(100), pytest.raises(OSError, match="File too large") as raised:
         save_checkpoint(tmp_path, *build(), PROGRESS)
@@ -188,9 +190,8 @@ def test_another_optimizer_is_an_error(tmp_path):
     sgd = tfdl.build_optimizer("sgd")
     sgd.build(model.trainable_variables)
     folder = save_checkpoint(tmp_path, *build(), PROGRESS)
-    with pytest.raises(
-        UserError, match=r"optimizer\.safetensors belongs to another model or optimizer: missing: \['SGD"
-    ):
+    message = r"optimizer\.safetensors belongs to another model or optimizer: missing: \['SGD"
+    with pytest.raises(UserError, match=message):
         load_checkpoint(folder, model, sgd)
 
 
@@ -203,7 +204,8 @@ def test_the_newest_and_the_best_are_kept(tmp_path, keep, best, kept):
         (tmp_path / f"step-{step:08d}").mkdir()
         (tmp_path / f"step-{step:08d}" / "file").touch()
     prune(tmp_path, keep, best)
-    assert sorted(path.name for path in tmp_path.glob("step-*")) == [f"step-{step:08d}" for step in kept]
+    left = sorted(path.name for path in tmp_path.glob("step-*"))
+    assert left == [f"step-{step:08d}" for step in kept]
     assert (tmp_path / "best").is_symlink() == bool(best)
     if best:
         assert (tmp_path / "best").resolve().name == f"step-{best:08d}"

@@ -10,8 +10,18 @@ from tfdl.errors import RunError, UserError
 from tfdl.runs import RunDirectory, load_run, weights_sha256
 
 
+@pytest.fixture
+def copied_run(trained_run, tmp_path):
+    """A copy of the finished run that a test may change."""
+    return RunDirectory(shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True))
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_the_files_of_a_run(trained_run):
-    assert sorted(path.name for path in trained_run.path.iterdir()) == [
+    assert names(trained_run.path) == [
         "assets",
         "checkpoints",
         "config.yaml",
@@ -20,13 +30,8 @@ def test_the_files_of_a_run(trained_run):
         "summary.json",
         "tensorboard",
     ]
-    assert sorted(path.name for path in trained_run.checkpoints.iterdir()) == [
-        "best",
-        "last",
-        "step-00000012",
-        "step-00000024",
-    ]
-    assert sorted(path.name for path in trained_run.tensorboard.iterdir()) == ["train", "validation"]
+    assert names(trained_run.checkpoints) == ["best", "last", "step-00000012", "step-00000024"]
+    assert names(trained_run.tensorboard) == ["train", "validation"]
 
 
 def test_the_summary_has_the_agreed_keys(trained_run):
@@ -35,8 +40,11 @@ def test_the_summary_has_the_agreed_keys(trained_run):
         "model", "task", "dataset", "parameters", "epochs", "steps", "world_size", "batch_size", "global_batch_size",
         "examples_per_second", "wall_seconds", "validation", "test", "weights_sha256", "tfdl_version",
     ]  # fmt: skip
-    assert (summary["epochs"], summary["steps"], summary["world_size"]) == (2, 24, 1)
-    assert (summary["batch_size"], summary["global_batch_size"]) == (128, 128)
+    assert summary["epochs"] == 2
+    assert summary["steps"] == 24
+    assert summary["world_size"] == 1
+    assert summary["batch_size"] == 128
+    assert summary["global_batch_size"] == 128
     for split in ("validation", "test"):
         assert list(summary[split]) == ["loss", "accuracy", "top_5_accuracy", "precision", "recall", "f1", "auc"]
     assert summary["examples_per_second"] > 0
@@ -62,44 +70,39 @@ def test_a_run_may_be_moved(trained_run, tmp_path):
         load_run(moved, checkpoint).model(images)
 
 
-def test_a_damaged_run_is_not_loaded(trained_run, tmp_path):
-    copy = RunDirectory(shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True))
-    file = copy.checkpoint("last") / "model.safetensors"
+def test_a_damaged_run_is_not_loaded(copied_run):
+    file = copied_run.checkpoint("last") / "model.safetensors"
     content = bytearray(file.read_bytes())
     content[-1] ^= 0x80
     file.write_bytes(content)
     with pytest.raises(RunError, match=r"is damaged: model\.safetensors differs from its manifest"):
-        load_run(copy)
+        load_run(copied_run)
 
 
-def test_a_run_without_its_assets(trained_run, tmp_path):
-    copy = shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True)
-    shutil.rmtree(copy / "assets")
+def test_a_run_without_its_assets(copied_run):
+    shutil.rmtree(copied_run.path / "assets")
     with pytest.raises(UserError, match=r"run '.*copy' is incomplete: .*image_classification\.json"):
-        load_run(copy)
+        load_run(copied_run.path)
 
 
-def test_a_run_that_has_not_finished(trained_run, tmp_path):
-    copy = RunDirectory(shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True))
-    copy.summary_path.unlink()
+def test_a_run_that_has_not_finished(copied_run):
+    copied_run.summary_path.unlink()
     with pytest.raises(UserError, match=r"has no summary\.json: it has not finished; continue it with --resume"):
-        copy.read_summary()
+        copied_run.read_summary()
 
 
-def test_a_run_without_checkpoints(trained_run, tmp_path):
-    copy = RunDirectory(shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True))
-    shutil.rmtree(copy.checkpoints)
-    assert copy.newest_checkpoint() is None
+def test_a_run_without_checkpoints(copied_run):
+    shutil.rmtree(copied_run.checkpoints)
+    assert copied_run.newest_checkpoint() is None
     with pytest.raises(UserError, match="has no checkpoint 'last'; it has none yet"):
-        copy.checkpoint()
+        copied_run.checkpoint()
 
 
-def test_links_lost_in_copying_are_not_needed(trained_run, tmp_path):
-    copy = RunDirectory(shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True))
-    newest = copy.checkpoint().resolve().name
+def test_links_lost_in_copying_are_not_needed(copied_run):
+    newest = copied_run.checkpoint().resolve().name
     for link in ("last", "best"):
-        (copy.checkpoints / link).unlink()
-    assert copy.checkpoint().name == newest
+        (copied_run.checkpoints / link).unlink()
+    assert copied_run.checkpoint().name == newest
 
 
 def test_runs_of_one_name_get_separate_directories(tmp_path):
@@ -107,20 +110,18 @@ def test_runs_of_one_name_get_separate_directories(tmp_path):
     assert [run.path.name for run in runs] == ["cnn", "cnn-2", "cnn-3"]
 
 
-def test_an_incomplete_configuration_is_an_error(trained_run, tmp_path):
-    copy = RunDirectory(shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True))
-    copy.config_path.write_text("")
+def test_an_incomplete_configuration_is_an_error(copied_run):
+    copied_run.config_path.write_text("")
     with pytest.raises(UserError, match="incomplete: missing model, task"):
-        copy.read_config()
+        copied_run.read_config()
 
 
-def test_overwriting_removes_a_link_and_not_what_it_points_to(trained_run, tmp_path):
-    copy = RunDirectory(shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True))
-    config = copy.read_config()
-    shutil.move(copy.tensorboard, tmp_path / "scratch")
-    copy.tensorboard.symlink_to(tmp_path / "scratch")
-    copy.create(config)
-    assert not copy.tensorboard.is_symlink()
+def test_overwriting_removes_a_link_and_keeps_its_target(copied_run, tmp_path):
+    config = copied_run.read_config()
+    shutil.move(copied_run.tensorboard, tmp_path / "scratch")
+    copied_run.tensorboard.symlink_to(tmp_path / "scratch")
+    copied_run.create(config)
+    assert not copied_run.tensorboard.is_symlink()
     assert any((tmp_path / "scratch").iterdir())
 
 
@@ -131,7 +132,8 @@ def test_a_checkpoint_is_a_name_in_the_run(trained_run, name):
 
 
 def test_metrics_hold_a_line_for_each_report(trained_run):
-    lines = [json.loads(line) for line in trained_run.metrics_path.read_text().splitlines()]
+    text = trained_run.metrics_path.read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
     assert [(line["kind"], line["step"], line["epoch"]) for line in lines] == [
         ("steps", 5, 0),
         ("steps", 10, 0),

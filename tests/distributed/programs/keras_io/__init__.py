@@ -1,1 +1,1 @@
-"""Scripts as people write them with Keras, made data-parallel with tfdl's lines; each trains alone just as well."""
+"""Scripts as people write them with Keras, made data-parallel with tfdl's lines. Each also trains in one process."""

@@ -1,4 +1,4 @@
-"""A subclassed model whose ``train_step`` is written out, with a loss tracker and a metric of its own."""
+"""A subclassed model with its own ``train_step``, loss tracker and metric."""
 
 import keras
 import numpy as np
@@ -11,7 +11,8 @@ from tfdl import distributed
 class Regression(keras.Model):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.hidden, self.out = keras.layers.Dense(8, activation="tanh"), keras.layers.Dense(1)
+        self.hidden = keras.layers.Dense(8, activation="tanh")
+        self.out = keras.layers.Dense(1)
         self.unused = self.add_weight(shape=(3,), name="unused")  # has no gradient
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self.error = keras.metrics.MeanAbsoluteError(name="error")
@@ -40,10 +41,11 @@ def train(world):
     x = random.normal(size=(64, 5)).astype(keras.config.floatx())
     y = np.sin(x.sum(axis=1, keepdims=True))
     model = Regression()
-    model.compile(optimizer=distributed.DistributedOptimizer(keras.optimizers.Adam(1e-2, global_clipnorm=0.1)))
-    data = tf.data.Dataset.from_tensor_slices((x, y)).shard(world.size, world.rank).batch(16 // world.size)
+    optimizer = keras.optimizers.Adam(1e-2, global_clipnorm=0.1)
+    model.compile(optimizer=distributed.DistributedOptimizer(optimizer))
+    samples = tf.data.Dataset.from_tensor_slices((x, y)).shard(world.size, world.rank)
     history = model.fit(
-        data,
+        samples.batch(16 // world.size),
         epochs=5,
         callbacks=[distributed.BroadcastState(), distributed.SyncCheck(5), distributed.AverageMetrics()],
         verbose=world.is_chief,

@@ -1,4 +1,4 @@
-"""Words to classes: sparse gradients, added up as whole tables or gathered as rows, over accumulated steps, too."""
+"""Classes of words. The gradient of an embedding is reduced as a whole table, as rows, and as rows of several steps."""
 
 import keras
 import numpy as np
@@ -6,6 +6,15 @@ import numpy as np
 from tfdl import distributed
 
 VOCABULARY = 50
+# The options of each training: those of the distributed optimizer, and those of Keras's.
+TRAININGS = {
+    "tables": ({}, {}),
+    "rows": ({"sparse_as_dense": False}, {}),
+    "accumulated rows": (
+        {"sparse_as_dense": False, "bucket_bytes": 64},
+        {"gradient_accumulation_steps": 2, "global_clipnorm": 0.5},
+    ),
+}
 
 
 def train(world):
@@ -14,11 +23,7 @@ def train(world):
     labels = (words < VOCABULARY // 2).mean(axis=1, keepdims=True).astype(keras.config.floatx())
     mine = slice(world.rank, None, world.size)
     losses = {}
-    for name, options in {
-        "tables": {},
-        "rows": {"sparse_as_dense": False},
-        "accumulated rows": {"sparse_as_dense": False, "bucket_bytes": 64},
-    }.items():
+    for name, (distributed_options, options) in TRAININGS.items():
         model = keras.Sequential(
             [
                 keras.Input((7,), dtype="int64"),
@@ -27,9 +32,11 @@ def train(world):
                 keras.layers.Dense(1),
             ]
         )
-        more = {"gradient_accumulation_steps": 2, "global_clipnorm": 0.5} if name.startswith("accumulated") else {}
-        optimizer = keras.optimizers.SGD(0.5, momentum=0.9, **more)
-        model.compile(optimizer=distributed.DistributedOptimizer(optimizer, **options), loss="mse")
+        optimizer = keras.optimizers.SGD(0.5, momentum=0.9, **options)
+        model.compile(
+            optimizer=distributed.DistributedOptimizer(optimizer, **distributed_options),
+            loss="mse",
+        )
         fitted = model.fit(
             words[mine],
             labels[mine],

@@ -1,4 +1,7 @@
-"""Fine-tuning in two stages: a part that is frozen first, and used twice; synchronized statistics, averaged weights."""
+"""Fine-tuning in two stages. The base is used twice, and is frozen in the first stage.
+
+It has synchronized batch normalization; the optimizer averages the weights.
+"""
 
 import keras
 import numpy as np

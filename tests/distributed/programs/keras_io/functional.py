@@ -1,4 +1,4 @@
-"""A functional model with an image and a table as inputs, ``fit``, and callbacks that decide by validation."""
+"""A functional model of an image and a table, trained with ``fit`` and callbacks that monitor the validation loss."""
 
 import keras
 import numpy as np
@@ -6,18 +6,29 @@ import numpy as np
 from tfdl import distributed
 
 
+def decay_in_the_first_epochs(epoch, rate):
+    if epoch < 3:
+        return rate * 0.9
+    return rate
+
+
 def train(world):
     random = np.random.default_rng(0)
     images = random.normal(size=(64, 8, 8, 1)).astype(keras.config.floatx())
     table = random.normal(size=(64, 3)).astype(keras.config.floatx())
     labels = (images.mean(axis=(1, 2, 3)) + table[:, 0] > 0).astype("int64")
-    mine, held_out = slice(world.rank, 48, world.size), slice(48 + world.rank, 64, world.size)
+    mine = slice(world.rank, 48, world.size)
+    held_out = slice(48 + world.rank, 64, world.size)
 
-    image, features = keras.Input((8, 8, 1), name="image"), keras.Input((3,), name="table")
+    image = keras.Input((8, 8, 1), name="image")
+    features = keras.Input((3,), name="table")
     x = keras.layers.Conv2D(4, 3, activation="relu")(image)
-    x = keras.layers.Flatten()(keras.layers.MaxPooling2D()(x))
-    x = keras.layers.Concatenate()([x, keras.layers.Dense(4, activation="tanh")(features)])
-    model = keras.Model([image, features], keras.layers.Dense(2)(x))
+    x = keras.layers.MaxPooling2D()(x)
+    x = keras.layers.Flatten()(x)
+    hidden = keras.layers.Dense(4, activation="tanh")(features)
+    x = keras.layers.Concatenate()([x, hidden])
+    logits = keras.layers.Dense(2)(x)
+    model = keras.Model([image, features], logits)
 
     optimizer = distributed.DistributedOptimizer(keras.optimizers.AdamW(2e-2, weight_decay=1e-2))
     model.compile(
@@ -36,7 +47,7 @@ def train(world):
             distributed.BroadcastState(),
             distributed.SyncCheck(5),
             distributed.AverageMetrics(),
-            keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.9 if epoch < 3 else rate),
+            keras.callbacks.LearningRateScheduler(decay_in_the_first_epochs),
             keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=1),
             keras.callbacks.EarlyStopping(monitor="val_loss", patience=3, restore_best_weights=True),
         ],

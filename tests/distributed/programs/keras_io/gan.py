@@ -10,28 +10,33 @@ from tfdl import distributed
 class GAN(keras.Model):
     def __init__(self, generator, discriminator):
         super().__init__()
-        self.generator, self.discriminator = generator, discriminator
-        self.g_loss, self.d_loss = keras.metrics.Mean(name="g_loss"), keras.metrics.Mean(name="d_loss")
+        self.generator = generator
+        self.discriminator = discriminator
+        self.g_loss = keras.metrics.Mean(name="g_loss")
+        self.d_loss = keras.metrics.Mean(name="d_loss")
 
     @property
     def metrics(self):
         return [self.g_loss, self.d_loss]
 
     def compile(self, g_optimizer, d_optimizer, loss_fn):
-        super().compile()  # Keras makes an RMSprop here, which nobody uses
-        self.g_optimizer, self.d_optimizer, self.loss_fn = g_optimizer, d_optimizer, loss_fn
+        super().compile()  # Keras makes an RMSprop here, which is not used
+        self.g_optimizer = g_optimizer
+        self.d_optimizer = d_optimizer
+        self.loss_fn = loss_fn
 
     def train_step(self, data):
         noise, real = data
         fake = self.generator(noise)
+        both = tf.concat([fake, real], 0)
         labels = tf.concat([tf.zeros_like(fake[:, :1]), tf.ones_like(real[:, :1])], 0)
         with tf.GradientTape() as tape:
-            d_loss = self.loss_fn(labels, self.discriminator(tf.concat([fake, real], 0)))
+            d_loss = self.loss_fn(labels, self.discriminator(both))
         gradients = tape.gradient(d_loss, self.discriminator.trainable_weights)
         self.d_optimizer.apply_gradients(zip(gradients, self.discriminator.trainable_weights, strict=True))
         with tf.GradientTape() as tape:
-            fooled = self.discriminator(self.generator(noise))
-            g_loss = self.loss_fn(tf.ones_like(fooled), fooled)
+            predictions = self.discriminator(self.generator(noise))
+            g_loss = self.loss_fn(tf.ones_like(predictions), predictions)
         gradients = tape.gradient(g_loss, self.generator.trainable_weights)
         self.g_optimizer.apply_gradients(zip(gradients, self.generator.trainable_weights, strict=True))
         self.g_loss.update_state(g_loss)
@@ -53,9 +58,9 @@ def train(world, wrap=distributed.DistributedOptimizer):
         d_optimizer=distributed.DistributedOptimizer(keras.optimizers.Adam(2e-2, clipnorm=0.5)),
         loss_fn=keras.losses.BinaryCrossentropy(from_logits=True),
     )
-    data = tf.data.Dataset.from_tensor_slices((noise, real)).shard(world.size, world.rank).batch(16 // world.size)
+    samples = tf.data.Dataset.from_tensor_slices((noise, real)).shard(world.size, world.rank)
     history = model.fit(
-        data,
+        samples.batch(16 // world.size),
         epochs=4,
         callbacks=[distributed.BroadcastState(), distributed.SyncCheck(5), distributed.AverageMetrics()],
         verbose=2 if world.is_chief else 0,

@@ -1,4 +1,4 @@
-"""A loop of one's own around ``tf.GradientTape``, without ``compile`` and ``fit``."""
+"""A training loop that is written with ``tf.GradientTape``, without ``compile`` and ``fit``."""
 
 import keras
 import numpy as np
@@ -15,7 +15,8 @@ def train(world):
     optimizer = distributed.DistributedOptimizer(keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True))
     loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     accuracy = keras.metrics.SparseCategoricalAccuracy()
-    batches = tf.data.Dataset.from_tensor_slices((x, y)).shard(world.size, world.rank).batch(16 // world.size)
+    samples = tf.data.Dataset.from_tensor_slices((x, y)).shard(world.size, world.rank)
+    batches = samples.batch(16 // world.size)
 
     @tf.function
     def train_step(inputs, labels):
@@ -29,7 +30,8 @@ def train(world):
 
     replicas = distributed.Replicas(model, optimizer, check_every=5)
     replicas.broadcast(steps=len(batches))
-    step, losses = 0, []
+    step = 0
+    losses = []
     for _ in range(5):
         for inputs, labels in batches:
             loss = train_step(inputs, labels)
