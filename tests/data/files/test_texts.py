@@ -155,7 +155,7 @@ def test_two_parallel_files(tmp_path):
 def test_parallel_files_of_unequal_lengths(tmp_path):
     (tmp_path / "a.en").write_text("one\ntwo\n", encoding="utf-8")
     (tmp_path / "a.de").write_text("eins\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"a\.de has 1 lines and .*a\.en has more, expected as many in both"):
+    with pytest.raises(UserError, match=r"a\.de has 1 line and .*a\.en has more; expected as many lines in both"):
         opened(f"{tmp_path / 'a.en'},{tmp_path / 'a.de'}", TRANSLATED)
 
 
@@ -203,7 +203,7 @@ def test_bad_json_lines(tmp_path, line, message):
 
 def test_many_bad_rows_are_counted_and_the_first_three_are_shown(tmp_path):
     path = write_csv(tmp_path / "rows.csv", [*labelled(1), *[("a",)] * 9])
-    with pytest.raises(UserError, match=r"9 bad rows: .*line 3.*line 4.*line 5.*; and 6 more\. Mend them"):
+    with pytest.raises(UserError, match=r"9 bad rows: .*line 3.*line 4.*line 5.*; and 6 more\. Fix them"):
         opened(path, CLASSIFIED)
 
 
