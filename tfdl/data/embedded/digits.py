@@ -1,4 +1,4 @@
-"""The default data set: 1,797 real handwritten digits, which scikit-learn carries, so nothing is downloaded."""
+"""The default data set: 1,797 real handwritten digits. They come with scikit-learn, so nothing is downloaded."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -50,16 +50,15 @@ class Digits(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:  # noqa: ARG002
         total = sum(SPLIT_SIZES.values())
         order = np.random.Generator(np.random.PCG64(_SHUFFLE_SEED)).permutation(total)
-        ends = np.cumsum(list(SPLIT_SIZES.values()))
-        return {
-            name: self._generate_examples(places)
-            for name, places in zip(SPLIT_SIZES, np.split(order, ends[:-1]), strict=True)
-        }
+        cuts = np.cumsum(list(SPLIT_SIZES.values()))[:-1]
+        parts = zip(SPLIT_SIZES, np.split(order, cuts), strict=True)
+        return {split: self._generate_examples(numbers) for split, numbers in parts}
 
-    def _generate_examples(self, places: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _generate_examples(self, numbers: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
         from sklearn.datasets import load_digits
 
         digits = load_digits()
+        # Sixteen grey levels, spread over 0 to 255.
         images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]  # (1797, 8, 8, 1)
-        for place in places.tolist():
-            yield place, {"image": images[place], "label": int(digits.target[place])}
+        for number in numbers.tolist():
+            yield number, {"image": images[number], "label": int(digits.target[number])}
