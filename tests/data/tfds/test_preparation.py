@@ -186,7 +186,7 @@ def test_two_versions_stay_apart(files, tmp_path):
 def test_a_file_that_cannot_be_known(files, tmp_path):
     folder = files("mine", "a")
     name = builder_of("Unhashed", folder, extra=[UNHASHED])
-    with pytest.raises(UserError, match=re.escape(f"needs {UNHASHED}, and TFDS has no hash to know your copy by")):
+    with pytest.raises(UserError, match=re.escape(f"needs {UNHASHED}, and TFDS has no hash to compare your copy with")):
         prepare_dataset(name, str(tmp_path / "data"), folder)
 
 
@@ -202,13 +202,16 @@ def test_without_files_that_are_fetched_by_hand(tmp_path):
     with pytest.raises(UserError) as raised:
         prepare_dataset("newsroom", str(tmp_path))
     assert str(raised.value).startswith(
-        "files that you fetch yourself are what data set 'newsroom' needs; tfdl datasets prepare newsroom --from"
-        " FOLDER: You should download the dataset from https://summari.es/download/ The webpage requires registration."
+        "data set 'newsroom' needs files that you must download yourself; give them with tfdl datasets prepare newsroom"
+        " --from FOLDER: You should download the dataset from https://summari.es/download/ The webpage requires"
+        " registration."
     )
 
 
 def test_no_folder_and_no_need_of_one(tmp_path):
-    with pytest.raises(UserError, match=r"--from '.*nothing' is no folder, expected one with the files of .* 'mnist'"):
+    with pytest.raises(
+        UserError, match=r"--from '.*nothing' is not a folder, expected one with the files of .* 'mnist'"
+    ):
         prepare_dataset("mnist", str(tmp_path), tmp_path / "nothing")
     with pytest.raises(UserError, match="data set 'digits' is made without files, expected no --from"):
         prepare_dataset("digits", str(tmp_path), tmp_path)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tfdl.data.tfds.roles import feature_keys, only, role_keys, value_at
+from tfdl.data.tfds.features import feature_keys, only, value_at
+from tfdl.data.tfds.roles import role_keys
 from tfdl.errors import UserError
 
 IMAGES, TEXT, CLASSES, PAIR = ("image", "label"), ("text",), ("text", "label"), ("source", "target")
