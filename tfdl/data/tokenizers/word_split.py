@@ -21,8 +21,8 @@ Split = Literal["spaces", "punctuation"]
 UNKNOWN_WORD = "<unk>"
 """WikiText's word for a rare word; unknown words are decoded to it."""
 
-# Punctuation marks and symbols: ASCII without the underscore; Latin-1; the Unicode blocks of punctuation, of currencies,
-# from arrows to symbols, of East Asian punctuation, of full-width ASCII, and of emoji.
+# Punctuation marks and symbols: ASCII without the underscore; Latin-1; the Unicode blocks of punctuation, currencies,
+# arrows to symbols, East Asian punctuation, full-width ASCII, and emoji.
 _MARKS = r"!-/:-@\[-\^`{-~" + inside_brackets("""
 a1-a9 ab-b4 b6-b8 bb bf d7 f7 2010-2027 2030-205e 20a0-20cf 2190-2bff 3001-3020 3030 ff01-ff0f ff1a-ff20 ff3b-ff40
 ff5b-ff65 1f000-1faff
