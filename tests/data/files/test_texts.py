@@ -62,6 +62,12 @@ def test_numbers_as_classes_have_the_order_of_numbers(tmp_path):
     assert opened(write_csv(tmp_path / "rows.csv", rows), CLASSIFIED).class_names == tuple(map(str, range(12)))
 
 
+@pytest.mark.parametrize("other", ["²", "+-5"])
+def test_labels_that_only_look_like_numbers_have_the_order_of_the_alphabet(tmp_path, other):
+    rows = [(word, ("10", "9", other)[number % 3]) for number, word in enumerate(WORDS)]
+    assert opened(write_csv(tmp_path / "rows.csv", rows), CLASSIFIED).class_names == tuple(sorted(["10", "9", other]))
+
+
 def test_a_split_does_not_depend_on_the_order_of_rows_nor_on_other_rows(tmp_path):
     rows = labelled()
     before = rows_of(opened(write_csv(tmp_path / "a.csv", rows), CLASSIFIED))
@@ -192,6 +198,7 @@ def test_a_bad_row_is_told_with_file_and_line_or_left_out_and_counted(tmp_path, 
         (b'{"text": "a"}', "line 2: no 'label' in it"),
         (b'{"text": "", "label": "b"}', "line 2: 'text' is empty"),
         (b'{"text": "\xff", "label": "b"}', "line 2: not UTF-8"),
+        (b"[" * 100_000, "line 2: not JSON: maximum recursion depth"),
     ],
 )
 def test_bad_json_lines(tmp_path, line, message):

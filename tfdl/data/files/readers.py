@@ -63,7 +63,7 @@ def read_json_lines(path: Path) -> Iterator[GoodRow | BadRow]:
                 continue
             try:
                 value = json.loads(text)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:  # RecursionError: nested too deeply
                 yield BadRow(path, line, f"not JSON: {error}")
                 continue
             if not isinstance(value, dict):

@@ -1,6 +1,7 @@
 """The user's texts as rows of roles, in splits that do not depend on the order of the rows."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from tfdl.config import DatasetConfig
@@ -11,6 +12,7 @@ from tfdl.data.texts import Row, TextDataset
 from tfdl.errors import UserError, nearest
 
 SPLITS = ("train", "validation", "test")
+_WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 
 
 def open_local_texts(config: DatasetConfig, roles: tuple[str, ...]) -> TextDataset:
@@ -224,6 +226,6 @@ def _first_columns(pieces: Sequence[Piece], name: str) -> list[str]:
 
 def _class_names(labels: set[str]) -> tuple[str, ...]:
     """Labels in numerical order if all are whole numbers, in alphabetical order otherwise."""
-    if all(label.strip().lstrip("+-").isdigit() for label in labels):
+    if all(_WHOLE_NUMBER.fullmatch(label.strip()) for label in labels):
         return tuple(sorted(labels, key=lambda label: (int(label), label)))
     return tuple(sorted(labels))
