@@ -47,7 +47,7 @@ def arrays_source(features: dict[str, Any], memory_limit_mb: int, where: str) ->
     Raises:
         UserError: no samples, unequal lengths, or values that are neither numbers nor texts.
     """
-    arrays = {name: _as_array(value, name, where) for name, value in features.items()}
+    arrays = {name: as_array(value, name, where) for name, value in features.items()}
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{name} has {length}" for name, length in lengths.items())
@@ -61,13 +61,24 @@ def arrays_source(features: dict[str, Any], memory_limit_mb: int, where: str) ->
     return ArraySource(arrays)
 
 
-def _as_array(value: Any, name: str, where: str) -> np.ndarray:
+def as_array(value: Any, name: str, where: str) -> np.ndarray:
+    """An array of numbers or texts; texts have the dtype ``object``.
+
+    Args:
+        value: an array, a list, or what NumPy can make an array of, such as a column of a table.
+        name: the feature, for messages.
+        where: what is read, for messages.
+
+    Raises:
+        UserError: values that are neither numbers nor texts, or no axis for samples.
+    """
     try:
         array = np.asanyarray(value)  # a memory map stays one
     except ValueError as error:
         raise UserError(f"{name} of {where} is not an array: {error}") from error
     if array.dtype.kind in "US":
-        array = array.astype(object)
+        # Made of the value itself, since NumPy's own strings lose zeros at their end.
+        array = np.asarray(value, object)
     is_text = array.dtype == object and all(isinstance(item, str | bytes) for item in array.flat)
     is_number = array.dtype.kind in "biufc"
     if array.ndim == 0 or not (is_number or is_text):

@@ -134,11 +134,11 @@ class PyDatasetSource(ShuffledSource):
 
 
 def _num_batches(dataset: Any, where: str) -> int:
-    count = getattr(dataset, "num_batches", None)
+    count = dataset.num_batches  # Keras takes __len__ if the class has one
     if count is None:
-        count = len(dataset)
-    if not count:
-        raise UserError(f"{where} has {count} batches, expected a known number of at least 1")
+        raise UserError(f"{where} never ends, expected a known number of batches (num_batches)")
+    if count == 0:
+        raise UserError(f"{where} has no batches, expected at least 1")
     return int(count)
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdl.data.objects.arrays import arrays_source
+from tfdl.data.objects.arrays import arrays_source, as_array
 from tfdl.data.objects.py_dataset import PyDatasetSource
 from tfdl.data.objects.structure import named_features
-from tfdl.data.objects.tf_dataset import tf_dataset_source
+from tfdl.data.objects.tf_dataset import cardinality, tf_dataset_source
 from tfdl.data.sources import Source
 from tfdl.errors import UserError, nearest
 
@@ -89,7 +89,7 @@ class _TrainingData:
         if (begin, end) == (0.0, 1.0):
             return _whole(self._train, self._roles, self._memory_limit_mb, "train")
         if isinstance(self._train, tf.data.Dataset):
-            numbers = self._numbers(int(self._train.cardinality()), begin, end)
+            numbers = self._numbers(cardinality(self._train, self._where), begin, end)
             return tf_dataset_source(self._train, self._roles, self._memory_limit_mb, self._where, numbers)
         if _is_py_dataset(self._train):
             whole = PyDatasetSource(self._train, self._roles, self._where)
@@ -97,10 +97,11 @@ class _TrainingData:
         if isinstance(self._train, Source):
             raise UserError("data['train'] is a Source, which cannot be cut; give data['validation'] too")
         features = named_features(self._train, self._roles, self._where)
-        whole_source = arrays_source(features, self._memory_limit_mb, self._where)
+        arrays = {name: as_array(value, name, self._where) for name, value in features.items()}
+        whole_source = arrays_source(arrays, self._memory_limit_mb, self._where)
         numbers = self._numbers(whole_source.num_examples, begin, end)
-        parts = {name: _rows(value, numbers) for name, value in features.items()}
-        return arrays_source(parts, self._memory_limit_mb, self._where)
+        part = {name: array[numbers] for name, array in arrays.items()}
+        return arrays_source(part, self._memory_limit_mb, self._where)
 
     def _numbers(self, count: int, begin: float, end: float) -> np.ndarray:
         """The numbers of a part's samples (or batches), rising."""
@@ -108,7 +109,7 @@ class _TrainingData:
         last = round(end * count)
         if last <= first:
             raise UserError(
-                f"{self._where} has {max(count, 0)} samples or batches, too few to hold some out; expected at least 10,"
+                f"{self._where} has {count} samples or batches, too few to hold some out; expected at least 10,"
                 " or data['validation'] and data['test']"
             )
         order = np.random.Generator(np.random.PCG64(_HOLD_OUT_SEED)).permutation(count)
@@ -131,15 +132,6 @@ def _is_py_dataset(value: Any) -> bool:
     import keras
 
     return isinstance(value, keras.utils.PyDataset)
-
-
-def _rows(value: Any, numbers: np.ndarray) -> Any:
-    array = value if isinstance(value, np.ndarray) else np.asarray(value, object if _is_text(value) else None)
-    return array[numbers]
-
-
-def _is_text(value: Any) -> bool:
-    return len(value) > 0 and isinstance(value[0], str | bytes)
 
 
 def _where(split: str) -> str:

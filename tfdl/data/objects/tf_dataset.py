@@ -36,7 +36,7 @@ def tf_dataset_source(
         UserError: an unknown number of samples, batches, samples of different shapes, or passes that differ.
     """
     features = _features(dataset, roles, where)
-    count = _cardinality(dataset, where)
+    count = cardinality(dataset, where)
     _check_passes(features, count, where)
     if numbers is None:
         numbers = np.arange(count)
@@ -47,6 +47,29 @@ def tf_dataset_source(
     if bytes_per_sample * len(numbers) <= memory_limit_mb * 2**20:
         return _InOrder(_loaded(features, numbers))
     return StreamSource(features, numbers)
+
+
+def cardinality(dataset: tf.data.Dataset, where: str) -> int:
+    """The number of samples.
+
+    Args:
+        dataset: single samples.
+        where: what is read, for messages.
+
+    Raises:
+        UserError: the number is unknown, infinite or 0.
+    """
+    count = int(dataset.cardinality())
+    if count == tf.data.INFINITE_CARDINALITY:
+        raise UserError(f"{where} never ends, expected a known number of samples: leave out repeat()")
+    if count == tf.data.UNKNOWN_CARDINALITY:
+        raise UserError(
+            f"{where} has an unknown number of samples; expected a known one:"
+            " dataset.apply(tf.data.experimental.assert_cardinality(n))"
+        )
+    if not count:
+        raise UserError(f"{where} has no samples, expected at least 1")
+    return count
 
 
 class StreamSource(ShuffledSource):
@@ -124,20 +147,6 @@ def _features(dataset: tf.data.Dataset, roles: Sequence[str], where: str) -> tf.
         return named_features(sample, roles, where)
 
     return dataset.map(rename)
-
-
-def _cardinality(dataset: tf.data.Dataset, where: str) -> int:
-    count = int(dataset.cardinality())
-    if count == tf.data.INFINITE_CARDINALITY:
-        raise UserError(f"{where} never ends, expected a known number of samples: leave out repeat()")
-    if count == tf.data.UNKNOWN_CARDINALITY:
-        raise UserError(
-            f"{where} has an unknown number of samples; expected a known one:"
-            " dataset.apply(tf.data.experimental.assert_cardinality(n))"
-        )
-    if not count:
-        raise UserError(f"{where} has no samples, expected at least 1")
-    return count
 
 
 def _check_passes(dataset: tf.data.Dataset, count: int, where: str) -> None:
