@@ -1,4 +1,4 @@
-"""The split of a sample by its own content, whatever its place among the other samples."""
+"""The split of a sample, decided by its content and not by its position."""
 
 import hashlib
 

@@ -41,7 +41,7 @@ def image_grid(images: Sequence[np.ndarray], names: Sequence[str]) -> Any:
         left = _GAP + column * step_x
         top = _GAP + row * step_y
         tile = _tile(image, scale, cell)
-        # The tile stands in the middle of its cell.
+        # In the middle of the cell.
         picture.paste(tile, (left + (cell - tile.width) // 2, top + (cell - tile.height) // 2))
         caption = _shortened(name, font, cell)
         draw.text((left + cell / 2, top + cell + 4), caption, _TEXT_COLOUR, font, anchor="ma")

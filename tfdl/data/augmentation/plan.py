@@ -1,4 +1,4 @@
-"""The chosen augmentations in their order, and which of an image's draws each of them uses."""
+"""The chosen augmentations, their order, and the draws that each of them uses."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -10,9 +10,8 @@ import tensorflow_datasets as tfds
 
 _DESCRIPTION = """\
 Dates from 1900 to 2099 in ten ways of writing them in English, and the same dates as YYYY-MM-DD: "the twenty-third of
-March, 1987" is 1987-03-23. Everything is made by rule from a fixed seed, nothing is collected. A day stands in one
-split only, however it is written, so the test split asks for days that training has never shown. There are no
-ambiguous forms such as 3/4/87.
+March, 1987" is 1987-03-23. All samples are made by a rule from a fixed seed. A day is in one split only, in whatever
+form, so the test split has days that are not in the training split. There are no ambiguous forms such as 3/4/87.
 """
 _CITATION = ""
 SPLIT_SIZES = {"train": 20_000, "validation": 1_000, "test": 1_000}

@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 _DESCRIPTION = """\
-Handwritten digits of 8x8 pixels, written by 43 people and read from forms by NIST's software; scikit-learn carries the
-1,797 images of the original test set. Sixteen grey levels are spread over 0 to 255. The splits are fixed.
+Handwritten digits of 8x8 pixels, written by 43 people and extracted from forms by NIST's software. The 1,797 images are
+those of the original test set, which come with scikit-learn. Sixteen grey levels are spread over 0 to 255. The splits
+are fixed.
 """
 _CITATION = """\
 @misc{alpaydin1998optical,

@@ -20,7 +20,7 @@ from tfdl.errors import UserError
 
 SPLITS = ("train", "validation", "test")
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-# Folder below the folder of prepared data sets; keeps what was found out about images.
+# Folder below the folder of prepared data sets; it keeps the results of checking images.
 _MEMORY = "tfdl-images"
 
 
@@ -172,7 +172,7 @@ def _shape(images: Sequence[tuple[ImageFile, Seen]], config: DatasetConfig) -> t
 
 
 def _memory_of(config: DatasetConfig) -> Path:
-    """The file that keeps what was found out about this folder's images."""
+    """The file that keeps the results of checking this folder's images."""
     folder = str(Path(config.name).expanduser().absolute())
     digest = hashlib.sha256(folder.encode()).hexdigest()
     return data_root(config.data_dir) / _MEMORY / f"{digest[:24]}.json"

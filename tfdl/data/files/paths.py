@@ -1,4 +1,4 @@
-"""Which names of data sets are paths, and which of their files belong to which split."""
+"""Paths as names of data sets: which names are paths, and which files belong to which split."""
 
 import os
 import re
