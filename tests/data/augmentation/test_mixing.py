@@ -71,7 +71,8 @@ def test_the_loss_is_that_of_both_labels():
 
 def test_mixed_images_are_the_same_on_any_number_of_shards(digits):
     """Each image of an epoch, and its second label and share, by its place in the epoch."""
-    augment, source = Augmentation(["flip", "mixup", "cutmix"]), digits.sources["validation"]
+    augment = Augmentation(["flip", "mixup", "cutmix"])
+    source = digits.sources["validation"]
 
     def epoch(shards):
         streams = [

@@ -12,7 +12,8 @@ from tfdl.data.opening import open_texts
 from tfdl.errors import UserError
 
 WORDS = [f"word{number}" for number in range(200)]
-CLASSIFIED, TRANSLATED = ("text", "label"), ("source", "target")
+CLASSIFIED = ("text", "label")
+TRANSLATED = ("source", "target")
 
 
 def write_csv(path, rows, header=("text", "label"), delimiter=","):
@@ -86,7 +87,7 @@ def test_another_row_is_another_fingerprint(tmp_path):
     assert opened(write_csv(tmp_path / "c.csv", rows), CLASSIFIED).splits["train"].fingerprint != first
 
 
-def test_files_called_after_splits_are_those(tmp_path):
+def test_files_that_are_named_after_splits(tmp_path):
     write_csv(tmp_path / "train.csv", labelled()[:50])
     write_csv(tmp_path / "dev.csv", labelled()[50:60])
     write_csv(tmp_path / "test.csv", labelled()[60:65])
@@ -126,7 +127,7 @@ def test_a_folder_of_texts_has_one_in_each_file(tmp_path):
     assert sorted(row["text"] for part in rows.values() for row in part) == sorted(f"{w}\n\nends\n" for w in WORDS)
 
 
-def test_texts_called_after_splits(tmp_path):
+def test_plain_texts_that_are_named_after_splits(tmp_path):
     for split in ("train", "valid", "test"):
         (tmp_path / f"wiki.{split}.tokens").write_text(f" \n = {split} = \n\n text \n", encoding="utf-8")
     rows = rows_of(opened(tmp_path))
@@ -176,7 +177,7 @@ BAD_ROWS = {
 
 
 @pytest.mark.parametrize("kind", BAD_ROWS)
-def test_a_bad_row_is_told_with_file_and_line_or_left_out_and_counted(tmp_path, kind):
+def test_a_bad_row_is_reported_with_file_and_line_or_left_out_and_counted(tmp_path, kind):
     content, message = BAD_ROWS[kind]
     good = b"".join(f"{text},{label}\n".encode() for text, label in labelled())
     path = tmp_path / "rows.csv"
@@ -214,7 +215,7 @@ def test_many_bad_rows_are_counted_and_the_first_three_are_shown(tmp_path):
         opened(path, CLASSIFIED)
 
 
-def test_a_file_of_bad_rows_alone_tells_the_first(tmp_path):
+def test_a_file_of_bad_rows_alone_reports_the_first(tmp_path):
     with pytest.raises(UserError, match=r"no rows that can be read; the first: .*line 2: 1 column, expected 2"):
         opened(write_csv(tmp_path / "rows.csv", [("a",)] * 9), CLASSIFIED)
 

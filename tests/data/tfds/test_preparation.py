@@ -14,7 +14,8 @@ from tfdl.data.opening import open_texts
 from tfdl.data.tfds.catalog import find_builder, prepare_dataset
 from tfdl.errors import RunError, UserError
 
-WORDS, ARCHIVE = "https://host.invalid/words.txt.gz", "https://host.invalid/data.zip"
+WORDS = "https://host.invalid/words.txt.gz"
+ARCHIVE = "https://host.invalid/data.zip"
 UNHASHED = "https://host.invalid/unhashed.txt"
 
 
@@ -129,7 +130,8 @@ def test_a_wrong_file(files, tmp_path):
     folder = files("mine", "a")
     name = builder_of("Wrong", folder)
     path = folder / "words.txt.gz"
-    expected, size = hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    size = path.stat().st_size
     path.write_bytes(b"another")
     found = hashlib.sha256(b"another").hexdigest()
     with pytest.raises(UserError) as raised:
@@ -153,8 +155,9 @@ def test_two_sets_whose_files_have_one_name_stay_apart(files, tmp_path):
     """With a shared folder of unpacked files, TFDS gives the second set the first one's (the control)."""
     import tensorflow_datasets as tfds
 
-    first, second = files("first", "one"), files("second", "two")
-    names = builder_of("First", first), builder_of("Second", second)
+    first = files("first", "one")
+    second = files("second", "two")
+    names = (builder_of("First", first), builder_of("Second", second))
     root = str(tmp_path / "data")
     found = [rows(prepare_dataset(name, root, folder)) for name, folder in zip(names, (first, second), strict=True)]
     assert found == [[("one", "of one")], [("two", "of two")]]

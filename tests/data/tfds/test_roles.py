@@ -6,7 +6,10 @@ from tfdl.data.tfds.features import feature_keys, only, value_at
 from tfdl.data.tfds.roles import role_keys
 from tfdl.errors import UserError
 
-IMAGES, TEXT, CLASSES, PAIR = ("image", "label"), ("text",), ("text", "label"), ("source", "target")
+IMAGES = ("image", "label")
+TEXT = ("text",)
+CLASSES = ("text", "label")
+PAIR = ("source", "target")
 
 
 @pytest.fixture(scope="module")

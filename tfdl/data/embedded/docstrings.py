@@ -15,10 +15,10 @@ from tfdl.data.hash_split import hash_split
 
 _DESCRIPTION = """\
 Docstrings of modules, classes and functions of ten packages of Python's standard library, read from their source code;
-the label is the package. About two thousand short texts in technical English, in classes of uneven size. Some docstrings
-contain the name of their package and are easy. Docstrings of fewer than 30 characters, and texts that occur in two
-packages, are left out. The texts differ between Python versions: the metadata contains the version and the SHA-256 of
-what was read.
+the label is the package. About two thousand short texts in technical English, in classes of uneven size. Some contain
+the name of their package and are easy. Docstrings of fewer than 30 characters, and texts that occur in two packages,
+are left out. The texts differ between Python versions: the metadata contains the version and the SHA-256 of what was
+read.
 """
 _CITATION = """\
 @manual{python_library,

@@ -10,9 +10,9 @@ import tensorflow_datasets as tfds
 _DESCRIPTION = """\
 The topics of Python's `help()` (the module pydoc_data.topics): nearly 60 chapters and sections of the Python Language
 Reference as plain text, more than a third of a million characters of edited English about one subject, with grammar
-rules and code. A topic is in one split as a whole. The reference quotes itself, so topics that mostly repeat longer ones
-are left out: otherwise a third of the test text would also be in the training text. The text differs between Python
-versions: the metadata contains the version and the SHA-256 of what was read.
+rules and code. A topic is in one split as a whole. The reference quotes itself, so topics that mostly repeat longer
+ones are left out: otherwise a third of the test text would also be in the training text. The text differs between
+Python versions: the metadata contains the version and the SHA-256 of what was read.
 """
 _CITATION = """\
 @manual{python_reference,
