@@ -112,6 +112,14 @@ def test_a_damaged_image_is_reported_with_its_file_or_left_out_and_counted(folde
     assert "1 bad row left out, the first one" in dataset.notes[0]
 
 
+def test_a_folder_of_damaged_images_alone(tmp_path, opened):
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        (tmp_path / "pets" / name / "1.png").write_bytes(b"no image at all")
+    with pytest.raises(UserError, match=r"has no images that can be read; the first: .*1\.png: not an image"):
+        opened(tmp_path / "pets", skip_bad_rows=True)
+
+
 def test_images_are_looked_at_once(folder, opened, monkeypatch):
     opened(folder)
     looked = []

@@ -60,6 +60,8 @@ def open_image_folder(config: DatasetConfig) -> ImageDataset:
         else:
             images.append((file, seen))
     bad.check()
+    if not images:
+        raise UserError(f"dataset {config.name!r} has no images that can be read; the first: {bad.first[0]}")
     class_names = tuple(sorted({file.class_name for file, _ in images}))
     class_numbers = {name: number for number, name in enumerate(class_names)}
     shape = _shape(images, config)
