@@ -101,7 +101,7 @@ def rows(builder):
     return sorted((row["text"].decode(), row["label"].decode()) for row in tfds.as_numpy(builder.as_dataset("train")))
 
 
-def test_files_are_found_whatever_they_are_called(files, tmp_path):
+def test_files_are_found_whatever_their_names(files, tmp_path):
     folder = files("mine", "a\nb")
     name = builder_of("Plain", folder)
     (folder / "within").mkdir()
@@ -186,7 +186,7 @@ def test_two_versions_stay_apart(files, tmp_path):
     assert rows(prepare_dataset(builder_of("Versions", new, "2.0.0"), root, new)) == [("new", "of new")]
 
 
-def test_a_file_that_cannot_be_known(files, tmp_path):
+def test_a_file_without_a_hash(files, tmp_path):
     folder = files("mine", "a")
     name = builder_of("Unhashed", folder, extra=[UNHASHED])
     with pytest.raises(UserError, match=re.escape(f"needs {UNHASHED}, and TFDS has no hash to compare your copy with")):

@@ -66,7 +66,7 @@ def _own(features, supervised_keys=None):
         ("web_nlg", PAIR, "input_text.context target_text"),
     ],
 )
-def test_what_a_set_says_of_itself(builder, name, roles, expected):
+def test_features_that_are_found_without_options(builder, name, roles, expected):
     assert tuple(role_keys(builder(name), roles, {}).values()) == tuple(expected.split())
 
 
