@@ -181,7 +181,7 @@ def test_preparing(run, tmp_path):
         ("show digits --output digits.jpg", "--output 'digits.jpg', expected a name that ends in .png"),
         ("show digits --output no/d.png", r"--output 'no/d.png' cannot be written \(No such file or directory\)"),
         ("prepare mnits", "unknown data set 'mnits'"),
-        ("prepare mnist --from nowhere", "--from 'nowhere' is no folder, expected one with the files of .* 'mnist'"),
+        ("prepare mnist --from nowhere", "--from 'nowhere' is not a folder, expected one with the files of .* 'mnist'"),
         ("prepare digits --from .", "'digits' is made without files, expected no --from"),
         (
             "prepare mnist --from .",

@@ -26,8 +26,8 @@ def test_epochs_and_seeds_differ(seed, epoch, distance):
     assert not np.array_equal(order, np.arange(100))
 
 
-def test_the_order_of_tomorrow_is_that_of_today():
-    """A run of an older version is resumed in the same order; NumPy keeps Philox's stream."""
+def test_the_order_does_not_change_between_versions():
+    """A run of an older version is resumed in the same order. NumPy keeps Philox's stream."""
     assert epoch_order(10, 0, 0).tolist() == [0, 7, 8, 6, 9, 5, 1, 3, 2, 4]
     np.testing.assert_allclose(epoch_draws(1, 0, 0, 4)[0], [0.72253549, 0.34218276, 0.13493633, 0.57651442], rtol=1e-6)
 
@@ -44,7 +44,7 @@ def test_draws_are_uniform_and_differ_between_epochs(seed, epoch):
 
 
 @given(sizes, seeds, epochs)
-def test_everyone_is_another_one_s_partner_once(size, seed, epoch):
+def test_every_sample_is_the_partner_of_exactly_one_other(size, seed, epoch):
     partners = epoch_partners(epoch_order(size, seed, epoch), seed, epoch)
     assert sorted(partners) == list(range(size))
     assert size == 1 or (partners != np.arange(size)).all()
@@ -52,27 +52,30 @@ def test_everyone_is_another_one_s_partner_once(size, seed, epoch):
 
 @given(sizes, st.integers(1, 5), seeds)
 def test_shards_join_to_the_same_global_batches(size, share, seed):
-    order, global_batch = epoch_order(size, seed, 0), 12 * share
-    expected = [order[at : at + global_batch].tolist() for at in range(0, size, global_batch)]
+    order = epoch_order(size, seed, 0)
+    global_batch = 12 * share
+    expected = [order[begin : begin + global_batch].tolist() for begin in range(0, size, global_batch)]
     for shards in (1, 2, 3, 4):
         rows = [shard_rows(order, global_batch // shards, shard, shards) for shard in range(shards)]
         assert {part.shape for part in rows} == {(len(expected), global_batch // shards)}  # equal step counts
         for step, batch in enumerate(expected):
-            found = np.concatenate([part[step] for part in rows])
-            assert sorted(found[found >= 0]) == sorted(batch)
+            of_all_shards = np.concatenate([part[step] for part in rows])
+            assert sorted(of_all_shards[of_all_shards >= 0]) == sorted(batch)
 
 
 @given(sizes, st.integers(1, 8), st.integers(1, 4))
 def test_a_short_last_batch_is_spread_evenly(size, batch_size, shards):
     order = np.arange(size)
-    last = [(shard_rows(order, batch_size, shard, shards)[-1] >= 0).sum() for shard in range(shards)]
-    assert sum(last) == (size - 1) % (batch_size * shards) + 1
-    assert max(last) - min(last) <= 1
+    last_rows = [shard_rows(order, batch_size, shard, shards)[-1] for shard in range(shards)]
+    counts = [(row >= 0).sum() for row in last_rows]
+    assert sum(counts) == (size - 1) % (batch_size * shards) + 1
+    assert max(counts) - min(counts) <= 1
 
 
 @given(sizes, st.integers(1, 8), st.integers(1, 4), st.data())
-def test_a_restart_goes_on_exactly(size, batch_size, shards, data):
-    order, global_batch = epoch_order(size, 1, 2), batch_size * shards
+def test_a_resumed_epoch_continues_exactly(size, batch_size, shards, data):
+    order = epoch_order(size, 1, 2)
+    global_batch = batch_size * shards
     steps = steps_left(size, global_batch)
     done = data.draw(st.integers(0, steps - 1))
     for shard in range(shards):

@@ -23,10 +23,12 @@ def take(batches, count):
 
 
 def numbers(batches, count):
-    """The samples that count: a stand-in has weight 0."""
-    return [
-        batch["number"][batch.get(WEIGHT, np.ones(len(batch["number"]))) > 0].tolist() for batch in take(batches, count)
-    ]
+    """The samples with a weight; a shard without a sample reads one of weight 0."""
+    of_batches = []
+    for batch in take(batches, count):
+        weights = batch.get(WEIGHT, np.ones(len(batch["number"])))
+        of_batches.append(batch["number"][weights > 0].tolist())
+    return of_batches
 
 
 def test_one_iterator_serves_many_epochs():
@@ -35,7 +37,7 @@ def test_one_iterator_serves_many_epochs():
     for epoch in range(30):
         expected = epoch_order(10, 7, epoch).tolist()
         assert found[3 * epoch : 3 * epoch + 3] == [expected[:4], expected[4:8], expected[8:]]
-    epochs = [list(itertools.chain(*found[at : at + 3])) for at in range(0, 90, 3)]
+    epochs = [list(itertools.chain(*found[begin : begin + 3])) for begin in range(0, 90, 3)]
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
     assert len(set(map(tuple, epochs))) == 30
 
@@ -48,18 +50,23 @@ def test_two_iterators_and_two_streams_agree():
 
 
 class Draws:
-    """Shows what an augmentation is given."""
+    """An augmentation that adds its arguments to the batch."""
 
-    num_draws, mixes = 4, False
+    num_draws = 4
+    mixes = False
 
-    def __call__(self, batch, draws, *others):
+    def __call__(self, batch, draws, *partners):
         shown = {**batch, "draws": draws}
-        return {**shown, "other": others[0]["number"], "other_draws": others[1]} if others else shown
+        if partners:
+            partner_batch, partner_draws = partners
+            shown["other"] = partner_batch["number"]
+            shown["other_draws"] = partner_draws
+        return shown
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 6), st.integers(1, 3), st.integers(0, 30))
-def test_a_restart_goes_on_with_samples_and_draws(size, batch_size, shards, done):
+def test_a_resumed_run_continues_with_samples_and_draws(size, batch_size, shards, done):
     def stream(shard, start):
         return training_batches(
             numbered(size),
@@ -82,25 +89,22 @@ def test_a_restart_goes_on_with_samples_and_draws(size, batch_size, shards, done
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 3))
-def test_shards_join_to_the_one_shard_s_batches(size, share):
+def test_all_shards_together_read_the_batches_of_one_shard(size, share):
     steps = 2 * -(-size // (6 * share)) + 1  # two epochs and a step
     whole = numbers(training_batches(numbered(size), batch_size=6 * share, seed=1), steps)
     for shards in (2, 3):
-        parts = [
-            numbers(
-                training_batches(
-                    numbered(size), batch_size=6 * share // shards, seed=1, shard_index=shard, num_shards=shards
-                ),
-                steps,
+        parts = []
+        for shard in range(shards):
+            batches = training_batches(
+                numbered(size), batch_size=6 * share // shards, seed=1, shard_index=shard, num_shards=shards
             )
-            for shard in range(shards)
-        ]
+            parts.append(numbers(batches, steps))
         for step, batch in enumerate(whole):
             assert sorted(itertools.chain(*(part[step] for part in parts))) == sorted(batch)
 
 
 def test_draws_belong_to_the_sample_on_any_shard():
-    """Sample k's draws in an epoch are row k of the epoch's, wherever and whenever it is read."""
+    """The draws of sample k are row k of the epoch's draws, on any shard and in any batch."""
     draws = epoch_draws(10, 3, 0, 4)
     for shards in (1, 2):
         for shard in range(shards):
@@ -121,7 +125,7 @@ class Mixed(Draws):
 
 
 def test_partners_and_their_draws_belong_to_the_sample_on_any_shard():
-    """They are chosen in the order of the whole epoch; a resumed epoch has the same ones."""
+    """Partners are chosen in the order of the whole epoch, so a resumed epoch has the same ones."""
     draws = epoch_draws(10, 3, 0, 4)
     partners = epoch_partners(epoch_order(10, 3, 0), 3, 0)
     for shards, sample in ((1, 0), (2, 0), (1, 4)):
@@ -141,13 +145,13 @@ def test_partners_and_their_draws_belong_to_the_sample_on_any_shard():
                 np.testing.assert_array_equal(batch["other_draws"], draws[batch["other"]])
 
 
-def test_a_shard_without_a_sample_gets_a_stand_in_of_no_weight():
+def test_a_shard_without_a_sample_gets_one_of_weight_0():
     streams = [training_batches(numbered(5), batch_size=2, seed=0, shard_index=shard, num_shards=2) for shard in (0, 1)]
     weights = [[batch[WEIGHT].tolist() for batch in stream.take(2).as_numpy_iterator()] for stream in streams]
     assert weights == [[[1.0, 1.0], [1.0]], [[1.0, 1.0], [0.0]]]
 
 
-def test_augmented_images_after_a_restart(digits):
+def test_augmented_images_after_a_resume(digits):
     augment = Augmentation(["affine", "flip"])
     source = digits.sources["train"]
     whole = training_batches(source, batch_size=512, seed=0, augment=augment)  # 3 steps an epoch

@@ -61,9 +61,11 @@ def test_a_column_that_is_not_there(data_dir):
 
 
 def test_a_table_holds_every_row_s_tokens(docstrings):
-    split, tokenizer = docstrings.splits["test"], ByteTokenizer()
+    split = docstrings.splits["test"]
+    tokenizer = ByteTokenizer()
     table = token_table(split, ("text", "label"), tokenizer, None)
-    rows, column = list(split), table["text"]
+    rows = list(split)
+    column = table["text"]
     assert table["label"].tolist() == [row["label"] for row in rows]
     assert len(column) == len(rows)
     assert column.tokens.dtype == np.uint16  # 259 of them
@@ -73,7 +75,8 @@ def test_a_table_holds_every_row_s_tokens(docstrings):
 
 
 def test_tokens_are_kept_and_read_again(dates, tmp_path, monkeypatch):
-    split, tokenizer = dates.splits["test"], ByteTokenizer()
+    split = dates.splits["test"]
+    tokenizer = ByteTokenizer()
     first = token_table(split, ("source", "target"), tokenizer, tmp_path)
 
     def never(_):
@@ -100,7 +103,7 @@ def test_a_folder_that_is_a_file_keeps_nothing(dates, tmp_path):
 
 
 @pytest.mark.usefixtures("data_dir")
-def test_a_run_that_goes_on_takes_its_own_tokenizer(tmp_path):
+def test_a_resumed_run_takes_its_own_tokenizer(tmp_path):
     config = TrainConfig(task="translation", tokenizer="character")
     learned = open_tokens(config, ("source", "target"), None)
     learned.tokenizer.save(tmp_path / "tokenizer")
@@ -110,16 +113,17 @@ def test_a_run_that_goes_on_takes_its_own_tokenizer(tmp_path):
     np.testing.assert_array_equal(again.splits["test"]["target"].tokens, learned.splits["test"]["target"].tokens)
 
 
-def test_batches_by_length_hold_samples_alike_and_each_once():
+def test_batches_by_length_hold_samples_of_about_equal_length_and_each_once():
     lengths = np.random.default_rng(0).integers(1, 100, 1013)
     order = order_by_length(lengths, seed=1, epoch=2, global_batch=16)
     assert sorted(order) == list(range(1013))
-    batches = [lengths[order[at : at + 16]] for at in range(0, 1013, 16)]
+    batches = [lengths[order[begin : begin + 16]] for begin in range(0, 1013, 16)]
     padded = sum(len(batch) * batch.max() for batch in batches)
-    shuffled = np.random.default_rng(1).permutation(lengths)
-    plainly = sum(len(batch) * batch.max() for batch in (shuffled[at : at + 16] for at in range(0, 1013, 16)))
     assert padded < 1.1 * lengths.sum()
-    assert plainly > 1.6 * lengths.sum()
+    shuffled = np.random.default_rng(1).permutation(lengths)
+    shuffled_batches = [shuffled[begin : begin + 16] for begin in range(0, 1013, 16)]
+    padded_shuffled = sum(len(batch) * batch.max() for batch in shuffled_batches)
+    assert padded_shuffled > 1.6 * lengths.sum()
     means = np.array([batch.mean() for batch in batches[:50]])
     assert abs(np.corrcoef(means, np.arange(50))[0, 1]) < 0.4  # short ones do not come first
     np.testing.assert_array_equal(order, order_by_length(lengths, seed=1, epoch=2, global_batch=16))

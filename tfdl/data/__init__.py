@@ -1,4 +1,4 @@
-"""Samples in a fixed order: data sets by name, read at random, shuffled and sharded by integers alone."""
+"""Data sets by name; the order of their samples depends on seed, epoch and global batch size alone."""
 
 from typing import TYPE_CHECKING
 

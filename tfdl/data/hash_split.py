@@ -1,18 +1,24 @@
-"""The split of a sample by its own content: the same one wherever it stands among others."""
+"""The split of a sample, decided by its content and not by its position."""
 
 import hashlib
 
-# Parts of a thousand, in this order; the rest is for training.
-_VALIDATION, _TEST = 100, 100
+# Samples of a thousand, taken in this order; the rest is for training.
+_VALIDATION = 100
+_TEST = 100
 
 
 def hash_split(content: str | bytes) -> str:
     """``train`` (80%), ``validation`` or ``test`` (10% each), from the SHA-256 of the content.
 
-    Added, removed or reordered samples leave every other sample in its split, and equal samples share one.
+    Samples that are added, removed or reordered do not change the split of any other sample. Equal samples share a
+    split.
     """
-    data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-    place = int.from_bytes(hashlib.sha256(data).digest()[:8], "big") % 1000
-    if place < _VALIDATION:
+    if isinstance(content, str):
+        content = content.encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256(content).digest()
+    bucket = int.from_bytes(digest[:8], "big") % 1000
+    if bucket < _VALIDATION:
         return "validation"
-    return "test" if place < _VALIDATION + _TEST else "train"
+    if bucket < _VALIDATION + _TEST:
+        return "test"
+    return "train"

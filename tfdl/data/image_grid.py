@@ -1,4 +1,4 @@
-"""Images side by side, each with its name below, as one picture."""
+"""Images side by side in one picture, each with its name below it."""
 
 import math
 from collections.abc import Sequence
@@ -6,18 +6,23 @@ from typing import Any
 
 import numpy as np
 
-# Pixels.
-_LEAST_CELL, _GREATEST_CELL, _GAP, _CAPTION, _LETTERS = 96, 224, 12, 22, 14
-_PAPER, _INK = (255, 255, 255), (32, 32, 32)
+# Sizes in pixels. An image is shown in a square cell, with a caption below.
+_LEAST_CELL = 96
+_GREATEST_CELL = 224
+_GAP = 12
+_CAPTION_HEIGHT = 22
+_FONT_SIZE = 14
+_BACKGROUND = (255, 255, 255)
+_TEXT_COLOUR = (32, 32, 32)
 
 
 def image_grid(images: Sequence[np.ndarray], names: Sequence[str]) -> Any:
-    """A Pillow picture, about as wide as high.
+    """A Pillow picture with about as many rows as columns.
 
     Args:
-        images: uint8 ``(h, w, c)`` of 1, 3 or 4 channels, of one size or of many; small ones are enlarged in whole
-            steps so that pixels stay pixels, large ones are made smaller.
-        names: one for each, cut off where it is too long.
+        images: uint8 ``(h, w, c)`` of 1, 3 or 4 channels, of one size or of many. Small ones are enlarged by a whole
+            number, so their pixels stay visible; large ones are made smaller.
+        names: a caption for each image; captions that are too long are cut off.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -26,29 +31,37 @@ def image_grid(images: Sequence[np.ndarray], names: Sequence[str]) -> Any:
     cell = min(_GREATEST_CELL, largest * scale)
     columns = math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
-    step_x, step_y = cell + _GAP, cell + _CAPTION + _GAP
-    picture = Image.new("RGB", (columns * step_x + _GAP, rows * step_y + _GAP), _PAPER)
+    step_x = cell + _GAP
+    step_y = cell + _CAPTION_HEIGHT + _GAP
+    picture = Image.new("RGB", (columns * step_x + _GAP, rows * step_y + _GAP), _BACKGROUND)
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(_LETTERS)
-    for place, (image, name) in enumerate(zip(images, names, strict=True)):
-        left, top = _GAP + place % columns * step_x, _GAP + place // columns * step_y
+    font = ImageFont.load_default(_FONT_SIZE)
+    for number, (image, name) in enumerate(zip(images, names, strict=True)):
+        row, column = divmod(number, columns)
+        left = _GAP + column * step_x
+        top = _GAP + row * step_y
         tile = _tile(image, scale, cell)
+        # In the middle of the cell.
         picture.paste(tile, (left + (cell - tile.width) // 2, top + (cell - tile.height) // 2))
-        draw.text((left + cell / 2, top + cell + 4), _shortened(name, font, cell), _INK, font, anchor="ma")
+        caption = _shortened(name, font, cell)
+        draw.text((left + cell / 2, top + cell + 4), caption, _TEXT_COLOUR, font, anchor="ma")
     return picture
 
 
 def _tile(image: np.ndarray, scale: int, cell: int) -> Any:
+    """The image enlarged, and at most as large as its cell."""
     from PIL import Image
 
-    pixels = image[..., 0] if image.shape[-1] == 1 else image
-    tile = Image.fromarray(pixels).convert("RGB")
+    if image.shape[-1] == 1:
+        image = image[..., 0]  # Pillow takes grey images without an axis for channels
+    tile = Image.fromarray(image).convert("RGB")
     tile = tile.resize((tile.width * scale, tile.height * scale), Image.Resampling.NEAREST)
     tile.thumbnail((cell, cell))
     return tile
 
 
 def _shortened(name: str, font: Any, width: int) -> str:
+    """The name on one line, cut off with an ellipsis if it is wider than ``width`` pixels."""
     name = " ".join(name.split())
     if font.getlength(name) <= width:
         return name

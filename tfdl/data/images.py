@@ -1,4 +1,4 @@
-"""Image classification sets, whatever they are read from: splits of images of one shape, with class numbers."""
+"""Image classification sets, wherever they are read from: splits of images of one shape, with class numbers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,22 +23,32 @@ class ImageDataset:
     sources: dict[str, Source]
     """``train``, ``validation`` and ``test``; each batch is ``{"image": (b, h, w, c) uint8, "label": (b,) int32}``."""
     notes: tuple[str, ...] = ()
-    """Lines to show when the run starts (images that were left out)."""
+    """Lines to show when the run starts, such as how many images were left out."""
 
 
 def in_memory_if_it_fits(source: Any, config: DatasetConfig) -> Source:
-    """The source, decoded once and held in memory if ``memory_limit_mb`` allows it.
+    """The source itself, or its images decoded once and held in memory if ``memory_limit_mb`` allows it.
 
     Args:
         source: reads decoded images; its ``signature`` gives their shape.
         config: the data set's configuration.
     """
-    size = source.num_examples * np.prod(source.signature["image"].shape)
-    return load_into_memory(source) if size <= config.memory_limit_mb * 2**20 else source
+    num_bytes = source.num_examples * np.prod(source.signature["image"].shape)
+    if num_bytes <= config.memory_limit_mb * 2**20:
+        return load_into_memory(source)
+    return source
 
 
 def resize(images: Any, size: tuple[int, int]) -> Any:
-    """uint8 images ``(..., h, w, c)`` at another height and width; the same function serves in the SavedModel."""
+    """Resizes images; the SavedModel uses the same function.
+
+    Args:
+        images: uint8 ``(..., h, w, c)``.
+        size: the new height and width.
+
+    Returns:
+        uint8 ``(..., *size, c)``.
+    """
     resized = tf.image.resize(images, size, method="bilinear", antialias=True)
     return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
 
@@ -47,12 +57,15 @@ def common_image_shape(name: str, shape: tuple[int | None, ...], size: tuple[int
     """The shape that all images are resized to.
 
     Args:
-        name: the data set, for the message.
+        name: the data set, for the error message.
         shape: height, width and channels of its images; ``None`` where they differ.
         size: the configured height and width, if any.
 
+    Returns:
+        Height, width and channels; 3 channels if they are unknown.
+
     Raises:
-        UserError: the images differ in size, and no size is given.
+        UserError: the images differ in size, and no size is configured.
     """
     height, width, channels = shape
     if size is not None:

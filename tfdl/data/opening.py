@@ -23,7 +23,7 @@ def open_images(config: DatasetConfig, data: Mapping[str, Any] | None = None) ->
 
     Args:
         config: the data set.
-        data: splits that Python code passed, to be read in its place.
+        data: splits that Python code passed; they replace the data set.
 
     Raises:
         UserError: unknown set or split, not an image classification set, images of many sizes, or unlabelled samples.
@@ -31,7 +31,9 @@ def open_images(config: DatasetConfig, data: Mapping[str, Any] | None = None) ->
     data = _given_or_loaded(config, data)
     if data is not None:
         return open_given_images(config, data)
-    return open_image_folder(config) if is_local(config.name) else open_tfds_images(config)
+    if is_local(config.name):
+        return open_image_folder(config)
+    return open_tfds_images(config)
 
 
 def open_texts(config: DatasetConfig, roles: tuple[str, ...], data: Mapping[str, Any] | None = None) -> TextDataset:
@@ -40,26 +42,28 @@ def open_texts(config: DatasetConfig, roles: tuple[str, ...], data: Mapping[str,
     Args:
         config: the data set, and which of its columns (features) serve as which role.
         roles: ``("text",)``, ``("text", "label")`` or ``("source", "target")``.
-        data: splits that Python code passed, to be read in its place.
+        data: splits that Python code passed; they replace the data set.
 
     Raises:
-        UserError: an unknown set or split, an empty one, or no column, or several, for a role.
+        UserError: unknown set or split, an empty split, or no column, or several columns, for a role.
     """
     data = _given_or_loaded(config, data)
     if data is not None:
         return open_given_texts(config, roles, data)
-    return open_local_texts(config, roles) if is_local(config.name) else open_tfds_texts(config, roles)
+    if is_local(config.name):
+        return open_local_texts(config, roles)
+    return open_tfds_texts(config, roles)
 
 
 def open_sources(
     config: DatasetConfig, roles: Sequence[str], data: Mapping[str, Any] | None = None
 ) -> dict[str, Source]:
-    """Opens the three splits of a data set whose samples are arrays of any kind, with a feature for each role.
+    """Opens the three splits of a data set of arrays, with a feature for each role.
 
     Args:
         config: a data set that a plugin declares with a ``load`` function.
         roles: what a sample consists of.
-        data: splits that Python code passed, to be read in its place.
+        data: splits that Python code passed; they replace the data set.
 
     Raises:
         UserError: the data set is a path or a TFDS set, or has no such roles.
@@ -74,7 +78,7 @@ def open_sources(
 
 
 def _given_or_loaded(config: DatasetConfig, data: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The splits from Python code, or from the ``load`` function of a declared data set; none for all others."""
+    """The splits from Python code, or from the ``load`` function of a declared data set; ``None`` for all others."""
     if data is not None or config.name not in DATASETS:
         return data
     implementation = DATASETS.load(config.name)

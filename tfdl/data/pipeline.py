@@ -1,4 +1,4 @@
-"""From sample numbers to batches: shuffle and shard as numbers, then read ahead."""
+"""Batches of a source: sample numbers are shuffled and sharded first, then samples are read ahead."""
 
 import os
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tfdl.data.sources import ArraySource, Source
 _PREFETCHED_BATCHES = 4
 
 WEIGHT = "weight"
-"""The feature that says how much a sample of a training batch counts."""
+"""The feature that holds each sample's weight in a training batch."""
 
 
 class Augment(Protocol):
@@ -48,7 +48,7 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Batches without end, epoch after epoch, each epoch in another order.
 
-    One iterator serves a whole run: Python is called once an epoch, for the permutation; the rest is TensorFlow's.
+    One iterator serves a whole run. Python code runs once an epoch, to make the permutation; TensorFlow does the rest.
 
     Args:
         source: the training split.
@@ -61,15 +61,15 @@ def training_batches(
 
     Returns:
         A data set of feature dictionaries, with one more feature, ``WEIGHT``: float32 ``(b,)``, 1 for each sample. A
-        shard that has no sample of the last batch gets the first sample with weight 0, since not every kernel takes an
-        empty batch (a convolution of oneDNN's answers with the wrong shape).
+        shard without a sample of the last batch gets the first sample with weight 0, since not every kernel accepts an
+        empty batch (oneDNN's convolution returns a wrong shape).
     """
 
     def epoch_columns(epoch: np.ndarray) -> tuple[np.ndarray, ...]:
-        """This shard's sample numbers in an epoch, ``(steps, batch_size)``, and what belongs to each."""
+        """This shard's sample numbers in an epoch, ``(steps, batch_size)``, and the draws and partners of each."""
         number = int(epoch)
         is_first = number == start.epoch
-        # The order of an epoch stays the one that it began with, also if the run continues with other global batches.
+        # An epoch keeps the order that it began with, even if the run resumes with another global batch size.
         global_batch = batch_size * num_shards
         if is_first and start.epoch_batch:
             global_batch = start.epoch_batch
@@ -85,11 +85,10 @@ def training_batches(
         return rows, draws[rows], partners, draws[partners]
 
     def epoch_dataset(epoch: Any) -> tf.data.Dataset:
-        dtypes = [tf.int64, tf.float32, tf.int64, tf.float32][:num_columns]
-        shapes = [[], [num_draws], [], [num_draws]][:num_columns]
-        columns = tf.numpy_function(epoch_columns, [epoch], dtypes)
+        columns = tf.numpy_function(epoch_columns, [epoch], [dtype for dtype, _ in column_types])
         shaped = [
-            tf.ensure_shape(column, [None, batch_size, *shape]) for column, shape in zip(columns, shapes, strict=True)
+            tf.ensure_shape(column, [None, batch_size, *shape])
+            for column, (_, shape) in zip(columns, column_types, strict=True)
         ]
         return tf.data.Dataset.from_tensor_slices(tuple(shaped))
 
@@ -105,17 +104,19 @@ def training_batches(
                 features = augment(features, draws)
         return {**features, WEIGHT: weight}
 
-    num_draws = 0 if augment is None else augment.num_draws
-    num_columns = _num_columns(augment)
+    column_types = _column_types(augment)
     epochs = tf.data.Dataset.range(start.epoch, np.iinfo(np.int64).max)
     return _read_ahead(epochs.flat_map(epoch_dataset), read, source)
 
 
-def _num_columns(augment: Augment | None) -> int:
-    """Sample numbers; their draws; their partners, and the partners' draws."""
-    if augment is None:
-        return 1
-    return 4 if augment.mixes else 2
+def _column_types(augment: Augment | None) -> list[tuple[tf.DType, list[int]]]:
+    """Type and shape of what is made for each sample: its number, its draws, its partner, and the partner's draws."""
+    types: list[tuple[tf.DType, list[int]]] = [(tf.int64, [])]
+    if augment is not None:
+        types.append((tf.float32, [augment.num_draws]))
+        if augment.mixes:
+            types += [(tf.int64, []), (tf.float32, [augment.num_draws])]
+    return types
 
 
 def evaluation_batches(
@@ -123,13 +124,13 @@ def evaluation_batches(
 ) -> tf.data.Dataset:
     """One pass over ``source.evaluation_pieces``; shard ``i`` of ``n`` reads every ``n``-th piece from the ``i``-th.
 
-    A batch holds the same samples for any number of shards. Shards may have one batch more or less than others.
+    A batch holds the same samples for any number of shards. The number of batches of two shards differs by at most 1.
 
     Args:
         source: the split.
         batch_size: most samples in a batch.
-        most_tokens: most tokens in a batch, where samples are texts.
-        shard_index: this shard.
+        most_tokens: most tokens in a batch, if samples are texts; ``None`` sets no limit.
+        shard_index: this shard, from 0.
         num_shards: the number of shards.
     """
     pieces = source.evaluation_pieces(batch_size, most_tokens)[shard_index::num_shards]
@@ -140,35 +141,48 @@ def evaluation_batches(
 
 
 def load_into_memory(source: Any, batch_size: int = 256) -> ArraySource:
-    """A whole split, decoded once.
+    """Reads a whole split once and keeps it in memory.
 
     Args:
-        source: with a ``signature``, as a ``RecordSource`` has.
+        source: a source with a ``signature``, such as a ``RecordSource``.
         batch_size: samples that are decoded together.
     """
     batches = list(evaluation_batches(source, batch_size=batch_size).as_numpy_iterator())
-    return ArraySource({name: np.concatenate([batch[name] for batch in batches]) for name in source.signature})
+    features = {name: np.concatenate([batch[name] for batch in batches]) for name in source.signature}
+    return ArraySource(features)
 
 
 def _without_padding(rows: Any, *others: Any) -> tuple[list[Any], Any]:
-    """A shard's part of one batch without the -1 at its end, what belongs to each row, and each row's weight.
+    """Leaves out the -1 at the end of a shard's part of one batch.
 
-    If no sample remains, the first one fills up the batch, with weight 0.
+    If no sample remains, the batch consists of sample 0 with weight 0.
+
+    Args:
+        rows: sample numbers ``(batch_size,)``, with -1 at the end.
+        *others: draws and partners, ``(batch_size, ...)``.
+
+    Returns:
+        The columns without padding, and the samples' weights, float32 ``(b,)``.
     """
     num_samples = tf.math.count_nonzero(rows >= 0)
     kept = tf.maximum(num_samples, 1)
     rows = rows[:kept]
     weight = tf.cast(rows >= 0, tf.float32)
-    return [tf.maximum(rows, 0), *(column[:kept] for column in others)], weight
+    columns = [tf.maximum(rows, 0), *(column[:kept] for column in others)]
+    return columns, weight
 
 
 def _read_ahead(rows: tf.data.Dataset, read: Callable[..., Any], source: Source) -> tf.data.Dataset:
-    workers = max(2, len(os.sched_getaffinity(0))) if source.parallel_reads else None
-    batches = rows.map(read, num_parallel_calls=workers, deterministic=True if workers else None)
+    """Reads batches on several threads, in order, before they are needed."""
+    if source.parallel_reads:
+        num_threads = max(2, len(os.sched_getaffinity(0)))
+        batches = rows.map(read, num_parallel_calls=num_threads, deterministic=True)
+    else:
+        batches = rows.map(read)
     batches = batches.prefetch(_PREFETCHED_BATCHES)
     options = tf.data.Options()
-    # Ending an autotuned iterator can wait for the tuner's thread as long as the epoch itself took; parallelism and
-    # prefetching are set by hand above instead.
+    # Closing an autotuned iterator can wait for the tuner's thread for as long as the epoch itself took. So parallelism
+    # and prefetching are set above instead.
     options.autotune.enabled = False
     options.deterministic = True
     return batches.with_options(options)

@@ -1,4 +1,4 @@
-"""Where batches are read from: a split's samples by number."""
+"""Sources: a split's samples by number, in memory or on disk."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,14 +10,14 @@ from tfdl.data.order import epoch_order
 
 @runtime_checkable
 class Source(Protocol):
-    """A split's samples by number. ``ShuffledSource`` is a base class with what most sources have in common."""
+    """A split's samples by number. ``ShuffledSource`` is a base class for most sources."""
 
     num_examples: int
     """Number of samples."""
     unit: str
     """What its samples are called in messages, such as ``training samples``."""
     parallel_reads: bool
-    """Whether several batches may be read at once, in any order; otherwise they are read one by one, in order."""
+    """Whether several batches may be read at once and in any order; otherwise they are read one by one, in order."""
 
     def read(self, indices: Any) -> dict[str, Any]:
         """A batch of features; runs inside a TensorFlow graph.
@@ -39,7 +39,7 @@ class Source(Protocol):
             global_batch: samples in a batch over all ranks.
 
         Returns:
-            int64 ``(num_examples,)``, a function of the arguments alone.
+            int64 ``(num_examples,)``; it depends on nothing but the arguments.
         """
         ...
 
@@ -48,7 +48,7 @@ class Source(Protocol):
 
         Args:
             batch_size: most samples in a batch.
-            most_tokens: most tokens in a batch, where samples are texts; none sets no limit.
+            most_tokens: most tokens in a batch, if samples are texts; ``None`` sets no limit.
 
         Returns:
             Sample numbers, an int64 array for each batch.
@@ -57,16 +57,20 @@ class Source(Protocol):
 
 
 class StreamedSource(Source, Protocol):
-    """A source that a recurrent model reads in streams, with its state."""
+    """A source of streams, for recurrent models that carry their state from one batch to the next."""
 
     def segments(self) -> list[np.ndarray]:
-        """Groups of streams for an evaluation: sample numbers ``(steps, rows)``, one step after the other; -1 where a
-        stream has ended."""
+        """Groups of streams for an evaluation.
+
+        Returns:
+            For each group the sample numbers ``(steps, rows)``, in the order of the steps; -1 after the end of a
+            stream.
+        """
         ...
 
 
 class TextSource(Source, Protocol):
-    """A source that knows the texts that its samples were."""
+    """A source of tokens that also keeps the texts they were made from."""
 
     def spread(self, most: int) -> "TextSource":
         """At most ``most`` of the samples, evenly spread over the split."""
@@ -92,7 +96,7 @@ class ShuffledSource:
         raise NotImplementedError
 
     def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:  # noqa: ARG002
-        """A random permutation, which does not depend on the batches that it is cut into."""
+        """A random permutation, the same for any ``global_batch``."""
         return epoch_order(self.num_examples, seed, epoch)
 
     def evaluation_pieces(self, batch_size: int, most_tokens: int | None) -> list[np.ndarray]:  # noqa: ARG002
@@ -102,10 +106,10 @@ class ShuffledSource:
 
 
 class ArraySource(ShuffledSource):
-    """Features held decoded in memory: a batch is one gather.
+    """Features held decoded in memory; reading a batch is one gather for each feature.
 
     Args:
-        features: arrays with one row a sample, such as ``{"image": (n, h, w, c), "label": (n,)}``.
+        features: arrays with one row for each sample, such as ``{"image": (n, h, w, c), "label": (n,)}``.
     """
 
     def __init__(self, features: dict[str, np.ndarray]):
@@ -139,8 +143,8 @@ class RecordSource(ShuffledSource):
     """Features decoded from records on disk at each reading; only the records' positions are held in memory.
 
     Args:
-        records: the undecoded split.
-        decode: one serialized example to its features, inside a graph.
+        records: the serialized examples.
+        decode: turns one serialized example into its features, inside a graph.
         signature: a ``tf.TensorSpec`` for each feature of one sample.
     """
 

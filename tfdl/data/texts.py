@@ -1,11 +1,11 @@
-"""Data sets of texts, whatever they are read from: rows of named roles."""
+"""Data sets of texts, wherever they are read from: rows of named roles."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 Row = dict[str, str | int]
-"""Role -> text, or a class's number for ``label``."""
+"""Role -> text, or the class number for ``label``."""
 
 
 class TextSplit(Protocol):
@@ -28,6 +28,6 @@ class TextDataset:
     splits: Mapping[str, TextSplit]
     """``train``, ``validation`` and ``test``."""
     class_names: tuple[str, ...] = ()
-    """A name for each number of the role ``label``, where there is one."""
+    """A name for each class number; empty without the role ``label``."""
     notes: tuple[str, ...] = ()
-    """Lines to show when the run starts (rows that were left out)."""
+    """Lines to show when the run starts, such as how many rows were left out."""

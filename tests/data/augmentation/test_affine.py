@@ -60,12 +60,13 @@ def test_rotations_to_both_sides_are_mirror_images():
 
 
 def test_equal_draws_change_equally_in_any_batch():
-    images, draws = random_images(6), np.random.default_rng(1).random((6, 4), "float32")
+    images = random_images(6)
+    draws = np.random.default_rng(1).random((6, 4), "float32")
     whole = np.asarray(affine(images, draws))
     np.testing.assert_array_equal(affine(images, draws), whole)
-    for place in range(6):
-        alone = affine(images[place : place + 1], draws[place : place + 1])
-        np.testing.assert_array_equal(alone, whole[place : place + 1])
+    for number in range(6):
+        alone = affine(images[number : number + 1], draws[number : number + 1])
+        np.testing.assert_array_equal(alone, whole[number : number + 1])
     assert not np.array_equal(whole, images)
 
 

@@ -31,7 +31,8 @@ def test_a_crop_from_the_middle_is_the_image():
 
 def test_a_crop_from_the_corners_of_the_border():
     image = pictures(1)  # borders of 4 and 3 pixels
-    first, last = np.array(crop(image, draws(0.0, 0.0))), np.array(crop(image, draws(0.999, 0.999)))
+    first = np.array(crop(image, draws(0.0, 0.0)))
+    last = np.array(crop(image, draws(0.999, 0.999)))
     np.testing.assert_array_equal(first[:, 4:, 3:], image[:, :-4, :-3])
     assert not first[:, :4].any()
     assert not first[:, :, :3].any()
@@ -43,11 +44,13 @@ def test_a_crop_from_the_corners_of_the_border():
 def test_each_image_has_a_crop_of_its_own(shape):
     images = RANDOM.integers(0, 256, (40, *shape), np.uint8)
     numbers = RANDOM.random((40, 2), np.float32)
-    high, wide = round(shape[0] / 8), round(shape[1] / 8)
-    padded = np.pad(images, [(0, 0), (high, high), (wide, wide), (0, 0)])
-    tops, lefts = (numbers * [2 * high + 1, 2 * wide + 1]).astype(int).T
+    height, width, _ = shape
+    border_y = round(height / 8)
+    border_x = round(width / 8)
+    padded = np.pad(images, [(0, 0), (border_y, border_y), (border_x, border_x), (0, 0)])
+    tops, lefts = (numbers * [2 * border_y + 1, 2 * border_x + 1]).astype(int).T
     expected = [
-        one[top : top + shape[0], left : left + shape[1]] for one, top, left in zip(padded, tops, lefts, strict=True)
+        image[top : top + height, left : left + width] for image, top, left in zip(padded, tops, lefts, strict=True)
     ]
     np.testing.assert_array_equal(crop(images, numbers), expected)
 
@@ -152,7 +155,8 @@ def test_shape_and_dtype_stay(names, count):
 
 
 def test_the_order_of_names_does_not_matter():
-    batch, numbers = {"image": tf.constant(pictures())}, tf.constant(RANDOM.random((4, 7), np.float32))
+    batch = {"image": tf.constant(pictures())}
+    numbers = tf.constant(RANDOM.random((4, 7), np.float32))
     first = Augmentation(["affine", "crop", "flip"])(batch, numbers)["image"]
     np.testing.assert_array_equal(first, Augmentation(["flip", "affine", "crop"])(batch, numbers)["image"])
     assert not np.array_equal(first, pictures())

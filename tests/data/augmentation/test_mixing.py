@@ -70,29 +70,22 @@ def test_the_loss_is_that_of_both_labels():
 
 
 def test_mixed_images_are_the_same_on_any_number_of_shards(digits):
-    """Each image of an epoch, and its second label and share, by its place in the epoch."""
-    augment, source = Augmentation(["flip", "mixup", "cutmix"]), digits.sources["validation"]
+    """Each image of an epoch, with its second label and its share, depends on its position in the epoch alone."""
+    augment = Augmentation(["flip", "mixup", "cutmix"])
+    source = digits.sources["validation"]
 
     def epoch(shards):
-        streams = [
-            iter(
-                training_batches(
-                    source, batch_size=24 // shards, seed=1, shard_index=shard, num_shards=shards, augment=augment
-                )
+        samples = []
+        for shard in range(shards):
+            batches = training_batches(
+                source, batch_size=24 // shards, seed=1, shard_index=shard, num_shards=shards, augment=augment
             )
-            for shard in range(shards)
-        ]
-        found = []
-        for _ in range(8):  # 180 samples, the last batch short
-            for batch in map(next, streams):
-                rows = zip(batch["image"], batch["label"], batch["mixed_label"], batch["share"], strict=True)
-                kept = batch[WEIGHT].numpy() > 0
-                found += [
-                    (image.numpy().tobytes(), int(label), int(other), float(share))
-                    for (image, label, other, share), keep in zip(rows, kept, strict=True)
-                    if keep
-                ]
-        return sorted(found)
+            for batch in batches.take(8).as_numpy_iterator():  # 180 samples, the last batch short
+                columns = (batch[name] for name in ("image", "label", "mixed_label", "share", WEIGHT))
+                for image, label, other_label, share, weight in zip(*columns, strict=True):
+                    if weight > 0:
+                        samples.append((image.tobytes(), int(label), int(other_label), float(share)))
+        return sorted(samples)
 
     alone = epoch(1)
     assert len(alone) == 180

@@ -12,7 +12,8 @@ from tfdl.data import open_images
 
 def samples(source):
     batch = source.read(np.arange(source.num_examples))
-    images, labels = np.asarray(batch["image"]), np.asarray(batch["label"])
+    images = np.asarray(batch["image"])
+    labels = np.asarray(batch["label"])
     return [(image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True)]
 
 

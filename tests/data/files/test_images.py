@@ -68,7 +68,8 @@ def test_added_images_move_none(folder, opened):
 
 
 def test_images_read_from_disk_are_those_in_memory(folder, opened):
-    memory, disk = opened(folder), opened(folder, memory_limit_mb=0)
+    memory = opened(folder)
+    disk = opened(folder, memory_limit_mb=0)
     assert type(memory.sources["train"]) is not type(disk.sources["train"])
     assert contents(memory) == contents(disk)
 
@@ -90,9 +91,9 @@ def test_images_without_colours_keep_one_channel(tmp_path, opened):
     assert opened(tmp_path / "grey").image_shape == (8, 8, 3)
 
 
-def test_folders_called_after_splits_are_those(tmp_path, opened):
-    for number in range(30):
-        split = "train" if number < 20 else "val" if number < 26 else "test"
+def test_folders_that_are_named_after_splits(tmp_path, opened):
+    splits = ["train"] * 20 + ["val"] * 6 + ["test"] * 4
+    for number, split in enumerate(splits):
         write(tmp_path / "x" / split / "ab"[number % 2] / f"{number}.png", picture(number))
     assert [source.num_examples for source in opened(tmp_path / "x").sources.values()] == [20, 6, 4]
 
@@ -101,7 +102,7 @@ def test_folders_called_after_splits_are_those(tmp_path, opened):
     ("content", "message"),
     [(b"", "empty"), (b"no image at all", "not an image that can be read"), (None, "not an image that can be read")],
 )
-def test_a_broken_image_is_told_with_its_file_or_left_out_and_counted(folder, opened, content, message):
+def test_a_damaged_image_is_reported_with_its_file_or_left_out_and_counted(folder, opened, content, message):
     whole = (folder / "cat" / "0.png").read_bytes()
     (folder / "dog" / "broken.png").write_bytes(whole[: len(whole) // 2] if content is None else content)
     with pytest.raises(UserError, match=rf"1 bad row: .*broken\.png: {message}.*--skip-bad-rows"):
@@ -109,6 +110,14 @@ def test_a_broken_image_is_told_with_its_file_or_left_out_and_counted(folder, op
     dataset = opened(folder, skip_bad_rows=True)
     assert sum(source.num_examples for source in dataset.sources.values()) == 60
     assert "1 bad row left out, the first one" in dataset.notes[0]
+
+
+def test_a_folder_of_damaged_images_alone(tmp_path, opened):
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        (tmp_path / "pets" / name / "1.png").write_bytes(b"no image at all")
+    with pytest.raises(UserError, match=r"has no images that can be read; the first: .*1\.png: not an image"):
+        opened(tmp_path / "pets", skip_bad_rows=True)
 
 
 def test_images_are_looked_at_once(folder, opened, monkeypatch):

@@ -12,7 +12,8 @@ from tfdl.data.opening import open_texts
 from tfdl.errors import UserError
 
 WORDS = [f"word{number}" for number in range(200)]
-CLASSIFIED, TRANSLATED = ("text", "label"), ("source", "target")
+CLASSIFIED = ("text", "label")
+TRANSLATED = ("source", "target")
 
 
 def write_csv(path, rows, header=("text", "label"), delimiter=","):
@@ -62,6 +63,12 @@ def test_numbers_as_classes_have_the_order_of_numbers(tmp_path):
     assert opened(write_csv(tmp_path / "rows.csv", rows), CLASSIFIED).class_names == tuple(map(str, range(12)))
 
 
+@pytest.mark.parametrize("other", ["²", "+-5"])
+def test_labels_that_only_look_like_numbers_have_the_order_of_the_alphabet(tmp_path, other):
+    rows = [(word, ("10", "9", other)[number % 3]) for number, word in enumerate(WORDS)]
+    assert opened(write_csv(tmp_path / "rows.csv", rows), CLASSIFIED).class_names == tuple(sorted(["10", "9", other]))
+
+
 def test_a_split_does_not_depend_on_the_order_of_rows_nor_on_other_rows(tmp_path):
     rows = labelled()
     before = rows_of(opened(write_csv(tmp_path / "a.csv", rows), CLASSIFIED))
@@ -80,7 +87,7 @@ def test_another_row_is_another_fingerprint(tmp_path):
     assert opened(write_csv(tmp_path / "c.csv", rows), CLASSIFIED).splits["train"].fingerprint != first
 
 
-def test_files_called_after_splits_are_those(tmp_path):
+def test_files_that_are_named_after_splits(tmp_path):
     write_csv(tmp_path / "train.csv", labelled()[:50])
     write_csv(tmp_path / "dev.csv", labelled()[50:60])
     write_csv(tmp_path / "test.csv", labelled()[60:65])
@@ -120,7 +127,7 @@ def test_a_folder_of_texts_has_one_in_each_file(tmp_path):
     assert sorted(row["text"] for part in rows.values() for row in part) == sorted(f"{w}\n\nends\n" for w in WORDS)
 
 
-def test_texts_called_after_splits(tmp_path):
+def test_plain_texts_that_are_named_after_splits(tmp_path):
     for split in ("train", "valid", "test"):
         (tmp_path / f"wiki.{split}.tokens").write_text(f" \n = {split} = \n\n text \n", encoding="utf-8")
     rows = rows_of(opened(tmp_path))
@@ -155,7 +162,7 @@ def test_two_parallel_files(tmp_path):
 def test_parallel_files_of_unequal_lengths(tmp_path):
     (tmp_path / "a.en").write_text("one\ntwo\n", encoding="utf-8")
     (tmp_path / "a.de").write_text("eins\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"a\.de has 1 lines and .*a\.en has more, expected as many in both"):
+    with pytest.raises(UserError, match=r"a\.de has 1 line and .*a\.en has more; expected as many lines in both"):
         opened(f"{tmp_path / 'a.en'},{tmp_path / 'a.de'}", TRANSLATED)
 
 
@@ -170,7 +177,7 @@ BAD_ROWS = {
 
 
 @pytest.mark.parametrize("kind", BAD_ROWS)
-def test_a_bad_row_is_told_with_file_and_line_or_left_out_and_counted(tmp_path, kind):
+def test_a_bad_row_is_reported_with_file_and_line_or_left_out_and_counted(tmp_path, kind):
     content, message = BAD_ROWS[kind]
     good = b"".join(f"{text},{label}\n".encode() for text, label in labelled())
     path = tmp_path / "rows.csv"
@@ -192,6 +199,7 @@ def test_a_bad_row_is_told_with_file_and_line_or_left_out_and_counted(tmp_path, 
         (b'{"text": "a"}', "line 2: no 'label' in it"),
         (b'{"text": "", "label": "b"}', "line 2: 'text' is empty"),
         (b'{"text": "\xff", "label": "b"}', "line 2: not UTF-8"),
+        (b"[" * 100_000, "line 2: not JSON: maximum recursion depth"),
     ],
 )
 def test_bad_json_lines(tmp_path, line, message):
@@ -203,11 +211,11 @@ def test_bad_json_lines(tmp_path, line, message):
 
 def test_many_bad_rows_are_counted_and_the_first_three_are_shown(tmp_path):
     path = write_csv(tmp_path / "rows.csv", [*labelled(1), *[("a",)] * 9])
-    with pytest.raises(UserError, match=r"9 bad rows: .*line 3.*line 4.*line 5.*; and 6 more\. Mend them"):
+    with pytest.raises(UserError, match=r"9 bad rows: .*line 3.*line 4.*line 5.*; and 6 more\. Fix them"):
         opened(path, CLASSIFIED)
 
 
-def test_a_file_of_bad_rows_alone_tells_the_first(tmp_path):
+def test_a_file_of_bad_rows_alone_reports_the_first(tmp_path):
     with pytest.raises(UserError, match=r"no rows that can be read; the first: .*line 2: 1 column, expected 2"):
         opened(write_csv(tmp_path / "rows.csv", [("a",)] * 9), CLASSIFIED)
 

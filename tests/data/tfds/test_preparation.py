@@ -14,7 +14,8 @@ from tfdl.data.opening import open_texts
 from tfdl.data.tfds.catalog import find_builder, prepare_dataset
 from tfdl.errors import RunError, UserError
 
-WORDS, ARCHIVE = "https://host.invalid/words.txt.gz", "https://host.invalid/data.zip"
+WORDS = "https://host.invalid/words.txt.gz"
+ARCHIVE = "https://host.invalid/data.zip"
 UNHASHED = "https://host.invalid/unhashed.txt"
 
 
@@ -100,7 +101,7 @@ def rows(builder):
     return sorted((row["text"].decode(), row["label"].decode()) for row in tfds.as_numpy(builder.as_dataset("train")))
 
 
-def test_files_are_found_whatever_they_are_called(files, tmp_path):
+def test_files_are_found_whatever_their_names(files, tmp_path):
     folder = files("mine", "a\nb")
     name = builder_of("Plain", folder)
     (folder / "within").mkdir()
@@ -129,7 +130,8 @@ def test_a_wrong_file(files, tmp_path):
     folder = files("mine", "a")
     name = builder_of("Wrong", folder)
     path = folder / "words.txt.gz"
-    expected, size = hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    size = path.stat().st_size
     path.write_bytes(b"another")
     found = hashlib.sha256(b"another").hexdigest()
     with pytest.raises(UserError) as raised:
@@ -153,8 +155,9 @@ def test_two_sets_whose_files_have_one_name_stay_apart(files, tmp_path):
     """With a shared folder of unpacked files, TFDS gives the second set the first one's (the control)."""
     import tensorflow_datasets as tfds
 
-    first, second = files("first", "one"), files("second", "two")
-    names = builder_of("First", first), builder_of("Second", second)
+    first = files("first", "one")
+    second = files("second", "two")
+    names = (builder_of("First", first), builder_of("Second", second))
     root = str(tmp_path / "data")
     found = [rows(prepare_dataset(name, root, folder)) for name, folder in zip(names, (first, second), strict=True)]
     assert found == [[("one", "of one")], [("two", "of two")]]
@@ -183,10 +186,10 @@ def test_two_versions_stay_apart(files, tmp_path):
     assert rows(prepare_dataset(builder_of("Versions", new, "2.0.0"), root, new)) == [("new", "of new")]
 
 
-def test_a_file_that_cannot_be_known(files, tmp_path):
+def test_a_file_without_a_hash(files, tmp_path):
     folder = files("mine", "a")
     name = builder_of("Unhashed", folder, extra=[UNHASHED])
-    with pytest.raises(UserError, match=re.escape(f"needs {UNHASHED}, and TFDS has no hash to know your copy by")):
+    with pytest.raises(UserError, match=re.escape(f"needs {UNHASHED}, and TFDS has no hash to compare your copy with")):
         prepare_dataset(name, str(tmp_path / "data"), folder)
 
 
@@ -202,13 +205,16 @@ def test_without_files_that_are_fetched_by_hand(tmp_path):
     with pytest.raises(UserError) as raised:
         prepare_dataset("newsroom", str(tmp_path))
     assert str(raised.value).startswith(
-        "files that you fetch yourself are what data set 'newsroom' needs; tfdl datasets prepare newsroom --from"
-        " FOLDER: You should download the dataset from https://summari.es/download/ The webpage requires registration."
+        "data set 'newsroom' needs files that you must download yourself; give them with tfdl datasets prepare newsroom"
+        " --from FOLDER: You should download the dataset from https://summari.es/download/ The webpage requires"
+        " registration."
     )
 
 
 def test_no_folder_and_no_need_of_one(tmp_path):
-    with pytest.raises(UserError, match=r"--from '.*nothing' is no folder, expected one with the files of .* 'mnist'"):
+    with pytest.raises(
+        UserError, match=r"--from '.*nothing' is not a folder, expected one with the files of .* 'mnist'"
+    ):
         prepare_dataset("mnist", str(tmp_path), tmp_path / "nothing")
     with pytest.raises(UserError, match="data set 'digits' is made without files, expected no --from"):
         prepare_dataset("digits", str(tmp_path), tmp_path)

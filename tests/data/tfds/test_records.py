@@ -75,8 +75,9 @@ def test_both_formats_hold_the_same_records(builders):
 
 def test_array_records_can_be_read_at_random(builders):
     everything = read_all(builders["array_record"], "train")
-    places = np.array([1436, 0, 700, 700, 3, 1000])
-    assert list(RecordTable(builders["array_record"], "train").read(places)) == [everything[place] for place in places]
+    numbers = np.array([1436, 0, 700, 700, 3, 1000])
+    records = RecordTable(builders["array_record"], "train").read(numbers)
+    assert list(records) == [everything[number] for number in numbers]
 
 
 def test_both_formats_give_images(builders):

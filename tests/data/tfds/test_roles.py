@@ -2,10 +2,14 @@
 
 import pytest
 
-from tfdl.data.tfds.roles import feature_keys, only, role_keys, value_at
+from tfdl.data.tfds.features import feature_keys, only, value_at
+from tfdl.data.tfds.roles import role_keys
 from tfdl.errors import UserError
 
-IMAGES, TEXT, CLASSES, PAIR = ("image", "label"), ("text",), ("text", "label"), ("source", "target")
+IMAGES = ("image", "label")
+TEXT = ("text",)
+CLASSES = ("text", "label")
+PAIR = ("source", "target")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +66,7 @@ def _own(features, supervised_keys=None):
         ("web_nlg", PAIR, "input_text.context target_text"),
     ],
 )
-def test_what_a_set_says_of_itself(builder, name, roles, expected):
+def test_features_that_are_found_without_options(builder, name, roles, expected):
     assert tuple(role_keys(builder(name), roles, {}).values()) == tuple(expected.split())
 
 

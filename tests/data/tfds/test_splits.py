@@ -26,7 +26,7 @@ def choose(available, **named):
         ("train unsupervised", ("train[:80%]", "train[80%:90%]", "train[90%:]")),
     ],
 )
-def test_what_a_set_has(available, expected):
+def test_splits_without_options(available, expected):
     assert choose(available) == expected
 
 
@@ -67,6 +67,6 @@ def test_no_training_split():
 
 
 @pytest.mark.parametrize("available", ["train test", "train", "train validation"])
-def test_a_named_training_split_does_not_say_what_validates(available):
+def test_a_named_training_split_needs_the_other_two(available):
     with pytest.raises(UserError, match=r"dataset\.train_split='train\[:50%\]' leaves open which samples validate and"):
         choose(available, train="train[:50%]")

@@ -78,9 +78,9 @@ def test_words_are_forgotten_when_they_are_many(monkeypatch):
     monkeypatch.setattr("tfdl.data.tokenizers.byte_pair._REMEMBERED", 3)
     tokenizer = tokenizer_of("a b")
     first = [ids.tolist() for ids in tokenizer.encode_batch(["ab cd ef gh", "ab"])]
-    assert len(tokenizer._words) == 4
+    assert len(tokenizer._ids_of_words) == 4
     assert [ids.tolist() for ids in tokenizer.encode_batch(["ab"])] == first[1:]
-    assert len(tokenizer._words) == 1
+    assert len(tokenizer._ids_of_words) == 1
 
 
 # GPT-2's files
@@ -165,8 +165,8 @@ def test_files_of_two_models(files):
     ids = json.loads((files / "vocab.json").read_text(encoding="utf-8"))
     (files / "merges.txt").write_text("t h\nth q\n")
     assert refused(files) == (
-        f"vocab.json and merges.txt in '{files}' do not belong together: 1 bytes or merges are no tokens of the"
-        " vocabulary, such as 'thq'"
+        f"vocab.json and merges.txt in '{files}' do not belong together: the vocabulary lacks 1 of the bytes and"
+        " merges, such as 'thq'"
     )
     assert "thq" not in ids
     assert isinstance(GPT2Tokenizer(list(ids), []), GPT2Tokenizer)

@@ -1,4 +1,4 @@
-"""A corpus in windows: every token is predicted once an epoch, shuffled or in streams, wherever a run goes on."""
+"""A corpus in windows: every token is predicted once an epoch, shuffled or in streams, wherever a run resumes."""
 
 import itertools
 
@@ -14,7 +14,8 @@ from tfdl.data.tokens.stream import TokenStream
 from tfdl.data.tokens.table import TokenColumn
 from tfdl.data.tokens.windows import BEGINS, StreamedWindows, Windows
 
-PAD, END = 0, 2
+PAD = 0
+END = 2
 
 
 def column(*lengths):
@@ -80,8 +81,8 @@ def test_windows_by_hand():
     batch = windows.read([0, 1, 2])
     assert batch["tokens"].numpy().tolist() == [[END, 10, 11, 12], [12, END, 13, 14], [14, END, PAD, PAD]]
     assert batch["count"].numpy().tolist() == [3, 3, 1]
-    turned = windows.read([0 + 3 * 5, 1 + 3 * 5, 2 + 3 * 5])  # by five tokens: from 14 on, round the circle
-    assert turned["tokens"].numpy().tolist() == [[13, 14, END, 10], [10, 11, 12, END], [END, 13, PAD, PAD]]
+    from_token_5 = windows.read([0 + 3 * 5, 1 + 3 * 5, 2 + 3 * 5])  # 14 END 10 11 12 END 13
+    assert from_token_5["tokens"].numpy().tolist() == [[13, 14, END, 10], [10, 11, 12, END], [END, 13, PAD, PAD]]
 
 
 @pytest.mark.parametrize("kind", [Windows, StreamedWindows])
@@ -111,7 +112,7 @@ def test_the_pipeline_reads_them(kind):
             np.testing.assert_array_equal(batch[name], value)
 
 
-def test_cuts_fall_elsewhere_in_every_epoch():
+def test_windows_begin_elsewhere_in_every_epoch():
     windows = Windows(stream(1000), 10, PAD)
     batches = take(training_batches(windows, batch_size=101, seed=0), 6)
     cuts = [frozenset(row[0] % 10 for row in targets(batch) if row[0] != END) for batch in batches]
@@ -120,14 +121,14 @@ def test_cuts_fall_elsewhere_in_every_epoch():
     assert all(order != sorted(order) for order in orders)
 
 
-def test_the_turn_of_tomorrow_is_that_of_today():
+def test_the_offset_does_not_change_between_versions():
     """A run of an older version is resumed in the same windows."""
     assert [epoch_offset(1000, 0, epoch) for epoch in range(3)] == [997, 804, 538]
     assert len({epoch_offset(10**9, seed, epoch) for seed in range(3) for epoch in range(3)}) == 9
 
 
 @pytest.mark.parametrize("kind", [Windows, StreamedWindows])
-def test_evaluation_reads_the_split_as_it_stands(kind):
+def test_evaluation_reads_the_split_in_order(kind):
     windows = kind(stream(10, 4), 4, PAD)
     found = flat(targets(batch) for batch in take(evaluation_batches(windows, batch_size=2)))
     assert found == [[10, 11, 12, 13], [14, 15, 16, 17], [18, 19, END, 20], [21, 22, 23, END]]
@@ -143,18 +144,19 @@ def test_streams_by_hand():
 
 
 @given(st.integers(1, 300), st.integers(1, 40))
-def test_rows_read_on_where_they_stopped(num_windows, rows):
+def test_rows_continue_where_they_ended(num_windows, rows):
     order = stream_order(num_windows, rows)
     assert sorted(order) == list(range(num_windows))
-    assert (order[rows:] == order[:-rows] + 1).all() if num_windows > rows else True
+    if num_windows > rows:
+        assert (order[rows:] == order[:-rows] + 1).all()
     lengths = [len(order[row::rows]) for row in range(min(rows, num_windows))]
     assert max(lengths) - min(lengths) <= 1
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 60), st.integers(1, 5), st.integers(1, 3), st.integers(1, 3), st.data())
-def test_every_row_of_every_shard_reads_on(tokens, length, batch_size, shards, data):
-    """Also after a restart at any step; over any number of shards the batches are the same."""
+def test_every_row_of_every_shard_continues(tokens, length, batch_size, shards, data):
+    """Also after a resume at any step. The batches are the same for any number of shards."""
     windows = StreamedWindows(stream(tokens), length, PAD)
     global_batch = batch_size * shards
     done = data.draw(st.integers(0, (windows.num_examples - 1) // global_batch))
@@ -164,15 +166,16 @@ def test_every_row_of_every_shard_reads_on(tokens, length, batch_size, shards, d
         for shard, part in enumerate(parts):
             assert targets(part[step]) == targets(batch)[shard::shards]
         assert set(batch[BEGINS].tolist()) == {done + step == 0}
-        last = whole[step - 1] if step else None
-        for row in range(len(batch["count"]) if last else 0):
-            assert last["count"][row] == length
-            assert last["tokens"][row, -1] == batch["tokens"][row, 0]
+        if step:
+            last = whole[step - 1]
+            for row in range(len(batch["count"])):
+                assert last["count"][row] == length
+                assert last["tokens"][row, -1] == batch["tokens"][row, 0]
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 80), st.integers(0, 40), st.integers(1, 6), st.integers(1, 6))
-def test_going_on_with_another_batch_within_an_epoch_loses_no_token(tokens, done, before, after):
+def test_a_resume_with_another_batch_size_within_an_epoch_loses_no_token(tokens, done, before, after):
     windows = StreamedWindows(stream(tokens), 3, PAD)
     done = min(done, (windows.num_examples - 1) // before)
     first = epoch_batches(windows, before)[:done]
@@ -189,10 +192,10 @@ def test_segments_of_an_evaluation_hold_every_window_once(tokens, length):
     assert sorted(numbers[numbers >= 0].tolist()) == list(range(windows.num_examples))
     for table in groups:
         assert table.shape[1] <= 16
-        there = table >= 0
-        assert there[:-1].all()
-        assert (np.diff(there[-1].astype(int)) <= 0).all()  # the last step has the first rows
-        assert (np.diff(table, axis=0)[there[1:]] == 1).all()
+        is_window = table >= 0
+        assert is_window[:-1].all()
+        assert (np.diff(is_window[-1].astype(int)) <= 0).all()  # the last step has the first rows
+        assert (np.diff(table, axis=0)[is_window[1:]] == 1).all()
     streams = sum(table.shape[1] for table in groups)
     assert streams == 1 or windows.num_examples // streams * length > 4096 - length
     assert streams <= 64

@@ -1,7 +1,7 @@
-"""Random changes of training images, each a function of numbers drawn for one sample in one epoch.
+"""Random changes of training images, each a function of the numbers that are drawn for one sample in one epoch.
 
-The draws come with the order of the epoch (``tfdl.data.pipeline``), and so does the partner of a mixed image: an image
-is changed in the same way on any number of ranks, and after a resume.
+``tfdl.data.pipeline`` makes the draws for a whole epoch, and chooses the partners of mixed images. So an image is
+changed in the same way on any number of ranks, and after a resume.
 """
 
 from tfdl.data.augmentation.change import ImageChange, ImageMix

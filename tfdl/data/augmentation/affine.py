@@ -8,8 +8,10 @@ from tfdl.config.augmentations import AugmentationConfig
 from tfdl.data.augmentation.change import ImageChange
 from tfdl.data.augmentation.transform import transformed
 
-# Largest rotation (radians), zoom (share of the size) and shift (share of the size), to either side.
-_ROTATION, _ZOOM, _SHIFT = 0.15, 0.1, 1 / 16
+# Largest change in either direction.
+_ROTATION = 0.15  # radians
+_ZOOM = 0.1  # fraction of the size
+_SHIFT = 1 / 16  # fraction of the size
 
 
 def build(config: AugmentationConfig) -> ImageChange:  # noqa: ARG001
@@ -22,14 +24,17 @@ def affine(images: Any, draws: Any) -> Any:
 
     Args:
         images: uint8 ``(b, h, w, c)``.
-        draws: ``(b, 4)`` in [0, 1): rotation, zoom, shift to the side, shift up or down.
+        draws: ``(b, 4)`` in [0, 1): rotation, zoom, horizontal shift, vertical shift.
 
     Returns:
         uint8, the same shape.
     """
-    height, width = images.shape[1], images.shape[2]
-    signed = 2.0 * tf.cast(draws, tf.float32) - 1.0
-    angle, zoom = signed[:, 0] * _ROTATION, 1.0 + signed[:, 1] * _ZOOM
-    cosine, sine = tf.cos(angle) / zoom, tf.sin(angle) / zoom
-    shift_x, shift_y = signed[:, 2] * _SHIFT * width, signed[:, 3] * _SHIFT * height
+    height, width = images.shape[1:3]
+    signed = 2.0 * tf.cast(draws, tf.float32) - 1.0  # (b, 4) in [-1, 1)
+    angle = signed[:, 0] * _ROTATION
+    zoom = 1.0 + signed[:, 1] * _ZOOM
+    cosine = tf.cos(angle) / zoom
+    sine = tf.sin(angle) / zoom
+    shift_x = signed[:, 2] * _SHIFT * width
+    shift_y = signed[:, 3] * _SHIFT * height
     return transformed(images, (cosine, -sine, sine, cosine), shift_x, shift_y)

@@ -10,8 +10,8 @@ class ImageChange:
     """A random change of single images."""
 
     apply: Callable[[Any, Any], Any]
-    """``apply(images, draws)``: uint8 images ``(b, h, w, c)`` and uniform draws ``(b, num_draws)`` in [0, 1) to changed
-    images of the same shape and type, with TensorFlow operations."""
+    """``apply(images, draws)`` takes uint8 images ``(b, h, w, c)`` and uniform draws ``(b, num_draws)`` in [0, 1). It
+    returns changed images of the same shape and type, and uses TensorFlow operations only."""
     num_draws: int
     """Uniform numbers that each sample needs in each epoch."""
 
@@ -21,7 +21,8 @@ class ImageMix:
     """A way to mix each image with another one."""
 
     apply: Callable[[Any, Any, Any], tuple[Any, Any]]
-    """``apply(images, partners, draws)``: float32 images ``(b, h, w, c)`` from 0 to 255, twice, and uniform draws
-    ``(b, num_draws)`` in [0, 1) to mixed images and to how much of each is the sample's own, float32 ``(b,)``."""
+    """``apply(images, partners, draws)`` takes float32 images ``(b, h, w, c)`` from 0 to 255, partners of the same
+    shape, and uniform draws ``(b, num_draws)`` in [0, 1). It returns the mixed images, and the share of each mixed
+    image that is the sample's own, float32 ``(b,)``."""
     num_draws: int
     """Uniform numbers that each sample needs in each epoch."""

@@ -1,4 +1,4 @@
-r"""Two images become one: mixup and CutMix."""
+"""Augmentations that mix two images: mixup and CutMix."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from tfdl.config.augmentations import AugmentationConfig
 from tfdl.data.augmentation.boxes import inside
 from tfdl.data.augmentation.change import ImageMix
 
-# Both parameters of the Beta distribution that mixup's share comes from: the paper's for ImageNet.
+# Both parameters of the Beta distribution that mixup's share is drawn from, as in the paper's experiments on ImageNet.
 _MIXUP_ALPHA = 0.2
-# The distribution is looked up by this many of its quantiles, with lines between them.
+# Quantiles of the distribution in a table; values between them are interpolated linearly.
 _QUANTILES = 4097
 
 
@@ -32,7 +32,7 @@ def mixup(images: Any, partners: Any, draws: Any) -> tuple[Any, Any]:
     Args:
         images: float32 ``(b, h, w, c)``.
         partners: the images to mix with, of the same shape.
-        draws: ``(b, 1)`` in [0, 1): the share's quantile.
+        draws: ``(b, 1)`` in [0, 1): the quantile of the share.
 
     Returns:
         Mixed images ``(b, h, w, c)``, and the share $\lambda$, drawn from $\operatorname{Beta}(0.2, 0.2)$, ``(b,)``.
@@ -43,33 +43,34 @@ def mixup(images: Any, partners: Any, draws: Any) -> tuple[Any, Any]:
 
 
 def cutmix(images: Any, partners: Any, draws: Any) -> tuple[Any, Any]:
-    r"""CutMix (Yun et al., 2019, arXiv:1905.04899): a rectangle of the other image.
+    r"""CutMix (Yun et al., 2019, arXiv:1905.04899): a rectangle of the image is replaced by the other image's.
 
-    With $\lambda$ drawn from $\operatorname{Beta}(1, 1)$, its sides are $\sqrt{1 - \lambda}$ of the image's, about a
-    centre that is drawn. What lies outside of the image is cut off.
+    $\lambda$ is drawn from $\operatorname{Beta}(1, 1)$. The sides of the rectangle are $\sqrt{1 - \lambda}$ of the
+    image's, and its centre is drawn uniformly. The rectangle is cut off at the edges of the image.
 
     Args:
         images: float32 ``(b, h, w, c)``.
         partners: the images that rectangles are taken from, of the same shape.
-        draws: ``(b, 3)`` in [0, 1): $\lambda$, the centre from the top and from the left.
+        draws: ``(b, 3)`` in [0, 1): $\lambda$, the distance of the centre from the top and from the left.
 
     Returns:
-        Mixed images ``(b, h, w, c)``, and the fraction of each that is its own, ``(b,)``.
+        Mixed images ``(b, h, w, c)``, and the fraction of each image that is not replaced, ``(b,)``.
     """
-    height, width = images.shape[1], images.shape[2]
+    height, width = images.shape[1:3]
     side = tf.sqrt(1 - draws[:, 0])
     box_height = tf.cast(side * height, tf.int32)
     box_width = tf.cast(side * width, tf.int32)
     top = tf.cast(draws[:, 1] * height, tf.int32) - box_height // 2
     left = tf.cast(draws[:, 2] * width, tf.int32) - box_width // 2
-    is_cut = inside(images.shape, top, left, box_height, box_width)
-    share = 1 - tf.reduce_mean(tf.cast(is_cut, tf.float32), axis=(1, 2, 3))
-    return tf.where(is_cut, partners, images), share
+    is_replaced = inside(images.shape, top, left, box_height, box_width)  # (b, h, w, 1)
+    share = 1 - tf.reduce_mean(tf.cast(is_replaced, tf.float32), axis=(1, 2, 3))
+    return tf.where(is_replaced, partners, images), share
 
 
 def _beta_quantile(uniform: Any, alpha: float) -> Any:
     """Uniform numbers ``(b,)`` to samples of the symmetric Beta distribution."""
-    quantiles = tf.constant(betaincinv(alpha, alpha, np.linspace(0, 1, _QUANTILES)), tf.float32)
+    probabilities = np.linspace(0, 1, _QUANTILES)
+    quantiles = tf.constant(betaincinv(alpha, alpha, probabilities), tf.float32)
     position = uniform * (_QUANTILES - 1)
     below = tf.cast(position, tf.int32)
     fraction = position - tf.cast(below, tf.float32)

@@ -1,4 +1,4 @@
-"""Images read at other places: the arithmetic that shifts, turns and shears have in common."""
+"""Affine transformations of images, which shifts, rotations and shears have in common."""
 
 from typing import Any
 
@@ -12,17 +12,22 @@ def transformed(images: Any, matrices: Any, offset_x: Any, offset_y: Any) -> Any
 
     Args:
         images: ``(b, h, w, c)``.
-        matrices: $A$: its four numbers by row, each ``(b,)``.
-        offset_x, offset_y: $t$ in pixels, ``(b,)``.
+        matrices: the four entries of $A$, row by row, each ``(b,)``.
+        offset_x: the horizontal part of $t$ in pixels, ``(b,)``.
+        offset_y: the vertical part of $t$ in pixels, ``(b,)``.
 
     Returns:
         The same shape and type.
     """
-    height, width = images.shape[1], images.shape[2]
+    height, width = images.shape[1:3]
     a, b, c, d = matrices
-    x, y = (width - 1) / 2, (height - 1) / 2
+    centre_x = (width - 1) / 2
+    centre_y = (height - 1) / 2
+    # A (x - c) + c + t = A x + (c - A c + t)
+    constant_x = centre_x - a * centre_x - b * centre_y + offset_x
+    constant_y = centre_y - c * centre_x - d * centre_y + offset_y
     zeros = tf.zeros_like(a)
-    rows = [a, b, x - a * x - b * y + offset_x, c, d, y - c * x - d * y + offset_y, zeros, zeros]
+    rows = [a, b, constant_x, c, d, constant_y, zeros, zeros]
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
         transforms=tf.stack(rows, axis=1),

@@ -1,4 +1,4 @@
-"""A text-to-text set made by rule: dates as people write them, to ISO 8601."""
+"""A text-to-text data set made by a rule: dates as people write them, and the same dates in ISO 8601."""
 
 import datetime
 import re
@@ -10,13 +10,13 @@ import tensorflow_datasets as tfds
 
 _DESCRIPTION = """\
 Dates from 1900 to 2099 in ten ways of writing them in English, and the same dates as YYYY-MM-DD: "the twenty-third of
-March, 1987" is 1987-03-23. Everything is made by rule from a fixed seed, nothing is collected. A day stands in one
-split only, however it is written, so the test split asks for days that training has never shown. There are no
-ambiguous forms such as 3/4/87.
+March, 1987" is 1987-03-23. All samples are made by a rule from a fixed seed. A day is in one split only, in whatever
+form, so the test split has days that are not in the training split. There are no ambiguous forms such as 3/4/87.
 """
 _CITATION = ""
 SPLIT_SIZES = {"train": 20_000, "validation": 1_000, "test": 1_000}
-_FIRST, _LAST = datetime.date(1900, 1, 1).toordinal(), datetime.date(2099, 12, 31).toordinal()
+_FIRST_DAY = datetime.date(1900, 1, 1).toordinal()
+_LAST_DAY = datetime.date(2099, 12, 31).toordinal()
 _SEED = 8601
 
 _MONTHS = re.findall(r"\w+", "January February March April May June July August September October November December")
@@ -31,11 +31,13 @@ _ORDINALS += [f"twenty-{name}" for name in _ORDINALS[:9]] + ["thirtieth", "thirt
 
 def _suffixed(day: int) -> str:
     """1st, 2nd, 3rd, 4th, 11th, 21st."""
-    suffix = "th" if 11 <= day <= 13 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
+    if 11 <= day <= 13:
+        return f"{day}th"
+    suffix = {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
     return f"{day}{suffix}"
 
 
-# Each writes a date; month names keep every form unambiguous, or the order is the one its dots or words stand for.
+# Ways to write a date. None is ambiguous: the month has a name, or dots show that the day comes first.
 FORMS: tuple[Callable[[datetime.date], str], ...] = (
     lambda d: f"{d.day} {_MONTHS[d.month - 1]} {d.year}",
     lambda d: f"{_MONTHS[d.month - 1]} {d.day}, {d.year}",
@@ -69,11 +71,13 @@ class Dates(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:  # noqa: ARG002
         draws = np.random.Generator(np.random.PCG64(_SEED))
-        days = _FIRST + draws.permutation(_LAST - _FIRST + 1)[: sum(SPLIT_SIZES.values())]
-        forms = draws.integers(0, len(FORMS), len(days))
-        ends = np.cumsum(list(SPLIT_SIZES.values()))[:-1]
-        parts = zip(SPLIT_SIZES, np.split(days, ends), np.split(forms, ends), strict=True)
-        return {name: self._generate_examples(days, forms) for name, days, forms in parts}
+        num_samples = sum(SPLIT_SIZES.values())
+        shuffled_days = _FIRST_DAY + draws.permutation(_LAST_DAY - _FIRST_DAY + 1)
+        days = shuffled_days[:num_samples]
+        forms = draws.integers(0, len(FORMS), num_samples)
+        cuts = np.cumsum(list(SPLIT_SIZES.values()))[:-1]
+        parts = zip(SPLIT_SIZES, np.split(days, cuts), np.split(forms, cuts), strict=True)
+        return {split: self._generate_examples(days, forms) for split, days, forms in parts}
 
     def _generate_examples(self, days: np.ndarray, forms: np.ndarray) -> Iterator[tuple[int, dict[str, str]]]:
         for day, form in zip(days.tolist(), forms.tolist(), strict=True):

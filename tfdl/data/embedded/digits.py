@@ -1,4 +1,4 @@
-"""The default data set: 1,797 real handwritten digits, which scikit-learn carries, so nothing is downloaded."""
+"""The default data set: 1,797 real handwritten digits. They come with scikit-learn, so nothing is downloaded."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 _DESCRIPTION = """\
-Handwritten digits of 8x8 pixels, written by 43 people and read from forms by NIST's software; scikit-learn carries the
-1,797 images of the original test set. Sixteen grey levels are spread over 0 to 255. The splits are fixed.
+Handwritten digits of 8x8 pixels, written by 43 people and extracted from forms by NIST's software. The 1,797 images are
+those of the original test set, which come with scikit-learn. Sixteen grey levels are spread over 0 to 255. The splits
+are fixed.
 """
 _CITATION = """\
 @misc{alpaydin1998optical,
@@ -50,16 +51,15 @@ class Digits(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:  # noqa: ARG002
         total = sum(SPLIT_SIZES.values())
         order = np.random.Generator(np.random.PCG64(_SHUFFLE_SEED)).permutation(total)
-        ends = np.cumsum(list(SPLIT_SIZES.values()))
-        return {
-            name: self._generate_examples(places)
-            for name, places in zip(SPLIT_SIZES, np.split(order, ends[:-1]), strict=True)
-        }
+        cuts = np.cumsum(list(SPLIT_SIZES.values()))[:-1]
+        parts = zip(SPLIT_SIZES, np.split(order, cuts), strict=True)
+        return {split: self._generate_examples(numbers) for split, numbers in parts}
 
-    def _generate_examples(self, places: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _generate_examples(self, numbers: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
         from sklearn.datasets import load_digits
 
         digits = load_digits()
+        # Sixteen grey levels, spread over 0 to 255.
         images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]  # (1797, 8, 8, 1)
-        for place in places.tolist():
-            yield place, {"image": images[place], "label": int(digits.target[place])}
+        for number in numbers.tolist():
+            yield number, {"image": images[number], "label": int(digits.target[number])}

@@ -14,11 +14,11 @@ import tensorflow_datasets as tfds
 from tfdl.data.hash_split import hash_split
 
 _DESCRIPTION = """\
-Docstrings of modules, classes and functions of ten packages of Python's standard library, read from their source
-without importing it; the label is the package. About two thousand short texts in technical English, of uneven classes.
-A docstring that names its package is an easy one, and many do not. Docstrings of fewer than 30 characters, and texts
-that occur in two packages, are left out. The texts differ between Python versions: the metadata holds the version and
-the SHA-256 of what was read.
+Docstrings of modules, classes and functions of ten packages of Python's standard library, read from their source code;
+the label is the package. About two thousand short texts in technical English, in classes of uneven size. Some contain
+the name of their package and are easy. Docstrings of fewer than 30 characters, and texts that occur in two packages,
+are left out. The texts differ between Python versions: the metadata contains the version and the SHA-256 of what was
+read.
 """
 _CITATION = """\
 @manual{python_library,
@@ -27,7 +27,7 @@ _CITATION = """\
   url = {https://docs.python.org/3/library/}
 }
 """
-# Large packages that no Python of 3.11 to 3.13 leaves out, also where distributors split the library up.
+# Large packages that Python 3.11 to 3.13 have, even if a distributor packages parts of the library separately.
 PACKAGES = (
     "asyncio",
     "collections",
@@ -68,33 +68,34 @@ class Docstrings(tfds.core.GeneratorBasedBuilder):
         labels = read_docstrings()
         return {split: self._generate_examples(labels, split) for split in ("train", "validation", "test")}
 
-    def _generate_examples(self, labels: dict[str, str], wanted: str) -> Iterator[tuple[str, dict[str, str]]]:
+    def _generate_examples(self, labels: dict[str, str], split: str) -> Iterator[tuple[str, dict[str, str]]]:
         for text, label in labels.items():
-            if hash_split(text) == wanted:
+            if hash_split(text) == split:
                 yield hashlib.sha256(text.encode()).hexdigest(), {"text": text, "label": label}
 
 
-@functools.cache  # a second or more, and builders are made anew at every question
+@functools.cache  # reading takes a second or more, and a builder is made for every question about the data set
 def read_docstrings(library: Path | None = None) -> dict[str, str]:
     """Docstring -> its package, from the source files below ``library`` (this Python's own by default)."""
     library = library or Path(sysconfig.get_path("stdlib"))
-    found: dict[str, str] = {}
-    twice = set()
+    packages: dict[str, str] = {}
+    ambiguous = set()
     for package in PACKAGES:
         for path in sorted((library / package).rglob("*.py")):
             for text in _docstrings_of(path):
-                if found.setdefault(text, package) != package:
-                    twice.add(text)
-    return {text: package for text, package in found.items() if text not in twice}
+                if packages.setdefault(text, package) != package:
+                    ambiguous.add(text)
+    return {text: package for text, package in packages.items() if text not in ambiguous}
 
 
 def _docstrings_of(path: Path) -> Iterator[str]:
-    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     for node in ast.walk(ast.parse(path.read_bytes())):
-        text = ast.get_docstring(node) if isinstance(node, documented) else None
-        if text and len(text) >= _FEWEST_CHARACTERS:
-            yield text
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            if text and len(text) >= _FEWEST_CHARACTERS:
+                yield text
 
 
 def _digest(labels: dict[str, str]) -> str:
-    return hashlib.sha256("\0".join(f"{label}\0{text}" for text, label in sorted(labels.items())).encode()).hexdigest()
+    content = "\0".join(f"{label}\0{text}" for text, label in sorted(labels.items()))
+    return hashlib.sha256(content.encode()).hexdigest()

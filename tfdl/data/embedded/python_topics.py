@@ -1,4 +1,4 @@
-"""A language-modeling corpus that needs no network: the language reference that every Python carries."""
+"""A language-modeling corpus that needs no network: the language reference that comes with every Python."""
 
 import hashlib
 import platform
@@ -9,10 +9,10 @@ import tensorflow_datasets as tfds
 
 _DESCRIPTION = """\
 The topics of Python's `help()` (the module pydoc_data.topics): nearly 60 chapters and sections of the Python Language
-Reference as plain text, over a third of a million characters of careful English about one subject, with grammar rules
-and code between. Whole topics make up the splits. The reference quotes itself, and topics that mostly stand within
-longer ones are left out: otherwise a third of the test text would stand word for word in the training text. The text
-differs between Python versions: the metadata holds the version and the SHA-256 of what was read.
+Reference as plain text, more than a third of a million characters of edited English about one subject, with grammar
+rules and code. A topic is in one split as a whole. The reference quotes itself, so topics that mostly repeat longer
+ones are left out: otherwise a third of the test text would also be in the training text. The text differs between
+Python versions: the metadata contains the version and the SHA-256 of what was read.
 """
 _CITATION = """\
 @manual{python_reference,
@@ -21,7 +21,7 @@ _CITATION = """\
   url = {https://docs.python.org/3/reference/}
 }
 """
-# Least share of the characters that each split is given, in this order; what is left is for training.
+# Least share of the characters in each split. The splits are filled in this order; the rest is for training.
 _SHARES = {"test": 0.1, "validation": 0.1}
 
 
@@ -31,7 +31,7 @@ class PythonTopics(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES = {  # noqa: RUF012
         "1.0.0": "First release.",
-        "2.0.0": "Without topics that mostly stand within longer ones.",
+        "2.0.0": "Without topics that mostly repeat longer ones.",
     }
     pkg_dir_path = None
 
@@ -63,28 +63,35 @@ def read_topics() -> dict[str, str]:
 
 
 def without_quotations(topics: Mapping[str, str]) -> dict[str, str]:
-    """The topics of which at least half, by characters of whole paragraphs, stands in no longer one."""
-    known: set[str] = set()
-    own = set()
-    for name in sorted(topics, key=lambda name: (-len(topics[name]), name)):
+    """Leaves out topics that mostly repeat longer ones.
+
+    A topic is kept if at least half of its characters are in paragraphs that are not in a longer topic.
+    """
+    known_paragraphs: set[str] = set()
+    kept = set()
+    longest_first = sorted(topics, key=lambda name: (-len(topics[name]), name))
+    for name in longest_first:
         paragraphs = {" ".join(paragraph.split()) for paragraph in topics[name].split("\n\n")}
-        if 2 * sum(map(len, paragraphs - known)) >= sum(map(len, paragraphs)):
-            known |= paragraphs
-            own.add(name)
-    return {name: text for name, text in topics.items() if name in own}
+        num_characters = sum(map(len, paragraphs))
+        num_new_characters = sum(map(len, paragraphs - known_paragraphs))
+        if 2 * num_new_characters >= num_characters:
+            known_paragraphs |= paragraphs
+            kept.add(name)
+    return {name: text for name, text in topics.items() if name in kept}
 
 
 def split_topics(topics: Mapping[str, str]) -> dict[str, list[str]]:
-    """Whole topics in the order of their names' hashes: first those for testing, then for validation, then the rest."""
-    total = sum(map(len, topics.values()))
-    order = sorted(topics, key=lambda name: hashlib.sha256(name.encode()).digest())
+    """Split -> names of its topics. Whole topics are assigned in the order of their names' hashes."""
+    num_characters = sum(map(len, topics.values()))
+    remaining = sorted(topics, key=lambda name: hashlib.sha256(name.encode()).digest())
     splits: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
     for split, share in _SHARES.items():
-        while sum(len(topics[name]) for name in splits[split]) < share * total:
-            splits[split].append(order.pop(0))
-    splits["train"] = order
+        while sum(len(topics[name]) for name in splits[split]) < share * num_characters:
+            splits[split].append(remaining.pop(0))
+    splits["train"] = remaining
     return splits
 
 
-def _digest(texts: Mapping[str, str]) -> str:
-    return hashlib.sha256("\0".join(f"{name}\0{texts[name]}" for name in sorted(texts)).encode()).hexdigest()
+def _digest(topics: Mapping[str, str]) -> str:
+    content = "\0".join(f"{name}\0{topics[name]}" for name in sorted(topics))
+    return hashlib.sha256(content.encode()).hexdigest()

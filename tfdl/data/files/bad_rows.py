@@ -7,6 +7,7 @@ from typing import Any
 
 from tfdl.errors import UserError
 
+# Bad rows that an error message names.
 _SHOWN = 3
 
 
@@ -16,30 +17,33 @@ class BadRow:
 
     path: Path
     line: int | None
-    """Its first line, counted from 1; none where the file has no lines."""
+    """Its first line, counted from 1; ``None`` if the file has no lines."""
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.path}{'' if self.line is None else f' line {self.line}'}: {self.reason}"
+        if self.line is None:
+            return f"{self.path}: {self.reason}"
+        return f"{self.path} line {self.line}: {self.reason}"
 
 
 @dataclass
 class BadRows:
-    """Those that were met."""
+    """The bad rows of a data set: their number, and the first few."""
 
     skip: bool
-    """Whether they are left out and counted, and are no error."""
+    """Whether bad rows are left out and counted; otherwise they are an error."""
     first: list[BadRow] = field(default_factory=list)
+    """The first ones, to be named in messages."""
     count: int = 0
 
     def note(self, row: BadRow) -> None:
-        """Remembers one."""
+        """Counts a bad row, and remembers it if it is one of the first."""
         self.count += 1
         if len(self.first) < _SHOWN:
             self.first.append(row)
 
     def sifted(self, rows: Iterable[Any]) -> Iterator[Any]:
-        """The rows without the bad ones, which are noted."""
+        """The good rows; bad rows are noted and left out."""
         for row in rows:
             if isinstance(row, BadRow):
                 self.note(row)
@@ -47,23 +51,24 @@ class BadRows:
                 yield row
 
     def check(self) -> None:
-        """Raises, unless they are to be skipped.
+        """Raises an error for bad rows that may not be skipped.
 
         Raises:
-            UserError: there are some; the first ones are named.
+            UserError: there are bad rows and ``skip`` is false; the first ones are named.
         """
-        if self.count and not self.skip:
-            more = f"; and {self.count - len(self.first)} more" if self.count > len(self.first) else ""
-            rows = "bad row" if self.count == 1 else "bad rows"
-            raise UserError(
-                f"{self.count} {rows}: {'; '.join(map(str, self.first))}{more}. Mend them, or leave them out with"
-                " --skip-bad-rows"
-            )
+        if self.skip or not self.count:
+            return
+        noun = "bad row" if self.count == 1 else "bad rows"
+        shown = "; ".join(map(str, self.first))
+        num_more = self.count - len(self.first)
+        if num_more:
+            shown += f"; and {num_more} more"
+        raise UserError(f"{self.count} {noun}: {shown}. Fix them, or leave them out with --skip-bad-rows")
 
     @property
     def report(self) -> str:
-        """What was left out, in words; empty where nothing was."""
+        """What was left out, as a line to show; empty if nothing was."""
         if not self.count:
             return ""
-        rows = "1 bad row" if self.count == 1 else f"{self.count:,} bad rows"
-        return f"{rows} left out, the first one {self.first[0]}"
+        noun = "bad row" if self.count == 1 else "bad rows"
+        return f"{self.count:,} {noun} left out, the first one {self.first[0]}"

@@ -1,4 +1,4 @@
-"""Which names of data sets are paths, and which of their files belong to which split."""
+"""Paths as names of data sets: which names are paths, and which files belong to which split."""
 
 import os
 import re
@@ -9,6 +9,7 @@ from tfdl.data.files.readers import READERS
 from tfdl.errors import UserError
 
 _ENDS_OF_PATHS = ("/", ".txt", *READERS)
+# Word in a file's name -> the split it stands for.
 _SPLIT_WORDS = {
     "train": "train",
     "training": "train",
@@ -22,43 +23,53 @@ _SPLIT_WORDS = {
 
 
 def is_local(name: str) -> bool:
-    """Whether a data set's name is the path of files.
+    """Whether a data set's name is the path of files; all other names are looked up in the catalogue.
 
-    It is where it begins or ends as paths alone do (``/``, ``./``, ``../``, ``~``; a slash, a table's or a text's
-    ending), or has a folder or an ending in it and is there; a comma stands between two parallel files. All other names
-    are looked up in the catalogue.
+    A name is a path if it has the form of one: it begins with ``/``, ``./``, ``../`` or ``~``, or it ends with ``/``,
+    ``.txt`` or the ending of a table. A name that contains a slash or another ending is a path if it exists. Two
+    parallel files are separated by a comma.
     """
     if name.startswith(("/", "./", "../", "~")) or name in (".", "..") or name.lower().endswith(_ENDS_OF_PATHS):
         return True
-    # Not pathlib's, which raises where a name is too long for a file.
-    return any(("/" in part or Path(part).suffix) and os.path.exists(part) for part in (name, *name.split(",")) if part)
+    for path in (name, *name.split(",")):
+        has_form_of_path = "/" in path or Path(path).suffix != ""
+        # os.path.exists, since Path.exists raises an error for a name that is too long for a file.
+        if has_form_of_path and os.path.exists(path):
+            return True
+    return False
 
 
 def existing(path: str) -> Path:
-    """The path, made sure of.
+    """The path, with ``~`` expanded.
 
     Raises:
-        UserError: nothing is there.
+        UserError: no such file or folder.
     """
-    found = Path(path).expanduser()
-    if not os.path.exists(found):
+    expanded = Path(path).expanduser()
+    if not os.path.exists(expanded):
         raise UserError(f"dataset {path!r}: no such file or folder; expected a path, or the name of a data set")
-    return found
+    return expanded
 
 
 def files_below(folder: Path, suffixes: Iterable[str]) -> list[Path]:
-    """All files with these endings at any depth, in the order of their names; hidden ones are left out."""
+    """All files with one of these endings at any depth, sorted by name. Hidden files and folders are left out.
+
+    Args:
+        folder: where to search.
+        suffixes: endings in lower case, such as ``.txt``; upper case in a file's name matches too.
+    """
     wanted = set(suffixes)
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in wanted
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    files = []
+    for path in folder.rglob("*"):
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in wanted and not is_hidden and path.is_file():
+            files.append(path)
+    return sorted(files)
 
 
 def split_of_name(name: str) -> str | None:
-    """``train``, ``validation`` or ``test`` for a file or folder called so, such as ``wiki.valid.tokens``."""
-    words = [word for word in re.split(r"[^a-z]+", name.lower()) if word in _SPLIT_WORDS]
-    return _SPLIT_WORDS[words[0]] if words else None
+    """``train``, ``validation`` or ``test`` if a file or folder is named after it (``wiki.valid.tokens``)."""
+    for word in re.split(r"[^a-z]+", name.lower()):
+        if word in _SPLIT_WORDS:
+            return _SPLIT_WORDS[word]
+    return None

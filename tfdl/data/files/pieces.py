@@ -10,7 +10,9 @@ from tfdl.data.files.paths import existing, files_below, split_of_name
 from tfdl.data.files.readers import READERS, TEXT, GoodRow, Reader, read_lines, read_paragraphs, read_whole
 from tfdl.errors import UserError
 
-LABEL, SOURCE, TARGET = "label", "source", "target"
+LABEL = "label"
+SOURCE = "source"
+TARGET = "target"
 _PLAIN = (".txt", ".text", ".md", ".tokens")
 
 
@@ -19,11 +21,11 @@ class Piece:
     """One file of rows, or two parallel ones.
 
     Args:
-        path: the file; of two, the source's.
-        split: which split it was made for, by its name or its folder's; none leaves that to each row.
-        read: the format.
-        label: the class that all of its rows have, by its folder.
-        target: the parallel file.
+        path: the file; of two parallel files, the source's.
+        split: the split that the file or its folder is named after; ``None`` if each row is assigned by itself.
+        read: the reader of its format.
+        label: the class of all its rows, if its folder is named after a class.
+        target: the target's file, of two parallel files.
     """
 
     path: Path
@@ -41,20 +43,26 @@ class Piece:
             if isinstance(row, BadRow) or self.label is None:
                 yield row
             else:
-                yield row[0], {**row[1], LABEL: self.label}
+                line, columns = row
+                yield line, {**columns, LABEL: self.label}
 
 
 def find_pieces(name: str, roles: tuple[str, ...], columns: dict[str, str]) -> list[Piece]:
-    """The files that a path stands for, in the order of their names.
+    """The files that a path stands for, sorted by name.
 
-    - Two paths with a comma between: parallel texts. A folder, too, where the source's and the target's column are the
+    - Two paths separated by a comma are parallel texts. So is a folder if the source's and the target's column are the
       endings of its files (``train.en`` and ``train.de``).
-    - A table (``.csv``, ``.tsv``) or JSON lines (``.jsonl``, ``.ndjson``), or a folder of them.
-    - Plain texts. With a label: a folder of folders, each a class. Without: a folder of files, each of them one text,
-      or a file, whose texts stand between blank lines.
+    - A table (``.csv``, ``.tsv``), JSON lines (``.jsonl``, ``.ndjson``), or a folder of them.
+    - Plain texts. With labels: a folder with a folder for each class. Without labels: a folder in which each file is
+      one text, or a single file whose texts are separated by blank lines.
+
+    Args:
+        name: the path, or two paths separated by a comma.
+        roles: what a row consists of.
+        columns: role -> column, as the user chose them; may be empty.
 
     Raises:
-        UserError: nothing is there that holds such rows.
+        UserError: no such file or folder, or no files of rows with these roles.
     """
     if "," in name:
         return [_pair(*name.split(","))]
@@ -71,8 +79,11 @@ def find_pieces(name: str, roles: tuple[str, ...], columns: dict[str, str]) -> l
     texts = files_below(path, _PLAIN)
     if not texts or SOURCE in roles:
         raise UserError(f"dataset {name!r} has no file of rows, expected {_expected(roles)}")
-    by_folder = LABEL in roles
-    return [Piece(file, _split_of(file, path), read_whole, file.parent.name if by_folder else None) for file in texts]
+    pieces = []
+    for file in texts:
+        label = file.parent.name if LABEL in roles else None
+        pieces.append(Piece(file, _split_of(file, path), read_whole, label))
+    return pieces
 
 
 def _file(path: Path, roles: tuple[str, ...]) -> Piece:
@@ -94,7 +105,7 @@ def _expected(roles: tuple[str, ...]) -> str:
 
 
 def _split_of(file: Path, folder: Path) -> str | None:
-    """By the nearest name on the way from the folder to the file."""
+    """The split that the file is named after, or else the nearest of its folders that is named after one."""
     for name in reversed(file.relative_to(folder).parts):
         split = split_of_name(name)
         if split is not None:
@@ -105,29 +116,39 @@ def _split_of(file: Path, folder: Path) -> str | None:
 def _pair(*paths: str) -> Piece:
     if len(paths) != 2:
         raise UserError(f"dataset {','.join(paths)!r} names {len(paths)} files, expected two: SOURCE,TARGET")
-    source, target = map(existing, paths)
+    source, target = (existing(path) for path in paths)
     return Piece(source, None, read_lines, target=target)
 
 
 def _pairs_in(folder: Path, source: str, target: str) -> list[Piece]:
+    """Parallel files by their endings, such as ``en`` and ``de``."""
     pairs = []
-    for path in files_below(folder, (f".{source.lower()}",)):
-        other = path.with_suffix(f".{target}")
-        if not other.exists():
-            raise UserError(f"{path} has no parallel file, expected {other.name} beside it")
-        pairs.append(Piece(path, _split_of(path, folder), read_lines, target=other))
+    for source_path in files_below(folder, (f".{source.lower()}",)):
+        target_path = source_path.with_suffix(f".{target}")
+        if not target_path.exists():
+            raise UserError(f"{source_path} has no parallel file, expected {target_path.name} beside it")
+        pairs.append(Piece(source_path, _split_of(source_path, folder), read_lines, target=target_path))
     return pairs
 
 
 def _parallel(source: Path, target: Path) -> Iterator[GoodRow | BadRow]:
-    sides = itertools.zip_longest(read_lines(source), read_lines(target))
-    for line, (left, right) in enumerate(sides, 1):
-        if left is None or right is None:
-            shorter, longer = (source, target) if left is None else (target, source)
-            raise UserError(f"{shorter} has {line - 1} lines and {longer} has more, expected as many in both")
-        if isinstance(left, BadRow):
-            yield left
-        elif isinstance(right, BadRow):
-            yield right
+    """Rows of a source line and its target line; bad if either of them is bad."""
+    line_pairs = itertools.zip_longest(read_lines(source), read_lines(target))
+    for number, (source_line, target_line) in enumerate(line_pairs, 1):
+        if source_line is None:
+            raise _unequal_lengths(source, target, number - 1)
+        if target_line is None:
+            raise _unequal_lengths(target, source, number - 1)
+        if isinstance(source_line, BadRow):
+            yield source_line
+        elif isinstance(target_line, BadRow):
+            yield target_line
         else:
-            yield line, {SOURCE: left[1][TEXT], TARGET: right[1][TEXT]}
+            _, source_columns = source_line
+            _, target_columns = target_line
+            yield number, {SOURCE: source_columns[TEXT], TARGET: target_columns[TEXT]}
+
+
+def _unequal_lengths(shorter: Path, longer: Path, num_lines: int) -> UserError:
+    noun = "line" if num_lines == 1 else "lines"
+    return UserError(f"{shorter} has {num_lines} {noun} and {longer} has more; expected as many lines in both")

@@ -1,4 +1,4 @@
-"""Files of rows, one reader for each format: what is read is a row of columns, or what is wrong with it."""
+"""Readers of files of rows, one for each format. A reader yields each row's columns, or what is wrong with the row."""
 
 import csv
 import json
@@ -12,38 +12,48 @@ from tfdl.errors import UserError
 
 Columns = dict[str, str]
 GoodRow = tuple[int | None, Columns]
-"""The row's first line, none of a file that is one text, and column -> value."""
+"""The row's first line (``None`` in a file that is one text), and column -> value."""
 Reader = Callable[[Path], Iterator[GoodRow | BadRow]]
 
 TEXT = "text"
-"""The one column of plain text files."""
+"""The only column of plain text files."""
 
 
 def read_table(path: Path, delimiter: str) -> Iterator[GoodRow | BadRow]:
-    """Rows of a CSV or TSV file whose first line names the columns; quoted values may go over several lines."""
+    """Rows of a CSV or TSV file. Its first line names the columns; quoted values may span several lines.
+
+    Args:
+        path: the file.
+        delimiter: what separates values: a comma or a tab.
+
+    Raises:
+        UserError: no first line that names the columns.
+    """
     csv.field_size_limit(sys.maxsize)
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        lines = csv.reader(file, delimiter=delimiter, strict=True)
-        header = _header(path, lines)
+        rows = csv.reader(file, delimiter=delimiter, strict=True)
+        header = _header(path, rows)
         while True:
-            line = lines.line_num + 1
+            line = rows.line_num + 1
             try:
-                values = next(lines, None)
+                values = next(rows, None)
             except csv.Error as error:
-                yield BadRow(path, line, f"not a row of {_kind(delimiter)}: {error}")
+                table_format = "TSV" if delimiter == "\t" else "CSV"
+                yield BadRow(path, line, f"not a row of {table_format}: {error}")
                 continue
             if values is None:
                 return
             if not values:
                 continue  # a blank line
             if len(values) != len(header):
-                yield BadRow(path, line, f"{_number(len(values), 'column')}, expected {len(header)}")
+                noun = "column" if len(values) == 1 else "columns"
+                yield BadRow(path, line, f"{len(values)} {noun}, expected {len(header)}")
             else:
-                yield _decoded(path, line, dict(zip(header, values, strict=True)))
+                yield _checked(path, line, dict(zip(header, values, strict=True)))
 
 
 def read_json_lines(path: Path) -> Iterator[GoodRow | BadRow]:
-    """One JSON object in each line; numbers and truth values count as their texts, nested values are left out."""
+    """One JSON object on each line. Numbers and booleans are read as texts; nested values and null are left out."""
     with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
         for line, text in enumerate(file, 1):
             if not text.strip():
@@ -53,44 +63,45 @@ def read_json_lines(path: Path) -> Iterator[GoodRow | BadRow]:
                 continue
             try:
                 value = json.loads(text)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:  # RecursionError: nested too deeply
                 yield BadRow(path, line, f"not JSON: {error}")
                 continue
             if not isinstance(value, dict):
                 yield BadRow(path, line, f'a JSON {type(value).__name__}, expected an object such as {{"text": "..."}}')
                 continue
-            yield (
-                line,
-                {key: item if isinstance(item, str) else json.dumps(item) for key, item in _plain(value).items()},
-            )
+            yield line, _texts(value)
 
 
 def read_lines(path: Path) -> Iterator[GoodRow | BadRow]:
     """Each line of a plain text file."""
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
         for line, text in enumerate(file, 1):
-            yield _decoded(path, line, {TEXT: text.rstrip("\r\n")})
+            yield _checked(path, line, {TEXT: text.rstrip("\r\n")})
 
 
 def read_paragraphs(path: Path) -> Iterator[GoodRow | BadRow]:
-    """Pieces of a plain text file between blank lines, each with its line ends."""
-    begin = 1
-    lines: list[str] = []
+    """Texts that are separated by blank lines in a plain text file, with their line ends.
+
+    A text includes the first of the blank lines after it.
+    """
+    first_line = 1
+    paragraph: list[str] = []
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
         for line, text in enumerate(file, 1):
             if text.strip():
-                begin = begin if lines else line
-                lines.append(text)
-            elif lines:
-                yield _decoded(path, begin, {TEXT: "".join(lines) + text})
-                lines = []
-    if lines:
-        yield _decoded(path, begin, {TEXT: "".join(lines)})
+                if not paragraph:
+                    first_line = line
+                paragraph.append(text)
+            elif paragraph:
+                yield _checked(path, first_line, {TEXT: "".join(paragraph) + text})
+                paragraph = []
+    if paragraph:
+        yield _checked(path, first_line, {TEXT: "".join(paragraph)})
 
 
 def read_whole(path: Path) -> Iterator[GoodRow | BadRow]:
     """A plain text file as one text."""
-    yield _decoded(path, None, {TEXT: path.read_bytes().decode("utf-8-sig", "surrogateescape")})
+    yield _checked(path, None, {TEXT: path.read_bytes().decode("utf-8-sig", "surrogateescape")})
 
 
 READERS: dict[str, Reader] = {
@@ -99,14 +110,15 @@ READERS: dict[str, Reader] = {
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
 }
-"""Ending of a file -> how its rows are read; all other files are plain text."""
+"""Ending of a file -> its reader; files of all other endings are plain text."""
 
 
-def _header(path: Path, lines: Any) -> list[str]:
+def _header(path: Path, rows: Any) -> list[str]:
+    """The names of the columns, from the first row of a ``csv.reader``."""
     try:
-        header: list[str] = next(lines, [])
+        header: list[str] = next(rows, [])
     except csv.Error as error:
-        raise UserError(f"{path} line 1 is no header of columns: {error}") from error
+        raise UserError(f"{path} line 1 is not a header of columns: {error}") from error
     if not header:
         raise UserError(f"{path} is empty, expected a first line that names the columns")
     if len(set(header)) < len(header) or not all(map(str.strip, header)):
@@ -114,22 +126,24 @@ def _header(path: Path, lines: Any) -> list[str]:
     return header
 
 
-def _decoded(path: Path, line: int | None, row: Columns) -> GoodRow | BadRow:
-    return (line, row) if all(map(_is_utf8, row.values())) else BadRow(path, line, "not UTF-8")
+def _checked(path: Path, line: int | None, row: Columns) -> GoodRow | BadRow:
+    """The row, or a bad row if its bytes are not UTF-8."""
+    if all(_is_utf8(value) for value in row.values()):
+        return line, row
+    return BadRow(path, line, "not UTF-8")
 
 
 def _is_utf8(text: str) -> bool:
-    """Whether no byte had to be kept as a surrogate."""
+    """Whether the text was decoded without ``surrogateescape``, which keeps each wrong byte as U+DC80 to U+DCFF."""
     return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)
 
 
-def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: item for key, item in value.items() if isinstance(item, str | int | float | bool)}
-
-
-def _kind(delimiter: str) -> str:
-    return "TSV" if delimiter == "\t" else "CSV"
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def _texts(value: Mapping[str, Any]) -> Columns:
+    """The strings of a JSON object as they are, its numbers and booleans as JSON; all else is left out."""
+    columns = {}
+    for key, item in value.items():
+        if isinstance(item, str):
+            columns[key] = item
+        elif isinstance(item, int | float | bool):
+            columns[key] = json.dumps(item)
+    return columns

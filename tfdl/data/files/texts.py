@@ -1,6 +1,7 @@
 """The user's texts as rows of roles, in splits that do not depend on the order of the rows."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from tfdl.config import DatasetConfig
@@ -11,17 +12,23 @@ from tfdl.data.texts import Row, TextDataset
 from tfdl.errors import UserError, nearest
 
 SPLITS = ("train", "validation", "test")
+_WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 
 
 def open_local_texts(config: DatasetConfig, roles: tuple[str, ...]) -> TextDataset:
-    """Reads the files once, to check and count their rows; after that they are read as they are needed.
+    """Reads the files once, to check and count their rows. Afterwards rows are read as they are needed.
 
-    Files and folders that are called after a split (``train.csv``, ``valid/``) are that split. All other rows are dealt
-    out by the hash of their text, 80, 10 and 10 of a hundred: however they are ordered, and whatever is added. A split
-    that has no file of its own is held out of the training files in the same way, or is the validation split.
+    Files and folders that are named after a split (``train.csv``, ``valid/``) belong to that split. All other rows are
+    assigned by the hash of their text: 80% train, 10% validation, 10% test. So neither the order of rows nor added rows
+    change the split of any other row. If no file is named after the validation split, it is held out of the training
+    files by the same hash. If no row is in the test split, the validation split serves as the test split.
+
+    Args:
+        config: the path of the files, and which of their columns serve as which role.
+        roles: ``("text",)``, ``("text", "label")`` or ``("source", "target")``.
 
     Raises:
-        UserError: no such files, no column for a role, or rows that cannot be used (unless they are to be skipped).
+        UserError: no such files, no column for a role, or bad rows (unless ``skip_bad_rows`` is set).
     """
     if config.train_split or config.validation_split or config.test_split:
         raise UserError(
@@ -29,86 +36,116 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...]) -> TextDatas
             " their names or by hash; leave them out"
         )
     pieces = find_pieces(config.name, roles, config.columns)
-    deal = _Deal({piece.split for piece in pieces})
     columns = _columns_of(pieces, roles, config)
-    bad = BadRows(config.skip_bad_rows)
-    index = {split: _Index() for split in SPLITS}
-    for piece in pieces:
-        for row in _rows_of(piece, columns):
-            if isinstance(row, BadRow):
-                bad.note(row)
-            else:
-                index[deal(piece, row)].add(row)
+    assignment = _SplitAssignment({piece.split for piece in pieces})
+    summaries, bad = _scan(pieces, columns, assignment, config.skip_bad_rows)
     bad.check()
-    total = sum(part.count for part in index.values())
-    if not index["test"].count:
-        index["test"], deal.test = index["validation"], "validation"
+    num_rows = sum(summary.count for summary in summaries.values())
+    rows_of = {split: split for split in SPLITS}  # split -> the assigned split whose rows it reads
+    if not summaries["test"].count:
+        summaries["test"] = summaries["validation"]
+        rows_of["test"] = "validation"
     for split in SPLITS:
-        if not index[split].count:
+        if not summaries[split].count:
+            noun = "text" if num_rows == 1 else "texts"
             raise UserError(
-                f"dataset {config.name!r} has {total} {'text' if total == 1 else 'texts'}, none of them for {split};"
-                f" expected more, or a file that is called {split}"
+                f"dataset {config.name!r} has {num_rows} {noun}, none of them for {split}; expected more, or a file"
+                f" that is called {split}"
             )
-    names = _class_names(set().union(*(part.labels for part in index.values())))
-    numbers = {name: number for number, name in enumerate(names)}
-    splits = {split: LocalTexts(pieces, split, deal, columns, numbers, index[split]) for split in SPLITS}
-    return TextDataset(config.name, splits, names, (bad.report,) if bad.count else ())
+    labels = set().union(*(summary.labels for summary in summaries.values()))
+    class_names = _class_names(labels)
+    class_numbers = {name: number for number, name in enumerate(class_names)}
+    splits = {
+        split: LocalTexts(pieces, rows_of[split], assignment, columns, class_numbers, summaries[split])
+        for split in SPLITS
+    }
+    notes = (bad.report,) if bad.count else ()
+    return TextDataset(config.name, splits, class_names, notes)
 
 
 class LocalTexts:
-    """One split of the user's rows; holds where they are."""
+    """One split of the user's rows, read from the files each time.
+
+    Args:
+        pieces: the files.
+        split: the rows that are assigned to this split are read.
+        assignment: the split of each row.
+        columns: role -> column.
+        class_numbers: label -> its number.
+        summary: what the first pass over the files found in this split.
+    """
 
     def __init__(
         self,
         pieces: Sequence[Piece],
         split: str,
-        deal: "_Deal",
+        assignment: "_SplitAssignment",
         columns: Mapping[str, str],
-        numbers: Mapping[str, int],
-        index: "_Index",
+        class_numbers: Mapping[str, int],
+        summary: "_SplitSummary",
     ):
-        self._pieces, self._deal, self._columns, self._numbers = pieces, deal, columns, numbers
-        self._split = deal.test if split == "test" else split
-        self.num_examples, self.fingerprint = index.count, index.digest.hexdigest()
+        self._pieces = pieces
+        self._split = split
+        self._assignment = assignment
+        self._columns = columns
+        self._class_numbers = class_numbers
+        self.num_examples = summary.count
+        self.fingerprint = summary.digest.hexdigest()
 
     def __iter__(self) -> Iterator[Row]:
         for piece in self._pieces:
-            if piece.split is not None and self._deal.of_file(piece.split) not in (None, self._split):
-                continue
+            if self._assignment.of_file(piece.split) not in (None, self._split):
+                continue  # all rows of this file are in another split
             for row in _rows_of(piece, self._columns):
-                if not isinstance(row, BadRow) and self._deal(piece, row) == self._split:
-                    yield {role: self._numbers[text] if role == LABEL else text for role, text in row.items()}
+                if not isinstance(row, BadRow) and self._assignment.of_row(piece, row) == self._split:
+                    yield self._with_class_number(row)
+
+    def _with_class_number(self, row: Mapping[str, str]) -> Row:
+        return {role: self._class_numbers[text] if role == LABEL else text for role, text in row.items()}
 
 
-class _Deal:
-    """Which split a row is in.
+class _SplitAssignment:
+    """Decides the split of each row.
 
     Args:
-        named: the splits that files are called after, and none where some are called after no split.
+        named: the splits that files are named after; contains ``None`` if some file is named after no split.
     """
 
     def __init__(self, named: set[str | None]):
-        self.test = "test"
-        self._named = named
+        self._has_validation_files = "validation" in named
 
-    def of_file(self, split: str) -> str | None:
-        """The split of all of a file's rows; none where some are held out."""
-        whole = split != "train" or "validation" in self._named
-        return split if whole else None
+    def of_file(self, named: str | None) -> str | None:
+        """The split of all rows of a file, or ``None`` if its rows are assigned one by one.
 
-    def __call__(self, piece: Piece, row: Mapping[str, str]) -> str:
-        if piece.split is not None and self.of_file(piece.split):
-            return piece.split
+        Args:
+            named: the split that the file is named after, if any.
+        """
+        if named == "train" and not self._has_validation_files:
+            return None  # the validation rows are held out of it
+        return named
+
+    def of_row(self, piece: Piece, row: Mapping[str, str]) -> str:
+        """The split of one row of a file.
+
+        Args:
+            piece: the file.
+            row: role -> text.
+        """
+        split_of_file = self.of_file(piece.split)
+        if split_of_file is not None:
+            return split_of_file
         split = hash_split("\0".join(row.values()))
-        # Of training files, what is held out validates; the test has files of its own, or none.
-        return "train" if piece.split is not None and split == "test" else split
+        if piece.split == "train" and split == "test":
+            return "train"  # only validation rows are held out of files that are named for training
+        return split
 
 
-class _Index:
-    """What one pass finds out about a split."""
+class _SplitSummary:
+    """What the first pass over the files finds in one split."""
 
     def __init__(self) -> None:
-        self.count, self.labels = 0, set[str]()
+        self.count = 0
+        self.labels: set[str] = set()
         self.digest = hashlib.sha256()
 
     def add(self, row: Mapping[str, str]) -> None:
@@ -118,49 +155,77 @@ class _Index:
             self.labels.add(row[LABEL])
 
 
+def _scan(
+    pieces: Sequence[Piece], columns: Mapping[str, str], assignment: _SplitAssignment, skip_bad_rows: bool
+) -> tuple[dict[str, _SplitSummary], BadRows]:
+    """One pass over all rows: a summary of each split, and the bad rows."""
+    summaries = {split: _SplitSummary() for split in SPLITS}
+    bad = BadRows(skip_bad_rows)
+    for piece in pieces:
+        for row in _rows_of(piece, columns):
+            if isinstance(row, BadRow):
+                bad.note(row)
+            else:
+                summaries[assignment.of_row(piece, row)].add(row)
+    return summaries, bad
+
+
 def _rows_of(piece: Piece, columns: Mapping[str, str]) -> Iterator[dict[str, str] | BadRow]:
-    """Role -> text; a row that lacks one, or has nothing in it, is a bad one."""
-    for found in piece.rows():
-        if isinstance(found, BadRow):
-            yield found
+    """Role -> text for each row. A row with a missing or empty value is bad."""
+    for row_or_bad in piece.rows():
+        if isinstance(row_or_bad, BadRow):
+            yield row_or_bad
             continue
-        line, row = found
+        line, row = row_or_bad
         missing = [column for column in columns.values() if column not in row]
         empty = [column for column in columns.values() if column in row and not row[column].strip()]
-        if missing or empty:
-            reason = f"no {missing[0]!r} in it" if missing else f"{empty[0]!r} is empty"
-            yield BadRow(piece.path, line, reason)
+        if missing:
+            yield BadRow(piece.path, line, f"no {missing[0]!r} in it")
+        elif empty:
+            yield BadRow(piece.path, line, f"{empty[0]!r} is empty")
         else:
             yield {role: row[column] for role, column in columns.items()}
 
 
 def _columns_of(pieces: Sequence[Piece], roles: tuple[str, ...], config: DatasetConfig) -> dict[str, str]:
-    """Role -> column: the one that the user chose, the one of that name, or the only one that is left."""
-    bad = BadRows(skip=True)
-    first = next(bad.sifted(row for piece in pieces for row in piece.rows()), None)
-    if first is None:
-        why = f" that can be read; the first: {bad.first[0]}" if bad.first else ""
-        raise UserError(f"dataset {config.name!r} has no rows{why}")
-    known = list(first[1])
-    chosen = {role: name for role, name in config.columns.items() if role in roles and pieces[0].target is None}
-    for role, name in chosen.items():
-        if name not in known:
+    """Role -> column: the column that the user chose, or the column of the same name, or the only column left."""
+    known = _first_columns(pieces, config.name)
+    columns: dict[str, str] = {}
+    if pieces[0].target is None:  # parallel files have no columns; the options are their endings
+        columns = {role: column for role, column in config.columns.items() if role in roles}
+    for role, column in columns.items():
+        if column not in known:
             has = f"{pieces[0].path} has the columns {', '.join(known)}"
-            raise UserError(f"--{role}-column {name!r}, but {has}.{nearest(name, known)}")
-    found = chosen | {role: role for role in roles if role not in chosen and role in known}
-    left = [name for name in known if name not in found.values()]
+            raise UserError(f"--{role}-column {column!r}, but {has}.{nearest(column, known)}")
     for role in roles:
-        if role not in found:
+        if role not in columns and role in known:
+            columns[role] = role
+    left = [column for column in known if column not in columns.values()]
+    for role in roles:
+        if role not in columns:
             if len(left) != 1:
                 raise UserError(
                     f"which column of {pieces[0].path} is the {role}? It has {', '.join(known)}; choose with"
                     f" --{role}-column NAME"
                 )
-            found[role] = left.pop()
-    return {role: found[role] for role in roles}
+            columns[role] = left.pop()
+    return {role: columns[role] for role in roles}
+
+
+def _first_columns(pieces: Sequence[Piece], name: str) -> list[str]:
+    """The columns of the first row that can be read."""
+    bad = BadRows(skip=True)
+    rows = (row for piece in pieces for row in piece.rows())
+    first = next(bad.sifted(rows), None)
+    if first is None:
+        why = f" that can be read; the first: {bad.first[0]}" if bad.first else ""
+        raise UserError(f"dataset {name!r} has no rows{why}")
+    _, row = first
+    return list(row)
 
 
 def _class_names(labels: set[str]) -> tuple[str, ...]:
-    """In the order of the numbers that they are, or else of the alphabet."""
-    numeric = all(label.strip().lstrip("+-").isdigit() for label in labels)
-    return tuple(sorted(labels, key=(lambda label: (int(label), label)) if numeric else str))
+    """Labels in numerical order if all are whole numbers, in alphabetical order otherwise."""
+    if all(_WHOLE_NUMBER.fullmatch(label.strip()) for label in labels):
+        return tuple(sorted(labels, key=lambda label: (int(label), label)))
+    return tuple(sorted(labels))

@@ -1,1 +1,1 @@
-"""Data that Python code hands over: NumPy arrays, ``keras.utils.PyDataset``, ``tf.data.Dataset``, a ``Source``."""
+"""Data that Python code passed: NumPy arrays, ``keras.utils.PyDataset``, ``tf.data.Dataset``, a ``Source``."""

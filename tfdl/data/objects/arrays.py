@@ -10,10 +10,10 @@ from tfdl.errors import UserError
 
 
 class DiskArraySource(ShuffledSource):
-    """Arrays that are mapped from disk and too large for the memory limit: a batch is read from them when it is needed.
+    """Arrays that are mapped from disk and larger than the memory limit; each batch is read when it is needed.
 
     Args:
-        features: arrays with one row a sample.
+        features: arrays with one row for each sample.
     """
 
     def __init__(self, features: dict[str, np.ndarray]):
@@ -40,14 +40,14 @@ def arrays_source(features: dict[str, Any], memory_limit_mb: int, where: str) ->
     """A source of arrays.
 
     Args:
-        features: name -> array or list, with one row a sample.
-        memory_limit_mb: arrays that are mapped from disk stay there if they are larger than this.
+        features: name -> array or list, with one row for each sample.
+        memory_limit_mb: arrays that are mapped from disk stay there if they are larger than this, in MiB.
         where: what is read, for messages.
 
     Raises:
-        UserError: no samples, unequal lengths, or values that are no numbers and no texts.
+        UserError: no samples, unequal lengths, or values that are neither numbers nor texts.
     """
-    arrays = {name: _as_array(value, name, where) for name, value in features.items()}
+    arrays = {name: as_array(value, name, where) for name, value in features.items()}
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{name} has {length}" for name, length in lengths.items())
@@ -61,15 +61,27 @@ def arrays_source(features: dict[str, Any], memory_limit_mb: int, where: str) ->
     return ArraySource(arrays)
 
 
-def _as_array(value: Any, name: str, where: str) -> np.ndarray:
+def as_array(value: Any, name: str, where: str) -> np.ndarray:
+    """An array of numbers or texts; texts have the dtype ``object``.
+
+    Args:
+        value: an array, a list, or what NumPy can make an array of, such as a column of a table.
+        name: the feature, for messages.
+        where: what is read, for messages.
+
+    Raises:
+        UserError: values that are neither numbers nor texts, or no axis for samples.
+    """
     try:
-        array = value if isinstance(value, np.ndarray) else np.asarray(value)
+        array = np.asanyarray(value)  # a memory map stays one
     except ValueError as error:
-        raise UserError(f"{name} of {where} is no array: {error}") from error
+        raise UserError(f"{name} of {where} is not an array: {error}") from error
     if array.dtype.kind in "US":
-        array = array.astype(object)
+        # Made of the value itself, since NumPy's own strings lose zeros at their end.
+        array = np.asarray(value, object)
     is_text = array.dtype == object and all(isinstance(item, str | bytes) for item in array.flat)
-    if array.ndim == 0 or (array.dtype.kind not in "biufc" and not is_text):
+    is_number = array.dtype.kind in "biufc"
+    if array.ndim == 0 or not (is_number or is_text):
         raise UserError(
             f"{name} of {where} is {type(value).__name__} of dtype {array.dtype}, expected an array of numbers or texts"
             " with one row for each sample"

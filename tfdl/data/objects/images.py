@@ -1,4 +1,4 @@
-"""Images and labels that Python code hands over, as an image classification set."""
+"""Images and labels that Python code passed, as an image classification set."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ def open_given_images(config: DatasetConfig, data: Mapping[str, Any]) -> ImageDa
         data: splits as ``split_sources`` takes them, with the roles ``image`` and ``label``.
 
     Raises:
-        UserError: images that are not uint8 ``(h, w)`` or ``(h, w, c)``, or labels that are no classes.
+        UserError: images that are not uint8 ``(h, w)`` or ``(h, w, c)``, or labels that are not classes.
     """
     sources = split_sources(data, ("image", "label"), config.memory_limit_mb)
     signature = signature_of(sources["train"])
@@ -36,8 +36,11 @@ def open_given_images(config: DatasetConfig, data: Mapping[str, Any]) -> ImageDa
 
 
 def notes_of(sources: Mapping[str, Source]) -> tuple[str, ...]:
-    """What sources have to report about themselves."""
-    return tuple(dict.fromkeys(note for source in sources.values() for note in getattr(source, "notes", ())))
+    """The notes of all sources that have some, each note once."""
+    notes: list[str] = []
+    for source in sources.values():
+        notes += getattr(source, "notes", ())
+    return tuple(dict.fromkeys(notes))
 
 
 class GivenImages(ShuffledSource):
@@ -46,9 +49,9 @@ class GivenImages(ShuffledSource):
     Args:
         source: images and labels.
         shape: of the images after resizing.
-        size: height and width to resize to; none keeps the size.
+        size: height and width to resize to; ``None`` keeps the size.
         class_names: a name for each class number.
-        label: the labels' type in ``source``.
+        label: shape and dtype of a label in ``source``.
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class GivenImages(ShuffledSource):
         return {"image": tf.ensure_shape(images, [None, *self._shape]), "label": self._numbers(features["label"])}
 
     def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:
-        """The source's own."""
+        """See ``Source.epoch_order``; the order of the wrapped source."""
         return self._source.epoch_order(seed, epoch, global_batch)
 
 
@@ -88,5 +91,9 @@ def _image_shape(image: tf.TensorSpec, config: DatasetConfig) -> tuple[int, int,
             f"images have the dtype {image.dtype.name} and the shape {image.shape}, expected uint8 from 0 to 255 of"
             " shape (height, width) or (height, width, channels); for other inputs give task= or a compiled model"
         )
-    height, width, *channels = image.shape.as_list()
-    return common_image_shape("the given data", (height, width, channels[0] if channels else 1), config.image_size)
+    if image.shape.ndims == 2:
+        height, width = image.shape
+        channels = 1
+    else:
+        height, width, channels = image.shape
+    return common_image_shape("the given data", (height, width, channels), config.image_size)

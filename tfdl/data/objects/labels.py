@@ -1,4 +1,4 @@
-"""Class labels that Python code hands over: numbers or texts, as class numbers with names."""
+"""Class labels that Python code passed: numbers or texts, as class numbers with names."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +10,7 @@ from tfdl.data.pipeline import evaluation_batches
 from tfdl.data.sources import Source
 from tfdl.errors import UserError
 
+# Labels that are read together.
 _BATCH = 1024
 
 
@@ -18,7 +19,7 @@ def class_names_of(sources: Mapping[str, Source], label: tf.TensorSpec) -> tuple
 
     Args:
         sources: the splits, with a feature ``label``.
-        label: its type.
+        label: shape and dtype of a label.
 
     Raises:
         UserError: labels that are neither whole numbers from 0 nor texts.
@@ -37,7 +38,15 @@ def class_names_of(sources: Mapping[str, Source], label: tf.TensorSpec) -> tuple
 
 
 def label_numbers(class_names: tuple[str, ...], label: tf.TensorSpec) -> Callable[[Any], Any]:
-    """What turns a batch of labels into class numbers, int32 ``(b,)``, with TensorFlow operations."""
+    """A function that turns a batch of labels ``(b,)`` into class numbers, with TensorFlow operations.
+
+    Args:
+        class_names: a name for each class number.
+        label: shape and dtype of a label.
+
+    Returns:
+        A function; it returns int32 ``(b,)``, and -1 for a text that is not a class name.
+    """
     if label.dtype != tf.string:
         return lambda labels: tf.cast(labels, tf.int32)
     table = tf.lookup.StaticHashTable(

@@ -7,7 +7,7 @@ from tfdl.errors import UserError
 
 
 def load(config: DatasetConfig) -> Any:  # noqa: ARG001
-    """Raises ``UserError``: a run does not keep such data.
+    """Raises an error, since a run does not keep such data.
 
     Args:
         config: of the run.

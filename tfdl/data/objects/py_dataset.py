@@ -13,21 +13,21 @@ from tfdl.data.order import epoch_order
 from tfdl.data.sources import ShuffledSource
 from tfdl.errors import UserError
 
-# Batches of the data set that are kept: neighbouring samples are asked for by neighbouring batches of a run.
+# Batches of the data set that are kept in memory, since the next batch of the run often needs samples of the same ones.
 _KEPT_BATCHES = 4
 
 
 class PyDatasetSource(ShuffledSource):
     """The samples of a ``keras.utils.PyDataset``, which makes a whole batch at a time.
 
-    An epoch reads the data set's batches in random order, and the samples of each one after the other, so that each
-    batch is made once on every rank that reads from it. ``on_epoch_end`` is not called: the order is tfdl's.
+    An epoch reads the data set's batches in random order, and the samples of a batch one after the other. So a rank
+    makes each batch that it reads from only once. ``on_epoch_end`` is not called, since tfdl decides the order.
 
     Args:
         dataset: the data set.
         roles: what a sample consists of.
         where: what is read, for messages.
-        batches: numbers of the batches that belong to this source; all, if not given.
+        batches: numbers of the batches that belong to this source; ``None`` stands for all.
 
     Raises:
         UserError: no batches, batches of unequal sizes before the last, or samples that do not have the roles.
@@ -50,7 +50,9 @@ class PyDatasetSource(ShuffledSource):
         self._ends = np.cumsum(self._sizes)
         self.num_examples = int(self._ends[-1])
         self.signature = {name: tf.TensorSpec(values.shape[1:], values.dtype) for name, values in first.items()}
-        self.notes = () if self._repeats(first) else (f"{where}: batches change from one reading to the next",)
+        self.notes: tuple[str, ...] = ()
+        if not self._repeats(first):
+            self.notes = (f"{where}: batches change from one reading to the next",)
 
     def read(self, indices: Any) -> dict[str, Any]:
         """See ``Source.read``."""
@@ -64,8 +66,8 @@ class PyDatasetSource(ShuffledSource):
     def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:  # noqa: ARG002
         """Whole batches of the data set in random order."""
         starts = self._ends - self._sizes
-        order = epoch_order(len(self._batches), seed, epoch)
-        return np.concatenate([np.arange(starts[batch], self._ends[batch]) for batch in order])
+        batch_order = epoch_order(len(self._batches), seed, epoch)
+        return np.concatenate([np.arange(starts[batch], self._ends[batch]) for batch in batch_order])
 
     def subset(self, batches: np.ndarray) -> "PyDatasetSource":
         """The samples of some of the batches.
@@ -81,59 +83,70 @@ class PyDatasetSource(ShuffledSource):
         return len(self._batches)
 
     def _read(self, indices: np.ndarray) -> list[np.ndarray]:
-        batch_numbers = np.searchsorted(self._ends, indices, side="right")
-        rows = indices - (self._ends - self._sizes)[batch_numbers]
+        batch_numbers = np.searchsorted(self._ends, indices, side="right")  # (b,), among this source's batches
+        starts = self._ends - self._sizes
+        rows = indices - starts[batch_numbers]  # (b,), within the batches
         columns = {
             name: np.empty((len(indices), *spec.shape), _numpy_dtype(spec)) for name, spec in self.signature.items()
         }
         with self._lock:
             for number in np.unique(batch_numbers):
-                is_mine = batch_numbers == number
                 batch = self._batch(int(self._batches[number]))
+                is_of_batch = batch_numbers == number
                 for name, column in columns.items():
-                    column[is_mine] = batch[name][rows[is_mine]]
+                    column[is_of_batch] = batch[name][rows[is_of_batch]]
         return list(columns.values())
 
     def _batch(self, number: int) -> dict[str, np.ndarray]:
-        """One of the data set's batches, by its own number there."""
+        """A batch by its number in the data set, from memory if it was read lately."""
         if number in self._kept:
             self._kept.move_to_end(number)
             return self._kept[number]
-        batch = self._made(number)
+        batch = self._make(number)
         self._kept[number] = batch
         while len(self._kept) > _KEPT_BATCHES:
             self._kept.popitem(last=False)
         return batch
 
-    def _made(self, number: int) -> dict[str, np.ndarray]:
+    def _make(self, number: int) -> dict[str, np.ndarray]:
+        """A batch by its number in the data set, made anew.
+
+        Raises:
+            UserError: features of different lengths, or a batch that is not as large as the first.
+        """
         features = named_features(self._dataset[number], self._roles, self._where)
         batch = {name: np.asarray(value) for name, value in features.items()}
-        size = getattr(self, "_batch_size", _rows(batch))
+        num_rows = _rows(batch)
+        expected_rows = getattr(self, "_batch_size", num_rows)  # not known yet when the first batch is made
         is_last = number == _num_batches(self._dataset, self._where) - 1
-        if any(len(values) != _rows(batch) for values in batch.values()) or (_rows(batch) != size and not is_last):
+        is_unequal = any(len(values) != num_rows for values in batch.values())
+        if is_unequal or (num_rows != expected_rows and not is_last):
             shown = ", ".join(f"{name} has {len(values)}" for name, values in batch.items())
             raise UserError(
-                f"batch {number} of {self._where}: {shown} rows, expected {size} in each but the last batch"
+                f"batch {number} of {self._where}: {shown} rows, expected {expected_rows} in each but the last batch"
             )
         return batch
 
     def _repeats(self, first: dict[str, np.ndarray]) -> bool:
-        again = self._made(0)
+        """Whether the first batch is the same when it is made again."""
+        again = self._make(0)
         return all(np.array_equal(first[name], again[name]) for name in first)
 
 
 def _num_batches(dataset: Any, where: str) -> int:
-    count = getattr(dataset, "num_batches", None)
+    count = dataset.num_batches  # Keras takes __len__ if the class has one
     if count is None:
-        count = len(dataset)
-    if not count:
-        raise UserError(f"{where} has {count} batches, expected a known number of at least 1")
+        raise UserError(f"{where} never ends, expected a known number of batches (num_batches)")
+    if count == 0:
+        raise UserError(f"{where} has no batches, expected at least 1")
     return int(count)
 
 
 def _rows(batch: dict[str, np.ndarray]) -> int:
+    """The number of samples in a batch."""
     return len(next(iter(batch.values())))
 
 
 def _numpy_dtype(spec: tf.TensorSpec) -> Any:
+    """The dtype of arrays of a feature; for texts it is ``object``."""
     return object if spec.dtype == tf.string else spec.dtype.as_numpy_dtype

@@ -1,4 +1,4 @@
-"""The splits that Python code hands over, as sources."""
+"""The splits that Python code passed, as sources."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdl.data.objects.arrays import arrays_source
+from tfdl.data.objects.arrays import arrays_source, as_array
 from tfdl.data.objects.py_dataset import PyDatasetSource
 from tfdl.data.objects.structure import named_features
-from tfdl.data.objects.tf_dataset import tf_dataset_source
+from tfdl.data.objects.tf_dataset import cardinality, tf_dataset_source
 from tfdl.data.sources import Source
 from tfdl.errors import UserError, nearest
 
 SPLITS = ("train", "validation", "test")
-# Decides which samples are held out where a split is missing: not the run's seed, so that runs with different seeds can
-# be compared.
+# Decides which samples are held out if a split is missing. It is not the run's seed: runs with different seeds hold out
+# the same samples, so they can be compared.
 _HOLD_OUT_SEED = 0
 
 
@@ -23,9 +23,9 @@ def split_sources(data: Any, roles: Sequence[str], memory_limit_mb: int) -> dict
     """The three splits as sources of features by role.
 
     A split may be arrays (``(x, y)``, ``(x, y, sample_weight)`` or a mapping by role), a ``keras.utils.PyDataset``, a
-    ``tf.data.Dataset`` of single samples, or a ``Source``. Without validation data a tenth of the training samples is
-    held out; without test data the validation split is the test; without both the training samples are cut 80, 10 and
-    10.
+    ``tf.data.Dataset`` of single samples, or a ``Source``. Without validation data, a tenth of the training samples is
+    held out. Without test data, the validation split is the test split. Without both, the training samples are cut into
+    80%, 10% and 10%.
 
     Args:
         data: the splits by name; ``train`` must be among them.
@@ -36,14 +36,14 @@ def split_sources(data: Any, roles: Sequence[str], memory_limit_mb: int) -> dict
         UserError: data that cannot be used.
     """
     _check_names(data)
-    chosen = {split: data[split] for split in SPLITS if data.get(split) is not None}
-    parts = _parts_of_train(chosen)
-    train = chosen["train"]
-    cut = _Cut(train, roles, memory_limit_mb)
-    sources = {split: cut.part(*bounds) for split, bounds in parts.items()}
-    for split in SPLITS[1:]:
-        if split in chosen:
-            sources[split] = _whole(chosen[split], roles, memory_limit_mb, split)
+    given = {split: data[split] for split in SPLITS if data.get(split) is not None}
+    training_data = _TrainingData(given["train"], roles, memory_limit_mb)
+    sources = {}
+    for split, (begin, end) in _parts_of_train(given).items():
+        sources[split] = training_data.part(begin, end)
+    for split in ("validation", "test"):
+        if split in given:
+            sources[split] = _whole(given[split], roles, memory_limit_mb, split)
     if "test" not in sources:
         sources["test"] = sources["validation"]
     _check_equal_features(sources)
@@ -61,17 +61,17 @@ def _check_names(data: Any) -> None:
         raise UserError(f"data has no split 'train', expected {expected}")
 
 
-def _parts_of_train(chosen: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    """Which fractions of the shuffled training samples serve as which split."""
-    if "validation" in chosen:
+def _parts_of_train(given: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Split -> the part of the shuffled training samples that serves as it, as fractions from 0 to 1."""
+    if "validation" in given:
         return {"train": (0.0, 1.0)}
-    if "test" in chosen:
+    if "test" in given:
         return {"train": (0.0, 0.9), "validation": (0.9, 1.0)}
     return {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}
 
 
-class _Cut:
-    """Training data, and parts of it: of shuffled samples, or of the batches of a ``PyDataset``."""
+class _TrainingData:
+    """Training data that can be cut into parts: by shuffled samples, or by the batches of a ``PyDataset``."""
 
     def __init__(self, train: Any, roles: Sequence[str], memory_limit_mb: int):
         self._train = train
@@ -80,30 +80,36 @@ class _Cut:
         self._where = _where("train")
 
     def part(self, begin: float, end: float) -> Source:
-        """The samples between two fractions; the whole keeps its order."""
+        """A part of the samples as a source.
+
+        Args:
+            begin: where the part begins among the shuffled samples, as a fraction from 0 to 1.
+            end: where it ends.
+        """
         if (begin, end) == (0.0, 1.0):
             return _whole(self._train, self._roles, self._memory_limit_mb, "train")
         if isinstance(self._train, tf.data.Dataset):
-            numbers = self._numbers(int(self._train.cardinality()), begin, end)
+            numbers = self._numbers(cardinality(self._train, self._where), begin, end)
             return tf_dataset_source(self._train, self._roles, self._memory_limit_mb, self._where, numbers)
         if _is_py_dataset(self._train):
             whole = PyDatasetSource(self._train, self._roles, self._where)
             return whole.subset(self._numbers(whole.num_batches, begin, end))
         if isinstance(self._train, Source):
-            raise UserError("data['train'] is a Source without validation data beside it; give data['validation'] too")
+            raise UserError("data['train'] is a Source, which cannot be cut; give data['validation'] too")
         features = named_features(self._train, self._roles, self._where)
-        whole_source = arrays_source(features, self._memory_limit_mb, self._where)
+        arrays = {name: as_array(value, name, self._where) for name, value in features.items()}
+        whole_source = arrays_source(arrays, self._memory_limit_mb, self._where)
         numbers = self._numbers(whole_source.num_examples, begin, end)
-        parts = {name: _rows(value, numbers) for name, value in features.items()}
-        return arrays_source(parts, self._memory_limit_mb, self._where)
+        part = {name: array[numbers] for name, array in arrays.items()}
+        return arrays_source(part, self._memory_limit_mb, self._where)
 
     def _numbers(self, count: int, begin: float, end: float) -> np.ndarray:
-        """The samples (or batches) of a part, in their own order."""
+        """The numbers of a part's samples (or batches), rising."""
         first = round(begin * count)
         last = round(end * count)
         if last <= first:
             raise UserError(
-                f"{self._where} has {max(count, 0)} samples or batches, too few to hold some out; expected at least 10,"
+                f"{self._where} has {count} samples or batches, too few to hold some out; expected at least 10,"
                 " or data['validation'] and data['test']"
             )
         order = np.random.Generator(np.random.PCG64(_HOLD_OUT_SEED)).permutation(count)
@@ -111,6 +117,7 @@ class _Cut:
 
 
 def _whole(value: Any, roles: Sequence[str], memory_limit_mb: int, split: str) -> Source:
+    """All samples of a split, in their own order."""
     where = _where(split)
     if isinstance(value, tf.data.Dataset):
         return tf_dataset_source(value, roles, memory_limit_mb, where)
@@ -127,20 +134,13 @@ def _is_py_dataset(value: Any) -> bool:
     return isinstance(value, keras.utils.PyDataset)
 
 
-def _rows(value: Any, numbers: np.ndarray) -> Any:
-    array = value if isinstance(value, np.ndarray) else np.asarray(value, object if _is_text(value) else None)
-    return array[numbers]
-
-
-def _is_text(value: Any) -> bool:
-    return len(value) > 0 and isinstance(value[0], str | bytes)
-
-
 def _where(split: str) -> str:
+    """What a split is called in messages."""
     return f"data[{split!r}]"
 
 
 def _check_equal_features(sources: Mapping[str, Source]) -> None:
+    """Raises an error if a split has other features than the training data, or features of another shape or dtype."""
     expected = signature_of(sources["train"])
     for split, source in sources.items():
         where = _where(split)
@@ -149,11 +149,11 @@ def _check_equal_features(sources: Mapping[str, Source]) -> None:
             names = ", ".join(expected)
             raise UserError(f"{where} has {', '.join(signature)}, expected the training data's features: {names}")
         for name, spec in signature.items():
-            wanted = expected[name]
-            if spec.shape != wanted.shape or spec.dtype != wanted.dtype:
+            expected_spec = expected[name]
+            if spec.shape != expected_spec.shape or spec.dtype != expected_spec.dtype:
                 raise UserError(
                     f"{name} of {where} has the shape {spec.shape} and the dtype {spec.dtype.name}, expected those of"
-                    f" the training data: {wanted.shape} and {wanted.dtype.name}"
+                    f" the training data: {expected_spec.shape} and {expected_spec.dtype.name}"
                 )
 
 

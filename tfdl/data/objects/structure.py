@@ -1,4 +1,4 @@
-"""Samples as Python code gives them, and as named features."""
+"""Samples as Python code passes them, and as features by name."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,26 +6,26 @@ from typing import Any
 from tfdl.errors import UserError
 
 SAMPLE_WEIGHT = "sample_weight"
-"""The feature that a third item of a sample becomes."""
+"""The name of the feature that the third item of a sample becomes."""
 SEPARATOR = "/"
-"""Between the role and the names within it, such as ``x/image``."""
+"""Separates a role from the names of its parts, as in ``x/image``."""
 
 
 def named_features(sample: Any, roles: Sequence[str], where: str) -> dict[str, Any]:
     """A sample, or arrays of samples, as features by name.
 
     Args:
-        sample: a mapping of role to value; or ``(x, y)`` or ``(x, y, sample_weight)``, in the order of the roles; or
-            one value where there is one role. A value may be a mapping or a sequence of arrays, for models of several
-            inputs.
+        sample: one of three forms: a mapping of role to value; a tuple in the order of the roles, such as ``(x, y)``,
+            perhaps with a sample weight as its last item; a single value if there is only one role. A value may be a
+            mapping or a tuple of arrays, for models of several inputs.
         roles: what a sample consists of.
-        where: what is read, for messages: ``"the split 'train'"``.
+        where: what is read, for messages, such as ``data['train']``.
 
     Returns:
         Feature name -> array. The parts of a nested value are named ``role/key`` or ``role/0``.
 
     Raises:
-        UserError: another number of items, or a missing role.
+        UserError: a wrong number of items, or a missing role.
     """
     values = _by_role(sample, tuple(roles), where)
     features: dict[str, Any] = {}
@@ -35,6 +35,7 @@ def named_features(sample: Any, roles: Sequence[str], where: str) -> dict[str, A
 
 
 def _by_role(sample: Any, roles: tuple[str, ...], where: str) -> dict[str, Any]:
+    """Role -> value, and the sample weight if there is one."""
     if isinstance(sample, Mapping) and set(roles) <= set(sample):
         return {role: sample[role] for role in (*roles, SAMPLE_WEIGHT) if role in sample}
     if isinstance(sample, tuple):
@@ -44,16 +45,19 @@ def _by_role(sample: Any, roles: tuple[str, ...], where: str) -> dict[str, Any]:
             return dict(zip(roles, sample, strict=True))
         expected = f"({', '.join(roles)})" if len(roles) > 1 else f"one value, the {roles[0]}"
         raise UserError(f"{where} has {len(sample)} items in a sample, expected {expected}")
-    if len(roles) == 1 and not isinstance(sample, Mapping):
+    if isinstance(sample, Mapping):
+        received = f"a mapping of {', '.join(map(str, sample))}"
+    elif len(roles) == 1:
         return {roles[0]: sample}
-    received = f"a mapping of {', '.join(map(str, sample))}" if isinstance(sample, Mapping) else type(sample).__name__
+    else:
+        received = type(sample).__name__
     raise UserError(
         f"{where} is {received}, expected a tuple ({', '.join(roles)}), or a mapping of {' and '.join(roles)}"
     )
 
 
 def _flattened(name: str, value: Any) -> dict[str, Any]:
-    """Nested mappings and tuples to one name for each array. A list is an array as NumPy sees it."""
+    """One name for each array of nested mappings and tuples. A list is an array, as in NumPy."""
     if isinstance(value, Mapping):
         items = [(str(key), item) for key, item in value.items()]
     elif isinstance(value, tuple):
@@ -67,19 +71,22 @@ def _flattened(name: str, value: Any) -> dict[str, Any]:
 
 
 def structure_of(features: Sequence[str], role: str) -> Any:
-    """How the features of a role were nested: the name itself, or a mapping or a list of such.
+    """How the arrays of a role were nested before ``named_features``.
 
     Args:
         features: the names of all features.
         role: the role.
 
     Returns:
-        ``"x"``; ``{"image": "x/image"}``; ``["x/0", "x/1"]``.
+        The feature's name if the role is one array, such as ``"x"``. Otherwise a mapping or a list of such, such as
+        ``{"image": "x/image"}`` or ``["x/0", "x/1"]``.
     """
     if role in features:
         return role
     prefix = f"{role}{SEPARATOR}"
-    keys = list(dict.fromkeys(name[len(prefix) :].split(SEPARATOR)[0] for name in features if name.startswith(prefix)))
+    names_within = [name.removeprefix(prefix) for name in features if name.startswith(prefix)]
+    first_parts = [name.split(SEPARATOR)[0] for name in names_within]
+    keys = list(dict.fromkeys(first_parts))  # each once, in their order
     parts = {key: structure_of(features, f"{prefix}{key}") for key in keys}
     if keys == [str(number) for number in range(len(keys))]:
         return list(parts.values())
@@ -87,7 +94,15 @@ def structure_of(features: Sequence[str], role: str) -> Any:
 
 
 def pick(structure: Any, features: Mapping[str, Any]) -> Any:
-    """The features of a role, nested as ``structure_of`` says."""
+    """The features of a role, nested again.
+
+    Args:
+        structure: as ``structure_of`` returns it.
+        features: feature name -> tensor.
+
+    Returns:
+        A tensor, or a mapping or a list of tensors.
+    """
     if isinstance(structure, str):
         return features[structure]
     if isinstance(structure, list):

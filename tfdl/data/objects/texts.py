@@ -1,4 +1,4 @@
-"""Texts that Python code hands over, as rows of named roles."""
+"""Texts that Python code passed, as rows of named roles."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +15,7 @@ from tfdl.data.sources import Source
 from tfdl.data.texts import Row, TextDataset
 from tfdl.errors import UserError
 
+# Rows that are read together.
 _BATCH = 1024
 _LABEL = "label"
 
@@ -28,7 +29,7 @@ def open_given_texts(config: DatasetConfig, roles: Sequence[str], data: Mapping[
         data: splits as ``split_sources`` takes them.
 
     Raises:
-        UserError: values that are no texts, or labels that are no classes.
+        UserError: values that are not texts, or labels that are not classes.
     """
     sources = split_sources(data, roles, config.memory_limit_mb)
     signature = signature_of(sources["train"])
@@ -38,7 +39,9 @@ def open_given_texts(config: DatasetConfig, roles: Sequence[str], data: Mapping[
             raise UserError(
                 f"{role} has the dtype {spec.dtype.name} and the shape {spec.shape}, expected one text a sample"
             )
-    class_names = class_names_of(sources, signature[_LABEL]) if _LABEL in roles else ()
+    class_names: tuple[str, ...] = ()
+    if _LABEL in roles:
+        class_names = class_names_of(sources, signature[_LABEL])
     splits = {split: GivenTexts(source, roles, class_names) for split, source in sources.items()}
     return TextDataset(config.name, splits, class_names, notes_of(sources))
 
@@ -47,7 +50,7 @@ class GivenTexts:
     """One split's rows, read from a source.
 
     Args:
-        source: texts as strings in UTF-8, and labels as numbers or strings.
+        source: its features are texts in UTF-8, and labels as numbers or texts.
         roles: what a row consists of.
         class_names: a name for each class number.
     """
@@ -56,7 +59,7 @@ class GivenTexts:
         self.num_examples = source.num_examples
         self._source = source
         self._roles = tuple(roles)
-        self._numbers = {name: number for number, name in enumerate(class_names)}
+        self._class_numbers = {name: number for number, name in enumerate(class_names)}
         self.fingerprint = self._digest()
 
     def __iter__(self) -> Iterator[Row]:
@@ -68,10 +71,11 @@ class GivenTexts:
         if not isinstance(value, bytes):
             return int(value)
         text = value.decode("utf-8", "replace")
-        return self._numbers[text] if role == _LABEL else text
+        return self._class_numbers[text] if role == _LABEL else text
 
     def _digest(self) -> str:
         digest = hashlib.sha256()
         for row in self:
-            digest.update("\0".join(map(str, row.values())).encode("utf-8", "surrogatepass") + b"\0")
+            content = "\0".join(map(str, row.values()))
+            digest.update(content.encode("utf-8", "surrogatepass") + b"\0")
         return digest.hexdigest()

@@ -25,24 +25,51 @@ def tf_dataset_source(
     The data set is read twice, and the two passes are compared.
 
     Args:
-        dataset: single samples, not batches, of known number.
+        dataset: single samples, not batches; their number must be known.
         roles: what a sample consists of.
-        memory_limit_mb: a data set of at most this size is kept in memory; a larger one is read anew in each epoch.
+        memory_limit_mb: samples of at most this size, in MiB, are kept in memory. A larger data set is read again in
+            each epoch. The size of texts is not counted.
         where: what is read, for messages.
-        numbers: which of its samples belong to this source; all, if not given.
+        numbers: which of its samples belong to this source, rising; ``None`` stands for all.
 
     Raises:
-        UserError: an unknown number of samples, batches, samples of many shapes, or passes that differ.
+        UserError: an unknown number of samples, batches, samples of different shapes, or passes that differ.
     """
     features = _features(dataset, roles, where)
-    count = _cardinality(dataset, where)
+    count = cardinality(dataset, where)
     _check_passes(features, count, where)
-    chosen = np.arange(count) if numbers is None else numbers
-    signature = features.element_spec
-    size = sum(np.prod(spec.shape) * spec.dtype.size for spec in signature.values() if spec.dtype != tf.string)
-    if size * len(chosen) <= memory_limit_mb * 2**20:
-        return _InOrder(_loaded(features, chosen))
-    return StreamSource(features, chosen)
+    if numbers is None:
+        numbers = np.arange(count)
+    bytes_per_sample = 0
+    for spec in features.element_spec.values():
+        if spec.dtype != tf.string:
+            bytes_per_sample += np.prod(spec.shape) * spec.dtype.size
+    if bytes_per_sample * len(numbers) <= memory_limit_mb * 2**20:
+        return _InOrder(_loaded(features, numbers))
+    return StreamSource(features, numbers)
+
+
+def cardinality(dataset: tf.data.Dataset, where: str) -> int:
+    """The number of samples.
+
+    Args:
+        dataset: single samples.
+        where: what is read, for messages.
+
+    Raises:
+        UserError: the number is unknown, infinite or 0.
+    """
+    count = int(dataset.cardinality())
+    if count == tf.data.INFINITE_CARDINALITY:
+        raise UserError(f"{where} never ends, expected a known number of samples: leave out repeat()")
+    if count == tf.data.UNKNOWN_CARDINALITY:
+        raise UserError(
+            f"{where} has an unknown number of samples; expected a known one:"
+            " dataset.apply(tf.data.experimental.assert_cardinality(n))"
+        )
+    if not count:
+        raise UserError(f"{where} has no samples, expected at least 1")
+    return count
 
 
 class StreamSource(ShuffledSource):
@@ -53,6 +80,7 @@ class StreamSource(ShuffledSource):
         numbers: which of its samples belong to this source, rising.
     """
 
+    # There is one iterator, which is quick only if numbers rise from batch to batch.
     parallel_reads = False
 
     def __init__(self, dataset: tf.data.Dataset, numbers: np.ndarray):
@@ -62,10 +90,10 @@ class StreamSource(ShuffledSource):
         self.signature = dataset.element_spec
         self._lock = threading.Lock()
         self._iterator: Iterator[dict[str, np.ndarray]] = iter(())
-        self._next = -1  # the number of the sample that the iterator gives next
+        self._next = -1  # the number of the iterator's next sample; -1 before it is made
 
     def read(self, indices: Any) -> dict[str, Any]:
-        """See ``Source.read``; quick where the numbers rise from call to call."""
+        """See ``Source.read``; quick if the numbers rise from call to call."""
         dtypes = [spec.dtype for spec in self.signature.values()]
         columns = tf.numpy_function(self._read, [indices], dtypes)
         return {
@@ -83,6 +111,7 @@ class StreamSource(ShuffledSource):
         return [_stacked([sample[name] for sample in samples], spec) for name, spec in self.signature.items()]
 
     def _sample(self, number: int) -> dict[str, np.ndarray]:
+        """The sample of this number; the iterator starts again if it is already beyond it."""
         if number < self._next or self._next < 0:
             self._iterator = self._dataset.skip(number).as_numpy_iterator()
             self._next = number
@@ -111,30 +140,21 @@ def _features(dataset: tf.data.Dataset, roles: Sequence[str], where: str) -> tf.
                 " set of batches, and set the shape (tf.ensure_shape) of samples that have one"
             )
 
-    def rename(*sample: Any) -> dict[str, Any]:
-        value = sample[0] if len(sample) == 1 and not isinstance(dataset.element_spec, tuple) else sample
-        return named_features(value, roles, where)
+    is_tuple = isinstance(dataset.element_spec, tuple)
+
+    def rename(*items: Any) -> dict[str, Any]:
+        sample = items if is_tuple else items[0]  # map passes a tuple's items as separate arguments
+        return named_features(sample, roles, where)
 
     return dataset.map(rename)
 
 
-def _cardinality(dataset: tf.data.Dataset, where: str) -> int:
-    count = int(dataset.cardinality())
-    if count == tf.data.INFINITE_CARDINALITY:
-        raise UserError(f"{where} never ends, expected a known number of samples: leave out repeat()")
-    if count == tf.data.UNKNOWN_CARDINALITY:
-        raise UserError(
-            f"{where} has an unknown number of samples; expected a known one:"
-            " dataset.apply(tf.data.experimental.assert_cardinality(n))"
-        )
-    if not count:
-        raise UserError(f"{where} has no samples, expected at least 1")
-    return count
-
-
 def _check_passes(dataset: tf.data.Dataset, count: int, where: str) -> None:
-    """A run reads the data many times, continues in the middle, and deals it out to ranks: samples must stay in
-    place."""
+    """Raises an error if two passes differ.
+
+    A run reads the data many times, resumes in the middle, and shares samples out to ranks by their number. So a number
+    must always stand for the same sample.
+    """
     first = _digests(dataset)
     second = _digests(dataset)
     for number, (one, other) in enumerate(zip(first, second, strict=False)):
@@ -149,22 +169,28 @@ def _check_passes(dataset: tf.data.Dataset, count: int, where: str) -> None:
 
 
 def _digests(dataset: tf.data.Dataset) -> list[bytes]:
+    """A hash of each sample."""
     digests = []
     for sample in dataset.as_numpy_iterator():
         digest = hashlib.sha256()
         for name in sorted(sample):
             value = np.asarray(sample[name])
-            digest.update(value.tobytes() if value.dtype != object else repr(value.tolist()).encode())
+            if value.dtype == object:  # texts
+                digest.update(repr(value.tolist()).encode())
+            else:
+                digest.update(value.tobytes())
         digests.append(digest.digest())
     return digests
 
 
 def _loaded(dataset: tf.data.Dataset, numbers: np.ndarray) -> dict[str, np.ndarray]:
-    chosen = set(numbers.tolist())
-    samples = [sample for number, sample in enumerate(dataset.as_numpy_iterator()) if number in chosen]
+    """The samples of these numbers as one array for each feature."""
+    wanted = set(numbers.tolist())
+    samples = [sample for number, sample in enumerate(dataset.as_numpy_iterator()) if number in wanted]
     return {name: _stacked([sample[name] for sample in samples], spec) for name, spec in dataset.element_spec.items()}
 
 
 def _stacked(values: list[Any], spec: tf.TensorSpec) -> np.ndarray:
+    """The values of one feature, ``(n, ...)``."""
     dtype = object if spec.dtype == tf.string else spec.dtype.as_numpy_dtype
     return np.array(values, dtype).reshape(len(values), *spec.shape)

@@ -1,1 +1,1 @@
-"""Data sets by name, through TensorFlow Datasets: found, prepared once, read record by record."""
+"""Data sets by name, through TensorFlow Datasets (TFDS)."""

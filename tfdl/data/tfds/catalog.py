@@ -1,4 +1,4 @@
-"""Data sets by name: tfdl's own and every TFDS builder, prepared once on each machine."""
+"""Data sets by name: tfdl's own and all of TFDS, prepared once on each machine."""
 
 import os
 import re
@@ -12,17 +12,21 @@ from tfdl.errors import UserError, nearest
 
 
 def data_root(data_dir: str | None = None) -> Path:
-    """The folder of prepared data sets: the given one, or TFDS_DATA_DIR, or ~/tensorflow_datasets."""
+    """The folder of prepared data sets: ``data_dir``, or else ``TFDS_DATA_DIR``, or else ``~/tensorflow_datasets``."""
     return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
 def open_builder(name: str, data_dir: str | None = None) -> Any:
-    """The TFDS builder of a prepared data set; prepares it first where it is not.
+    """The TFDS builder of a data set, which is prepared first if necessary.
 
     Concurrent callers on one machine are safe: one prepares under a file lock, the others wait and read.
 
+    Args:
+        name: the data set, perhaps with configuration and version, such as ``wmt14_translate/de-en:1.0.0``.
+        data_dir: the folder of prepared data sets (see ``data_root``).
+
     Raises:
-        UserError: unknown name, or a set that is not prepared and cannot be downloaded.
+        UserError: unknown name, or a data set that is not prepared and cannot be downloaded.
         RunError: preparation failed.
     """
     return prepare_dataset(name, data_dir)
@@ -31,20 +35,31 @@ def open_builder(name: str, data_dir: str | None = None) -> Any:
 def prepare_dataset(
     name: str, data_dir: str | None = None, files: Path | None = None, show_progress: bool = False
 ) -> Any:
-    """As ``open_builder``; with ``files``, from a folder of the user's own copies and without a network.
+    """As ``open_builder``; can also prepare a data set without a network, from the user's own copies of its files.
+
+    Args:
+        name: the data set, perhaps with configuration and version.
+        data_dir: the folder of prepared data sets (see ``data_root``).
+        files: a folder with the files that TFDS would download; then no network is used.
+        show_progress: show TFDS's progress bars on standard error.
 
     Raises:
-        UserError, RunError: as ``open_builder``; a file that is missing, or not the one whose hash TFDS knows.
+        UserError: as ``open_builder``; or a file is missing, or differs from the one whose hash TFDS has.
+        RunError: preparation failed.
     """
-    root = data_root(data_dir)
-    find = partial(find_builder, name, root)
     if files is not None and _base_name(name) in DATASETS:
         raise UserError(f"data set {name!r} is made without files, expected no --from; leave it out")
+    root = data_root(data_dir)
+    find = partial(find_builder, name, root)
     return prepare_once(find, name, root, files, show_progress)
 
 
 def find_builder(name: str, root: Path) -> Any:
-    """The builder by name, prepared or not.
+    """The builder of a data set, prepared or not.
+
+    Args:
+        name: the data set, perhaps with configuration and version.
+        root: the folder of prepared data sets.
 
     Raises:
         UserError: no such data set, version or configuration.
@@ -54,18 +69,20 @@ def find_builder(name: str, root: Path) -> Any:
     base = _base_name(name)
     if not base or base.startswith("."):
         raise UserError(_unknown(name))
-    if re.match(r"[\w-]+:(?![\d*])", name):  # TFDS would ask that community's host, for half a minute without a network
+    # A community's data set, such as huggingface:wikitext. TFDS would ask the community's host for it, and without a
+    # network it would try for half a minute.
+    if re.match(r"[\w-]+:(?![\d*])", name):
         raise UserError(f"data set {name!r} is a community's, expected a name without {base + ':'!r}")
     if base in DATASETS:
-        DATASETS.load(base)  # TFDS knows a builder once its module is imported
+        DATASETS.load(base)  # importing its module registers the builder with TFDS
     try:
         return tfds.builder(name, data_dir=str(root), try_gcs=False)
     except tfds.core.registered.DatasetNotFoundError as error:
         raise UserError(_unknown(name)) from error
     except ImportError as error:
         raise UserError(f"data set {name!r} needs a package that is missing ({error}); install it") from error
-    except (ValueError, AssertionError) as error:  # a version or configuration that the builder does not have
-        reason = first_line(error).rsplit('}": ', 1)[-1]  # TFDS puts its own arguments in front
+    except (ValueError, AssertionError) as error:  # no such version or configuration
+        reason = first_line(error).rsplit('}": ', 1)[-1]  # without TFDS's own arguments at the beginning
         raise UserError(f"data set {name!r} cannot be opened: {reason}") from error
 
 
@@ -77,9 +94,11 @@ def _base_name(name: str) -> str:
 def _unknown(name: str) -> str:
     import tensorflow_datasets as tfds
 
-    known = [*DATASETS, *tfds.list_builders(with_community_datasets=False)]
-    here = f" For the files here give './{name}'." if os.path.exists(name) else ""
+    if os.path.exists(name):
+        hint = f" For the files here give './{name}'."
+    else:
+        hint = nearest(name, [*DATASETS, *tfds.list_builders(with_community_datasets=False)])
     return (
         f"unknown data set {name!r}, expected an offline one ({', '.join(DATASETS)}) or a TFDS name such as mnist,"
-        f" fashion_mnist or cifar10.{here or nearest(name, known)}"
+        f" fashion_mnist or cifar10.{hint}"
     )

@@ -1,4 +1,4 @@
-"""What is known of a data set: from its files where it is prepared, and from TFDS's own records where it is not."""
+"""What is known of a data set: from its own files if it is prepared, otherwise from TFDS's records."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import Any
 
 from tfdl.config import DATASETS, TASKS
 from tfdl.data.tfds.catalog import data_root, find_builder
+from tfdl.data.tfds.features import feature_keys
 from tfdl.data.tfds.prepared import bytes_in
-from tfdl.data.tfds.roles import feature_keys, role_keys
+from tfdl.data.tfds.roles import role_keys
 from tfdl.errors import UserError
 
 
@@ -16,79 +17,100 @@ class DatasetDescription:
     """One version of a data set."""
 
     name: str
-    """Name, configuration where there are several, and version."""
+    """Name, configuration if there are several, and version."""
     about: str
     tasks: dict[str, dict[str, str]]
-    """Task that can use it as it is -> role -> feature."""
+    """Task that can use the data set without options -> role -> feature."""
     features: dict[str, str]
     """Dotted key -> type."""
     classes: dict[str, tuple[str, ...]]
     """Dotted key -> names of the classes."""
     configurations: tuple[str, ...]
-    """Names that can stand behind the set's own and a slash; empty where there is one only."""
+    """Names that can follow the data set's name and a slash; empty if there is only one."""
     homepage: str | None
     license: str | None
     citation: str | None
     download_bytes: int | None
-    """What TFDS fetches; none where that is not on record, or is one record for many configurations."""
+    """What TFDS downloads; ``None`` if TFDS has no record of it, or one record for several configurations."""
     files_by_hand: str | None
-    """TFDS's instructions, where files must be fetched by hand."""
+    """TFDS's instructions if files must be downloaded by hand."""
     path: Path
-    """Where it is, or would be."""
+    """The folder of the prepared data set, which may not exist yet."""
     is_prepared: bool
     splits: dict[str, int]
-    """Samples in each; empty until it is prepared."""
+    """Samples in each split; empty until the data set is prepared."""
     prepared_bytes: int | None
+    """Size on disk; ``None`` until the data set is prepared."""
     metadata: dict[str, Any]
-    """What the builder recorded of its sources."""
+    """What the builder recorded about its sources."""
 
 
 def describe_dataset(name: str, data_dir: str | None = None) -> tuple[DatasetDescription, Any]:
-    """The description and the builder; nothing is prepared or downloaded, and TensorFlow is not needed.
+    """The description and the builder. Nothing is prepared or downloaded, and TensorFlow is not imported.
+
+    Args:
+        name: the data set, perhaps with configuration and version.
+        data_dir: the folder of prepared data sets (see ``data_root``).
 
     Raises:
         UserError: no such data set, version or configuration.
     """
     builder = find_builder(name, data_root(data_dir))
     info = builder.info
+    path = Path(builder.data_path)
     features = feature_keys(info.features)
-    prepared = builder.is_prepared()
+    classes = {key: _class_names(feature) for key, feature in features.items()}
     configurations = tuple(builder.builder_configs)
-    one = len(configurations) < 2
-    downloads = [int(known.size) for known in (builder.url_infos or {}).values()]
+    has_configurations = len(configurations) > 1
+    splits: dict[str, int] = {}
+    prepared_bytes = None
+    is_prepared = builder.is_prepared()
+    if is_prepared:
+        splits = {split: split_info.num_examples for split, split_info in info.splits.items()}
+        prepared_bytes = bytes_in(path)
     description = DatasetDescription(
         name=info.full_name,
         about=(info.description or "").strip(),
         tasks=_tasks(builder),
         features={key: str(feature) for key, feature in features.items()},
-        classes={key: names for key, feature in features.items() if (names := _class_names(feature))},
-        configurations=() if one else configurations,
+        classes={key: names for key, names in classes.items() if names},
+        configurations=configurations if has_configurations else (),
         homepage=_homepage(info),
-        license=info.as_proto.redistribution_info.license.strip() or None,  # TFDS has no public name for it
+        license=info.as_proto.redistribution_info.license.strip() or None,  # TFDS has no public attribute for it
         citation=(info.citation or "").strip() or None,
-        download_bytes=sum(downloads) if downloads and (one or len(downloads) == 1) else None,
+        download_bytes=_download_bytes(builder, has_configurations),
         files_by_hand=" ".join((builder.MANUAL_DOWNLOAD_INSTRUCTIONS or "").split()) or None,
-        path=Path(builder.data_path),
-        is_prepared=prepared,
-        splits={split: found.num_examples for split, found in info.splits.items()} if prepared else {},
-        prepared_bytes=bytes_in(Path(builder.data_path)) if prepared else None,
+        path=path,
+        is_prepared=is_prepared,
+        splits=splits,
+        prepared_bytes=prepared_bytes,
         metadata=dict(info.metadata or {}),
     )
     return description, builder
 
 
 def _tasks(builder: Any) -> dict[str, dict[str, str]]:
-    found = {}
+    """Task that can use the data set without options -> role -> feature."""
+    tasks = {}
     for task in TASKS:
         try:
-            found[task] = role_keys(builder, TASKS[task].roles, {})
+            tasks[task] = role_keys(builder, TASKS[task].roles, {})
         except UserError:
             continue
-    return found
+    return tasks
+
+
+def _download_bytes(builder: Any, has_configurations: bool) -> int | None:
+    sizes = [int(url_info.size) for url_info in (builder.url_infos or {}).values()]
+    if not sizes:
+        return None
+    if has_configurations and len(sizes) > 1:
+        return None  # TFDS does not record which configuration needs which file
+    return sum(sizes)
 
 
 def _homepage(info: Any) -> str | None:
-    """TFDS gives a set without one a page of its own catalogue, where tfdl's own sets are not."""
+    """For a data set without a homepage TFDS gives a page of its own catalogue; tfdl's own sets have no page there."""
     if info.name in DATASETS and not info.as_proto.location.urls:
         return None
     return info.homepage or None
@@ -97,4 +119,6 @@ def _homepage(info: Any) -> str | None:
 def _class_names(feature: Any) -> tuple[str, ...]:
     import tensorflow_datasets as tfds
 
-    return tuple(feature.names) if isinstance(feature, tfds.features.ClassLabel) else ()
+    if isinstance(feature, tfds.features.ClassLabel):
+        return tuple(feature.names)
+    return ()

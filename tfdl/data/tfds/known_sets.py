@@ -1,11 +1,13 @@
-"""Data sets worth knowing for each task: tfdl's own, and some of TFDS's several hundred."""
+"""Well-known data sets for each task: tfdl's own, and some of TFDS's several hundred."""
 
 from dataclasses import dataclass
 
 from tfdl.config import DATASETS
 
-IMAGES, TEXTS = "image-classification", "text-classification"
-LANGUAGE, PAIRS = "language-modeling", "translation"
+IMAGES = "image-classification"
+TEXTS = "text-classification"
+LANGUAGE = "language-modeling"
+PAIRS = "translation"
 
 
 @dataclass(frozen=True)
@@ -16,9 +18,9 @@ class KnownSet:
     task: str
     about: str
     download_bytes: int | None = None
-    """What TFDS fetches; none where its configurations share one record, or nothing is fetched."""
+    """What TFDS downloads; ``None`` if nothing is downloaded, or several configurations share one record."""
     by_hand: bool = False
-    """Whether its owners want you to fetch the files yourself."""
+    """Whether users must download the files themselves, as its owners require."""
     beam: bool = False
     """Whether its preparation needs the package apache-beam."""
 

@@ -1,4 +1,4 @@
-"""Makes a data set's records once on each machine: from its own host, or from files that the user has."""
+"""Prepares a data set's records once on each machine: from its host, or from the user's own files."""
 
 import contextlib
 import io
@@ -12,40 +12,43 @@ from urllib.parse import urlsplit
 from tfdl.config import DATASETS
 from tfdl.errors import RunError, UserError
 
-# Long enough for a slow link, short enough that a machine without a network is told at once.
+# Long enough for a slow link, short enough for a quick error on a machine without a network.
 _REACH_SECONDS = 5.0
 
 
 def prepare_once(
     find: Callable[[], Any], name: str, root: Path, files: Path | None = None, show_progress: bool = False
 ) -> Any:
-    """The builder of the prepared set; of concurrent callers one prepares under a file lock, and the others wait.
+    """The builder of the prepared data set. Of concurrent callers one prepares under a file lock, the others wait.
 
     Args:
-        find: opens the builder, which knows at its making whether it is prepared.
+        find: makes the builder; a builder reads only when it is made whether the data set is prepared.
         name: as the user wrote it, for messages.
         root: the folder of prepared data sets.
-        files: folder of the user's own copies of what the set's host has; then nothing is asked of a network.
-        show_progress: draw TFDS's bars on standard error.
+        files: a folder with the files that TFDS would download; then no network is used.
+        show_progress: show TFDS's progress bars on standard error.
 
     Raises:
-        UserError: the host cannot be reached, the folder cannot be written, or a file is missing or another one.
+        UserError: the host cannot be reached, the folder cannot be written, or a file is missing or has other contents.
         RunError: preparation failed.
     """
-    if files is not None and not files.is_dir():
-        raise UserError(f"--from {str(files)!r} is no folder, expected one with the files of data set {name!r}")
+    if files is not None:
+        if not files.is_dir():
+            raise UserError(f"--from {str(files)!r} is not a folder, expected one with the files of data set {name!r}")
+        files = files.absolute()
     builder = find()
     if builder.is_prepared():
         return builder
     with _lock(builder, name, root):
-        builder = find()
+        builder = find()  # again, since another process may have prepared it before the lock was free
         if not builder.is_prepared():
-            _prepare(builder, name, root, files and files.absolute(), show_progress)
-    return find()  # an older object holds what was known before
+            _prepare(builder, name, root, files, show_progress)
+    return find()
 
 
 @contextlib.contextmanager
 def _lock(builder: Any, name: str, root: Path) -> Iterator[None]:
+    """Only one process prepares this version of a data set in ``root`` at a time."""
     from filelock import FileLock
 
     lock = FileLock(root / f".{_flat(builder)}.lock")
@@ -73,7 +76,10 @@ def _prepare(builder: Any, name: str, root: Path, files: Path | None, show_progr
 
     if files is None:
         _require_network(builder, name, root)
-    (tfds.enable_progress_bar if show_progress else tfds.disable_progress_bar)()
+    if show_progress:
+        tfds.enable_progress_bar()
+    else:
+        tfds.disable_progress_bar()
     with _download_config(builder, name, root, files) as config:
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints; the library does not
@@ -81,16 +87,18 @@ def _prepare(builder: Any, name: str, root: Path, files: Path | None, show_progr
         except UserError:
             raise
         except Exception as error:
-            told = _as_told(error, builder, name, files)
-            raise told from (None if told is error else error)
+            reported = _reported_error(error, builder, name, files)
+            if reported is error:
+                raise
+            raise reported from error
 
 
 @contextlib.contextmanager
 def _download_config(builder: Any, name: str, root: Path, files: Path | None) -> Iterator[Any]:
-    """Where TFDS unpacks, and what it may take.
+    """TFDS's configuration: where archives are unpacked, and where downloads come from.
 
-    The folder is one builder's and version's own: TFDS knows what is unpacked already by the archive's file name alone,
-    and in a folder for all it would take another set's files of the same name for this one's.
+    Archives are unpacked in a separate folder for each version of a data set. TFDS recognizes an unpacked archive by
+    its file name alone. In a common folder, it would mistake another data set's files of the same name for this one's.
     """
     import tensorflow_datasets as tfds
 
@@ -100,7 +108,8 @@ def _download_config(builder: Any, name: str, root: Path, files: Path | None) ->
         return
     from tfdl.data.tfds.user_files import take_downloads_from
 
-    folder = Path(tempfile.mkdtemp(prefix=f".{_flat(builder)}-", dir=root))  # large: beside the data, not in /tmp
+    # Beside the data and not in /tmp, since unpacked archives can be large.
+    folder = Path(tempfile.mkdtemp(prefix=f".{_flat(builder)}-", dir=root))
     try:
         take_downloads_from(files, builder, name, folder / "files")
         unpacked = str(folder / "extracted")
@@ -110,25 +119,34 @@ def _download_config(builder: Any, name: str, root: Path, files: Path | None) ->
 
 
 def _require_network(builder: Any, name: str, root: Path) -> None:
-    """Asks the data's own host first, since TFDS itself tries for minutes on a machine without a network."""
+    """Asks the data set's host first, since without a network TFDS itself tries for minutes.
+
+    Raises:
+        UserError: the host cannot be reached.
+    """
     import requests
 
     urls = [url for url in builder.url_infos or () if url.startswith(("http://", "https://"))]
     if not urls:
         return
+    first_url = urls[0]
     try:
-        requests.head(urls[0], timeout=_REACH_SECONDS, allow_redirects=False)
+        requests.head(first_url, timeout=_REACH_SECONDS, allow_redirects=False)
     except requests.RequestException as error:
         raise UserError(
-            f"data set {name!r} is not prepared in {root}, and {urlsplit(urls[0]).hostname} cannot be reached to"
+            f"data set {name!r} is not prepared in {root}, and {urlsplit(first_url).hostname} cannot be reached to"
             " download it; connect to a network, give the folder of prepared data with --data-dir, prepare it from"
             f" files that you have (tfdl datasets prepare {name} --from FOLDER), or use an offline data set:"
             f" {', '.join(DATASETS)}"
         ) from error
 
 
-def _as_told(error: Exception, builder: Any, name: str, files: Path | None) -> Exception:
-    """The error of TFDS in one line; what only a person can mend is the user's, and a full disk is what it is."""
+def _reported_error(error: Exception, builder: Any, name: str, files: Path | None) -> Exception:
+    """TFDS's error in one line: a ``UserError`` if only the user can fix it, otherwise a ``RunError``.
+
+    Errors of the operating system, such as a full disk, are returned as they are.
+    """
+    # TFDS reports missing files in several ways; NotFoundError is TensorFlow's, which is not imported here.
     is_missing = isinstance(error, AssertionError | FileNotFoundError) or type(error).__name__ == "NotFoundError"
     if isinstance(error, OSError) and not is_missing:
         return error
@@ -137,12 +155,16 @@ def _as_told(error: Exception, builder: Any, name: str, files: Path | None) -> E
             f"preparing data set {name!r} needs a package that is missing ({first_line(error)}); install it"
         )
     if is_missing and builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
-        wanted = " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
-        place = f"in {files} are not all that" if files else "that you fetch yourself are what"
-        return UserError(f"files {place} data set {name!r} needs; tfdl datasets prepare {name} --from FOLDER: {wanted}")
+        if files is None:
+            reason = f"data set {name!r} needs files that you must download yourself"
+        else:
+            reason = f"files that data set {name!r} needs are missing in {files}"
+        instructions = " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
+        return UserError(f"{reason}; give them with tfdl datasets prepare {name} --from FOLDER: {instructions}")
     return RunError(f"preparing data set {name!r} failed: {first_line(error)}")
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """The first line of an error's message, or the error's type if it has no message."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

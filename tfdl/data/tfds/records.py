@@ -1,4 +1,4 @@
-"""Random access to the records of a prepared TFDS split, undecoded: any sample can be read without those before it."""
+"""Random access to the serialized records of a prepared TFDS split."""
 
 import os
 import struct
@@ -9,46 +9,51 @@ import numpy as np
 
 from tfdl.errors import RunError, UserError, nearest
 
-# TFRecord framing: length (8 bytes), its checksum (4), the record, its checksum (4).
-_HEADER, _FOOTER = 12, 4
+# Bytes around a record in a TFRecord file: before it its length (8) and the length's checksum (4), after it its own
+# checksum (4).
+_HEADER = 12
+_FOOTER = 4
 
 
 class TFRecordFile:
-    """One TFRecord file; opening it walks the record headers once to learn where each record starts."""
+    """One TFRecord file. Opening it reads all record headers once, to find where each record starts."""
 
     def __init__(self, path: str):
         self.path = path
         with open(path, "rb", buffering=0) as file:
-            self._offsets, self._lengths = self._walk(file.fileno())
+            self._offsets, self._lengths = self._find_records(file.fileno())
 
     def __len__(self) -> int:
         return len(self._offsets)
 
-    def read(self, places: Sequence[int]) -> list[bytes]:
-        """The records at these places, in this order."""
-        # Opened for each batch: a large set has more files than a process may hold open.
+    def read(self, numbers: Sequence[int]) -> list[bytes]:
+        """The records of these numbers, in this order."""
+        # The file is opened for each batch: a large data set has more files than a process may hold open.
         with open(self.path, "rb", buffering=0) as file:
             descriptor = file.fileno()
-            return [os.pread(descriptor, int(self._lengths[place]), int(self._offsets[place])) for place in places]
+            return [os.pread(descriptor, int(self._lengths[number]), int(self._offsets[number])) for number in numbers]
 
-    def _walk(self, descriptor: int) -> tuple[np.ndarray, np.ndarray]:
+    def _find_records(self, descriptor: int) -> tuple[np.ndarray, np.ndarray]:
+        """Offset and length of each record in bytes, int64 ``(n,)``."""
         size = os.fstat(descriptor).st_size
-        offsets, lengths, at = [], [], 0
-        while at < size:
-            header = os.pread(descriptor, _HEADER, at)
+        offsets = []
+        lengths = []
+        position = 0
+        while position < size:
+            header = os.pread(descriptor, _HEADER, position)
             if len(header) < _HEADER:
-                raise RunError(f"{self.path} is cut off at byte {at} of {size}; prepare the data set again")
+                raise RunError(f"{self.path} is cut off at byte {position} of {size}; prepare the data set again")
             (length,) = struct.unpack_from("<Q", header)
-            offsets.append(at + _HEADER)
+            offsets.append(position + _HEADER)
             lengths.append(length)
-            at += _HEADER + length + _FOOTER
-        if at != size:
-            raise RunError(f"{self.path} is cut off at byte {size} of {at}; prepare the data set again")
+            position += _HEADER + length + _FOOTER
+        if position != size:
+            raise RunError(f"{self.path} is cut off at byte {size} of {position}; prepare the data set again")
         return np.array(offsets, np.int64), np.array(lengths, np.int64)
 
 
 class ArrayRecordFile:
-    """One ArrayRecord file, which carries an index of its own."""
+    """One ArrayRecord file, which has its own index."""
 
     def __init__(self, path: str):
         from array_record.python.array_record_module import ArrayRecordReader
@@ -58,16 +63,22 @@ class ArrayRecordFile:
     def __len__(self) -> int:
         return int(self._reader.num_records())
 
-    def read(self, places: Sequence[int]) -> list[bytes]:
-        """The records at these places, in this order."""
-        return list(self._reader.read(list(places)))
+    def read(self, numbers: Sequence[int]) -> list[bytes]:
+        """The records of these numbers, in this order."""
+        return list(self._reader.read(list(numbers)))
 
 
+# File format -> the class that reads it.
 _FILES: dict[str, Any] = {"tfrecord": TFRecordFile, "array_record": ArrayRecordFile}
 
 
 class RecordTable:
-    """The records of one split, or of a part such as ``train[:90%]``, numbered from 0 over all its files."""
+    """The records of one split, numbered from 0 over all its files.
+
+    Args:
+        builder: of a prepared data set.
+        split: a split or a part of one, such as ``train[:90%]``.
+    """
 
     def __init__(self, builder: Any, split: str):
         file_format = builder.info.file_format.value
@@ -76,29 +87,42 @@ class RecordTable:
                 f"data set {builder.name!r} is prepared as {file_format}, expected {' or '.join(_FILES)};"
                 " prepare it again in one of these formats"
             )
-        self._files, parts = [], []
-        for number, part in enumerate(builder.info.splits[split].file_instructions):
+        self._files = []
+        file_numbers = [np.zeros(0, np.int64)]
+        record_numbers = [np.zeros(0, np.int64)]
+        for file_number, part in enumerate(builder.info.splits[split].file_instructions):
             file = _FILES[file_format](str(part.filename))
-            take = len(file) - part.skip if part.take < 0 else part.take
+            end = len(file) if part.take < 0 else part.skip + part.take
             self._files.append(file)
-            parts.append(np.stack([np.full(take, number), np.arange(part.skip, part.skip + take)], axis=1))
-        self._places = np.concatenate(parts) if parts else np.zeros((0, 2), np.int64)  # (n, 2): file, record in it
+            file_numbers.append(np.full(end - part.skip, file_number))
+            record_numbers.append(np.arange(part.skip, end))
+        self._file_numbers = np.concatenate(file_numbers)  # (n,): the file of each record
+        self._record_numbers = np.concatenate(record_numbers)  # (n,): its number within the file
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._file_numbers)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """Serialized examples, an object array in the order of ``indices``; a file is read once for all of its own."""
-        found = np.empty(len(indices), object)
-        places = self._places[indices]
-        for number in np.unique(places[:, 0]):
-            mine = np.flatnonzero(places[:, 0] == number)
-            found[mine] = self._files[number].read(places[mine, 1].tolist())
-        return found
+        """Serialized examples, an object array in the order of ``indices``; each file is read once."""
+        examples = np.empty(len(indices), object)
+        file_numbers = self._file_numbers[indices]
+        record_numbers = self._record_numbers[indices]
+        for file_number in np.unique(file_numbers):
+            in_file = np.flatnonzero(file_numbers == file_number)
+            examples[in_file] = self._files[file_number].read(record_numbers[in_file].tolist())
+        return examples
 
 
 def open_records(builder: Any, split: str) -> RecordTable:
-    """The records of a split by name; a name that is unknown is answered with those that are known."""
+    """The records of a split.
+
+    Args:
+        builder: of a prepared data set.
+        split: a split or a part of one, such as ``train[:90%]``.
+
+    Raises:
+        UserError: no such split, or a file format that cannot be read at random.
+    """
     try:
         return RecordTable(builder, split)
     except (KeyError, ValueError) as error:

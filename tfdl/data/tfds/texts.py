@@ -10,8 +10,9 @@ import tensorflow as tf
 from tfdl.config import DatasetConfig
 from tfdl.data.texts import Row, TextDataset, TextSplit
 from tfdl.data.tfds.catalog import open_builder
+from tfdl.data.tfds.features import feature_keys, only, value_at
 from tfdl.data.tfds.records import open_records
-from tfdl.data.tfds.roles import feature_keys, only, role_keys, value_at
+from tfdl.data.tfds.roles import role_keys
 from tfdl.data.tfds.splits import choose_splits
 from tfdl.errors import UserError
 
@@ -20,34 +21,37 @@ _CHUNK = 1024
 
 
 def open_tfds_texts(config: DatasetConfig, roles: tuple[str, ...]) -> TextDataset:
-    """Opens the three splits of a TFDS set, and prepares it first where it is not prepared.
+    """Opens the three splits of a TFDS data set, which is prepared first if necessary.
 
     Args:
         config: which data set, and which of its features serve as which role.
         roles: ``("text",)``, ``("text", "label")`` or ``("source", "target")``.
 
     Raises:
-        UserError: an unknown set or split, an empty one, or no feature, or several, for a role.
+        UserError: unknown set or split, an empty split, or no feature, or several features, for a role.
     """
     builder = open_builder(config.name, config.data_dir)
     keys = role_keys(builder, roles, config.columns)
-    available = {key: info.num_examples for key, info in builder.info.splits.items()}
+    available = {split: info.num_examples for split, info in builder.info.splits.items()}
     splits: dict[str, TextSplit] = {}
-    for name, split in choose_splits(config, available):
-        splits[name] = PreparedTexts(builder, split, keys)
-        if not splits[name].num_examples:
-            raise UserError(f"split {split!r} of {config.name!r} is empty; choose another dataset.{name}_split")
-    names = tuple(feature_keys(builder.info.features)[keys["label"]].names) if "label" in roles else ()
-    return TextDataset(config.name, splits, names)
+    for role, split in choose_splits(config, available):
+        splits[role] = PreparedTexts(builder, split, keys)
+        if not splits[role].num_examples:
+            raise UserError(f"split {split!r} of {config.name!r} is empty; choose another dataset.{role}_split")
+    class_names: tuple[str, ...] = ()
+    if "label" in roles:
+        features = feature_keys(builder.info.features)
+        class_names = tuple(features[keys["label"]].names)
+    return TextDataset(config.name, splits, class_names)
 
 
 class PreparedTexts:
     """One split of a prepared TFDS data set.
 
     Args:
-        builder: of the data set.
+        builder: of the prepared data set.
         split: such as ``train[:80%]``.
-        keys: role -> feature, with dots between nested names.
+        keys: role -> dotted key of the feature.
     """
 
     def __init__(self, builder: Any, split: str, keys: Mapping[str, str]):
@@ -60,30 +64,32 @@ class PreparedTexts:
 
     def __iter__(self) -> Iterator[Row]:
         for begin in range(0, self.num_examples, _CHUNK):
-            places = np.arange(begin, min(begin + _CHUNK, self.num_examples))
-            columns = {role: values.numpy() for role, values in self._decode(self._records.read(places)).items()}
-            for number in range(len(places)):
-                yield {role: _plain(values[number]) for role, values in columns.items()}
+            end = min(begin + _CHUNK, self.num_examples)
+            serialized = self._records.read(np.arange(begin, end))
+            columns = {role: values.numpy() for role, values in self._decode(serialized).items()}
+            for row in range(end - begin):
+                yield {role: _plain(values[row]) for role, values in columns.items()}
 
 
 def _decoder(builder: Any, keys: Mapping[str, str]) -> Any:
     """A graph from serialized examples to columns by role; other features are not decoded."""
-    described = builder.info.features
-    features = only(described, keys.values())
+    all_features = builder.info.features
+    features = only(all_features, keys.values())
 
-    def decode(serialized: Any) -> dict[str, Any]:
+    def decode_one(serialized: Any) -> dict[str, Any]:
         example = features.deserialize_example(serialized)
-        return {role: value_at(described, example, key) for role, key in keys.items()}
+        return {role: value_at(all_features, example, key) for role, key in keys.items()}
 
     signature = {role: tf.TensorSpec((), tf.int64 if role == "label" else tf.string) for role in keys}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-    def columns(serialized: Any) -> dict[str, Any]:
-        found: dict[str, Any] = tf.map_fn(decode, serialized, fn_output_signature=signature)
-        return found
+    def decode(serialized: Any) -> dict[str, Any]:
+        columns: dict[str, Any] = tf.map_fn(decode_one, serialized, fn_output_signature=signature)
+        return columns
 
-    return columns
+    return decode
 
 
 def _plain(value: Any) -> str | int:
+    """A text as ``str``, a class number as ``int``."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else int(value)

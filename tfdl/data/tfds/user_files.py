@@ -1,4 +1,4 @@
-"""A data set's downloads, taken from a folder of the user's and compared with the hashes that TFDS has of them."""
+"""A data set's downloads from a folder of the user, compared with the hashes that TFDS has of them."""
 
 import hashlib
 from functools import cached_property
@@ -12,57 +12,61 @@ from tfdl.errors import UserError
 
 
 class UserFiles:
-    """Finds a data set's downloads among the files below a folder: by size and SHA-256, whatever they are called.
+    """Finds a data set's downloads among the files below a folder, by size and SHA-256; their names do not matter.
 
     Args:
-        folder: where the user's files are, in folders of it too.
+        folder: where the user's files are, at any depth.
         name: the data set, for messages.
-        url_infos: URL -> what TFDS has on record: ``size``, ``checksum`` and perhaps ``filename``.
+        url_infos: URL -> TFDS's record of the file: ``size``, ``checksum`` and perhaps ``filename``.
     """
 
     def __init__(self, folder: Path, name: str, url_infos: dict[str, Any]):
-        self._folder, self._name, self._url_infos = folder, name, url_infos
+        self._folder = folder
+        self._name = name
+        self._url_infos = url_infos
         self._hashes: dict[Path, str] = {}
 
     def find(self, url: str) -> Path:
         """The user's copy of a download.
 
         Raises:
-            UserError: no such file, another file of its name, or nothing on record to know it by.
+            UserError: no such file, a file of its name with other contents, or no hash to compare it with.
         """
         info = self._url_infos.get(url)
         if info is None:
             raise UserError(
-                f"data set {self._name!r} needs {url}, and TFDS has no hash to know your copy by; prepare it with a"
-                " network"
+                f"data set {self._name!r} needs {url}, and TFDS has no hash to compare your copy with; prepare it with"
+                " a network"
             )
         for path in self._files:
             if path.stat().st_size == int(info.size) and self._sha256(path) == info.checksum:
                 return path
-        wanted = file_name(url, info)
+        name = file_name(url, info)
         for path in self._files:
-            if path.name == wanted:
-                raise self._wrong(path, info)
+            if path.name == name:
+                raise self._wrong_contents(path, info)
         raise UserError(
-            f"no file {wanted!r} in {self._folder}, nor one with its contents, and data set {self._name!r} needs it:"
+            f"no file {name!r} in {self._folder}, nor one with its contents, and data set {self._name!r} needs it:"
             f" {int(info.size):,} bytes with SHA-256 {info.checksum}, from {url}"
         )
 
     def check_names(self) -> None:
-        """Of files that a builder reads by their names, compares those whose hashes TFDS has.
+        """Checks the files that a builder reads by their names, if TFDS has hashes of them.
 
         Raises:
-            UserError: a file of the name of a download that is another file.
+            UserError: a file has the name of a download and other contents.
         """
-        known: dict[str, list[Any]] = {}
+        records: dict[str, list[Any]] = {}  # several downloads may have the same name
         for url, info in self._url_infos.items():
-            known.setdefault(file_name(url, info), []).append(info)
+            records.setdefault(file_name(url, info), []).append(info)
         for path in self._folder.iterdir():
-            infos = known.get(path.name)
-            if infos and path.is_file() and self._sha256(path) not in [info.checksum for info in infos]:
-                raise self._wrong(path, infos[0])
+            infos = records.get(path.name)
+            if infos is None or not path.is_file():
+                continue
+            if self._sha256(path) not in [info.checksum for info in infos]:
+                raise self._wrong_contents(path, infos[0])
 
-    def _wrong(self, path: Path, info: Any) -> UserError:
+    def _wrong_contents(self, path: Path, info: Any) -> UserError:
         return UserError(
             f"{path} is not the file that data set {self._name!r} is made from: expected {int(info.size):,} bytes with"
             f" SHA-256 {info.checksum}, found {path.stat().st_size:,} bytes with SHA-256 {self._sha256(path)}"
@@ -80,23 +84,31 @@ class UserFiles:
 
 
 def file_name(url: str, info: Any) -> str:
-    """What a download is called on the user's disk, as far as is known."""
-    return str(info.filename or unquote(urlsplit(url).path).rsplit("/", 1)[-1])
+    """The name that a downloaded file is likely to have: TFDS's, or else the last part of its address.
+
+    Args:
+        url: its address.
+        info: TFDS's record of the file.
+    """
+    if info.filename:
+        return str(info.filename)
+    return unquote(urlsplit(url).path).rsplit("/", 1)[-1]
 
 
 class LocalDownloads(tfds.download.DownloadManager):
-    """Finds what a builder asks for among the user's files, and asks no network; unpacking is TFDS's own.
+    """TFDS's download manager without a network: it takes downloads from the user's files, and unpacks them as usual.
 
     Args:
-        files: the user's.
-        links: a folder where each file that is used gets a link of a name that no other has: TFDS knows by the name
-            alone what it has unpacked already.
-        options: as of TFDS's manager.
+        files: the user's files.
+        links: a folder for links to the files that are used. Each link has a unique name, since TFDS recognizes an
+            unpacked archive by its name alone.
+        options: arguments of TFDS's manager.
     """
 
     def __init__(self, files: UserFiles, links: Path, **options: Any):
         super().__init__(**options)
-        self._files, self._links = files, links
+        self._files = files
+        self._links = links
 
     def download(self, url_or_urls: Any) -> Any:
         return _map(lambda url: self._linked(url).path, url_or_urls)
@@ -111,10 +123,13 @@ class LocalDownloads(tfds.download.DownloadManager):
         )
 
     def _linked(self, url: Any) -> Any:
+        """A link to the user's copy of a download, as TFDS's ``Resource``."""
         resource = url if isinstance(url, tfds.download.Resource) else tfds.download.Resource(url=url)
         path = self._files.find(resource.url)
-        ending = file_name(resource.url, self._url_infos[resource.url]) or path.name  # tells how it is packed
-        link = self._links / f"{hashlib.sha256(resource.url.encode()).hexdigest()[:12]}-{ending}"
+        # The link keeps the file's name, since its ending shows how the file is packed.
+        name = file_name(resource.url, self._url_infos[resource.url]) or path.name
+        digest = hashlib.sha256(resource.url.encode()).hexdigest()
+        link = self._links / f"{digest[:12]}-{name}"
         if not link.is_symlink():
             link.symlink_to(path)
         resource.path = tfds.core.Path(link)
@@ -126,7 +141,7 @@ def take_downloads_from(folder: Path, builder: Any, name: str, links: Path) -> N
 
     Args:
         folder: the user's files.
-        builder: as yet unprepared.
+        builder: of a data set that is not prepared yet.
         name: the data set, for messages.
         links: a new folder for links to the files that are used.
     """
@@ -136,6 +151,7 @@ def take_downloads_from(folder: Path, builder: Any, name: str, links: Path) -> N
     links.mkdir(parents=True)
 
     def make_download_manager(download_dir: Any, download_config: Any) -> Any:
+        """Replaces the builder's method of this name."""
         return LocalDownloads(
             files,
             links,
@@ -151,7 +167,7 @@ def take_downloads_from(folder: Path, builder: Any, name: str, links: Path) -> N
 
 
 def _map(function: Any, tree: Any) -> Any:
-    """The function at every leaf of nested dictionaries, lists and tuples."""
+    """Applies the function to every leaf of nested dictionaries, lists and tuples."""
     if isinstance(tree, dict):
         return {key: _map(function, value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):

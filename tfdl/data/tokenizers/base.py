@@ -1,4 +1,4 @@
-"""What every tokenizer is."""
+"""The base class of all tokenizers."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ from tfdl.data.tokenizers.file import FILE_NAME, file_bytes, read_content
 from tfdl.errors import UserError
 
 PAD, START, END, UNKNOWN = range(4)
-"""The first ids of tfdl's own tokenizers; ``UNKNOWN`` where there is an unknown."""
+"""The first ids of tfdl's own tokenizers; ``UNKNOWN`` only in those with an unknown token."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -23,8 +23,8 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 class Tokenizer(ABC):
     """Text to token ids and back.
 
-    Python and graph give the same. Both read text as Unicode: a lone surrogate (Python) or a sequence of bytes that is
-    not UTF-8 (graph) counts as U+FFFD, the replacement character, and so does what decodes to broken UTF-8.
+    Results are the same in Python and in a graph. Text is Unicode: a lone surrogate (in Python) and bytes that are not
+    UTF-8 (in a graph) are read as U+FFFD, the replacement character. Ids that decode to invalid UTF-8 give U+FFFD too.
     """
 
     name: ClassVar[str]
@@ -40,18 +40,18 @@ class Tokenizer(ABC):
         """Learns the vocabulary.
 
         Args:
-            config: the tokenizer's own configuration.
-            texts: the training texts; they can be read once.
+            config: the tokenizer's configuration.
+            texts: the training texts; they can be read only once.
         """
 
     def encode(self, text: str) -> list[int]:
-        """Ids of one text; no special token is added, and none is read from the text."""
+        """Ids of one text. No special token is added, and none is recognized in the text."""
         ids: list[int] = self.encode_batch([text])[0].tolist()
         return ids
 
     @abstractmethod
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """As ``encode`` for each text, quicker: int32 arrays ``(n,)``, which may share memory."""
+        """As ``encode`` for several texts, and faster: int32 arrays ``(n,)``, which may share memory."""
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
         """The text of ``ids``; padding, start and end are left out.
@@ -62,29 +62,33 @@ class Tokenizer(ABC):
         array = np.asarray(ids, np.int64).reshape(-1)
         if array.size and not 0 <= array.min() <= array.max() < self.vocab_size:
             raise ValueError(f"ids from {array.min()} to {array.max()}, expected 0 to {self.vocab_size - 1}")
-        return self.text_of(array[~np.isin(array, (self.pad_id, self.start_id, self.end_id))])
+        is_special = np.isin(array, (self.pad_id, self.start_id, self.end_id))
+        return self.text_of(array[~is_special])
 
     @abstractmethod
     def text_of(self, ids: np.ndarray) -> str:
-        """The text of ids that are no special tokens."""
+        """The text of int64 ids ``(n,)`` without padding, start and end tokens."""
 
     def encode_in_graph(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """As ``encode`` in plain TensorFlow ops: strings ``(b,)`` -> int32 ``(b, None)``.
 
-        Whoever saves the graph as a SavedModel keeps ``graph`` as an attribute of what is saved.
+        An object that is saved as a SavedModel with these ops needs an attribute for ``graph``, which holds the tables.
         """
-        return self.graph.encode(tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace"))
+        valid_texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
+        return self.graph.encode(valid_texts)
 
     def decode_in_graph(self, ids: tf.RaggedTensor) -> tf.Tensor:
         """As ``decode`` in plain TensorFlow ops: int32 ``(b, None)`` -> strings ``(b,)``."""
-        special = tf.reduce_any([ids.values == token for token in {self.pad_id, self.start_id, self.end_id}], axis=0)
-        kept = tf.ragged.boolean_mask(ids, ids.with_values(~special))
-        return tf.strings.unicode_transcode(self.graph.decode(kept), "UTF-8", "UTF-8", errors="replace")
+        special_ids = {self.pad_id, self.start_id, self.end_id}
+        is_special = tf.reduce_any([ids.values == special for special in special_ids], axis=0)
+        kept = tf.ragged.boolean_mask(ids, ids.with_values(~is_special))
+        texts = self.graph.decode(kept)
+        return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
 
     @cached_property
     def graph(self) -> "TokenizerGraph":
-        """The tables that the graph looks things up in."""
-        with tf.init_scope():  # not inside of the function that is being traced
+        """The tokenizer's lookup tables and functions for a graph, made once."""
+        with tf.init_scope():  # outside of a function that is being traced
             return self.build_graph()
 
     @abstractmethod
@@ -95,7 +99,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def content(self) -> dict[str, Any]:
-        """What was learned, as plain data for a JSON file."""
+        """What the tokenizer has learned, as plain data for a JSON file."""
 
     @classmethod
     @abstractmethod
@@ -112,21 +116,20 @@ class Tokenizer(ABC):
         """The tokenizer that ``save`` wrote.
 
         Raises:
-            UserError: there is none of this kind, or its file is damaged.
+            UserError: no tokenizer of this class, or its file is damaged.
         """
+        path = Path(folder) / FILE_NAME
         name, content = read_content(Path(folder))
         if name != cls.name:
-            raise UserError(f"{str(Path(folder) / FILE_NAME)!r} holds a {name} tokenizer, expected {cls.name}")
+            raise UserError(f"{str(path)!r} holds a {name} tokenizer, expected {cls.name}")
         try:
             return cls.from_content(content)
         except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"{str(Path(folder) / FILE_NAME)!r} was written by another version of tfdl: {error!r}"
-            ) from error
+            raise UserError(f"{str(path)!r} was written by another version of tfdl: {error!r}") from error
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of what ``save`` writes; what is kept of tokenized text belongs to it."""
+        """SHA-256 of what ``save`` writes; tokens that are kept on disk are found by it."""
         return hashlib.sha256(file_bytes(self.name, self.content())).hexdigest()
 
     def __eq__(self, other: object) -> bool:
@@ -145,17 +148,25 @@ class TokenizerGraph(tf.Module, ABC):
 
     @abstractmethod
     def decode(self, ids: tf.RaggedTensor) -> tf.Tensor:
-        """int32 ``(b, None)`` without special tokens -> strings ``(b,)``, which may be broken UTF-8."""
+        """int32 ``(b, None)`` without special tokens -> strings ``(b,)``, which may be invalid UTF-8."""
 
 
 def clean(text: str) -> str:
-    """``text`` with U+FFFD where it had lone surrogates, so that it can be written as UTF-8."""
-    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
+    """``text`` with U+FFFD in place of lone surrogates, so that it can be encoded as UTF-8."""
+    if text.isascii():
+        return text
+    return _SURROGATES.sub("\ufffd", text)
 
 
 def cut(flat: np.ndarray, lengths: Iterable[int]) -> list[np.ndarray]:
-    """Consecutive pieces of ``flat``."""
-    pieces, start = [], 0
+    """Cuts an array into consecutive pieces.
+
+    Args:
+        flat: all pieces, one after the other.
+        lengths: the length of each piece.
+    """
+    pieces = []
+    start = 0
     for length in lengths:
         pieces.append(flat[start : start + length])
         start += length

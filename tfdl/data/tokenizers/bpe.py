@@ -15,12 +15,13 @@ from tfdl.data.tokenizers.byte_pair import BYTE_LETTERS, BytePairTokenizer
 
 
 class BPETokenizer(BytePairTokenizer):
-    """Padding, start and end; the 256 bytes; then what was merged, a pair that occurs twice at least."""
+    """Tokens are padding, start and end; the 256 bytes; then merged pairs, each of which occurs twice or more."""
 
     name = "bpe"
 
     @classmethod
     def fit(cls, config: BytePairTokenizerConfig, texts: Iterable[str]) -> Self:
+        """See ``Tokenizer.fit``; at most ``config.most_tokens`` tokens are learned."""
         trained = Trained(BPE())
         trained.pre_tokenizer = ByteLevel(add_prefix_space=False)
         trainer = BpeTrainer(

@@ -1,4 +1,4 @@
-"""A token for each byte of UTF-8: nothing to learn, nothing unknown."""
+"""A token for each byte of UTF-8. There is nothing to learn, and no text has unknown tokens."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
@@ -13,13 +13,14 @@ _FIRST = END + 1
 
 
 class ByteTokenizer(Tokenizer):
-    """Byte *b* of a text's UTF-8 is token ``b + 3``; every text comes back exactly."""
+    """Byte ``b`` of a text's UTF-8 is token ``b + 3``. Every text is decoded exactly."""
 
     name = "byte"
     vocab_size = _FIRST + 256
 
     @classmethod
     def fit(cls, config: TokenizerConfig, texts: Iterable[str]) -> Self:  # noqa: ARG003
+        """See ``Tokenizer.fit``; nothing is learned, and the texts are not read."""
         return cls()
 
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
@@ -48,5 +49,5 @@ class _ByteGraph(TokenizerGraph):
         return tf.RaggedTensor.from_row_lengths(tf.cast(flat, tf.int32) + _FIRST, lengths)
 
     def decode(self, ids: tf.RaggedTensor) -> tf.Tensor:
-        characters = tf.gather([bytes([value]) for value in range(256)], ids - _FIRST)
-        return tf.strings.reduce_join(characters, axis=-1)
+        all_bytes = [bytes([value]) for value in range(256)]
+        return tf.strings.reduce_join(tf.gather(all_bytes, ids - _FIRST), axis=-1)

@@ -1,4 +1,4 @@
-"""A token for each character that the training texts have."""
+"""A token for each character that occurs in the training texts."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
@@ -13,9 +13,9 @@ _FIRST = UNKNOWN + 1
 
 
 class CharacterTokenizer(Tokenizer):
-    """Characters (Unicode code points) in the order of their numbers, from token 4 on; any other one is token 3.
+    """Characters (Unicode code points) are the tokens from 4 on, in the order of their numbers.
 
-    The unknown token decodes to U+FFFD.
+    All other characters are token 3, the unknown token. It decodes to U+FFFD.
 
     Args:
         characters: the vocabulary, in any order.
@@ -27,19 +27,22 @@ class CharacterTokenizer(Tokenizer):
         self.characters = "".join(sorted(set(characters)))
         self.vocab_size = _FIRST + len(self.characters)
         code_points = _code_points(self.characters)
-        # One more than the highest character stands for all above it.
-        self._ids = np.full(int(code_points.max(initial=0)) + 2, UNKNOWN, np.int32)
+        highest = int(code_points.max(initial=0))
+        # Code point -> id. The entry after the highest character serves for all above it.
+        self._ids = np.full(highest + 2, UNKNOWN, np.int32)
         self._ids[code_points] = np.arange(_FIRST, self.vocab_size)
 
     @classmethod
     def fit(cls, config: TokenizerConfig, texts: Iterable[str]) -> Self:  # noqa: ARG003
-        found: set[str] = set()
+        """See ``Tokenizer.fit``; learns all characters of the texts."""
+        characters: set[str] = set()
         for text in texts:
-            found.update(clean(text))
-        return cls("".join(found))
+            characters.update(clean(text))
+        return cls("".join(characters))
 
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
-        flat = np.take(self._ids, _code_points(clean("".join(texts))), mode="clip")
+        code_points = _code_points(clean("".join(texts)))
+        flat = np.take(self._ids, code_points, mode="clip")
         return cut(flat, map(len, texts))
 
     def text_of(self, ids: np.ndarray) -> str:
@@ -64,11 +67,12 @@ class _CharacterGraph(TokenizerGraph):
 
     def encode(self, texts: tf.Tensor) -> tf.RaggedTensor:
         characters = tf.strings.unicode_decode(texts, "UTF-8")
-        # No character is -1: with it at the end, every place that the search finds can be looked at.
+        # The search returns the place after the last character for characters above it. An entry of -1, which is no
+        # character, stands there.
         known = tf.constant([*self._code_points, -1], tf.int32)
-        places = tf.searchsorted(known[:-1], characters.values, out_type=tf.int32)
-        found = tf.gather(known, places) == characters.values
-        return characters.with_values(tf.where(found, places + _FIRST, UNKNOWN))
+        numbers = tf.searchsorted(known[:-1], characters.values, out_type=tf.int32)
+        is_known = tf.gather(known, numbers) == characters.values
+        return characters.with_values(tf.where(is_known, numbers + _FIRST, UNKNOWN))
 
     def decode(self, ids: tf.RaggedTensor) -> tf.Tensor:
         code_points = tf.constant([0xFFFD] * _FIRST + self._code_points.tolist(), tf.int32)

@@ -1,4 +1,4 @@
-"""``tokenizer.json``: what a tokenizer learned, with the SHA-256 by which damage is seen."""
+"""``tokenizer.json``: what a tokenizer has learned, with its SHA-256 to recognize damage."""
 
 import hashlib
 import json
@@ -11,10 +11,14 @@ FILE_NAME = "tokenizer.json"
 
 
 def file_bytes(name: str, content: dict[str, Any]) -> bytes:
-    """The file's bytes, the same for the same content."""
-    text = json.dumps(
-        {"tokenizer": name, "sha256": _digest(name, content), "content": content}, ensure_ascii=False, indent=1
-    )
+    """The file's bytes, the same for the same content.
+
+    Args:
+        name: the tokenizer's name.
+        content: as ``Tokenizer.content`` returns it.
+    """
+    values = {"tokenizer": name, "sha256": _digest(name, content), "content": content}
+    text = json.dumps(values, ensure_ascii=False, indent=1)
     return f"{text}\n".encode()
 
 
@@ -22,7 +26,7 @@ def read_content(folder: Path) -> tuple[str, dict[str, Any]]:
     """The tokenizer's name and content.
 
     Raises:
-        UserError: no such file, or not what was written.
+        UserError: no such file, or a file with other contents than were written.
     """
     path = folder / FILE_NAME
     try:
@@ -33,14 +37,16 @@ def read_content(folder: Path) -> tuple[str, dict[str, Any]]:
         ) from error
     try:
         values = json.loads(data)
-        name, content = values["tokenizer"], values["content"]
-        whole = values["sha256"] == _digest(name, content)
+        name = values["tokenizer"]
+        content = values["content"]
+        is_intact = values["sha256"] == _digest(name, content)
     except (ValueError, KeyError, TypeError, RecursionError):
-        whole = False
-    if not whole:
+        is_intact = False
+    if not is_intact:
         raise UserError(f"{str(path)!r} is damaged: its contents are not what was saved; copy it anew, or train again")
     return name, content
 
 
 def _digest(name: str, content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps([name, content]).encode()).hexdigest()
+    text = json.dumps([name, content])
+    return hashlib.sha256(text.encode()).hexdigest()

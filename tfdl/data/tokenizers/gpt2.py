@@ -1,4 +1,4 @@
-"""The tokenizer of GPT-2, and of other models whose files have its form."""
+"""The tokenizer of GPT-2, and of other models with the same kind of files."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -15,8 +15,8 @@ _END_OF_TEXT = "<|endoftext|>"
 class GPT2Tokenizer(BytePairTokenizer):
     """Byte pairs as Hugging Face publishes them; ``<|endoftext|>`` is padding, start and end.
 
-    Gives what ``transformers.GPT2Tokenizer(..., split_special_tokens=True)`` gives: a text that says
-    ``<|endoftext|>`` is text like any other.
+    Results equal those of ``transformers.GPT2Tokenizer(..., split_special_tokens=True)``: ``<|endoftext|>`` in a text
+    is not recognized as the special token.
     """
 
     name = "gpt2"
@@ -27,14 +27,19 @@ class GPT2Tokenizer(BytePairTokenizer):
 
     @classmethod
     def fit(cls, config: GPT2TokenizerConfig, texts: Iterable[str]) -> Self:  # noqa: ARG003
-        """Reads vocab.json and merges.txt from the configured folder; the texts are not touched.
+        """Reads vocab.json and merges.txt from the configured folder.
+
+        Args:
+            config: contains the folder.
+            texts: not read.
 
         Raises:
             UserError: a file is missing, or is not what it should be.
         """
         assert config.folder is not None
         folder = Path(config.folder).expanduser()
-        vocabulary, merges = _read_vocabulary(folder / "vocab.json"), _read_merges(folder / "merges.txt")
+        vocabulary = _read_vocabulary(folder / "vocab.json")
+        merges = _read_merges(folder / "merges.txt")
         try:
             return cls(vocabulary, merges)
         except ValueError as error:
@@ -48,6 +53,7 @@ def _read_vocabulary(path: Path) -> list[str]:
         ids: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{str(path)!r} is not JSON ({error}); expected tokens with their numbers") from error
+    # Compared as strings, since JSON's true would equal the number 1.
     if not isinstance(ids, dict) or sorted(map(repr, ids.values())) != sorted(map(repr, range(len(ids)))):
         raise UserError(f"{str(path)!r} has other contents, expected tokens with the numbers from 0 on, none left out")
     if _END_OF_TEXT not in ids:
@@ -61,18 +67,19 @@ def _read_merges(path: Path) -> list[tuple[str, str]]:
     for number, line in enumerate(_read(path).split("\n"), start=1):
         if not line or line.startswith("#version"):
             continue
-        left, *rest = line.rstrip("\r").split(" ")
-        if len(rest) != 1:
+        tokens = line.rstrip("\r").split(" ")
+        if len(tokens) != 2:
             raise UserError(f"{str(path)!r} line {number} is {line[:40]!r}, expected two tokens with a space between")
-        merges.append((left, rest[0]))
+        left, right = tokens
+        merges.append((left, right))
     return merges
 
 
 def _read(path: Path) -> str:
+    expected = "expected a file as Hugging Face publishes it"
     try:
         return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise UserError(
-            f"cannot read {str(path)!r} ({reason}); expected a file as Hugging Face publishes it"
-        ) from error
+    except OSError as error:
+        raise UserError(f"cannot read {str(path)!r} ({error.strerror}); {expected}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"cannot read {str(path)!r} (not UTF-8 text); {expected}") from error

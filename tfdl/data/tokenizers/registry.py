@@ -1,4 +1,4 @@
-"""Tokenizers by name: learned from texts, or read from a run."""
+"""Tokenizers by name: learned from texts, or loaded from a run."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,9 +10,11 @@ from tfdl.errors import UserError
 
 
 def fit_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
-    """Learns the vocabulary from ``texts``, in one pass; the same texts and configuration give the same tokenizer.
+    """Learns a tokenizer in one pass. The same texts and configuration give the same tokenizer.
 
-    ``byte`` and ``gpt2`` have nothing to learn and do not touch ``texts``.
+    Args:
+        config: the tokenizer's configuration.
+        texts: the training texts; ``byte`` and ``gpt2`` do not read them.
 
     Raises:
         UserError: gpt2's files are missing or cannot be used.
@@ -24,7 +26,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     """The tokenizer that ``Tokenizer.save`` wrote to ``folder``.
 
     Raises:
-        UserError: there is none, or its file is damaged.
+        UserError: no such file, a damaged file, or a tokenizer of an unknown name.
     """
     name, _ = read_content(Path(folder))
     if name not in TOKENIZERS:

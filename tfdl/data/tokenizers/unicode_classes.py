@@ -1,14 +1,21 @@
-"""Letters, numbers and spaces as code points, so that everybody means the same characters by them.
+"""Letters, numbers and spaces as lists of code points, the same for every library.
 
-Python, RE2 (TensorFlow) and Hugging Face's ``tokenizers`` each know another version of Unicode, and RE2's ``\\s`` is
-ASCII alone. A text would be cut in one place here and in another there. These are the classes ``\\p{L}``, ``\\p{N}``
-and ``\\s`` as the last of the three has them (0.23), written so that Python's ``re`` and RE2 read them alike.
+Python, RE2 (TensorFlow) and Hugging Face's ``tokenizers`` each implement another version of Unicode, and RE2's ``\\s``
+is ASCII only, so they would split some texts differently. These are the classes ``\\p{L}``, ``\\p{N}`` and ``\\s`` of
+``tokenizers`` 0.23, in a form that Python's ``re`` and RE2 read in the same way.
 """
 
 
 def inside_brackets(ranges: str) -> str:
-    r"""``"41-5a aa"`` -> ``"A-Zª"``, to stand in ``[...]``; none of the characters needs an escape."""
-    return "".join("-".join(chr(int(end, 16)) for end in part.split("-")) for part in ranges.split())
+    r"""A character class in hexadecimal, to be put in ``[...]``: ``"41-5a aa"`` -> ``"A-Zª"``.
+
+    None of the characters may need an escape.
+    """
+    parts = []
+    for code_range in ranges.split():
+        characters = [chr(int(code_point, 16)) for code_point in code_range.split("-")]
+        parts.append("-".join(characters))
+    return "".join(parts)
 
 
 LETTERS = inside_brackets("""

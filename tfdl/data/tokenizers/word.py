@@ -17,45 +17,56 @@ _AROUND_NEWLINE = " ?\n ?"
 
 
 class WordTokenizer(Tokenizer):
-    """Words from token 4 on, the most frequent first; any other one is token 3, which decodes to ``<unk>``.
+    """Words are the tokens from 4 on, the most frequent first. All other words are token 3, the unknown token.
 
-    A text that says ``<unk>`` says token 3. Text is decoded with a space between words, and none around newlines.
+    The unknown token is ``<unk>`` in decoded texts, and ``<unk>`` in a text is encoded as it. Texts are decoded with a
+    space between words, and no spaces around newlines.
 
     Args:
         words: the vocabulary, by id.
-        split: how texts are cut into words, as ``word_split`` explains.
+        split: how texts are split into words (see ``word_split``).
     """
 
     name = "word"
 
     def __init__(self, words: Sequence[str], split: Split) -> None:
-        self.words, self.split = tuple(words), split
+        self.words = tuple(words)
+        self.split = split
         self.vocab_size = _FIRST + len(self.words)
-        self._ids = {word: place for place, word in enumerate(self.words, _FIRST)}
+        self._ids = {word: number for number, word in enumerate(self.words, _FIRST)}
 
     @classmethod
     def fit(cls, config: WordTokenizerConfig, texts: Iterable[str]) -> Self:
-        """Takes words that occur twice at least, so that the model meets unknown words when it is trained.
+        """Learns the words that occur at least twice, so that the model sees unknown words when it is trained.
 
-        Texts are taken to be tokenized already, and cut at spaces, where most commas and full stops stand alone.
+        If most commas and full stops stand alone, the texts are taken to be tokenized already, and split at spaces.
+
+        Args:
+            config: the greatest number of tokens.
+            texts: the training texts.
         """
         counts: Counter[str] = Counter()
         for text in texts:
             counts.update(split_words(clean(text), "spaces"))
-        split: Split = "spaces" if _are_tokenized(counts) else "punctuation"
-        if split == "punctuation":
+        split: Split = "spaces"
+        if not _are_tokenized(counts):
+            split = "punctuation"
             counts = _split_further(counts)
         del counts[UNKNOWN_WORD]
-        words = sorted((word for word, count in counts.items() if count > 1), key=lambda word: (-counts[word], word))
-        return cls(words[: config.most_tokens - _FIRST], split)
+        frequent_words = [word for word, count in counts.items() if count > 1]
+        frequent_words.sort(key=lambda word: (-counts[word], word))
+        return cls(frequent_words[: config.most_tokens - _FIRST], split)
 
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
-        ids = self._ids
-        words = (split_words(clean(text), self.split) for text in texts)
-        return [np.fromiter((ids.get(word, UNKNOWN) for word in some), np.int32, len(some)) for some in words]
+        encoded = []
+        for text in texts:
+            words = split_words(clean(text), self.split)
+            ids = (self._ids.get(word, UNKNOWN) for word in words)
+            encoded.append(np.fromiter(ids, np.int32, len(words)))
+        return encoded
 
     def text_of(self, ids: np.ndarray) -> str:
-        words = (UNKNOWN_WORD if place == UNKNOWN else self.words[place - _FIRST] for place in ids.tolist())
+        words = (UNKNOWN_WORD if token == UNKNOWN else self.words[token - _FIRST] for token in ids.tolist())
         return re.sub(_AROUND_NEWLINE, "\n", " ".join(words))
 
     def build_graph(self) -> "_WordGraph":
@@ -72,7 +83,8 @@ class WordTokenizer(Tokenizer):
 class _WordGraph(TokenizerGraph):
     def __init__(self, words: Sequence[str], split: Split) -> None:
         super().__init__()
-        self._words, self._split = [word.encode() for word in words], split
+        self._words = [word.encode() for word in words]
+        self._split = split
         ids = np.arange(UNKNOWN, _FIRST + len(words))
         initializer = tf.lookup.KeyValueTensorInitializer([UNKNOWN_WORD, *self._words], ids, tf.string, tf.int64)
         self._ids = tf.lookup.StaticHashTable(initializer, UNKNOWN)
@@ -82,19 +94,20 @@ class _WordGraph(TokenizerGraph):
         return words.with_values(tf.cast(self._ids.lookup(words.values), tf.int32))
 
     def decode(self, ids: tf.RaggedTensor) -> tf.Tensor:
-        words = tf.gather([UNKNOWN_WORD.encode()] * _FIRST + self._words, ids)
-        return tf.strings.regex_replace(tf.strings.reduce_join(words, axis=-1, separator=" "), _AROUND_NEWLINE, "\n")
+        words_by_id = [UNKNOWN_WORD.encode()] * _FIRST + self._words
+        joined = tf.strings.reduce_join(tf.gather(words_by_id, ids), axis=-1, separator=" ")
+        return tf.strings.regex_replace(joined, _AROUND_NEWLINE, "\n")
 
 
 def _are_tokenized(counts: Counter[str]) -> bool:
-    """Whether commas and full stops stand alone more often than behind a word."""
-    alone = counts[","] + counts["."]
-    behind = sum(count for chunk, count in counts.items() if chunk[-1] in ",." and chunk[-2:-1].isalnum())
-    return alone > behind
+    """Whether commas and full stops stand alone more often than directly after a word."""
+    num_alone = counts[","] + counts["."]
+    num_after_word = sum(count for chunk, count in counts.items() if chunk[-1] in ",." and chunk[-2:-1].isalnum())
+    return num_alone > num_after_word
 
 
 def _split_further(counts: Counter[str]) -> Counter[str]:
-    """Counts of what is between spaces -> counts of words."""
+    """Counts of chunks between spaces -> counts of words."""
     words: Counter[str] = Counter()
     for chunk, count in counts.items():
         for word in split_words(chunk, "punctuation"):

@@ -1,8 +1,11 @@
-"""Two ways to cut a text into words, each the same in Python and in a graph.
+"""Two ways to split a text into words, each the same in Python and in a graph.
 
-``spaces``: what stands between spaces is a word. It is for texts that somebody has tokenized already, as WikiText is:
-``the song , @-@ <unk>``. ``punctuation``: marks and symbols are words of their own, but for apostrophes within words:
-``don't`` is one word, ``well-kept!`` is four. In both a newline is a word, and other spaces are nothing.
+- ``spaces``: words are separated by spaces. This is for texts that are tokenized already, such as WikiText:
+  ``the song , @-@ <unk>``.
+- ``punctuation``: each punctuation mark and symbol is a separate word, except apostrophes within words: ``don't`` is
+  one word, ``well-kept!`` is four.
+
+In both a newline is a word, and other spaces are not part of any word.
 """
 
 import re
@@ -16,10 +19,10 @@ from tfdl.data.tokenizers.unicode_classes import SPACES, inside_brackets
 Split = Literal["spaces", "punctuation"]
 
 UNKNOWN_WORD = "<unk>"
-"""What WikiText writes for a rare word, and what an unknown word decodes to."""
+"""WikiText's word for a rare word; unknown words are decoded to it."""
 
-# ASCII but for the underscore; Latin-1; the blocks of punctuation, currencies, arrows to symbols, East Asian
-# punctuation, full-width ASCII, emoji.
+# Punctuation marks and symbols: ASCII without the underscore; Latin-1; the Unicode blocks of punctuation, currencies,
+# arrows to symbols, East Asian punctuation, full-width ASCII, and emoji.
 _MARKS = r"!-/:-@\[-\^`{-~" + inside_brackets("""
 a1-a9 ab-b4 b6-b8 bb bf d7 f7 2010-2027 2030-205e 20a0-20cf 2190-2bff 3001-3020 3030 ff01-ff0f ff1a-ff20 ff3b-ff40
 ff5b-ff65 1f000-1faff
@@ -34,11 +37,25 @@ _COMPILED = {split: re.compile(pattern) for split, pattern in _PATTERNS.items()}
 
 
 def split_words(text: str, split: Split) -> list[str]:
-    """The words of a text."""
+    """The words of a text.
+
+    Args:
+        text: any text without lone surrogates.
+        split: how to split it.
+    """
     return _COMPILED[split].findall(text)
 
 
 def split_words_in_graph(texts: tf.Tensor, split: Split) -> tf.RaggedTensor:
-    """As ``split_words``: UTF-8 ``(b,)`` -> strings ``(b, None)``."""
-    between = tf.strings.regex_replace(texts, f"[{_SPACES_BUT_NEWLINE}]+", MARKER)
-    return split_at_markers(tf.strings.regex_replace(between, _PATTERNS[split], rb"\0" + MARKER))
+    """As ``split_words``.
+
+    Args:
+        texts: valid UTF-8 ``(b,)``.
+        split: how to split them.
+
+    Returns:
+        The words, strings ``(b, None)``.
+    """
+    without_spaces = tf.strings.regex_replace(texts, f"[{_SPACES_BUT_NEWLINE}]+", MARKER)
+    marked_words = tf.strings.regex_replace(without_spaces, _PATTERNS[split], rb"\0" + MARKER)
+    return split_at_markers(marked_words)

@@ -1,4 +1,4 @@
-"""Texts of unequal lengths as batches of tokens: alike ones together, padded at the end."""
+"""Texts of unequal lengths as batches of tokens: texts of about equal length together, padded at the end."""
 
 import copy
 from collections.abc import Mapping
@@ -14,41 +14,48 @@ from tfdl.data.texts import TextSplit
 from tfdl.data.tokens.table import Column, TokenColumn
 
 PADDING = 0
-"""Stands after the end of a shorter text, as models expect it."""
-# Lengths are rounded up to multiples of this, and of an eighth of the next power of two.
-_FINEST = 8
+"""The token after the end of a shorter text, as models expect it."""
+# Lengths are rounded up to multiples of this, or of an eighth of the next power of two if that is more.
+_LEAST_STEP = 8
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands around a text's own tokens, and how long the whole may be."""
+    """Special tokens before and after a text, and how long the text may be with them."""
 
     longest: int
-    """Most tokens, those before and after included; a longer text is cut."""
+    """Most tokens, including those before and after; a longer text is cut."""
     before: int | None = None
+    """The token before a text, such as a start token."""
     after: int | None = None
+    """The token after a text, such as an end token."""
 
     @property
     def size(self) -> int:
-        """How many tokens stand around it."""
+        """The number of tokens before and after a text."""
         return (self.before is not None) + (self.after is not None)
 
 
 class TokenSource(ShuffledSource):
     """A split's texts, in batches of int32 tokens ``(b, t)`` by role, and class numbers ``(b,)`` as ``label``.
 
-    ``t`` is the length of the batch's longest text, rounded up (``padded_lengths``): each new shape costs a
-    compilation under XLA, and the set-up of kernels elsewhere, so there should be few. Nothing may depend on it: what
-    reads the tokens takes no notice of padding.
+    ``t`` is the length of the batch's longest text, rounded up (see ``padded_lengths``). Each new shape costs a
+    compilation under XLA, and the set-up of kernels without XLA, so there should be few shapes. Results must not depend
+    on ``t``: models ignore padding.
 
-    Reading a batch is TensorFlow's work alone, except where the tokens are too many to be kept in memory; then they are
-    read from the mapped file.
+    Batches are read by TensorFlow operations alone, unless the tokens exceed the memory limit. Then they are read from
+    the mapped file by Python code.
 
     Args:
         columns: role -> tokens, or ``label`` -> class numbers.
-        frames: role -> how its texts stand in a batch.
-        memory_limit_mb: most memory that tokens may take.
-        rows: the texts themselves, where someone will ask for them.
+        frames: role -> the tokens around its texts, and their greatest length.
+        memory_limit_mb: most memory that tokens may take, in MiB.
+        rows: the texts themselves; needed only for ``texts``.
+
+    Attributes:
+        lengths: tokens of each sample in a batch, over all its texts, ``(n,)``.
+        num_cut: number of samples of which a text is cut.
+        samples: numbers of the samples that an evaluation reads, in the split's order.
     """
 
     def __init__(
@@ -60,50 +67,57 @@ class TokenSource(ShuffledSource):
     ):
         texts = {role: column for role, column in columns.items() if isinstance(column, TokenColumn)}
         self.num_examples = len(next(iter(columns.values())))
-        whole = {role: column.lengths + frames[role].size for role, column in texts.items()}
-        kept = {role: np.minimum(lengths, frames[role].longest) for role, lengths in whole.items()}
-        self.lengths = np.sum(list(kept.values()), 0)
-        """Tokens of each sample, over all its texts, as a batch has them."""
-        self.num_cut = int(np.any([kept[role] < whole[role] for role in texts], 0).sum())
-        """Samples of which a text is cut."""
-        in_memory = sum(column.tokens.nbytes for column in texts.values()) <= memory_limit_mb * 2**20
+        whole_lengths = {role: column.lengths + frames[role].size for role, column in texts.items()}
+        kept_lengths = {role: np.minimum(lengths, frames[role].longest) for role, lengths in whole_lengths.items()}
+        self.lengths = np.sum(list(kept_lengths.values()), 0)
+        is_cut = np.any([kept_lengths[role] < whole_lengths[role] for role in texts], 0)  # (n,)
+        self.num_cut = int(is_cut.sum())
+        self.samples = np.arange(self.num_examples)
+        num_bytes = sum(column.tokens.nbytes for column in texts.values())
+        in_memory = num_bytes <= memory_limit_mb * 2**20
         self._texts = {role: _Texts(texts[role], frames[role], in_memory) for role in texts}
         self._rows = rows
-        self.samples = np.arange(self.num_examples)
-        """The samples that an evaluation goes through, in the split's order."""
         with tf.device("CPU:0"):
             self._numbers = {role: tf.constant(columns[role], tf.int32) for role in columns.keys() - texts.keys()}
 
     def read(self, indices: Any) -> dict[str, Any]:
-        texts = {role: column.read(indices) for role, column in self._texts.items()}
-        return {**texts, **{role: tf.gather(values, indices) for role, values in self._numbers.items()}}
+        """See ``Source.read``."""
+        features = {role: texts.read(indices) for role, texts in self._texts.items()}
+        for role, numbers in self._numbers.items():
+            features[role] = tf.gather(numbers, indices)
+        return features
 
     def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:
-        """Random, with samples of about one length in each batch."""
+        """See ``Source.epoch_order``; random, with samples of about equal length in each batch."""
         return order_by_length(self.lengths, seed, epoch, global_batch)
 
     def evaluation_pieces(self, batch_size: int, most_tokens: int | None = None) -> list[np.ndarray]:
-        """All samples, the longest first, in pieces of at most ``batch_size`` samples and ``most_tokens`` tokens with
-        padding; a single sample is always allowed."""
+        """See ``Source.evaluation_pieces``; the longest samples come first.
+
+        ``most_tokens`` counts padding. A piece of a single sample may exceed it.
+        """
         lengths = self.lengths[self.samples]
         order = self.samples[np.argsort(-lengths, kind="stable")]
-        pieces, begin = [], 0
+        pieces = []
+        begin = 0
         while begin < len(order):
-            longest = int(self.lengths[order[begin]])
-            count = batch_size if most_tokens is None else max(1, min(batch_size, most_tokens // longest))
+            count = batch_size
+            if most_tokens is not None:
+                longest = int(self.lengths[order[begin]])
+                count = max(1, min(batch_size, most_tokens // longest))
             pieces.append(order[begin : begin + count])
             begin += count
         return pieces
 
     def spread(self, most: int) -> "TokenSource":
-        """At most so many of the samples, by their own numbers, evenly spread over the split, to be evaluated."""
+        """See ``TextSource.spread``; the samples keep their numbers."""
         part = copy.copy(self)
         count = min(most, len(self.samples))
         part.samples = self.samples[np.arange(count) * len(self.samples) // count]
         return part
 
     def texts(self, *roles: str) -> dict[str, np.ndarray]:
-        """The samples' texts by role, as they were before they became tokens: arrays of strings ``(n,)``."""
+        """See ``TextSource.texts``; the texts as they were before they became tokens."""
         assert self._rows is not None
         wanted = set(self.samples.tolist())
         rows = [row for number, row in enumerate(self._rows) if number in wanted]
@@ -114,47 +128,57 @@ class _Texts:
     """The texts of one role."""
 
     def __init__(self, column: TokenColumn, frame: Frame, in_memory: bool):
-        self._frame, self._room = frame, frame.longest - frame.size
-        assert self._room >= 0
-        # One token more: a split of empty texts alone has a place to look at, too.
-        with tf.device("CPU:0"):
-            self._tokens = tf.constant(np.append(column.tokens, column.tokens.dtype.type(0))) if in_memory else None
-            self._starts = tf.constant(column.starts)
-            self._padded = tf.constant(padded_lengths(frame.longest))
+        self._frame = frame
+        self._most_own_tokens = frame.longest - frame.size
+        assert self._most_own_tokens >= 0
         self._column = column
+        self._tokens = None
+        with tf.device("CPU:0"):
+            if in_memory:
+                # One token more, so that token 0 exists if all texts are empty.
+                self._tokens = tf.constant(np.append(column.tokens, column.tokens.dtype.type(0)))
+            self._starts = tf.constant(column.starts)
+            self._padded_lengths = tf.constant(padded_lengths(frame.longest))
 
     def read(self, indices: Any) -> Any:
+        """Tokens int32 ``(b, t)``: the token before, the text's own, the token after, and padding."""
         begin = tf.gather(self._starts, indices)  # (b,)
-        length = tf.minimum(tf.gather(self._starts, indices + 1) - begin, self._room)
-        padded = tf.gather(self._padded, tf.reduce_max(length) + self._frame.size)
-        before = int(self._frame.before is not None)
-        places = tf.range(padded)[tf.newaxis] - before  # (1, t), within the text
-        own = tf.logical_and(places >= 0, places < length[:, tf.newaxis])  # (b, t)
-        tokens = tf.where(own, self._look_up(tf.where(own, begin[:, tf.newaxis] + places, 0)), PADDING)
+        end = tf.gather(self._starts, indices + 1)
+        length = tf.minimum(end - begin, self._most_own_tokens)
+        padded_length = tf.gather(self._padded_lengths, tf.reduce_max(length) + self._frame.size)
+        num_before = int(self._frame.before is not None)
+        positions = tf.range(padded_length)[tf.newaxis] - num_before  # (1, t), within the text
+        is_own = tf.logical_and(positions >= 0, positions < length[:, tf.newaxis])  # (b, t)
+        token_numbers = tf.where(is_own, begin[:, tf.newaxis] + positions, 0)  # (b, t), within the column
+        tokens = tf.where(is_own, self._look_up(token_numbers), PADDING)
         if self._frame.before is not None:
-            tokens = tf.where(places < 0, self._frame.before, tokens)
+            tokens = tf.where(positions < 0, self._frame.before, tokens)
         if self._frame.after is not None:
-            tokens = tf.where(places == length[:, tf.newaxis], self._frame.after, tokens)
+            tokens = tf.where(positions == length[:, tf.newaxis], self._frame.after, tokens)
         return tokens
 
-    def _look_up(self, places: Any) -> Any:
+    def _look_up(self, token_numbers: Any) -> Any:
+        """The column's tokens at these places, int32 ``(b, t)``."""
         if self._tokens is not None:
-            return tf.cast(tf.gather(self._tokens, places), tf.int32)
-        found = tf.numpy_function(self._from_disk, [places], tf.int32, stateful=False)
-        return tf.ensure_shape(found, [None, None])
+            return tf.cast(tf.gather(self._tokens, token_numbers), tf.int32)
+        tokens = tf.numpy_function(self._from_disk, [token_numbers], tf.int32, stateful=False)
+        return tf.ensure_shape(tokens, [None, None])
 
-    def _from_disk(self, places: np.ndarray) -> np.ndarray:
+    def _from_disk(self, token_numbers: np.ndarray) -> np.ndarray:
         tokens = self._column.tokens
-        return tokens[places].astype(np.int32) if len(tokens) else np.zeros(places.shape, np.int32)
+        if len(tokens) == 0:
+            return np.zeros(token_numbers.shape, np.int32)
+        return tokens[token_numbers].astype(np.int32)
 
 
 def padded_lengths(longest: int) -> np.ndarray:
-    """Length -> what it is padded to, for all from 0 to ``longest``: at least the length, and never above ``longest``.
+    """Length -> the length that it is padded to, for all lengths from 0 to ``longest``.
 
-    Up to 64 these are multiples of 8; above, there are four lengths between a power of two and the next: at most a
-    quarter is padding, and a model of 512 tokens meets 20 lengths.
+    Up to 64 these are multiples of 8. Above, there are four lengths from a power of two to the next, so that at most a
+    quarter is padding, and a model of 512 tokens sees 20 lengths. None exceeds ``longest``.
     """
     lengths = np.arange(longest + 1)
-    powers = 2 ** np.ceil(np.log2(np.maximum(lengths, 1))).astype(np.int64)
-    steps = np.maximum(powers // 8, _FINEST)
-    return np.minimum(np.maximum(-(-lengths // steps), 1) * steps, longest)
+    powers_of_2 = 2 ** np.ceil(np.log2(np.maximum(lengths, 1))).astype(np.int64)  # at least the length
+    steps = np.maximum(powers_of_2 // 8, _LEAST_STEP)
+    num_steps = np.maximum(-(-lengths // steps), 1)  # rounded up
+    return np.minimum(num_steps * steps, longest)

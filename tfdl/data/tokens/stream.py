@@ -1,4 +1,4 @@
-"""All texts of a split, one after the other, as one circle of tokens."""
+"""All texts of a split, one after the other, as one circular stream of tokens."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from tfdl.data.tokens.table import TokenColumn
 class TokenStream:
     """The texts' tokens, each text followed by the end token.
 
-    The stream is a circle: what stands before the first text is the end token of the last. So every token has one
+    The stream is circular: the end token of the last text comes before the first text. So every token has a token
     before it to be predicted from, and a model learns how texts begin.
 
     Args:
@@ -17,15 +17,24 @@ class TokenStream:
     """
 
     def __init__(self, column: TokenColumn, end_id: int):
-        self._tokens, self._end_id = np.asarray(column.tokens), end_id  # still mapped, where they are on disk
-        self._ends = column.starts[1:] + np.arange(len(column))  # where in the stream each text's end token stands
+        self._tokens = np.asarray(column.tokens)  # a memory map is not read here
+        self._end_id = end_id
+        self._ends = column.starts[1:] + np.arange(len(column))  # the position of each text's end token in the stream
         self.num_tokens = len(self._tokens) + len(column)
 
-    def read(self, places: np.ndarray) -> np.ndarray:
-        """Token numbers, int32, for whole numbers of any shape; they go round the circle."""
-        places = places % self.num_tokens
-        texts = np.searchsorted(self._ends, places)
-        inside = self._ends[texts] != places
-        tokens = np.full(places.shape, self._end_id, np.int32)
-        tokens[inside] = self._tokens[(places - texts)[inside]]
+    def read(self, positions: np.ndarray) -> np.ndarray:
+        """Tokens of the stream.
+
+        Args:
+            positions: whole numbers of any shape; they are taken modulo the length of the stream.
+
+        Returns:
+            int32, the same shape.
+        """
+        positions = positions % self.num_tokens
+        texts = np.searchsorted(self._ends, positions)  # the text that each position belongs to
+        is_own = self._ends[texts] != positions  # a text's own token, not an end token
+        tokens = np.full(positions.shape, self._end_id, np.int32)
+        without_ends = positions - texts  # as many end tokens as earlier texts come before a position
+        tokens[is_own] = self._tokens[without_ends[is_own]]
         return tokens

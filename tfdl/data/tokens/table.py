@@ -44,26 +44,30 @@ Column = TokenColumn | np.ndarray
 def token_table(split: TextSplit, roles: tuple[str, ...], tokenizer: Any, folder: Path | None) -> dict[str, Column]:
     """The columns of a split, in its own order.
 
-    What was tokenized is kept below ``folder`` under a name that depends on the rows and on the tokenizer, and mapped
-    into memory from there; where nothing can be written it is made anew each time. Concurrent callers are safe: one
+    Tokens are kept in ``folder`` under a name that depends on the rows and the tokenizer, and mapped into memory from
+    there. If the folder cannot be written, texts are tokenized again each time. Concurrent callers are safe: one
     tokenizes, the others wait.
 
     Args:
         split: the rows.
-        roles: which of their texts; ``label`` is a number already.
+        roles: the roles to read; texts are tokenized, ``label`` is a class number already.
         tokenizer: see ``tfdl.data.tokenizers``.
-        folder: where to keep tokens; none keeps nothing.
+        folder: where to keep tokens; ``None`` keeps nothing.
+
+    Returns:
+        Role -> column.
     """
     if folder is None:
         return _tokenized(split, roles, tokenizer)
     parts = (split.fingerprint, *roles, tokenizer.digest)
-    place = folder / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    table = folder / digest[:24]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(place.with_suffix(".lock")):
-            if not place.is_dir():
-                _keep(_tokenized(split, roles, tokenizer), place)
-        return _kept(roles, place)
+        with FileLock(table.with_suffix(".lock")):
+            if not table.is_dir():
+                _save(_tokenized(split, roles, tokenizer), table)
+        return _load(roles, table)
     except OSError:
         return _tokenized(split, roles, tokenizer)
 
@@ -74,20 +78,21 @@ def _tokenized(split: TextSplit, roles: tuple[str, ...], tokenizer: Any) -> dict
     lengths: dict[str, list[np.ndarray]] = {role: [] for role in roles}
     for rows in _chunks(split):
         for role in roles:
+            values = [row[role] for row in rows]
             if role == "label":
-                pieces[role].append(np.array([row[role] for row in rows], np.int32))
+                pieces[role].append(np.array(values, np.int32))
                 continue
-            encoded = tokenizer.encode_batch([row[role] for row in rows])
+            encoded = tokenizer.encode_batch(values)
             pieces[role].append(np.concatenate([np.zeros(0, dtype), *encoded]).astype(dtype))
-            lengths[role].append(np.array(list(map(len, encoded)), np.int64))
+            lengths[role].append(np.array([len(tokens) for tokens in encoded], np.int64))
     columns: dict[str, Column] = {}
     for role in roles:
-        values = np.concatenate(pieces[role])
+        joined = np.concatenate(pieces[role])
         if role == "label":
-            columns[role] = values
+            columns[role] = joined
         else:
-            starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(lengths[role]))])
-            columns[role] = TokenColumn(values, starts)
+            ends = np.cumsum(np.concatenate(lengths[role]))
+            columns[role] = TokenColumn(joined, starts=np.concatenate([np.zeros(1, np.int64), ends]))
     return columns
 
 
@@ -97,9 +102,9 @@ def _chunks(split: Iterable[Any]) -> Iterator[list[Any]]:
         yield chunk
 
 
-def _keep(columns: Mapping[str, Column], place: Path) -> None:
-    """Whole or absent: written aside and renamed."""
-    aside = Path(tempfile.mkdtemp(prefix=f"{place.name}-", dir=place.parent))
+def _save(columns: Mapping[str, Column], table: Path) -> None:
+    """Writes the columns to another folder and renames it, so that a table is complete or absent."""
+    aside = Path(tempfile.mkdtemp(prefix=f"{table.name}-", dir=table.parent))
     try:
         for role, column in columns.items():
             if isinstance(column, TokenColumn):
@@ -107,15 +112,18 @@ def _keep(columns: Mapping[str, Column], place: Path) -> None:
                 np.save(aside / f"{role}-starts.npy", column.starts)
             else:
                 np.save(aside / f"{role}.npy", column)
-        os.rename(aside, place)
+        os.rename(aside, table)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
 
 
-def _kept(roles: tuple[str, ...], place: Path) -> dict[str, Column]:
+def _load(roles: tuple[str, ...], table: Path) -> dict[str, Column]:
     columns: dict[str, Column] = {}
     for role in roles:
-        values = np.load(place / f"{role}.npy", mmap_mode="r")
-        columns[role] = values if role == "label" else TokenColumn(values, np.load(place / f"{role}-starts.npy"))
+        values = np.load(table / f"{role}.npy", mmap_mode="r")
+        if role == "label":
+            columns[role] = values
+        else:
+            columns[role] = TokenColumn(values, starts=np.load(table / f"{role}-starts.npy"))
     return columns

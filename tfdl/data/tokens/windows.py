@@ -1,4 +1,4 @@
-"""A corpus in windows of equal length: shuffled, or in streams that a recurrent model reads on in."""
+"""A corpus in windows of equal length: shuffled, or in streams for models that carry their state."""
 
 from typing import Any
 
@@ -10,92 +10,102 @@ from tfdl.data.sources import ShuffledSource
 from tfdl.data.tokens.stream import TokenStream
 
 BEGINS = "begins"
-"""The feature that says that a row goes on in no earlier window: its state begins at zero."""
+"""The feature that marks the first window of a stream, where the model's state begins at zero."""
 
-# Streams that an evaluation reads side by side, at most, and how many of them make a batch. Both are the same for any
-# number of ranks, and so is what is computed.
-_MOST_SEGMENTS, _SEGMENTS_TOGETHER = 64, 16
-# A stream is at least so long, so that the little that its first tokens know of the text counts for little.
+# Most streams of an evaluation, and how many of them make a batch. They do not depend on the number of ranks, so the
+# result does not either.
+_MOST_SEGMENTS = 64
+_SEGMENTS_TOGETHER = 16
+# Least length of a stream in an evaluation. The first tokens of a stream are predicted from a short context; in a long
+# stream they have little weight.
 _LEAST_SEGMENT_TOKENS = 4096
 
 
 class Windows(ShuffledSource):
-    """Windows of ``length`` tokens and their successors, in an order of their own in every epoch.
+    """Windows of ``length`` tokens and the tokens that follow each of them, in another order in each epoch.
 
-    The stream of tokens is turned by a random number of tokens in each epoch, a function of seed and epoch, and cut
-    from there: cuts fall elsewhere each time, and every token is predicted once an epoch. The last window is shorter,
-    and padded.
+    In each epoch the stream begins at another token, a random function of seed and epoch, and is cut into windows from
+    there. So windows differ from epoch to epoch, and every token is predicted once in an epoch. The last window is
+    shorter, and padded.
 
-    A sample's number says where its window stands and by how much the stream was turned: window ``w`` of ``n`` at
-    offset ``o`` is sample ``w + n * o``. Those below ``num_examples`` are the windows of a stream that was not turned.
+    A sample's number stands for a window and for the token at which the stream begins: window ``w`` of ``n`` in a
+    stream that begins at token ``o`` is sample ``w + n * o``. Samples below ``num_examples`` are the windows of the
+    stream that begins at its first token.
 
     Args:
         stream: the tokens.
         length: tokens of a window.
-        pad_id: stands where the last window has no token.
+        pad_id: the token that pads the last window.
     """
 
     def __init__(self, stream: TokenStream, length: int, pad_id: int):
-        self._stream, self.length, self._pad_id = stream, length, pad_id
+        self._stream = stream
+        self._pad_id = pad_id
+        self.length = length
         self.num_examples = -(-stream.num_tokens // length)
         self.unit = f"training windows of {length} tokens"
 
     def read(self, indices: Any) -> dict[str, Any]:
-        """``tokens``, int32 ``(b, length + 1)``: a window's inputs are all but the last, its targets all but the first.
-        ``count``, int32 ``(b,)``: how many targets there are before the padding.
+        """See ``Source.read``.
+
+        Returns:
+            ``tokens``, int32 ``(b, length + 1)``: a window's inputs are all but the last token, its targets all but the
+            first. ``count``, int32 ``(b,)``: the number of targets before the padding.
         """
         tokens, count = tf.numpy_function(self._read, [indices], (tf.int32, tf.int32), stateful=False)
         return {"tokens": tf.ensure_shape(tokens, [None, self.length + 1]), "count": tf.ensure_shape(count, [None])}
 
     def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:  # noqa: ARG002
-        """A random permutation of the windows of this epoch."""
-        return epoch_order(self.num_examples, seed, epoch) + self._turned(seed, epoch)
+        """See ``Source.epoch_order``; a random permutation of the windows of this epoch."""
+        return epoch_order(self.num_examples, seed, epoch) + self._first_number(seed, epoch)
 
-    def _turned(self, seed: int, epoch: int) -> int:
+    def _first_number(self, seed: int, epoch: int) -> int:
+        """The number of the first window of the stream as it begins in this epoch."""
         return self.num_examples * epoch_offset(self._stream.num_tokens, seed, epoch)
 
     def _read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         offsets, windows = np.divmod(indices, self.num_examples)
-        begins = windows * self.length
+        begins = windows * self.length  # (b,)
         count = np.minimum(self.length, self._stream.num_tokens - begins)
-        places = (offsets + begins)[:, np.newaxis] + np.arange(-1, self.length)  # (b, length + 1)
-        there = np.arange(self.length + 1) <= count[:, np.newaxis]
-        return np.where(there, self._stream.read(places), np.int32(self._pad_id)), count.astype(np.int32)
+        # One token before the window is the input for its first target.
+        positions = (offsets + begins)[:, np.newaxis] + np.arange(-1, self.length)  # (b, length + 1)
+        is_token = np.arange(self.length + 1) <= count[:, np.newaxis]
+        tokens = np.where(is_token, self._stream.read(positions), np.int32(self._pad_id))
+        return tokens, count.astype(np.int32)
 
 
 class StreamedWindows(Windows):
     """The same windows in as many streams as a global batch has rows (Zaremba et al., 2014, arXiv:1409.2329).
 
-    Row ``r`` of each batch goes on where row ``r`` of the one before it stopped.
+    Row ``r`` of each batch continues where row ``r`` of the batch before it ended.
 
-    Streams differ by at most one window; the last batch of an epoch has the rows of the longer ones.
+    The lengths of streams differ by at most one window. The last batch of an epoch has the rows of the longer streams
+    only.
     """
 
     def read(self, indices: Any) -> dict[str, Any]:
-        """As ``Windows.read``, with ``BEGINS``, booleans ``(b,)``: the first window of its stream."""
-        begins = indices >= self._beginning
-        return {**super().read(tf.where(begins, indices - self._beginning, indices)), BEGINS: begins}
+        """As ``Windows.read``, with another feature, ``BEGINS``, bool ``(b,)``: the first window of its stream."""
+        begins = indices >= self._begin_mark
+        windows = tf.where(begins, indices - self._begin_mark, indices)
+        return {**super().read(windows), BEGINS: begins}
 
     def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:
-        """As many streams as a global batch has rows, side by side."""
-        order = stream_order(self.num_examples, global_batch) + self._turned(seed, epoch)
-        order[:global_batch] += self._beginning
+        """See ``Source.epoch_order``; as many streams as a global batch has rows, side by side."""
+        order = stream_order(self.num_examples, global_batch) + self._first_number(seed, epoch)
+        order[:global_batch] += self._begin_mark
         return order
 
     @property
-    def _beginning(self) -> int:
-        """What the number of a stream's first window is larger by."""
+    def _begin_mark(self) -> int:
+        """Added to the number of a stream's first window; larger than all numbers of windows."""
         return self.num_examples * self._stream.num_tokens
 
     def segments(self) -> list[np.ndarray]:
-        """How a whole pass goes through the streams of an evaluation, whose number depends on the split alone.
-
-        Returns:
-            Groups of streams: sample numbers ``(steps, rows)``, a step after the other; -1 where a stream has ended.
-        """
-        most = self._stream.num_tokens // _LEAST_SEGMENT_TOKENS
-        streams = max(1, min(_MOST_SEGMENTS, most, self.num_examples))
-        order = stream_order(self.num_examples, streams)
-        steps = -(-self.num_examples // streams)
-        table = np.concatenate([order, np.full(steps * streams - len(order), -1)]).reshape(steps, streams)
-        return [table[:, at : at + _SEGMENTS_TOGETHER] for at in range(0, streams, _SEGMENTS_TOGETHER)]
+        """See ``StreamedSource.segments``; the number of streams depends on the split alone."""
+        most_streams = self._stream.num_tokens // _LEAST_SEGMENT_TOKENS
+        num_streams = max(1, min(_MOST_SEGMENTS, most_streams, self.num_examples))
+        order = stream_order(self.num_examples, num_streams)
+        steps = -(-self.num_examples // num_streams)  # rounded up
+        padding = np.full(steps * num_streams - len(order), -1)
+        table = np.concatenate([order, padding]).reshape(steps, num_streams)
+        return [table[:, begin : begin + _SEGMENTS_TOGETHER] for begin in range(0, num_streams, _SEGMENTS_TOGETHER)]
