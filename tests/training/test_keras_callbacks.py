@@ -269,6 +269,32 @@ def test_a_rate_that_follows_a_schedule_is_not_reduced(tmp_path):
         tfdl.train(config, tmp_path / "run", callbacks=[keras.callbacks.ReduceLROnPlateau()], **parts)
 
 
+def test_a_resume_within_an_epoch_continues_the_schedule(tmp_path):
+    """A schedule's rate depends on the step alone: it cannot be set, and needs no restoring."""
+
+    def reported_rates(output: Path, steps: int, **options: Any) -> list[float]:
+        config = tfdl.TrainConfig(
+            optimizer={"name": "sgd", "schedule": "inverse_sqrt", "warmup_steps": 2}, steps=steps, batch_size=16
+        )
+        run = tfdl.train(
+            config,
+            output,
+            model=keras.Sequential([keras.Input([3]), keras.layers.Dense(1)]),
+            task=tfdl.tasks.Objective("mse"),
+            data={"train": arrays(), "validation": arrays(), "test": arrays()},
+            callbacks=[keras.callbacks.TerminateOnNaN()],
+            **options,
+        )
+        rows = map(json.loads, run.metrics_path.open())
+        return [row["learning_rate"] for row in rows if row["kind"] == "steps"]
+
+    straight = reported_rates(tmp_path / "straight", steps=10)
+    reported_rates(tmp_path / "stopped", steps=6)  # in the middle of the second epoch of 4 steps
+    resumed = reported_rates(tmp_path / "stopped", steps=10, resume=True)
+    assert resumed[-1] == straight[-1]
+    assert resumed[-1] < resumed[0]
+
+
 def test_ranks_with_different_rates_end(ranks):
     from tfdl.training.optimization import check_equal_rates
 

@@ -122,13 +122,13 @@ class KerasCallbacks(Callback):
         self._list.on_train_begin()
 
     def on_epoch_begin(self, progress: Progress) -> None:
-        rate = self._optimizer.learning_rate
-        before = None if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else np.array(rate)
+        rate_before = np.array(self._optimizer.learning_rate)
         self._list.on_epoch_begin(progress.epoch, {})
         continues_epoch = progress.sample > 0
-        if continues_epoch and before is not None:
-            # The epoch had begun before the resume: a rate that it set then came with the checkpoint.
-            self._optimizer.learning_rate = before
+        if continues_epoch and not _follows_schedule(self._optimizer):
+            # The epoch began before the resume: the rate that a callback set then came with the checkpoint, and a
+            # callback that changes the rate at the beginning of an epoch must not change it a second time.
+            self._optimizer.learning_rate = rate_before
 
     def on_steps_begin(self, progress: Progress) -> None:
         self._list.on_train_batch_begin(self._batch(progress), {})
@@ -177,9 +177,17 @@ def _writes(callback: Any) -> bool:
     return isinstance(callback, _WRITERS) or package in _WRITING_PACKAGES or getattr(callback, "chief_only", False)
 
 
+def _follows_schedule(optimizer: Any) -> bool:
+    """Whether the learning rate is a function of the step, which cannot be set.
+
+    The property ``learning_rate`` does not show it: of a schedule, it returns the present value.
+    """
+    return isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
+
+
 def _check_rate(callback: Any, optimizer: Any) -> None:
     changes_rate = isinstance(callback, keras.callbacks.ReduceLROnPlateau | keras.callbacks.LearningRateScheduler)
-    if changes_rate and isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+    if changes_rate and _follows_schedule(optimizer):
         raise UserError(
             f"{type(callback).__name__} changes the learning rate, which follows a schedule"
             f" ({type(optimizer._learning_rate).__name__}); use one of them: --schedule constant"
