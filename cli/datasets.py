@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tfdl.cli.failures import speaks
+from tfdl.cli.failures import is_printing_rank
 from tfdl.cli.options import debug_option, json_option
 from tfdl.cli.parts import load_parts, plugin_option
 from tfdl.errors import UserError, nearest
@@ -70,7 +70,7 @@ def list_command(everything: bool, data_dir: str | None, plugins: tuple[str, ...
     from tfdl.data.tfds.catalog import data_root
 
     load_parts(plugins)
-    if not speaks():
+    if not is_printing_rank():
         return
     found = listing(data_root(data_dir), everything)
     click.echo(json.dumps(found)) if as_json else list_page(found)
@@ -113,7 +113,7 @@ def show_command(
         description, rows = _samples(name, data_dir, builder, split, samples or 25)
     if output is not None:
         _draw(rows, description, output)
-    if not speaks():
+    if not is_printing_rank():
         return
     if as_json:
         values = {**dataclasses.asdict(description), "path": str(description.path)}
@@ -153,8 +153,8 @@ def prepare_command(
 
         quick_start()
     files = None if folder is None else Path(folder)
-    builder = prepare_dataset(name, data_dir, files, show_progress=speaks() and sys.stderr.isatty())
-    if not speaks():
+    builder = prepare_dataset(name, data_dir, files, show_progress=is_printing_rank() and sys.stderr.isatty())
+    if not is_printing_rank():
         return
     splits = {split: found.num_examples for split, found in builder.info.splits.items()}
     if as_json:
@@ -204,7 +204,7 @@ def _draw(rows: list[dict[str, Any]], description: Any, output: str) -> None:
     label = description.tasks.get("image-classification", {}).get("label", label)
     names = [str(row.get(label, "")) for row in rows]
     picture = image_grid([row[images] for row in rows], names)
-    if not speaks():
+    if not is_printing_rank():
         return
     try:
         picture.save(output, format="PNG")

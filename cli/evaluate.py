@@ -4,7 +4,7 @@ import json
 
 import click
 
-from tfdl.cli.failures import speaks
+from tfdl.cli.failures import is_printing_rank
 from tfdl.cli.options import checkpoint_option, debug_option, json_option, run_argument
 from tfdl.cli.parts import load_parts, plugin_option
 
@@ -46,7 +46,7 @@ def command(run: str, split: str, checkpoint: str, as_json: bool, details: bool,
     from tfdl.evaluation import evaluate_in_detail
 
     found = evaluate_in_detail(run, split, checkpoint, distributed.init())
-    if not speaks():
+    if not is_printing_rank():
         return
     if as_json:
         click.echo(json.dumps({**found.metrics, **(found.details if details else {})}))

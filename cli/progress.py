@@ -9,7 +9,7 @@ from rich.progress import Progress as Bar
 from rich.table import Column, Table
 
 from tfdl import __version__
-from tfdl.cli.failures import speaks
+from tfdl.cli.failures import is_printing_rank
 from tfdl.training import Callback
 from tfdl.training.callbacks import EpochReport, RunPlan, StepReport
 
@@ -28,7 +28,7 @@ class Progress(Callback):
 
     def on_start(self, plan: RunPlan) -> None:
         self._plan = plan
-        self._console.quiet = not speaks()
+        self._console.quiet = not is_printing_rank()
         if plan.membership:
             self._console.print(plan.membership)
         else:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tfdl.cli.failures import speaks
+from tfdl.cli.failures import is_printing_rank
 from tfdl.cli.options import debug_option
 from tfdl.cli.parts import load_parts, plugin_option, split_model
 from tfdl.cli.settings import (
@@ -151,7 +151,7 @@ def command(
     layers.append(_plugins(layers, plugins))
     config = compose(*layers)
     if print_config:
-        if speaks():
+        if is_printing_rank():
             click.echo(to_yaml(config), nl=False)
         return
 
@@ -167,7 +167,7 @@ def _train(config: Any, output: str | None, *, elastic: bool, **choices: Any) ->
     from tfdl.training import train
 
     # In an elastic job any rank may become the one that prints.
-    watchers = [Progress()] if speaks() or elastic else []
+    watchers = [Progress()] if is_printing_rank() or elastic else []
     train(config, output, callbacks=watchers, elastic=elastic, **choices)
 
 

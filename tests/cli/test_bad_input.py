@@ -114,7 +114,7 @@ def test_one_line_and_exit_code_2(run, trained_run, line, message):
     ],
     ids=lambda launcher: next(iter(launcher)),
 )
-def test_ranks_above_0_leave_the_word_to_the_chief_and_speak_when_left_alone(run, monkeypatch, launcher):
+def test_ranks_above_0_leave_the_error_to_rank_0_and_print_it_when_left_alone(run, monkeypatch, launcher):
     """The launcher ends them while they wait; here there is none."""
     waited = []
     monkeypatch.setattr("tfdl.cli.failures.time.sleep", waited.append)
@@ -127,17 +127,17 @@ def test_ranks_above_0_leave_the_word_to_the_chief_and_speak_when_left_alone(run
     assert waited == [5.0, 5.0]
 
 
-@pytest.mark.parametrize(("place", "speaks"), [("0", True), ("1", False)])
-def test_of_a_node_of_srun_one_rank_speaks(run, monkeypatch, place, speaks):
+@pytest.mark.parametrize(("place", "prints"), [("0", True), ("1", False)])
+def test_of_a_node_of_srun_one_rank_prints(run, monkeypatch, place, prints):
     """srun ends none of them: a typing error would be told as often as there are ranks."""
     monkeypatch.setattr("tfdl.cli.failures.time.sleep", lambda _: None)
     for name, value in {"SLURM_PROCID": "5", "SLURM_STEP_NUM_TASKS": "8", "SLURM_LOCALID": place}.items():
         monkeypatch.setenv(name, value)
     code, out, err = run("train", "--epochs", "0")
-    assert (code, out, bool(err)) == (2, "", speaks)
+    assert (code, out, bool(err)) == (2, "", prints)
 
 
-def test_rank_0_speaks(run, monkeypatch):
+def test_rank_0_prints(run, monkeypatch):
     monkeypatch.setenv("HOROVOD_RANK", "0")
     monkeypatch.setenv("HOROVOD_SIZE", "2")
     code, _, err = run("train", "--epochs", "0")

@@ -12,10 +12,10 @@ from tfdl.distributed.elastic import ElasticRanks
 from tfdl.errors import UserError
 from tfdl.runs import RunDirectory
 from tfdl.training.callbacks import Callback
-from tfdl.training.given import GivenParts
 from tfdl.training.membership import Membership
 from tfdl.training.opening import Opened
 from tfdl.training.output import Output
+from tfdl.training.python_parts import PythonParts
 from tfdl.training.run_parts import RunParts
 from tfdl.training.run_record import RunRecord
 from tfdl.training.session import Session
@@ -65,7 +65,7 @@ def train_elastic(
     resolve: Callable[[], TrainConfig | None],
     claim: Callable[[TrainConfig | None], Output],
     callbacks: Sequence[Callback],
-    given: GivenParts,
+    python_parts: PythonParts,
     commit_steps: int | None,
     begin: float,
 ) -> RunDirectory:
@@ -76,7 +76,7 @@ def train_elastic(
             before each session.
         claim: decides where a new run of this configuration goes; called on one rank.
         callbacks: as for ``train``; they start and close anew with every change of the ranks.
-        given: the objects that Python code passed.
+        python_parts: the objects that Python code passed.
         commit_steps: steps between two commits; none is ``COMMIT_STEPS``.
         begin: when the run began, in seconds since the epoch.
 
@@ -88,7 +88,7 @@ def train_elastic(
     every = COMMIT_STEPS if commit_steps is None else commit_steps
     if every < 1:
         raise UserError(f"--commit-steps={every}, expected at least 1")
-    if not given.can_be_rebuilt:
+    if not python_parts.can_be_rebuilt:
         raise UserError(
             "an elastic run builds its model anew for other ranks, expected model= to be a function that builds it, and"
             " compiles it with its optimizer"
@@ -99,7 +99,7 @@ def train_elastic(
         session: Session | None = None
         try:
             begun_from = _meet(ranks, memory, resolve, claim)
-            session = _session(ranks, memory, begun_from, callbacks, given, every, begin)
+            session = _session(ranks, memory, begun_from, callbacks, python_parts, every, begin)
             session.prepare()
             session.run()
             ranks.close()
@@ -157,7 +157,7 @@ def _session(
     memory: Memory,
     root: Root,
     callbacks: Sequence[Callback],
-    given: GivenParts,
+    python_parts: PythonParts,
     every: int,
     begin: float,
 ) -> Session:
@@ -169,7 +169,7 @@ def _session(
         ranks.world,
         begin,
         callbacks=callbacks,
-        given=given,
+        python_parts=python_parts,
         starting_point=CommitOrStart(memory, root, membership),
         membership=membership,
         opened=memory.opened,
@@ -250,13 +250,13 @@ class CommitOrStart(StartingPoint):
         parts: RunParts,
         state: TrainingState,
         record: RunRecord,
-        given: GivenParts,
+        python_parts: PythonParts,
         world: World,
     ) -> None:
         """See ``StartingPoint.restore``."""
         self._memory.opened = (parts.task, parts.sources)
         if self._root.offer.step < 0:
-            NewOrCheckpoint().restore(config, parts, state, record, given, world)
+            NewOrCheckpoint().restore(config, parts, state, record, python_parts, world)
             # The directory is made: it stays this run's if a rank is lost before the first commit.
             assert self._memory.output is not None
             self._memory.output = replace(self._memory.output, run=record.run, is_named_by_us=False)

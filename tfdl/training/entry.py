@@ -12,9 +12,9 @@ from tfdl.distributed.watchdog import current_watchdog
 from tfdl.errors import UserError
 from tfdl.runs import RunDirectory
 from tfdl.training.elastic import train_elastic
-from tfdl.training.given import GivenParts
 from tfdl.training.keras_callbacks import adapted
 from tfdl.training.output import Output, claim_output
+from tfdl.training.python_parts import PythonParts
 from tfdl.training.session import Session
 
 
@@ -72,11 +72,11 @@ def train(
     """
     begin = time.time()
     watchers = adapted(callbacks)
-    given = GivenParts(model, optimizer, data, task)
-    resolve = partial(_resolved, given, output, config, resume)
+    python_parts = PythonParts(model, optimizer, data, task)
+    resolve = partial(_resolved, python_parts, output, config, resume)
     claim = partial(claim_output, output, resume=resume, overwrite=overwrite)
     if elastic:
-        return train_elastic(resolve, claim, watchers, given, commit_steps, begin)
+        return train_elastic(resolve, claim, watchers, python_parts, commit_steps, begin)
     if commit_steps is not None:
         raise UserError(f"--commit-steps={commit_steps} without --elastic, expected both; other runs are not committed")
     world = distributed.init((config or TrainConfig()).watchdog_timeout)
@@ -85,7 +85,7 @@ def train(
         resolved = resolve()  # every rank builds the model that was passed
         if world.is_chief:
             claimed = claim(resolved)
-    session = Session(world.broadcast_object(claimed), world, begin, callbacks=watchers, given=given)
+    session = Session(world.broadcast_object(claimed), world, begin, callbacks=watchers, python_parts=python_parts)
     watchdog = current_watchdog()
     watchdog.set_timeout(session.config.watchdog_timeout)  # a resumed run's own
     watchdog.on_verdict(session.record.note_verdict)
@@ -102,12 +102,12 @@ def train(
 
 
 def _resolved(
-    given: GivenParts, output: str | Path | None, config: TrainConfig | None, resume: bool
+    python_parts: PythonParts, output: str | Path | None, config: TrainConfig | None, resume: bool
 ) -> TrainConfig | None:
     """The configuration with the parts that the passed objects replace; none leaves it to the run that is resumed."""
-    if not given.replaces_parts:
+    if not python_parts.replaces_parts:
         return config
     base = config
     if base is None and resume and output is not None and RunDirectory(output).has_run():
         base = RunDirectory(output).read_config()
-    return given.resolve(base or TrainConfig())
+    return python_parts.resolve(base or TrainConfig())

@@ -7,30 +7,34 @@ from tfdl.data import Source
 from tfdl.distributed import World
 from tfdl.errors import UserError
 from tfdl.tasks.task import Task
-from tfdl.training.given import GivenParts
+from tfdl.training.python_parts import PythonParts
 
 Opened = tuple[Task, dict[str, Source]]
 """A task, and its splits."""
 
 
 def open_data(
-    config: TrainConfig, world: World, given: GivenParts, assets: Path | None = None, opened: Opened | None = None
+    config: TrainConfig,
+    world: World,
+    python_parts: PythonParts,
+    assets: Path | None = None,
+    opened: Opened | None = None,
 ) -> Opened:
     """The task and its splits. The chief prepares the data first; hosts that do not share its disk then do so, too.
 
     Args:
         config: the run.
         world: the ranks; all of them must call.
-        given: the objects that Python code passed.
+        python_parts: the objects that Python code passed.
         assets: of a run that continues: what it has learned from its data (a vocabulary) still holds.
         opened: the data, on a rank that has opened it already.
     """
     with world.agreement():
         if world.is_chief and opened is None:
-            opened = given.open_task(config, assets)
+            opened = python_parts.open_task(config, assets)
     with world.agreement():
         if opened is None:
-            opened = given.open_task(config, assets)
+            opened = python_parts.open_task(config, assets)
     assert opened is not None
     return opened
 

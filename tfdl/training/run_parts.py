@@ -9,9 +9,9 @@ from tfdl.data import Source
 from tfdl.distributed import DynamicLossScale, LossScale, NoLossScale, World
 from tfdl.tasks.task import Task
 from tfdl.training.carried_state import CarriedState, NoCarriedState, RecurrentState
-from tfdl.training.given import GivenParts
 from tfdl.training.opening import check_batch_size
 from tfdl.training.optimization import optimizer_for
+from tfdl.training.python_parts import PythonParts
 from tfdl.training.run_length import RunLength
 from tfdl.training.trainer import Trainer
 
@@ -31,7 +31,7 @@ class RunParts:
 
 
 def build_parts(
-    config: TrainConfig, task: Task, sources: dict[str, Source], given: GivenParts, world: World
+    config: TrainConfig, task: Task, sources: dict[str, Source], python_parts: PythonParts, world: World
 ) -> RunParts:
     """Builds model, optimizer and trainer; the same on every rank, but for random numbers.
 
@@ -39,18 +39,18 @@ def build_parts(
         config: the run.
         task: what to train for.
         sources: the splits.
-        given: the objects that Python code passed.
+        python_parts: the objects that Python code passed.
         world: the ranks.
 
     Raises:
         UserError: parts that do not fit together.
     """
     check_batch_size(config, sources["train"], world.size)
-    model = given.build_model(config, task, world.size)
+    model = python_parts.build_model(config, task, world.size)
     task.fit_to(model)
     rank_batch = config.batch_size * config.accumulation_steps
     length = RunLength(sources["train"].num_examples, rank_batch * world.size, config.epochs, config.steps)
-    optimizer = given.optimizer or optimizer_for(
+    optimizer = python_parts.optimizer or optimizer_for(
         config.optimizer,
         model,
         total_steps=length.total_steps,

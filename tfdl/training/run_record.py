@@ -7,8 +7,8 @@ from tfdl.config import TrainConfig
 from tfdl.errors import RunError, exit_code, first_line
 from tfdl.runs import RunDirectory
 from tfdl.tasks.task import Task
-from tfdl.training.given import GivenParts
 from tfdl.training.output import Output
+from tfdl.training.python_parts import PythonParts
 
 
 class RunRecord:
@@ -32,20 +32,20 @@ class RunRecord:
         """The checkpoint to continue from; none for a new run."""
         return self._output.checkpoint
 
-    def create(self, config: TrainConfig, task: Task, given: GivenParts) -> None:
+    def create(self, config: TrainConfig, task: Task, python_parts: PythonParts) -> None:
         """Makes the directory of a new run; called on the chief.
 
         Args:
             config: of the run.
             task: saves what it learned from the data.
-            given: saves what Python code passed.
+            python_parts: saves what Python code passed.
         """
         if self._output.is_named_by_us:
             self.run = self.run.claim()
         self.is_open = True
         self.run.create(config)
         task.save(self.run.assets)
-        given.save(self.run.assets)
+        python_parts.save(self.run.assets)
         self.note(None, "running")
 
     def resume(self, config: TrainConfig) -> None:

@@ -15,12 +15,12 @@ from tfdl.training.callback_states import CallbackStates
 from tfdl.training.callbacks import Callback, Callbacks, RunPlan
 from tfdl.training.compilation import decide
 from tfdl.training.fit import Fit, FitPlan, open_batches
-from tfdl.training.given import GivenParts
 from tfdl.training.membership import Membership
 from tfdl.training.metrics_log import MetricsLog
 from tfdl.training.opening import Opened, open_data
 from tfdl.training.optimization import follow_plan, rate_note
 from tfdl.training.output import Output
+from tfdl.training.python_parts import PythonParts
 from tfdl.training.run_parts import RunParts, build_parts
 from tfdl.training.run_record import RunRecord
 from tfdl.training.starting_point import NewOrCheckpoint, StartingPoint
@@ -37,7 +37,7 @@ class Session:
         world: the ranks.
         begin: when the run began, in seconds since the epoch.
         callbacks: what watches the run, besides its own logs.
-        given: the objects that Python code passed.
+        python_parts: the objects that Python code passed.
         starting_point: where the state comes from.
         membership: what happens when ranks are lost or join.
         opened: the task and its data, on a rank that has opened them already.
@@ -50,7 +50,7 @@ class Session:
         begin: float,
         *,
         callbacks: Sequence[Callback] = (),
-        given: GivenParts | None = None,
+        python_parts: PythonParts | None = None,
         starting_point: StartingPoint | None = None,
         membership: Membership | None = None,
         opened: Opened | None = None,
@@ -61,7 +61,7 @@ class Session:
         self._world = world
         self._begin = begin
         self._callbacks = list(callbacks)
-        self._given = given or GivenParts()
+        self._python_parts = python_parts or PythonParts()
         self._starting_point = starting_point or NewOrCheckpoint()
         self._membership = membership or Membership()
 
@@ -81,15 +81,15 @@ class Session:
         world = self._world
         with long_work("preparing the data", math.inf):
             assets = self.run_directory.assets if self.record.checkpoint else None
-            self.opened = open_data(self.config, world, self._given, assets, self.opened)
+            self.opened = open_data(self.config, world, self._python_parts, assets, self.opened)
         with world.agreement(), long_work("building the model"):
-            self.parts: RunParts = build_parts(self.config, *self.opened, self._given, world)
+            self.parts: RunParts = build_parts(self.config, *self.opened, self._python_parts, world)
             Callbacks(self._callbacks).on_built(self.parts)
         self.state = TrainingState(
             self.parts.trainer, CallbackStates(self._callbacks), self._begin, may_rename_variables(self.config)
         )
         self._compilation_note = self._decide_compilation()
-        self._starting_point.restore(self.config, self.parts, self.state, self.record, self._given, world)
+        self._starting_point.restore(self.config, self.parts, self.state, self.record, self._python_parts, world)
         ahead = self.parts.length.ahead(self.state.progress)
         follow_plan(self.parts.trainer.optimizer, self.config.optimizer, self.state.progress, world.size, ahead)
 

@@ -7,7 +7,7 @@ from tfdl.distributed import World
 from tfdl.distributed.watchdog import long_work
 from tfdl.errors import UserError
 from tfdl.runs import Progress
-from tfdl.training.given import GivenParts
+from tfdl.training.python_parts import PythonParts
 from tfdl.training.run_parts import RunParts
 from tfdl.training.run_record import RunRecord
 from tfdl.training.training_state import TrainingState
@@ -23,7 +23,7 @@ class StartingPoint(ABC):
         parts: RunParts,
         state: TrainingState,
         record: RunRecord,
-        given: GivenParts,
+        python_parts: PythonParts,
         world: World,
     ) -> None:
         """Called on every rank, before the first step.
@@ -33,7 +33,7 @@ class StartingPoint(ABC):
             parts: the built parts, on each rank with its own random weights.
             state: to be restored and shared.
             record: to be opened.
-            given: the objects that Python code passed.
+            python_parts: the objects that Python code passed.
             world: the ranks.
         """
 
@@ -47,14 +47,14 @@ class NewOrCheckpoint(StartingPoint):
         parts: RunParts,
         state: TrainingState,
         record: RunRecord,
-        given: GivenParts,
+        python_parts: PythonParts,
         world: World,
     ) -> None:
         """See ``StartingPoint.restore``."""
         with world.agreement(), long_work("opening the run directory"):
             if world.is_chief:
                 if record.checkpoint is None:
-                    record.create(config, parts.task, given)
+                    record.create(config, parts.task, python_parts)
                 else:
                     state.load(record.checkpoint)
                     _check_not_past(config, state.progress)

@@ -29,7 +29,7 @@ _NO_LOSS = (
 )
 
 
-class GivenParts:
+class PythonParts:
     """The objects that were passed to ``tfdl.train``; without any, the configuration names every part.
 
     Args:
@@ -42,9 +42,9 @@ class GivenParts:
     def __init__(
         self, model: Any = None, optimizer: Any = None, data: Mapping[str, Any] | None = None, task: Any = None
     ):
-        self._given_model = model
-        self._given_optimizer = optimizer
-        self._given_task = task
+        self._passed_model = model
+        self._passed_optimizer = optimizer
+        self._passed_task = task
         self._data = data
         self._model: Any = None
         self._optimizer: Any = None
@@ -53,18 +53,18 @@ class GivenParts:
     @property
     def replaces_parts(self) -> bool:
         """Whether any object was passed."""
-        objects = (self._given_model, self._given_optimizer, self._data, self._given_task)
+        objects = (self._passed_model, self._passed_optimizer, self._data, self._passed_task)
         return any(part is not None for part in objects)
 
     @property
     def has_model(self) -> bool:
         """Whether a model was passed."""
-        return self._given_model is not None
+        return self._passed_model is not None
 
     @property
     def can_be_rebuilt(self) -> bool:
         """Whether model and optimizer can be made anew, for other ranks in an elastic run."""
-        return not isinstance(self._given_model, keras.Model) and self._given_optimizer is None
+        return not isinstance(self._passed_model, keras.Model) and self._passed_optimizer is None
 
     def resolve(self, config: TrainConfig) -> TrainConfig:
         """Builds the model, and returns the configuration with the parts that the objects replace.
@@ -155,7 +155,7 @@ class GivenParts:
             save_model(self._model, assets)
 
     def _made_model(self, config: TrainConfig) -> Any:
-        model = self._given_model
+        model = self._passed_model
         if model is None or isinstance(model, keras.Model):
             return model
         if not callable(model):
@@ -173,7 +173,7 @@ class GivenParts:
         return built
 
     def _chosen_optimizer(self) -> Any:
-        optimizer = self._given_optimizer
+        optimizer = self._passed_optimizer
         if optimizer is None and getattr(self._model, "compiled", False):
             optimizer = self._model.optimizer
         if optimizer is None:
@@ -190,7 +190,7 @@ class GivenParts:
 
     def _chosen_task(self, config: TrainConfig) -> str:
         """The task's name; an objective makes it the supervised one."""
-        task = self._given_task
+        task = self._passed_task
         if isinstance(task, Objective):
             self._objective = task
             return Supervised.name
