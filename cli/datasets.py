@@ -106,6 +106,7 @@ def show_command(
     load_parts(plugins)
     if output is not None and not output.endswith(".png"):
         raise UserError(f"--output {output!r}, expected a name that ends in .png")
+    _check_has_builder(name)
     with held_back_stderr():  # a few builders import TensorFlow
         description, builder = describe_dataset(name, data_dir)
     rows: list[dict[str, Any]] = []
@@ -146,6 +147,7 @@ def prepare_command(
 
     _quiet_tfds()
     load_parts(plugins)
+    _check_has_builder(name)
     builder = find_builder(name, data_root(data_dir))
     was_here = builder.is_prepared()
     if not was_here:
@@ -171,6 +173,20 @@ def _quiet_tfds() -> None:
     import logging
 
     logging.getLogger("absl").setLevel(logging.ERROR)
+
+
+def _check_has_builder(name: str) -> None:
+    """Refuses a plugin's data set that a ``load`` function returns: only a TFDS builder has a page and is prepared."""
+    from tfdl.config import DATASETS
+
+    base_name = name.split("/")[0].split(":")[0]
+    if base_name not in DATASETS.names or isinstance(DATASETS.load(base_name), type):
+        return
+    plugin = DATASETS.part(base_name).provider
+    raise UserError(
+        f"data set {base_name!r} of the plugin {plugin!r} is loaded by a function in each run, so it is not described"
+        f" or prepared; train with it: tfdl train --plugin {plugin} --dataset {base_name}"
+    )
 
 
 def _samples(name: str, data_dir: str | None, builder: Any, split: str, count: int) -> tuple[Any, list[dict[str, Any]]]:
