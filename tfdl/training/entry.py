@@ -43,32 +43,31 @@ def train(
     model.
 
     Args:
-        config: the run; none is the CNN on digits, or with ``resume`` the run's own.
-        output: the run directory; none makes ``runs/<model>-<dataset>-<time>``.
-        model: a ``keras.Model`` of your own, or a function without arguments that builds one, in place of
+        config: the run's configuration. By default it is the CNN on digits, or with ``resume`` the run's own.
+        output: the run directory; by default ``runs/<model>-<dataset>-<time>``.
+        model: your own ``keras.Model``, or a function without arguments that builds one, in place of
             ``config.model``. Its classes must be registered (``keras.saving.register_keras_serializable``).
         optimizer: a ``keras.optimizers.Optimizer``, in place of ``config.optimizer``; by default the one that ``model``
             was compiled with.
         data: the splits, in place of ``config.dataset``: ``train`` and, if there are any, ``validation`` and ``test``.
             Each is ``(x, y)`` or ``(x, y, sample_weight)`` of NumPy arrays, a mapping of role to array, a
             ``keras.utils.PyDataset``, a ``tf.data.Dataset`` of single samples that repeats, or a ``tfdl.data.Source``.
-            A split that is missing is cut from the training data.
-        task: what to train for, in place of ``config.task``: a task's name, a ``tfdl.tasks.Task`` class, or a
+            A missing split is cut from the training data.
+        task: in place of ``config.task``: a task's name, a ``tfdl.tasks.Task`` class, or a
             ``tfdl.tasks.Objective`` of a Keras loss and metrics; by default what ``model`` was compiled with.
-        callbacks: what watches the run, besides its own logs: ``tfdl.training.Callback`` and
-            ``keras.callbacks.Callback``.
+        callbacks: ``tfdl.training.Callback`` and ``keras.callbacks.Callback`` objects that watch the run.
         resume: continue from the last checkpoint in ``output``; an empty or new directory starts a new run.
-        overwrite: replace a run that ``output`` holds.
-        elastic: ranks may die and join while it trains; needs horovodrun with a host discovery script.
-        commit_steps: with ``elastic``, steps between two copies of the state to memory; none is 100.
+        overwrite: replace a run in ``output``.
+        elastic: ranks may die and join while the run trains; needs horovodrun with a host discovery script.
+        commit_steps: with ``elastic``, steps between two copies of the state to memory; by default 100.
 
     Returns:
         The finished run's directory.
 
     Raises:
-        UserError: input that cannot be used; nothing is written.
-        RunError: the work failed; the last checkpoint stays.
-        StoppedError: a signal asked to stop; a checkpoint is saved.
+        UserError: the input cannot be used; nothing is written.
+        RunError: the work failed; the last checkpoint is kept.
+        StoppedError: a signal asked the run to stop; a checkpoint is saved.
     """
     begin = time.time()
     watchers = adapted(callbacks)
@@ -78,7 +77,9 @@ def train(
     if elastic:
         return train_elastic(resolve, claim, watchers, python_parts, commit_steps, begin)
     if commit_steps is not None:
-        raise UserError(f"--commit-steps={commit_steps} without --elastic, expected both; other runs are not committed")
+        raise UserError(
+            f"--commit-steps={commit_steps} without --elastic: only elastic runs commit; pass both options, or neither"
+        )
     world = distributed.init((config or TrainConfig()).watchdog_timeout)
     claimed: Output | None = None
     with world.agreement():
@@ -104,7 +105,10 @@ def train(
 def _resolved(
     python_parts: PythonParts, output: str | Path | None, config: TrainConfig | None, resume: bool
 ) -> TrainConfig | None:
-    """The configuration with the parts that the passed objects replace; none leaves it to the run that is resumed."""
+    """The configuration, with the parts that the passed objects replace.
+
+    None if there is no configuration and no object: a resumed run then has its own configuration.
+    """
     if not python_parts.replaces_parts:
         return config
     base = config

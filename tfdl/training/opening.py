@@ -1,4 +1,4 @@
-"""A run's data, opened on every rank."""
+"""Opens a run's data on every rank."""
 
 from pathlib import Path
 
@@ -20,14 +20,19 @@ def open_data(
     assets: Path | None = None,
     opened: Opened | None = None,
 ) -> Opened:
-    """The task and its splits. The chief prepares the data first; hosts that do not share its disk then do so, too.
+    """Opens the task and its splits.
+
+    Rank 0 prepares the data first. Then the other ranks open it, and prepare it if their host does not share the disk.
 
     Args:
         config: the run.
         world: the ranks; all of them must call.
         python_parts: the objects that Python code passed.
-        assets: of a run that continues: what it has learned from its data (a vocabulary) still holds.
-        opened: the data, on a rank that has opened it already.
+        assets: of a run that continues: what the task learned from its data, such as a vocabulary.
+        opened: the task and its splits, on a rank that has opened them already.
+
+    Raises:
+        UserError: the data cannot be used. It is raised on every rank.
     """
     with world.agreement():
         if world.is_chief and opened is None:
@@ -40,15 +45,15 @@ def open_data(
 
 
 def check_batch_size(config: TrainConfig, source: Source, num_ranks: int) -> None:
-    """Every step needs a sample for each row of its batch.
+    """Checks that one step does not need more samples than there are.
 
     Args:
-        config: the batch size.
+        config: has the batch size.
         source: the training split.
         num_ranks: the number of ranks.
 
     Raises:
-        UserError: there are fewer samples.
+        UserError: the training split has fewer samples than one step.
     """
     batches_per_step = config.accumulation_steps * num_ranks
     global_batch = config.batch_size * batches_per_step
