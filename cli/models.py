@@ -58,7 +58,7 @@ def command(
         return
     from tfdl.config import choose_model
 
-    values = dict(assignment(text) for text in assignments)
+    values = dict(assignment(argument) for argument in assignments)
     fields, data = _split_values(values)
     config = choose_model({"name": name, **fields})  # reports a wrong name before TensorFlow is imported
     from tfdl.cli.quiet import quick_start
