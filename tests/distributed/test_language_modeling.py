@@ -102,7 +102,7 @@ def test_going_on_alone_says_what_becomes_of_the_state(half: Path, tmp_path: Pat
     copy = shutil.copytree(half, tmp_path / "copy", symlinks=True)
     config = RunDirectory(copy).read_config().replace(steps=9 + 26 + 3)
     run = tfdl.train(config, copy, resume=True, callbacks=[Watch()])
-    expected = "this epoch began with 32 windows per step, so until it ends each window begins with a state of zeros"
+    expected = "this epoch began with 32 windows in a step: until it ends, each window begins with a state of zeros"
     assert notes == [expected]
     # 691 - 9 * 32 = 403 windows are left, 26 steps of one rank.
     progress = json.loads((run.checkpoint() / "progress.json").read_text())

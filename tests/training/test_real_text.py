@@ -1,4 +1,4 @@
-"""A text on which others report results; the test is skipped where the text is missing."""
+"""Text that others report numbers on; skipped where it is not there."""
 
 from pathlib import Path
 
@@ -11,15 +11,14 @@ SHAKESPEARE = Path(__file__).parents[3] / "shared" / "data" / "tiny_shakespeare"
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not SHAKESPEARE.exists(), reason=f"{SHAKESPEARE} is missing")
+@pytest.mark.skipif(not SHAKESPEARE.exists(), reason=f"{SHAKESPEARE} is not here")
 def test_shakespeare_s_characters_at_nano_gpt_s_size(tmp_path: Path) -> None:
     """nanoGPT's README has 1.88 for 4 layers of 128, a context of 64, and 2,000 batches of 12; see docs/tasks.md."""
     text = SHAKESPEARE.read_text(encoding="utf-8")
-    folder = tmp_path / "shakespeare"
+    folder, cut = tmp_path / "shakespeare", int(0.9 * len(text))
     folder.mkdir()
-    num_training_characters = int(0.9 * len(text))
-    (folder / "train.txt").write_text(text[:num_training_characters], encoding="utf-8")
-    (folder / "validation.txt").write_text(text[num_training_characters:], encoding="utf-8")
+    (folder / "train.txt").write_text(text[:cut], encoding="utf-8")
+    (folder / "validation.txt").write_text(text[cut:], encoding="utf-8")
     changes = {
         "model": "transformer",
         "dataset": str(folder),

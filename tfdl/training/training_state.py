@@ -105,7 +105,7 @@ class TrainingState:
         self.progress, self._counted_until, carried_rows, self._callback_values = shared
         if not self._trainer.carried.restore(carried_rows, self.progress.sample, self.progress.epoch_batch):
             self.note = (
-                f"this epoch began with {self.progress.epoch_batch} windows per step, so until it ends each window"
+                f"this epoch began with {self.progress.epoch_batch} windows in a step: until it ends, each window"
                 " begins with a state of zeros"
             )
         broadcast_state(self._trainer.variables, self._world, root)
