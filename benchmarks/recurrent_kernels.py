@@ -3,7 +3,8 @@
     python benchmarks/recurrent_kernels.py --cell lstm --units 200 --rounds 30
 
 Forward and backward pass of one layer. In every round each kernel runs once, in a new order, so other work on the
-machine slows all alike. The ratio is the median over the rounds of a kernel's time divided by Keras's in that round.
+machine slows all alike. The ratio is the median over the rounds of a kernel's time divided by Keras's in that round
+(with `--only` and without `keras`: by the first kernel's).
 
 - *derived*: a `tf.while_loop` over inputs that are projected in one product, as tfdl's, with TensorFlow's gradient;
 - *unrolled*: the same without a loop. The graph grows with the steps, and XLA takes twenty seconds to compile it;
@@ -171,10 +172,16 @@ def measure(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
 
 
 def table_of(seconds: dict[str, list[float]], title: str) -> Table:
-    """Makes a table of medians."""
-    table = Table("kernel", "ms", "to keras", "quartiles", title=title, title_justify="left")
+    """Makes a table of medians, and of ratios to Keras or, if it was not measured, to the first kernel.
+
+    Args:
+        seconds: name of the kernel -> seconds of a step in every round.
+        title: of the table.
+    """
+    reference = "keras" if "keras" in seconds else next(iter(seconds))
+    table = Table("kernel", "ms", f"to {reference}", "quartiles", title=title, title_justify="left")
     for name, times in seconds.items():
-        ratios = [own / keras_time for own, keras_time in zip(times, seconds["keras"], strict=True)]
+        ratios = [own / other for own, other in zip(times, seconds[reference], strict=True)]
         low, median, high = statistics.quantiles(ratios, n=4)
         milliseconds = 1e3 * statistics.median(times)
         table.add_row(name, f"{milliseconds:.2f}", f"{median:.2f}", f"{low:.2f} to {high:.2f}")

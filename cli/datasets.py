@@ -1,4 +1,4 @@
-"""``tfdl datasets``: the group, and its three commands."""
+"""``tfdl datasets``: the command group, and its three commands."""
 
 import dataclasses
 import json
@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from tfdl.cli.failures import speaks
+from tfdl.cli.failures import is_printing_rank
 from tfdl.cli.options import debug_option, json_option
 from tfdl.cli.parts import load_parts, plugin_option
 from tfdl.errors import UserError, nearest
 
 EPILOG = """\b
 Examples:
-  tfdl datasets                                             # tfdl's own, well-known ones of TFDS, what is here
+  tfdl datasets                                             # tfdl's own, well-known ones of TFDS, prepared ones
   tfdl datasets --all                                       # every name that TFDS has
   tfdl datasets show fashion_mnist
   tfdl datasets show digits --samples 25 --output digits.png
@@ -40,47 +40,59 @@ class DatasetGroup(click.Group):
     """``tfdl datasets`` is ``tfdl datasets list``, and ``tfdl datasets NAME`` is ``tfdl datasets show NAME``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
-            args = ["list", *args]
-        elif not args[0].startswith("-") and args[0] not in self.commands:
-            if len(args) > 1 and not args[1].startswith("-"):
-                known = ", ".join(self.commands)
-                ctx.fail(f"unknown command {args[0]!r}, expected one of {known}.{nearest(args[0], self.commands)}")
-            args = ["show", *args]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, self._with_command(ctx, args))
+
+    def _with_command(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The arguments, with the command that they leave out."""
+        if not args:
+            return ["list"]
+        first, *others = args
+        if first in self.commands or first in ctx.help_option_names:
+            return args
+        if first.startswith("-"):
+            return ["list", *args]
+        # A name and options. A second word is no name of a data set, so the first one is a misspelt command.
+        if others and not others[0].startswith("-"):
+            known = ", ".join(self.commands)
+            ctx.fail(f"unknown command {first!r}, expected one of {known}.{nearest(first, self.commands)}")
+        return ["show", *args]
 
 
 @click.group(cls=DatasetGroup, epilog=EPILOG)
 def command() -> None:
-    """List data sets, show what one is, or prepare it.
+    """List data sets, describe one, or prepare it.
 
-    `tfdl datasets` lists, and `tfdl datasets NAME` shows.
+    `tfdl datasets` lists, and `tfdl datasets NAME` describes.
     """
 
 
-@command.command("list", short_help="List tfdl's own, well-known ones, and what is here.")
-@click.option("--all", "everything", is_flag=True, help="Every name that TFDS has.")
+@command.command("list", short_help="List tfdl's own, well-known and prepared data sets.")
+@click.option("--all", "everything", is_flag=True, help="List every name that TFDS has.")
 @data_dir_option
 @plugin_option
 @json_option
 @debug_option
 def list_command(everything: bool, data_dir: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
-    """List tfdl's own data sets, well-known ones of TFDS, and what is prepared here."""
+    """List tfdl's own data sets, well-known ones of TFDS, and those that are prepared on this machine."""
     from tfdl.cli.dataset_pages import list_page, listing
     from tfdl.data.tfds.catalog import data_root
 
     load_parts(plugins)
-    if not speaks():
+    if not is_printing_rank():
         return
-    found = listing(data_root(data_dir), everything)
-    click.echo(json.dumps(found)) if as_json else list_page(found)
+    sets = listing(data_root(data_dir), everything)
+    if as_json:
+        click.echo(json.dumps(sets))
+    else:
+        list_page(sets)
 
 
-@command.command("show", short_help="Show what a data set is, and samples.")
+@command.command("show", short_help="Describe a data set, and show samples.")
 @click.argument("name", shell_complete=_known_names)
 @click.option("--samples", type=click.IntRange(1), metavar="N", help="Show the first N samples.")
-@click.option("--split", default="train", show_default=True, metavar="SPLIT", help="Of which split.")
-@click.option("--output", type=click.Path(), metavar="FILE.png", help="Draw samples that have images (25 of them).")
+@click.option("--split", default="train", show_default=True, metavar="SPLIT", help="Split of the samples.")
+@click.option("--output", type=click.Path(), metavar="FILE.png",
+              help="Draw the images of the samples (of 25 without --samples).")  # fmt: skip
 @data_dir_option
 @plugin_option
 @json_option
@@ -94,9 +106,9 @@ def show_command(
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Show what a data set is, where it is, and a few of its samples.
+    """Describe a data set, say where it is, and show a few of its samples.
 
-    Nothing is downloaded. Samples are shown of sets that are prepared, and of tfdl's own.
+    Nothing is downloaded. Samples can be shown of prepared data sets and of tfdl's own.
     """
     from tfdl.cli.dataset_pages import samples_page, show_page
     from tfdl.cli.quiet import held_back_stderr
@@ -106,6 +118,7 @@ def show_command(
     load_parts(plugins)
     if output is not None and not output.endswith(".png"):
         raise UserError(f"--output {output!r}, expected a name that ends in .png")
+    _check_has_builder(name)
     with held_back_stderr():  # a few builders import TensorFlow
         description, builder = describe_dataset(name, data_dir)
     rows: list[dict[str, Any]] = []
@@ -113,11 +126,13 @@ def show_command(
         description, rows = _samples(name, data_dir, builder, split, samples or 25)
     if output is not None:
         _draw(rows, description, output)
-    if not speaks():
+    if not is_printing_rank():
         return
     if as_json:
         values = {**dataclasses.asdict(description), "path": str(description.path)}
-        click.echo(json.dumps({**values, "samples": [_for_programs(row) for row in rows]} if rows else values))
+        if rows:
+            values["samples"] = [_to_json(row) for row in rows]
+        click.echo(json.dumps(values))
         return
     show_page(description, name)
     if samples:
@@ -126,10 +141,10 @@ def show_command(
         click.echo(f"\n{len(rows)} images of {split!r} are in {output}")
 
 
-@command.command("prepare", short_help="Prepare a data set now, also from files of yours.")
+@command.command("prepare", short_help="Prepare a data set now, also from your own copies of its files.")
 @click.argument("name", shell_complete=_known_names)
 @click.option("--from", "folder", type=click.Path(), metavar="FOLDER",
-              help="Files that you have, in place of downloading; their hashes are checked.")  # fmt: skip
+              help="Use the files in this folder instead of downloading; their hashes are checked.")  # fmt: skip
 @data_dir_option
 @plugin_option
 @json_option
@@ -139,41 +154,59 @@ def prepare_command(
 ) -> None:
     """Prepare a data set now, from the network or from files that you have.
 
-    FOLDER has the files that the set's own host gives out, as they are, under any name. Of sets that must be fetched by
-    hand, it is what TFDS calls manual_dir.
+    FOLDER has the files that the data set's host offers, unchanged, under any name. For data sets that must be
+    downloaded by hand, it is what TFDS calls manual_dir.
     """
     from tfdl.data.tfds.catalog import data_root, find_builder, prepare_dataset
 
     _quiet_tfds()
     load_parts(plugins)
+    _check_has_builder(name)
     builder = find_builder(name, data_root(data_dir))
-    was_here = builder.is_prepared()
-    if not was_here:
+    was_prepared = builder.is_prepared()
+    if not was_prepared:
         from tfdl.cli.quiet import quick_start
 
         quick_start()
     files = None if folder is None else Path(folder)
-    builder = prepare_dataset(name, data_dir, files, show_progress=speaks() and sys.stderr.isatty())
-    if not speaks():
+    builder = prepare_dataset(name, data_dir, files, show_progress=is_printing_rank() and sys.stderr.isatty())
+    if not is_printing_rank():
         return
-    splits = {split: found.num_examples for split, found in builder.info.splits.items()}
+    full_name = builder.info.full_name
+    splits = {split: info.num_examples for split, info in builder.info.splits.items()}
     if as_json:
-        found = {"name": builder.info.full_name, "path": str(builder.data_path), "splits": splits}
-        click.echo(json.dumps({**found, "was_prepared": was_here}))
+        values = {"name": full_name, "path": str(builder.data_path), "splits": splits, "was_prepared": was_prepared}
+        click.echo(json.dumps(values))
         return
     counts = ", ".join(f"{split} {count:,}" for split, count in splits.items())
-    click.echo(f"{builder.info.full_name} {'was' if was_here else 'is'} prepared in {builder.data_path}: {counts}")
+    verb = "was" if was_prepared else "is"
+    click.echo(f"{full_name} {verb} prepared in {builder.data_path}: {counts}")
     click.echo(f"Next:\n  tfdl datasets show {name}\n  tfdl train --dataset {name}")
 
 
 def _quiet_tfds() -> None:
-    """TFDS notes what it misses (another image decoder, other versions); only errors are worth a line."""
+    """Hides TFDS's notices about packages that it could use; errors are still printed."""
     import logging
 
     logging.getLogger("absl").setLevel(logging.ERROR)
 
 
+def _check_has_builder(name: str) -> None:
+    """Refuses a plugin's data set that a ``load`` function returns: only a TFDS builder has a page and is prepared."""
+    from tfdl.config import DATASETS
+
+    base_name = name.split("/")[0].split(":")[0]
+    if base_name not in DATASETS.names or isinstance(DATASETS.load(base_name), type):
+        return
+    plugin = DATASETS.part(base_name).provider
+    raise UserError(
+        f"data set {base_name!r} of the plugin {plugin!r} is loaded by a function in each run, so it is not described"
+        f" or prepared; train with it: tfdl train --plugin {plugin} --dataset {base_name}"
+    )
+
+
 def _samples(name: str, data_dir: str | None, builder: Any, split: str, count: int) -> tuple[Any, list[dict[str, Any]]]:
+    """The description and the first samples of a data set; one of tfdl's own is prepared first."""
     from tfdl.config import DATASETS
     from tfdl.data.tfds.catalog import open_builder
     from tfdl.data.tfds.description import describe_dataset
@@ -193,18 +226,21 @@ def _samples(name: str, data_dir: str | None, builder: Any, split: str, count: i
 
 
 def _draw(rows: list[dict[str, Any]], description: Any, output: str) -> None:
+    """Draws the images of the samples, with their class names as captions."""
     import numpy as np
 
     from tfdl.data.image_grid import image_grid
 
-    images = next((key for key in rows[0] if isinstance(rows[0][key], np.ndarray)), None) if rows else None
-    if images is None:
+    first_row = rows[0] if rows else {}
+    image_keys = [key for key, value in first_row.items() if isinstance(value, np.ndarray)]
+    if not image_keys:
         raise UserError(f"data set {description.name!r} has no images to draw; leave out --output")
-    label = next(iter(description.classes), None)
-    label = description.tasks.get("image-classification", {}).get("label", label)
-    names = [str(row.get(label, "")) for row in rows]
-    picture = image_grid([row[images] for row in rows], names)
-    if not speaks():
+    images = [row[image_keys[0]] for row in rows]
+    first_class_key = next(iter(description.classes), None)
+    label_key = description.tasks.get("image-classification", {}).get("label", first_class_key)
+    captions = [str(row.get(label_key, "")) for row in rows]
+    picture = image_grid(images, captions)
+    if not is_printing_rank():
         return
     try:
         picture.save(output, format="PNG")
@@ -212,7 +248,11 @@ def _draw(rows: list[dict[str, Any]], description: Any, output: str) -> None:
         raise UserError(f"--output {output!r} cannot be written ({error.strerror}); choose another file") from error
 
 
-def _for_programs(row: dict[str, Any]) -> dict[str, Any]:
+def _to_json(row: dict[str, Any]) -> dict[str, Any]:
+    """A sample for JSON: of an image only its shape."""
     import numpy as np
 
-    return {key: {"shape": list(v.shape)} if isinstance(v, np.ndarray) else v for key, v in row.items()}
+    values = {}
+    for key, value in row.items():
+        values[key] = {"shape": list(value.shape)} if isinstance(value, np.ndarray) else value
+    return values

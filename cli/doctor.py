@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tfdl.cli.failures import FAILURE, launched_rank, speaks
+from tfdl.cli.failures import FAILURE, is_printing_rank, launched_rank
 from tfdl.cli.options import debug_option
 from tfdl.errors import UserError
 
@@ -51,7 +51,7 @@ def command(hostfile: str | None, data_dir: str | None, as_json: bool) -> int:
     from tfdl.diagnosis import diagnose
 
     diagnosis = diagnose(hostfile=hostfile, data_dir=data_dir)
-    if speaks():
+    if is_printing_rank():
         if as_json:
             click.echo(json.dumps(diagnosis.to_mapping(), indent=2))
         else:

@@ -1,14 +1,15 @@
 """``tfdl evaluate``."""
 
 import json
+from typing import Any
 
 import click
 
-from tfdl.cli.failures import speaks
+from tfdl.cli.failures import is_printing_rank
 from tfdl.cli.options import checkpoint_option, debug_option, json_option, run_argument
 from tfdl.cli.parts import load_parts, plugin_option
 
-# A terminal has room for a confusion matrix of so many classes.
+# The most classes whose confusion matrix fits into a terminal.
 MOST_SHOWN_CLASSES = 20
 
 EPILOG = """\b
@@ -18,7 +19,7 @@ Examples:
   horovodrun -np 4 tfdl evaluate runs/digits                # the same numbers, sooner
   tfdl evaluate runs/digits --json | jq .accuracy
   tfdl evaluate runs/digits --json --details | jq .classes
-  tfdl evaluate runs/mlp --plugin my_parts                  # a run of your own model
+  tfdl evaluate runs/mlp --plugin my_parts                  # a run with your own model
 """
 
 
@@ -27,14 +28,15 @@ Examples:
 @click.option("--split", default="test", show_default=True, metavar="NAME", help="train, validation or test.")
 @checkpoint_option
 @json_option
-@click.option("--details", is_flag=True, help="Also each class and the confusion matrix, however many classes.")
+@click.option("--details", is_flag=True, help="Print each class and the confusion matrix for any number of classes.")
 @plugin_option
 @debug_option
 def command(run: str, split: str, checkpoint: str, as_json: bool, details: bool, plugins: tuple[str, ...]) -> None:
     """Measure a trained run on one of its splits.
 
-    For the test split the numbers are those of the run's summary.json. Of a classifier with at most 20 classes each
-    class and the confusion matrix are shown, too, of translations the first few; in JSON they come with --details.
+    For the test split, the results equal those in the run's summary.json. For a classifier with at most 20 classes,
+    each class and the confusion matrix are printed as well; for translations, the first few. JSON has them with
+    --details.
     """
     from tfdl.cli.quiet import quick_start
     from tfdl.runs import RunDirectory
@@ -45,20 +47,29 @@ def command(run: str, split: str, checkpoint: str, as_json: bool, details: bool,
     from tfdl import distributed
     from tfdl.evaluation import evaluate_in_detail
 
-    found = evaluate_in_detail(run, split, checkpoint, distributed.init())
-    if not speaks():
+    evaluation = evaluate_in_detail(run, split, checkpoint, distributed.init())
+    if not is_printing_rank():
         return
     if as_json:
-        click.echo(json.dumps({**found.metrics, **(found.details if details else {})}))
+        values = {**evaluation.metrics, **evaluation.details} if details else evaluation.metrics
+        click.echo(json.dumps(values))
         return
+    click.echo(f"{run}, {split} split, checkpoint {checkpoint}")
+    _show(evaluation, details)
+
+
+def _show(evaluation: Any, details: bool) -> None:
+    """Prints the metrics, then the examples and classes that the evaluation has."""
     from tfdl.cli.tables import class_table, confusion_table, print_tables
 
-    width = max(map(len, found.metrics))
-    click.echo(f"{run}, {split} split, checkpoint {checkpoint}")
-    for name, value in found.metrics.items():
+    width = max(map(len, evaluation.metrics))
+    for name, value in evaluation.metrics.items():
         click.echo(f"  {name:{width}}  {value:.6g}")
-    for example in found.details.get("examples", []):
-        click.echo("\n" + "\n".join(f"  {role:11}  {text!r}" for role, text in example.items()))
-    classes = found.details.get("classes", {})
+    for example in evaluation.details.get("examples", []):
+        click.echo()
+        for role, text in example.items():
+            click.echo(f"  {role:11}  {text!r}")
+    classes = evaluation.details.get("classes", {})
     if classes and (details or len(classes) <= MOST_SHOWN_CLASSES):
-        print_tables(class_table(classes), confusion_table(list(classes), found.details["confusion_matrix"]))
+        matrix = evaluation.details["confusion_matrix"]
+        print_tables(class_table(classes), confusion_table(list(classes), matrix))

@@ -20,11 +20,11 @@ Examples:
 @plugin_option
 @debug_option
 def command(run: str, directory: str, checkpoint: str, plugins: tuple[str, ...]) -> None:
-    """Write a run as a SavedModel and prove that it answers alike.
+    """Write a run as a SavedModel and prove that it gives the same answers.
 
-    DIRECTORY gets a numbered version folder, as TensorFlow Serving expects. The signature serving_default takes raw
-    images (uint8) or texts (strings), any number of them; preprocessing, tokenizer and decoding are inside. The
-    SavedModel is loaded in a process of its own, without tfdl and Horovod, and compared with the model.
+    DIRECTORY gets a numbered version folder, as TensorFlow Serving expects. The signature serving_default takes any
+    number of raw images (uint8) or texts (strings); it includes preprocessing, tokenizer and decoding. The SavedModel
+    is loaded in a separate process without tfdl and Horovod, and compared with the model.
     """
     from tfdl.cli.quiet import quick_start
     from tfdl.runs import RunDirectory
@@ -36,8 +36,9 @@ def command(run: str, directory: str, checkpoint: str, plugins: tuple[str, ...])
     from tfdl.errors import UserError
     from tfdl.export import export_saved_model
 
-    if find_launch().size > 1:
-        raise UserError(f"export on {find_launch().size} ranks, expected one; start it without horovodrun")
+    num_ranks = find_launch().size
+    if num_ranks > 1:
+        raise UserError(f"export on {num_ranks} ranks, expected 1 rank; start it without horovodrun")
     exported = export_saved_model(run, directory, checkpoint)
     click.echo(f"SavedModel {exported.path}")
     for name, (dtype, shape) in exported.inputs.items():

@@ -77,7 +77,7 @@ def report_failure(error: BaseException, debug: bool, is_printed: bool = False, 
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
         return
-    rank = "" if speaks() else f"rank {launched_rank()}: "
+    rank = "" if is_printing_rank() else f"rank {launched_rank()}: "
     click.echo(f"tfdl: {rank}{_line_of(error)}", err=True)
 
 
@@ -88,14 +88,16 @@ def _prints_line(error: BaseException, is_terminated: bool) -> bool:
     before it could print. A rank that still runs after the wait has an error of its own, such as a host without the
     data, and prints it.
     """
-    if speaks():
+    if is_printing_rank():
         return True
     if not _is_bad_input(error):
         return _is_of_this_rank(error)
     if is_terminated:
         return False  # another rank has printed the error and exited
     time.sleep(_PATIENCE_SECONDS)
-    return speaks_when_left_alone()
+    from tfdl.distributed import launchers
+
+    return launchers.speaks_when_left_alone()
 
 
 def _is_bad_input(error: BaseException) -> bool:
@@ -161,13 +163,6 @@ def launched_rank() -> int | None:
     return launchers.launched_rank()
 
 
-def speaks() -> bool:
+def is_printing_rank() -> bool:
     """Whether this process prints: rank 0 prints for all ranks, and so does a process without a launcher."""
     return launched_rank() in (None, 0)
-
-
-def speaks_when_left_alone() -> bool:
-    """Whether this rank above 0 prints an error when the launcher has not ended it."""
-    from tfdl.distributed import launchers
-
-    return launchers.speaks_when_left_alone()

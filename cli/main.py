@@ -1,4 +1,4 @@
-"""The ``tfdl`` command group: finds each command's file when it is asked for, and turns errors into exit codes."""
+"""The ``tfdl`` command group: imports a command's module when it is used, and turns errors into exit codes."""
 
 import sys
 from contextlib import nullcontext
@@ -17,9 +17,9 @@ from tfdl.errors import nearest
 COMMANDS = {
     "train": "Train a model and leave a run directory.",
     "evaluate": "Measure a trained run on one of its splits.",
-    "export": "Write a run as a SavedModel and prove that it answers alike.",
-    "datasets": "List data sets, show what one is, or prepare it.",
-    "models": "List the models, or tell what one of them takes.",
+    "export": "Write a run as a SavedModel and prove that it gives the same answers.",
+    "datasets": "List data sets, describe one, or prepare it.",
+    "models": "List the models, or describe one.",
     "doctor": "Report what is installed, what is wrong and how to fix it.",
     "install-horovod": "Build Horovod against the installed TensorFlow.",
     "completion": "Print the script that completes tfdl commands in your shell.",
@@ -27,7 +27,7 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group whose help needs no command's module, so that ``tfdl --help`` is instant."""
+    """A group that imports no command for its help, which makes ``tfdl --help`` fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -67,7 +67,12 @@ def group() -> None:
 
 
 def main(args: list[str] | None = None, prog_name: str | None = "tfdl") -> None:
-    """Runs one command; every error ends as one line and an exit code (see docs/architecture.md)."""
+    """Runs one command. Every error ends as one line and an exit code (see docs/architecture.md).
+
+    Args:
+        args: the arguments; by default those of the process.
+        prog_name: the program's name in help texts.
+    """
     arguments = sys.argv[1:] if args is None else args
     termination_requested = Event()
     is_launched = launched_rank() is not None
@@ -76,7 +81,7 @@ def main(args: list[str] | None = None, prog_name: str | None = "tfdl") -> None:
     try:
         with termination:
             code = group.main(arguments, prog_name=prog_name, standalone_mode=False)
-    except BaseException as error:  # the last stop: nothing may leave as a traceback without --debug
+    except BaseException as error:  # no error may end in a traceback without --debug
         debug = "--debug" in arguments
         is_printed = report_to_watchdog(error)
         report_failure(error, debug, is_printed, is_terminated=termination_requested.is_set())

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tfdl.cli.failures import speaks
+from tfdl.cli.failures import is_printing_rank
 from tfdl.cli.options import debug_option, json_option
 from tfdl.cli.parts import load_parts, plugin_option, split_model
 
@@ -58,7 +58,7 @@ def command(
         return
     from tfdl.config import choose_model
 
-    values = dict(assignment(text) for text in assignments)
+    values = dict(assignment(argument) for argument in assignments)
     fields, data = _split_values(values)
     config = choose_model({"name": name, **fields})  # reports a wrong name before TensorFlow is imported
     from tfdl.cli.quiet import quick_start
@@ -69,7 +69,7 @@ def command(
     description = describe_model(
         config, data, batch_size=batch_size, sequence_length=sequence_length, optimizer=optimizer, precision=precision
     )
-    if not speaks():
+    if not is_printing_rank():
         return
     if as_json:
         click.echo(json.dumps(_to_json(description)))
@@ -94,7 +94,7 @@ def show_list(as_json: bool) -> None:
     """
     from rich.table import Column, Table
 
-    if not speaks():
+    if not is_printing_rank():
         return
     if as_json:
         click.echo(json.dumps({"families": _families(), "presets": _presets()}))

@@ -9,7 +9,7 @@ Command = Callable[..., Any]
 
 
 def debug_option(command: Command) -> Command:
-    """``--debug``: the group looks for it itself, so no command receives it."""
+    """``--debug``: the group reads it from the command line, so no command receives it."""
     return click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")(command)
 
 
@@ -19,7 +19,7 @@ def run_argument(command: Command) -> Command:
 
 
 def checkpoint_option(command: Command) -> Command:
-    """``--checkpoint``: which weights of the run."""
+    """``--checkpoint``: the weights of the run to use."""
     return click.option(
         "--checkpoint",
         default="last",
@@ -30,5 +30,5 @@ def checkpoint_option(command: Command) -> Command:
 
 
 def json_option(command: Command) -> Command:
-    """``--json``: numbers for programs."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the numbers as one JSON object.")(command)
+    """``--json``: the results for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")(command)

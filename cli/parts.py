@@ -1,4 +1,4 @@
-"""``--plugin``: the user's modules that a command may import."""
+"""``--plugin``: modules of the user that a command imports."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -20,7 +20,10 @@ def plugin_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def load_parts(plugins: Sequence[str]) -> None:
-    """Imports the plugins that the command line, the environment and installed packages name.
+    """Imports the plugins of ``TFDL_PLUGINS`` and of installed packages, then those of the command line.
+
+    Args:
+        plugins: the modules that the command line names.
 
     Raises:
         UserError: one of them cannot be imported.
@@ -28,7 +31,7 @@ def load_parts(plugins: Sequence[str]) -> None:
     from tfdl.plugins import ENTRY_POINT_GROUP, ENVIRONMENT_VARIABLE, load_installed_plugins, load_plugin
 
     if plugins or os.environ.get(ENVIRONMENT_VARIABLE) or metadata.entry_points(group=ENTRY_POINT_GROUP):
-        # Most plugins import Keras: this way it starts without its notices.
+        # Most plugins import Keras. This imports it first, without its notices.
         from tfdl.cli.quiet import quick_start
 
         quick_start()
@@ -38,10 +41,10 @@ def load_parts(plugins: Sequence[str]) -> None:
 
 
 def split_model(model: str | None) -> tuple[str | None, str | None]:
-    """``MODULE:NAME`` to the module and the model's name; a plain name has no module.
+    """Splits ``MODULE:NAME`` into the module and the model's name. The module of a plain name is None.
 
     Raises:
-        UserError: one of the two is empty.
+        UserError: the module or the name is empty.
     """
     if model is None or ":" not in model:
         return None, model

@@ -1,4 +1,4 @@
-"""What ``tfdl train`` shows: a line for each epoch, a bar that moves on a terminal, and the results at the end."""
+"""What ``tfdl train`` prints: a progress bar on a terminal, a line for each epoch, and the results at the end."""
 
 import time
 from typing import Any
@@ -9,26 +9,30 @@ from rich.progress import Progress as Bar
 from rich.table import Column, Table
 
 from tfdl import __version__
-from tfdl.cli.failures import speaks
+from tfdl.cli.failures import is_printing_rank
 from tfdl.training import Callback
 from tfdl.training.callbacks import EpochReport, RunPlan, StepReport
 
-# A run on a pipe or in a log has no bar; it says where it is this often, in seconds, within a long epoch.
-_QUIET_SECONDS = 30.0
+# Without a terminal there is no bar: within a long epoch, a line is printed this often.
+_SECONDS_BETWEEN_LINES = 30.0
 
 
 class Progress(Callback):
-    """Prints on the chief alone."""
+    """Prints the progress of a run, on rank 0 only.
+
+    Args:
+        console: where to print; by default standard output.
+    """
 
     def __init__(self, console: Console | None = None):
         self._console = console or Console(highlight=False, soft_wrap=True)
         self._bar: Bar | None = None
         self._task: Any = None
-        self._spoke = time.monotonic()
+        self._last_line_time = time.monotonic()
 
     def on_start(self, plan: RunPlan) -> None:
         self._plan = plan
-        self._console.quiet = not speaks()
+        self._console.quiet = not is_printing_rank()
         if plan.membership:
             self._console.print(plan.membership)
         else:
@@ -39,44 +43,41 @@ class Progress(Callback):
             self._start_bar(plan)
 
     def _introduce(self, plan: RunPlan) -> None:
-        ranks = "1 rank" if plan.world_size == 1 else f"{plan.world_size} ranks"
         self._console.print(f"[bold]tfdl {__version__}[/bold]  {plan.model} on {plan.dataset}, {plan.task}")
-        times = f", {plan.accumulation_steps} times a step" if plan.accumulation_steps > 1 else ""
+        num_ranks = "1 rank" if plan.world_size == 1 else f"{plan.world_size} ranks"
+        batch = f"batch {plan.batch_size} a rank"
+        if plan.accumulation_steps > 1:
+            batch += f", {plan.accumulation_steps} times a step"
         self._console.print(
-            f"{plan.parameters:,} parameters, {ranks}, batch {plan.batch_size} a rank{times}"
+            f"{plan.parameters:,} parameters, {num_ranks}, {batch}"
             f" ({plan.global_batch_size} a step), {plan.steps_per_epoch} steps an epoch"
         )
         self._console.print(f"run directory {plan.directory}")
         if plan.resumed_from:
-            self._console.print(f"going on from step {plan.resumed_from}")
+            self._console.print(f"resuming from step {plan.resumed_from}")
 
     def on_steps(self, report: StepReport) -> None:
         text = f"{_shown(report.metrics)}  {report.examples_per_second:,.0f} examples/s"
         if self._bar is not None:
             self._bar.update(self._task, completed=report.progress.step, metrics=text)
-        elif time.monotonic() - self._spoke > _QUIET_SECONDS:
-            self._say(f"step {report.progress.step}/{self._plan.total_steps}  {text}")
+        elif time.monotonic() - self._last_line_time > _SECONDS_BETWEEN_LINES:
+            self._print_line(f"step {report.progress.step}/{self._plan.total_steps}  {text}")
 
     def on_epoch(self, report: EpochReport) -> None:
         names = [name for name in (*report.metrics, *self._plan.headline) if name in report.validation]
         validation = {f"val_{name}": report.validation[name] for name in names}
-        shown = f"{self._where(report)}  {_shown(report.metrics)}  {_shown(validation)}"
-        self._say(shown + _scaling(report.loss_scale) + self._pace(report))
+        metrics = f"{_shown(report.metrics)}  {_shown(validation)}"
+        scaling = _scaling(report.loss_scale)
+        self._print_line(f"{self._position(report)}  {metrics}{scaling}{self._pace(report)}")
 
     def on_end(self, summary: dict[str, Any]) -> None:
         self.close()
-        splits = ("validation", "test")
-        table = Table("metric", *(Column(split, justify="right") for split in splits))  # narrow, however many metrics
-        for name in summary["test"]:
-            values = (summary[split].get(name) for split in splits)
-            table.add_row(name, *("" if value is None else f"{value:.4f}" for value in values))
-        self._console.print(table)
-        rate = summary["examples_per_second"]  # 0 when the one execution that there was compiled
-        speed = f" {rate:,.0f} examples/s;" if rate else ""
-        self._console.print(
-            f"{summary['steps']} steps in {_duration(summary['wall_seconds'])};"
-            f"{speed} weights {summary['weights_sha256'][:12]}"
-        )
+        self._console.print(_results_table(summary))
+        line = f"{summary['steps']} steps in {_duration(summary['wall_seconds'])};"
+        rate = summary["examples_per_second"]
+        if rate:  # it is 0 if the run's only graph call was the one that compiled
+            line += f" {rate:,.0f} examples/s;"
+        self._console.print(f"{line} weights {summary['weights_sha256'][:12]}")
         run = self._plan.directory
         self._console.print(f"Next:\n  tfdl evaluate {run}\n  tfdl export {run} exported/{run.name}")
 
@@ -96,41 +97,64 @@ class Progress(Callback):
         self._task = self._bar.add_task("train", total=plan.total_steps, completed=plan.resumed_from, metrics="")
         self._bar.start()
 
-    def _say(self, line: str) -> None:
-        self._spoke = time.monotonic()
+    def _print_line(self, line: str) -> None:
+        self._last_line_time = time.monotonic()
         self._console.print(line)
 
-    def _where(self, report: EpochReport) -> str:
-        total, epoch = self._plan.total_epochs, report.progress.epoch
-        if total is None or report.progress.sample:
+    def _position(self, report: EpochReport) -> str:
+        """``epoch  3/20``, or the step if the run ends within an epoch."""
+        epochs = self._plan.total_epochs
+        if epochs is None or report.progress.sample:
             return f"step {report.progress.step}/{self._plan.total_steps}"
-        return f"epoch {epoch:{len(str(total))}}/{total}"
+        width = len(str(epochs))
+        return f"epoch {report.progress.epoch:{width}}/{epochs}"
 
     def _pace(self, report: EpochReport) -> str:
-        """Speed, and time left by the last epoch's whole duration, validation and checkpoint included.
+        """The speed, and the time that is left.
 
-        Nothing for an epoch of the first execution alone, which compiles.
+        The time is computed from the whole duration of the last epoch, with validation and checkpoint. It is empty for
+        an epoch that had only the first graph call, which compiles.
         """
         if not report.examples_per_second:
             return ""
-        left = report.seconds / self._plan.steps_per_epoch * (self._plan.total_steps - report.progress.step)
-        return f"  {report.examples_per_second:,.0f} examples/s" + (f"  {_duration(left)} left" if left >= 1 else "")
+        pace = f"  {report.examples_per_second:,.0f} examples/s"
+        remaining_steps = self._plan.total_steps - report.progress.step
+        remaining_seconds = report.seconds / self._plan.steps_per_epoch * remaining_steps
+        if remaining_seconds >= 1:
+            pace += f"  {_duration(remaining_seconds)} left"
+        return pace
 
 
 def _shown(metrics: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
 
 
-def _scaling(found: dict[str, float]) -> str:
-    """What scaling cost in float16: nothing to say until a step was skipped."""
-    if not found.get("skipped_steps"):
+def _results_table(summary: dict[str, Any]) -> Table:
+    """A line for each metric, so that the table is narrow, however many metrics there are."""
+    splits = ("validation", "test")
+    table = Table("metric", *(Column(split, justify="right") for split in splits))
+    for name in summary["test"]:
+        values = [summary[split].get(name) for split in splits]
+        cells = ["" if value is None else f"{value:.4f}" for value in values]
+        table.add_row(name, *cells)
+    return table
+
+
+def _scaling(loss_scale: dict[str, float]) -> str:
+    """The loss scale in float16, once a step was skipped."""
+    skipped_steps = loss_scale.get("skipped_steps")
+    if not skipped_steps:
         return ""
-    return f"  {found['skipped_steps']} steps skipped, loss scale {found['loss_scale']:g}"
+    steps = "1 step" if skipped_steps == 1 else f"{skipped_steps} steps"
+    return f"  {steps} skipped, loss scale {loss_scale['loss_scale']:g}"
 
 
 def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
+    """Formats a duration: ``1h 05m``, ``3m 07s`` or ``9s``."""
+    minutes, seconds_of_minute = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
         return f"{hours}h {minutes:02}m"
-    return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"
+    if minutes:
+        return f"{minutes}m {seconds_of_minute:02}s"
+    return f"{seconds_of_minute}s"

@@ -15,7 +15,7 @@ class Setting(click.Option):
 
     Args:
         key: the configuration key, such as ``optimizer.learning_rate``.
-        names: values to complete in the shell, and to list in the help where its text has ``{names}``.
+        names: returns the values that the shell completes, and that replace ``{names}`` in the help text.
     """
 
     def __init__(self, *arguments: Any, key: str, names: Names | None = None, **options: Any):
@@ -26,15 +26,17 @@ class Setting(click.Option):
         super().__init__(*arguments, **options)
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """The option and its help; the names are looked up now, so that importing a command imports no
-        configuration."""
-        text = self.help
-        if text is not None and self.names is not None:
-            self.help = text.replace("{names}", in_words(self.names()))
+        """Returns the option and its help, with the names in place.
+
+        The names are looked up here, because importing a command must not import the configuration.
+        """
+        template = self.help
+        if template is not None and self.names is not None:
+            self.help = template.replace("{names}", in_words(self.names()))
         try:
             return super().get_help_record(ctx)
         finally:
-            self.help = text
+            self.help = template
 
     def _complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG002
         assert self.names is not None
@@ -42,58 +44,69 @@ class Setting(click.Option):
 
 
 def setting(option: str, key: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option that sets ``key``; other arguments are those of ``Setting`` and ``click.option``."""
+    """Declares an option that sets one key of the configuration.
+
+    Args:
+        option: the option, such as ``--seed``.
+        key: the configuration key.
+        **options: further arguments of ``Setting`` and of ``click.option``.
+    """
     return click.option(option, cls=Setting, key=key, **options)
 
 
 def chosen_settings(ctx: click.Context) -> dict[str, Any]:
-    """Configuration key -> value, of the options that the user gave."""
-    settings = [option for option in ctx.command.params if isinstance(option, Setting)]
-    values = {option.key: ctx.params[option.name] for option in settings if option.name is not None}
-    return {key: value for key, value in values.items() if value is not None}
+    """Returns configuration key -> value for the options that the user gave."""
+    chosen = {}
+    for option in ctx.command.params:
+        if isinstance(option, Setting) and option.name is not None:
+            value = ctx.params[option.name]
+            if value is not None:
+                chosen[option.key] = value
+    return chosen
 
 
 def registered(registry: str) -> Names:
-    """The names in one of the registries of ``tfdl.config``."""
+    """Returns a function that looks up the names in one of the registries of ``tfdl.config``."""
 
     def names() -> Sequence[str]:
         import tfdl.config
 
-        found: Sequence[str] = getattr(tfdl.config, registry).names
-        return found
+        parts: Sequence[str] = getattr(tfdl.config, registry).names
+        return parts
 
     return names
 
 
 def model_names() -> Sequence[str]:
-    """Families and presets."""
+    """The names of model families and presets."""
     from tfdl.config import MODELS, PRESETS
 
     return [*MODELS, *PRESETS]
 
 
 def preset_names() -> Sequence[str]:
-    """Presets of all families."""
+    """The names of the presets of all families."""
     from tfdl.config import PRESETS
 
     return list(PRESETS)
 
 
 def dataset_names() -> Sequence[str]:
-    """Declared data sets, and well-known ones of TFDS."""
+    """The names of declared data sets, and of well-known ones of TFDS."""
     from tfdl.data.tfds.known_sets import TFDS_SETS, declared_sets
 
     return [known.name for known in (*declared_sets(), *TFDS_SETS)]
 
 
 def field_choices(field: str) -> Names:
-    """The values that a field of ``TrainConfig`` may have, from its type."""
+    """Returns a function that looks up the values of a field of ``TrainConfig``, whose type is a ``Literal``."""
 
     def names() -> Sequence[str]:
         from tfdl.config import TrainConfig
 
         hint = typing.get_type_hints(TrainConfig)[field]
-        if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        is_optional = typing.get_origin(hint) in (typing.Union, types.UnionType)
+        if is_optional:
             hint = typing.get_args(hint)[0]
         return typing.get_args(hint)
 
@@ -101,6 +114,8 @@ def field_choices(field: str) -> Names:
 
 
 def in_words(names: Sequence[str]) -> str:
-    """``adam, adamw or sgd``."""
+    """Joins names: ``adam, adamw or sgd``."""
     *first, last = names
-    return f"{', '.join(first)} or {last}" if first else last
+    if not first:
+        return last
+    return f"{', '.join(first)} or {last}"

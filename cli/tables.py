@@ -1,26 +1,37 @@
-"""What ``tfdl evaluate`` found of each class, as tables."""
+"""Tables of a classifier's classes, and printing tables."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_UNLIMITED = 100_000  # characters
+# Wider than any table, in characters.
+_UNLIMITED_WIDTH = 100_000
 
 
 def class_table(classes: Mapping[str, Mapping[str, float]]) -> Any:
-    """A line for each class: precision, recall, F1 and support."""
+    """Returns a table with a line for each class: precision, recall, F1 and support.
+
+    Args:
+        classes: class name -> score name -> value.
+    """
     from rich.markup import escape
     from rich.table import Column, Table
 
-    names = list(next(iter(classes.values())))
-    table = Table("class", *(Column(name, justify="right") for name in names), box=None, pad_edge=False)
+    score_names = next(iter(classes.values()))
+    columns = [Column(name, justify="right") for name in score_names]
+    table = Table("class", *columns, box=None, pad_edge=False)
     for class_name, scores in classes.items():
-        shown = [f"{value:,}" if name == "support" else f"{value:.4f}" for name, value in scores.items()]
-        table.add_row(escape(class_name), *shown)
+        cells = [f"{value:,}" if name == "support" else f"{value:.4f}" for name, value in scores.items()]
+        table.add_row(escape(class_name), *cells)
     return table
 
 
 def confusion_table(class_names: Sequence[str], counts: Sequence[Sequence[int]]) -> Any:
-    """A line for each true class, a column for each predicted one; a dot for none."""
+    """Returns a table with a line for each true class and a column for each predicted class; 0 is printed as a dot.
+
+    Args:
+        class_names: the names of the classes.
+        counts: samples by true class and predicted class, ``(classes, classes)``.
+    """
     from rich.markup import escape
     from rich.table import Column, Table
 
@@ -34,13 +45,20 @@ def confusion_table(class_names: Sequence[str], counts: Sequence[Sequence[int]])
 
 
 def print_tables(*tables: Any) -> None:
-    """One under the other; as wide as the terminal, and on a pipe as wide as they need."""
+    """Prints tables, one below the other.
+
+    They are as wide as the terminal. Without a terminal they are as wide as their contents.
+
+    Args:
+        *tables: of ``rich``.
+    """
     from rich.console import Console
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        room = Console(width=_UNLIMITED)
-        console = Console(highlight=False, width=max(room.measure(table).maximum for table in tables))
+        unlimited = Console(width=_UNLIMITED_WIDTH)
+        widths = [unlimited.measure(table).maximum for table in tables]
+        console = Console(highlight=False, width=max(widths))
     for table in tables:
         console.print()
         console.print(table)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tfdl.cli.failures import speaks
+from tfdl.cli.failures import is_printing_rank
 from tfdl.cli.options import debug_option
 from tfdl.cli.parts import load_parts, plugin_option, split_model
 from tfdl.cli.settings import (
@@ -39,71 +39,73 @@ Examples:
 
 
 class ImageSize(click.ParamType):
-    """``24`` or ``24x32``: height and width."""
+    """A height and width in pixels: ``24x32``, or ``24`` for a square."""
 
     name = "N|HxW"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
         if isinstance(value, list):
             return value
-        found = re.fullmatch(r"(\d+)(?:[x×](\d+))?", value)
-        if not found:
+        match = re.fullmatch(r"(\d+)(?:[x×](\d+))?", value)
+        if not match:
             self.fail(f"{value!r}, expected pixels such as 24 or 24x32", param, ctx)
-        height = int(found[1])
-        return [height, int(found[2] or height)]
+        height = int(match[1])
+        width = int(match[2]) if match[2] else height
+        return [height, width]
 
 
 @click.command(epilog=EPILOG)
 @setting("--model", "model", metavar="NAME", names=model_names, help="Family, preset, or MODULE:NAME.  [default: cnn]")
-@setting("--preset", "model.preset", metavar="NAME", names=preset_names, help="The family's shape by name.")
+@setting("--preset", "model.preset", metavar="NAME", names=preset_names, help="Preset of the model's family.")
 @setting("--task", "task", metavar="NAME", names=registered("TASKS"),
          help="What to train for: {names}.  [default: the model's default task]")  # fmt: skip
 @setting("--dataset", "dataset", metavar="NAME|PATH", names=dataset_names,
-         help="Data set, or a path of your own files.  [default: the task's, such as digits]")  # fmt: skip
+         help="Data set, or the path of your own files.  [default: the task's, such as digits]")  # fmt: skip
 @setting("--data-dir", "dataset.data_dir", metavar="DIR",
-         help="Prepared data.  [default: $TFDS_DATA_DIR or ~/tensorflow_datasets]")  # fmt: skip
+         help="Folder of prepared data sets.  [default: $TFDS_DATA_DIR or ~/tensorflow_datasets]")  # fmt: skip
 @setting("--image-size", "dataset.image_size", type=ImageSize(),
          help="Resize images, in pixels.  [default: digits 24, others unchanged]")  # fmt: skip
 @setting("--augmentation", "dataset.augmentation", metavar="NAMES", names=registered("AUGMENTATIONS"),
          help="Augmentations for images, comma-separated, of {names}.  [default: digits affine]")  # fmt: skip
 @setting("--tokenizer", "tokenizer", metavar="NAME", names=registered("TOKENIZERS"),
-         help="{names}.  [default: what suits the data set]")  # fmt: skip
+         help="Tokenizer: {names}.  [default: depends on the data set]")  # fmt: skip
 @setting("--sequence-length", "dataset.sequence_length", type=int,
-         help="Most tokens in a sample.  [default: the model's]")  # fmt: skip
+         help="Maximum number of tokens in a sample.  [default: the model's]")  # fmt: skip
 @setting("--text-column", "dataset.text_column", metavar="NAME",
          help="Column of the text.  [default: the only text column]")  # fmt: skip
 @setting("--label-column", "dataset.label_column", metavar="NAME", help="Column of the class.")
 @setting("--source-column", "dataset.source_column", metavar="NAME", help="Column of the text to translate.")
 @setting("--target-column", "dataset.target_column", metavar="NAME", help="Column of its translation.")
 @setting("--skip-bad-rows", "dataset.skip_bad_rows", is_flag=True, default=None,
-         help="Leave out rows that cannot be used, and count them.")  # fmt: skip
+         help="Skip rows that cannot be used, and print how many.")  # fmt: skip
 @click.option("--config", "config_file", type=click.Path(), metavar="FILE", help="YAML configuration.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set any configuration key; repeatable.")
 @plugin_option
 @click.option("--epochs", type=int, help="Passes over the training data.  [default: the recipe's, such as 20]")
 @click.option("--steps", type=int, help="Optimizer steps, instead of epochs.")
 @setting("--batch-size", "batch_size", type=int,
-         help="Samples in a step on each rank.  [default: the recipe's, such as 64]")  # fmt: skip
+         help="Samples per step on each rank.  [default: the recipe's, such as 64]")  # fmt: skip
 @setting("--accumulation-steps", "accumulation_steps", type=int,
          help="Batches whose gradients one optimizer step adds up.  [default: 1]")  # fmt: skip
 @setting("--learning-rate", "optimizer.learning_rate", type=float,
-         help="Step size.  [default: the recipe's; adam 0.001, sgd 0.01]")  # fmt: skip
+         help="Learning rate.  [default: the recipe's; adam 0.001, sgd 0.01]")  # fmt: skip
 @setting("--optimizer", "optimizer", metavar="NAME", names=registered("OPTIMIZERS"),
-         help="{names}.  [default: the recipe's, such as adam]")  # fmt: skip
+         help="Optimizer: {names}.  [default: the recipe's, such as adam]")  # fmt: skip
 @setting("--schedule", "optimizer.schedule", metavar="NAME", names=registered("SCHEDULES"),
          help="Learning-rate schedule: {names}.  [default: the recipe's]")  # fmt: skip
 @setting("--warmup-steps", "optimizer.warmup_steps", type=int,
-         help="Steps until the learning rate has its full size.  [default: 0]")  # fmt: skip
+         help="Steps in which the learning rate rises to its peak.  [default: 0]")  # fmt: skip
 @setting("--weight-decay", "optimizer.weight_decay", type=float,
-         help="Decoupled weight decay; biases and gains are left alone.  [default: 0, adamw 0.004]")  # fmt: skip
-@setting("--label-smoothing", "label_smoothing", type=float, help="Of the training target, 0 to 1.  [default: 0]")
+         help="Decoupled weight decay, except of biases and gains.  [default: 0, adamw 0.004]")  # fmt: skip
+@setting("--label-smoothing", "label_smoothing", type=float,
+         help="Share of the target that is spread over all classes, 0 to 1.  [default: 0]")  # fmt: skip
 @setting("--precision", "precision", metavar="NAME", names=field_choices("precision"),
-         help="{names}.  [default: float32]")  # fmt: skip
+         help="Number format of the computation: {names}.  [default: float32]")  # fmt: skip
 @setting("--compression", "compression", metavar="NAME", names=field_choices("compression"),
          help="Number format of gradients between ranks: {names}.  [default: none]")  # fmt: skip
 @setting("--xla", "xla", metavar="WHEN", names=field_choices("xla"),
          help="Compile with XLA: {names}.  [default: the recipe's, such as off]")  # fmt: skip
-@setting("--seed", "seed", type=int, help="Seed of weights, order and dropout.  [default: 0]")
+@setting("--seed", "seed", type=int, help="Seed of the weights, the order of samples and dropout.  [default: 0]")
 @setting("--watchdog-timeout", "watchdog_timeout", type=float, metavar="SECONDS",
          help="How long ranks wait for one that hangs; 0 waits forever.  [default: 600]")  # fmt: skip
 @setting("--sync-check-steps", "sync_check_steps", type=int,
@@ -111,7 +113,7 @@ class ImageSize(click.ParamType):
 @click.option("--output", type=click.Path(), metavar="DIR", help="Run directory.  [default: runs/MODEL-DATASET-TIME]")
 @click.option("--resume", is_flag=True, help="Continue from the last checkpoint in --output.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")
-@click.option("--elastic", is_flag=True, help="Ranks may die and join (horovodrun --host-discovery-script).")
+@click.option("--elastic", is_flag=True, help="Let ranks die and join (horovodrun --host-discovery-script).")
 @click.option("--commit-steps", type=int, help="With --elastic, steps between commits to memory.  [default: 100]")
 @click.option("--print-config", is_flag=True, help="Print the resolved configuration and do nothing else.")
 @debug_option
@@ -133,10 +135,10 @@ def command(
 ) -> None:
     """Train a model and leave a run directory.
 
-    Alone it trains on one GPU or on the CPU. Started by horovodrun it trains one model on all ranks.
+    Alone, it trains on one GPU or on the CPU. Started by horovodrun, it trains one model on all ranks.
 
-    Configuration: a recipe for task and model, then --config, then --set, then the options; each overrides the one
-    before. --print-config shows the result.
+    The configuration is a recipe for task and model, overridden by --config, then by --set, then by the options.
+    --print-config prints the result.
     """
     from tfdl.config import compose, to_yaml
 
@@ -146,12 +148,13 @@ def command(
         settings["model"] = model
         plugins = (*plugins, module)
     load_parts(plugins)
-    layers = _layers(config_file, assignments, output if resume else None, settings)
-    layers.append(_lengths(epochs, steps))
+    resumed = output if resume else None
+    layers = _layers(config_file, assignments, resumed, settings)
+    layers.append(_length(epochs, steps))
     layers.append(_plugins(layers, plugins))
     config = compose(*layers)
     if print_config:
-        if speaks():
+        if is_printing_rank():
             click.echo(to_yaml(config), nl=False)
         return
 
@@ -167,14 +170,17 @@ def _train(config: Any, output: str | None, *, elastic: bool, **choices: Any) ->
     from tfdl.training import train
 
     # In an elastic job any rank may become the one that prints.
-    watchers = [Progress()] if speaks() or elastic else []
+    watchers = [Progress()] if is_printing_rank() or elastic else []
     train(config, output, callbacks=watchers, elastic=elastic, **choices)
 
 
 def _layers(
     config_file: str | None, assignments: Sequence[str], resumed: str | None, settings: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """The configuration's layers, each over the one before: the resumed run's, ``--config``, ``--set``, options."""
+    """The layers of the configuration: the resumed run's, ``--config``, ``--set``, options.
+
+    Each layer overrides the one before.
+    """
     from tfdl.config import assignment, load_yaml
     from tfdl.runs.run_directory import RunDirectory
 
@@ -190,21 +196,36 @@ def _layers(
 
 
 def _precedence(item: tuple[str, Any]) -> int:
-    """Names first, then presets: a new one drops the old one's fields, so it must come before fields meant for it."""
+    """Sorts the names of parts before presets, and presets before fields.
+
+    A new name or preset drops the fields of the old one, so it must come before the fields that belong to it.
+    """
     key = item[0]
-    if "." not in key or key.endswith((".name", ".schedule")):
+    is_name = "." not in key or key.endswith((".name", ".schedule"))
+    if is_name:
         return 0
-    return 1 if key == "model.preset" else 2
+    if key == "model.preset":
+        return 1
+    return 2
 
 
-def _lengths(epochs: int | None, steps: int | None) -> dict[str, Any]:
-    """Epochs or steps: an option for one replaces the other, which a file may have set; both options are an error."""
-    lengths = {name: value for name, value in (("epochs", epochs), ("steps", steps)) if value is not None}
-    return {"epochs": None, "steps": None, **lengths} if len(lengths) == 1 else lengths
+def _length(epochs: int | None, steps: int | None) -> dict[str, Any]:
+    """The length that the options set.
+
+    An option for epochs or for steps also clears the other one, which a file may have set. If both options are given,
+    both are returned, and the configuration refuses them.
+    """
+    if epochs is not None and steps is not None:
+        return {"epochs": epochs, "steps": steps}
+    if epochs is not None:
+        return {"epochs": epochs, "steps": None}
+    if steps is not None:
+        return {"epochs": None, "steps": steps}
+    return {}
 
 
 def _plugins(layers: Sequence[dict[str, Any]], plugins: Sequence[str]) -> dict[str, Any]:
-    """The plugins that the user allowed, besides those that a file names."""
+    """The plugins that the command line names, and those that a file names."""
     if not plugins:
         return {}
     named = [name for layer in layers for name in layer.get("plugins") or ()]

@@ -71,11 +71,11 @@ CASES = [
     ("train --resume --overwrite --output new", "--resume and --overwrite, pass one of them, not both"),
     ("train --elastic", "--elastic outside an elastic job, expected horovodrun .* --host-discovery-script"),
     ("train --elastic --commit-steps 0", "--commit-steps=0, expected at least 1"),
-    ("train --commit-steps 5", "--commit-steps=5 without --elastic, expected both"),
+    ("train --commit-steps 5", "--commit-steps=5 without --elastic: only elastic runs commit; pass both"),
     ("train --output file", "'.*file' is a file, expected a directory"),
     ("train --output file/below", "'.*file' is a file, expected a directory"),
-    ("train --output full", "is not empty and holds no run"),
-    ("train --output full --overwrite", "is not empty and holds no run"),
+    ("train --output full", "is not empty and contains no run"),
+    ("train --output full --overwrite", "is not empty and contains no run"),
     ("train --data-dir file", "cannot prepare data set 'digits' in file"),
     ("evaluate", "Missing argument 'RUN'"),
     ("evaluate missing", "no run directory 'missing'; give one that `tfdl train` wrote"),
@@ -86,7 +86,7 @@ CASES = [
     ("export missing out", "no run directory 'missing'"),
     ("export {run} file", "'file' is a file, expected a directory for the exported versions"),
     ("export {run} out --checkpoint no", "has no checkpoint 'no'"),
-    ("train --output {run}", "holds a run already; go on with it"),
+    ("train --output {run}", "already contains a run; continue it"),
     ("train --output {run} --resume --seed 9", "--resume with seed=9, but the run has 0"),
     ("train --output {run} --resume --epochs 1", "--resume with epochs=1, but the run has done 2 already"),
     ("doctor --hostfile missing", r"cannot read hostfile 'missing' \(No such file or directory\)"),
@@ -114,7 +114,7 @@ def test_one_line_and_exit_code_2(run, trained_run, line, message):
     ],
     ids=lambda launcher: next(iter(launcher)),
 )
-def test_ranks_above_0_leave_the_word_to_the_chief_and_speak_when_left_alone(run, monkeypatch, launcher):
+def test_ranks_above_0_leave_the_error_to_rank_0_and_print_it_when_left_alone(run, monkeypatch, launcher):
     """The launcher ends them while they wait; here there is none."""
     waited = []
     monkeypatch.setattr("tfdl.cli.failures.time.sleep", waited.append)
@@ -127,17 +127,17 @@ def test_ranks_above_0_leave_the_word_to_the_chief_and_speak_when_left_alone(run
     assert waited == [5.0, 5.0]
 
 
-@pytest.mark.parametrize(("place", "speaks"), [("0", True), ("1", False)])
-def test_of_a_node_of_srun_one_rank_speaks(run, monkeypatch, place, speaks):
-    """srun ends none of them: a typing error would be told as often as there are ranks."""
+@pytest.mark.parametrize(("local_id", "prints"), [("0", True), ("1", False)])
+def test_one_rank_on_each_node_of_srun_prints(run, monkeypatch, local_id, prints):
+    """srun ends none of them, so every rank would print a misspelt option."""
     monkeypatch.setattr("tfdl.cli.failures.time.sleep", lambda _: None)
-    for name, value in {"SLURM_PROCID": "5", "SLURM_STEP_NUM_TASKS": "8", "SLURM_LOCALID": place}.items():
+    for name, value in {"SLURM_PROCID": "5", "SLURM_STEP_NUM_TASKS": "8", "SLURM_LOCALID": local_id}.items():
         monkeypatch.setenv(name, value)
     code, out, err = run("train", "--epochs", "0")
-    assert (code, out, bool(err)) == (2, "", speaks)
+    assert (code, out, bool(err)) == (2, "", prints)
 
 
-def test_rank_0_speaks(run, monkeypatch):
+def test_rank_0_prints(run, monkeypatch):
     monkeypatch.setenv("HOROVOD_RANK", "0")
     monkeypatch.setenv("HOROVOD_SIZE", "2")
     code, _, err = run("train", "--epochs", "0")

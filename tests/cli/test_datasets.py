@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,6 +111,7 @@ def test_a_page_of_a_set_that_is_not_here(run, tmp_path):
 def test_nothing_waits_for_tensorflow(arguments):
     program = """\
 import sys
+from pathlib import Path
 from tfdl.cli.main import main
 try:
     main(["datasets", *sys.argv[1:]])
@@ -195,3 +197,21 @@ def test_one_line_and_exit_code_2(run, line, message):
     assert err.count("\n") == 1, err
     assert re.search(message, err), err
     assert (code, out) == (2, "")
+
+
+@pytest.mark.parametrize("command", ["show", "prepare"])
+def test_a_plugin_s_set_that_a_function_loads(command):
+    """It is known, but it is not a TFDS builder, which alone has a page and is prepared."""
+    arguments = ["datasets", command, "bright-or-dark", "--plugin", "toy_parts"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tfdl", *arguments],
+        cwd=Path(__file__).parents[1] / "plugins" / "modules",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "tfdl: error: data set 'bright-or-dark' of the plugin 'toy_parts' is loaded by a function in each run, so it is"
+        " not described or prepared; train with it: tfdl train --plugin toy_parts --dataset bright-or-dark\n"
+    )

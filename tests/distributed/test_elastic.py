@@ -26,7 +26,7 @@ def test_the_chief_dies_and_another_rank_joins(tmp_path: Path) -> None:
     assert joined["world_size"] == 2
     assert "repeated" not in joined["text"], "a rank that joins costs no step"
     assert "1 rank now, 2 before: from step 41 on; 5 steps after it are repeated" in job.output
-    assert "learning rate 0.001 x 1 (1 ranks)" in job.output
+    assert "learning rate 0.001 x 1 (1 rank)" in job.output
 
     # 1,437 samples: 41 steps of 8 (the first alone, for its proof) and 278 of 4 in the first epoch.
     last = load_file(run / "checkpoints/last/optimizer.safetensors")

@@ -48,25 +48,26 @@ def stepped(data, pieces, world=None, model=None):
 @given(st.integers(1, 40), st.integers(1, 9))
 def test_pieces_hold_every_row_once_and_none_is_empty(rows, pieces):
     data = {"row": tf.range(rows), WEIGHT: tf.ones([rows])}
-    filled, cuts = cut(data, pieces)
-    parts = [filled["row"][a:b].numpy().tolist() for a, b in itertools.pairwise(cuts.numpy())]
-    weights = [filled[WEIGHT][a:b].numpy().tolist() for a, b in itertools.pairwise(cuts.numpy())]
-    assert len(parts) == pieces
-    assert all(parts)
-    counted = [
-        row for part, weight in zip(parts, weights, strict=True) for row, w in zip(part, weight, strict=True) if w
-    ]
-    assert counted == list(range(rows))
-    assert all(len(set(weight)) == 1 for weight in weights)  # a stand-in is a piece of its own
+    filled, bounds = cut(data, pieces)
+    slices = [slice(begin, end) for begin, end in itertools.pairwise(bounds.numpy())]
+    rows_of_pieces = [filled["row"][piece].numpy().tolist() for piece in slices]
+    weights_of_pieces = [filled[WEIGHT][piece].numpy().tolist() for piece in slices]
+    assert len(rows_of_pieces) == pieces
+    assert all(rows_of_pieces)
+    all_rows = itertools.chain.from_iterable(rows_of_pieces)
+    all_weights = itertools.chain.from_iterable(weights_of_pieces)
+    assert [row for row, weight in zip(all_rows, all_weights, strict=True) if weight] == list(range(rows))
+    assert all(len(set(weights)) == 1 for weights in weights_of_pieces)  # a stand-in has its own piece
     if rows % pieces == 0:
-        assert {len(part) for part in parts} == {rows // pieces}
+        assert {len(piece) for piece in rows_of_pieces} == {rows // pieces}
 
 
 @pytest.mark.parametrize(("size", "pieces"), [(12, 4), (11, 3), (2, 5)])
 def test_pieces_step_as_the_whole_batch(size, pieces):
-    (whole, sums), (cut_up, more) = stepped(batch(size), 1), stepped(batch(size), pieces)
-    np.testing.assert_allclose(more, sums, rtol=1e-12)
-    for mine, other, start in zip(cut_up.weights, whole.weights, build().weights, strict=True):
+    whole, expected_sums = stepped(batch(size), 1)
+    accumulated, sums = stepped(batch(size), pieces)
+    np.testing.assert_allclose(sums, expected_sums, rtol=1e-12)
+    for mine, other, start in zip(accumulated.weights, whole.weights, build().weights, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-12, err_msg=mine.path)
         assert not np.array_equal(mine, start), mine.path
 
@@ -82,7 +83,8 @@ def test_stand_ins_count_in_no_batch_statistic(synchronized):
                 "cnn", input_shape=(8, 8, 1), num_classes=3, filters=(3,), units=5, synchronized=synchronized
             )
 
-    (exact, _), (filled, _) = (stepped(batch(2), pieces, model=normalized()) for pieces in (2, 5))
+    exact, _ = stepped(batch(2), 2, model=normalized())
+    filled, _ = stepped(batch(2), 5, model=normalized())
     for mine, other, start in zip(filled.weights, exact.weights, normalized().weights, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-12, err_msg=mine.path)
         assert "moving" not in mine.path or not np.array_equal(mine, start), mine.path
@@ -93,7 +95,9 @@ class Watched(keras.layers.Layer):
 
     def __init__(self):
         super().__init__()
-        self.lock, self.alive, self.most = threading.Lock(), 0, 0
+        self.lock = threading.Lock()
+        self.alive = 0
+        self.most = 0
 
     def call(self, inputs):
         @tf.custom_gradient
@@ -112,12 +116,13 @@ class Watched(keras.layers.Layer):
                 self.most = max(self.most, self.alive)
             return value
 
-        # Stateless, as other layers are: stateful operations keep to their order by themselves.
+        # Stateless, as other layers are: TensorFlow runs stateful operations in their order in any case.
         return tf.ensure_shape(tf.numpy_function(count, [tensor], tensor.dtype, stateful=False), tensor.shape)
 
 
 def test_one_piece_at_a_time_is_in_memory():
-    inputs, watched = keras.Input((8, 8, 1)), Watched()
+    inputs = keras.Input((8, 8, 1))
+    watched = Watched()
     hidden = watched(keras.layers.Dense(4)(keras.layers.Flatten()(inputs)))
     stepped(batch(24), 12, model=keras.Model(inputs, keras.layers.Dense(3)(hidden)))
     assert (watched.most, watched.alive) == (1, 0)
@@ -132,7 +137,8 @@ def eagerly():
 
 @pytest.mark.usefixtures("eagerly")
 def test_over_ranks_there_is_one_reduction_a_step(ranks, monkeypatch):
-    data, world = batch(13), ranks(2)
+    data = batch(13)
+    world = ranks(2)
     parts = [slice(0, 7), slice(7, 13)]
     reductions = []
     plain = world.all_reduce
@@ -148,7 +154,7 @@ def test_over_ranks_there_is_one_reduction_a_step(ranks, monkeypatch):
 
 
 class Idle(keras.layers.Layer):
-    """A layer with a weight that takes no part."""
+    """A layer with a weight that its outputs do not depend on."""
 
     def build(self, _):
         self.idle = self.add_weight(shape=(3, 3), name="idle", initializer="ones")
@@ -162,10 +168,9 @@ class Idle(keras.layers.Layer):
 def test_a_variable_without_a_gradient_is_left_alone(pieces):
     inputs = keras.Input((8, 8, 1))
     model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(Idle()(inputs))))
-    optimizer = tfdl.optimizers.SGD(0.1, weight_decay=0.5)  # would show, if it were stepped
-    Trainer(model, optimizer, TASK, SingleWorld(), accumulation_steps=pieces).run(
-        iter(tf.data.Dataset.from_tensors(batch(6))), 1
-    )
+    optimizer = tfdl.optimizers.SGD(0.1, weight_decay=0.5)  # an update would change the weight
+    trainer = Trainer(model, optimizer, TASK, SingleWorld(), accumulation_steps=pieces)
+    trainer.run(iter(tf.data.Dataset.from_tensors(batch(6))), 1)
     assert np.array_equal(model.layers[1].idle, np.ones((3, 3)))
 
 
@@ -177,10 +182,10 @@ def test_a_run_equals_one_of_larger_batches(tiny, tmp_path):
     assert pieces["steps"] == whole["steps"]
     assert (pieces["batch_size"], pieces["global_batch_size"]) == (40, 120)
     assert pieces["test"]["loss"] == pytest.approx(whole["test"]["loss"], rel=1e-3)
-    assert pieces["weights_sha256"] != whole["weights_sha256"]  # other sums, rounded otherwise
+    assert pieces["weights_sha256"] != whole["weights_sha256"]  # the sums are rounded differently
 
 
-def test_going_on_with_it(tiny, tmp_path):
+def test_a_resumed_run_has_the_same_weights(tiny, tmp_path):
     fields = {"batch_size": 40, "accumulation_steps": 3}
     straight = tfdl.train(tiny(fields), tmp_path / "straight")
     half = tfdl.train(tiny({**fields, "epochs": 1}), tmp_path / "half")
@@ -188,6 +193,6 @@ def test_going_on_with_it(tiny, tmp_path):
     assert whole.read_summary()["weights_sha256"] == straight.read_summary()["weights_sha256"]
 
 
-def test_more_than_the_data(tiny, tmp_path):
+def test_a_step_of_more_samples_than_there_are(tiny, tmp_path):
     with pytest.raises(UserError, match=r"batch_size=128, 100 times a step, but 'digits' has 1437 .* at most 14"):
         tfdl.train(tiny(accumulation_steps=100), tmp_path / "run")

@@ -1,4 +1,4 @@
-"""A running average of the weights: in validation, results, checkpoints and exports; training goes on without it."""
+"""Running averages of the weights: in validation, results, checkpoints and exports, but not in training."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def test_training_itself_is_as_without_it(averaged, trained_run):
     assert not np.array_equal(served["hidden/kernel"], plain["hidden/kernel"])
 
 
-def test_going_on_is_exact(averaged, tiny, tmp_path):
+def test_a_resumed_run_has_the_same_weights(averaged, tiny, tmp_path):
     half = tfdl.train(tiny({**EMA, "epochs": 1}), tmp_path / "half")
     whole = tfdl.train(tiny(EMA), half.path, resume=True)
     assert sha(whole) == sha(averaged)

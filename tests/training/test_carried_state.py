@@ -1,4 +1,4 @@
-"""A recurrent language model reads on: its state goes from step to step, over pieces, ranks and restarts."""
+"""A recurrent language model carries its state from step to step, over pieces, ranks and restarts."""
 
 import keras
 import numpy as np
@@ -17,7 +17,8 @@ from tfdl.tasks import LanguageModeling
 from tfdl.training import Trainer
 from tfdl.training.carried_state import RecurrentState
 
-LENGTH, ROWS = 3, 4
+LENGTH = 3
+ROWS = 4
 TASK = LanguageModeling(CharacterTokenizer("abcdefgh"), LENGTH, carries_state=True)
 TOKENS = np.random.default_rng(0).integers(4, 12, 64).astype(np.uint8)  # and an end: 22 windows of 3, the last of two
 SOURCE = StreamedWindows(TokenStream(TokenColumn(TOKENS, np.array([0, 64])), 2), LENGTH, 0)
@@ -46,18 +47,21 @@ def batches(start=Position(), rank=0, size=1, rows=ROWS):  # noqa: B008
 
 
 def streams(epoch):
-    """The epoch's four rows as whole inputs and targets, as numbers: a list of pairs."""
+    """The whole inputs and targets of the epoch's four rows: a list of pairs of token arrays."""
     numbers = SOURCE.epoch_order(1, epoch, ROWS)
-    rows = [SOURCE.read(numbers[row::ROWS]) for row in range(ROWS)]
     joined = []
-    for row in rows:
-        kept = [tokens[: count + 1] for tokens, count in zip(row["tokens"].numpy(), row["count"].numpy(), strict=True)]
-        joined.append((np.concatenate([part[:-1] for part in kept]), np.concatenate([part[1:] for part in kept])))
+    for row_number in range(ROWS):
+        row = SOURCE.read(numbers[row_number::ROWS])
+        counts = row["count"].numpy()
+        windows = [tokens[: count + 1] for tokens, count in zip(row["tokens"].numpy(), counts, strict=True)]
+        inputs = np.concatenate([window[:-1] for window in windows])
+        targets = np.concatenate([window[1:] for window in windows])
+        joined.append((inputs, targets))
     return joined
 
 
 def loss_of_long_passes(model, epoch):
-    """The loss of every row read from its beginning to its end at once."""
+    """The sum of the losses, with each row read at once from its beginning to its end."""
     total = 0.0
     for inputs, targets in streams(epoch):
         logits = np.asarray(model(inputs[np.newaxis]))[0]
@@ -69,7 +73,7 @@ def loss_of_long_passes(model, epoch):
 
 @pytest.mark.parametrize("pieces", [1, 2, 3])
 def test_windows_with_the_state_carried_are_one_long_pass(pieces):
-    """With a rate that changes nothing; two epochs, each of which begins anew."""
+    """With a learning rate that changes nothing; two epochs, each of which begins with zeros."""
     model = build()
     trainer = trainer_of(model, pieces=pieces, rate=1e-30)
     iterator = batches()
@@ -81,7 +85,7 @@ def test_windows_with_the_state_carried_are_one_long_pass(pieces):
 
 
 def test_the_state_matters():
-    """The control: without it the loss is another one."""
+    """The control: without the state, the loss differs."""
     model = build()
     trainer = Trainer(model, tfdl.build_optimizer("sgd", learning_rate=1e-30), TASK, SingleWorld())
     trainer.run(batches(), STEPS)
@@ -89,18 +93,21 @@ def test_the_state_matters():
 
 
 def test_a_step_is_plain_with_state():
-    """Three steps against the same written out: the state goes on, gradients end at a window's start."""
-    ours, theirs = build(), build()
+    """Three steps against the same written out: the state is carried, and gradients end at a window's start."""
+    ours = build()
+    theirs = build()
     trainer_of(ours).run(batches(), 3)
-    state, iterator = theirs.initial_state(ROWS), batches()
+    state = theirs.initial_state(ROWS)
+    iterator = batches()
     for _ in range(3):
         batch = next(iterator)
+        inputs = batch["tokens"][:, :-1]
+        targets = batch["tokens"][:, 1:]
         with tf.GradientTape() as tape:
-            logits, state = theirs.with_state(batch["tokens"][:, :-1], state, training=True)
-            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(batch["tokens"][:, 1:], logits, True))
-        for variable, gradient in zip(
-            theirs.trainable_variables, tape.gradient(loss, theirs.trainable_variables), strict=True
-        ):
+            logits, state = theirs.with_state(inputs, state, training=True)
+            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(targets, logits, from_logits=True))
+        gradients = tape.gradient(loss, theirs.trainable_variables)
+        for variable, gradient in zip(theirs.trainable_variables, gradients, strict=True):
             variable.assign_sub(0.5 * tf.convert_to_tensor(gradient))
     for mine, other in zip(ours.weights, theirs.weights, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-10, atol=1e-13, err_msg=mine.path)
@@ -109,7 +116,8 @@ def test_a_step_is_plain_with_state():
 @pytest.mark.parametrize(("pieces", "xla"), [(2, False), (3, False), (4, False), (1, True), (2, True)])
 def test_pieces_and_xla_step_as_the_whole_batch(pieces, xla):
     """Two epochs: the last batch of each has two rows, for which three and four pieces need stand-ins."""
-    whole, other = build(), build()
+    whole = build()
+    other = build()
     trainer_of(whole).run(batches(), 2 * STEPS)
     trainer = trainer_of(other, pieces=pieces)
     trainer.xla = xla
@@ -119,16 +127,16 @@ def test_pieces_and_xla_step_as_the_whole_batch(pieces, xla):
 
 
 @pytest.mark.parametrize("done", [1, 5, 6, 8])
-def test_going_on_from_what_was_gathered(done):
+def test_a_gathered_state_is_restored_exactly(done):
     straight = build()
     trainer_of(straight).run(batches(), 10)
     model = build()
     first = trainer_of(model)
     first.run(batches(), done)
     position = Position(done // STEPS, done % STEPS * ROWS, ROWS if done % STEPS else 0)
-    kept = first.carried.gathered()
+    rows = first.carried.gathered() if position.sample else None
     second = trainer_of(model)
-    assert second.carried.restore(kept if position.sample else None, position.sample, position.epoch_batch)
+    assert second.carried.restore(rows, position.sample, position.epoch_batch)
     second.run(batches(position), 10 - done)
     for mine, expected in zip(model.weights, straight.weights, strict=True):
         np.testing.assert_array_equal(mine, expected, err_msg=mine.path)
@@ -139,7 +147,7 @@ def test_with_another_batch_windows_begin_at_zero_until_the_epoch_ends():
     first = trainer_of(model, rate=1e-30)
     first.run(batches(), 2)
     kept = first.carried.gathered()
-    assert {name: value.shape for name, value in kept.items()} == {f"state_{place}": (4, 5) for place in range(4)}
+    assert {name: value.shape for name, value in kept.items()} == {f"state_{number}": (4, 5) for number in range(4)}
     first.take_sums()
     trainer = trainer_of(model, rows=2, rate=1e-30)
     assert not trainer.carried.restore(kept, 8, ROWS)
@@ -162,8 +170,8 @@ def eagerly():
 
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("size", [2, 4])
-def test_ranks_read_on_as_one_process(ranks, size):
-    """Weights after two epochs; what the ranks gather is what one process would carry."""
+def test_ranks_carry_the_state_of_one_process(ranks, size):
+    """Weights after two epochs; what the ranks gather is what one process carries."""
     alone = build()
     one = trainer_of(alone)
     one.run(batches(), 2 * STEPS - 2)
@@ -182,12 +190,14 @@ def test_ranks_read_on_as_one_process(ranks, size):
     for model in models:
         for mine, other in zip(model.weights, alone.weights, strict=True):
             np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-12, err_msg=mine.path)
-    # Dealt out again, each rank gets its own rows.
+    # When the gathered rows are restored, each rank gets its own rows.
     before = [[value.numpy() for value in trainer.carried._values] for trainer in trainers]
-    assert (
-        world.run(lambda rank: trainers[rank].carried.restore(trainers[rank].carried.gathered(), 16, 4))
-        == [True] * size
-    )
+
+    def restore(rank):
+        carried = trainers[rank].carried
+        return carried.restore(carried.gathered(), 16, 4)
+
+    assert world.run(restore) == [True] * size
     for rank, trainer in enumerate(trainers):
         for value, old in zip(trainer.carried._values, before[rank], strict=True):
             np.testing.assert_array_equal(value, old)

@@ -12,7 +12,7 @@ from tfdl.distributed import SingleWorld, reduce_gradients
 from tfdl.errors import UserError
 from tfdl.tasks import ImageClassification
 from tfdl.training import Trainer, train
-from tfdl.training.compilation import decide, quicker
+from tfdl.training.compilation import choose_faster, decide
 
 TASK = ImageClassification((8, 8, 1), ("a", "b", "c"), resized=False)
 
@@ -36,7 +36,8 @@ def trainer(world=None, dropout=0.0, **arguments):
 
 @pytest.mark.parametrize("pieces", [1, 2])
 def test_compiled_steps_are_the_same_steps(pieces):
-    plain, compiled = trainer(accumulation_steps=pieces), trainer(accumulation_steps=pieces)
+    plain = trainer(accumulation_steps=pieces)
+    compiled = trainer(accumulation_steps=pieces)
     compiled.xla = True
     for each in (plain, compiled):
         each.run(iter(tf.data.Dataset.from_tensors(batch()).repeat()), 3)
@@ -53,18 +54,19 @@ def test_a_compiled_step_is_compiled():
     assert any(found.attr["_XlaMustCompile"].b for found in graph.library.function)
 
 
-def test_measuring_leaves_no_trace():
-    measured, untouched = trainer(dropout=0.5), trainer(dropout=0.5)
+def test_measuring_changes_no_variable():
+    measured = trainer(dropout=0.5)
+    untouched = trainer(dropout=0.5)
     decision = decide("auto", measured, batch(), 1)
-    assert not decision.xla  # one step cannot win the compilation back
+    assert not decision.xla  # one step saves less time than the compilation takes
     assert "ms a step with it" in decision.note
     for mine, other in zip(measured.model.variables, untouched.model.variables, strict=True):
         np.testing.assert_array_equal(mine, other, err_msg=mine.path)
 
 
 @pytest.mark.parametrize("pieces", [1, 3])
-def test_what_is_timed_holds_the_reduction(pieces, monkeypatch):
-    """Else a step would seem quicker with XLA that loses more than that by reducing after the backward pass."""
+def test_timed_steps_include_the_reduction(pieces, monkeypatch):
+    """Without the reduction, XLA could seem faster although reducing after the backward pass costs more."""
     reduced = []
 
     def reduce(gradients, *arguments, **options):
@@ -82,7 +84,7 @@ def test_what_is_timed_holds_the_reduction(pieces, monkeypatch):
     [(2, 1, 10, 11, True), (2, 1, 10, 9, False), (1, 2, 0, 1000, False), (1, 1, 0, 1000, False)],
 )
 def test_the_whole_run_s_time_decides(plain, compiled, compiling, steps, xla):
-    assert quicker(plain, compiled, compiling, steps).xla is xla
+    assert choose_faster(plain, compiled, compiling, steps).xla is xla
 
 
 def test_a_forward_pass_that_reduces_cannot_be_compiled(ranks):

@@ -45,7 +45,7 @@ def fit(model: keras.Model, *callbacks: Any, batch_size: int = 16) -> None:
 
 
 class Recorder(keras.callbacks.Callback):
-    """Every call with its number and the names of its logs, and what the callback can see."""
+    """Records every call with its number, the names of its logs, and what the callback can see."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -193,7 +193,7 @@ def test_a_callback_ends_the_run_which_is_then_complete(tmp_path):
 
 
 class Counting(keras.callbacks.Callback):
-    """Keeps a number of its own."""
+    """Keeps a count."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -211,7 +211,7 @@ class Counting(keras.callbacks.Callback):
 
 
 class Notes(Callback):
-    """What a run says when it starts."""
+    """Keeps the notes that a run prints when it starts."""
 
     def on_start(self, plan: Any) -> None:
         self.notes = plan.notes
@@ -249,9 +249,9 @@ def test_a_resumed_plateau_waits_as_long_as_one_that_was_never_stopped(tmp_path)
 @pytest.mark.parametrize(
     ("callback", "message"),
     [
-        (lambda folder: keras.callbacks.BackupAndRestore(folder), "BackupAndRestore, which has no place here"),
-        (lambda _: keras.callbacks.SwapEMAWeights(), "SwapEMAWeights, which has no place here"),
-        (lambda _: tfdl.distributed.SyncCheck(), "SyncCheck, which has no place here"),
+        (lambda folder: keras.callbacks.BackupAndRestore(folder), "BackupAndRestore, which tfdl replaces"),
+        (lambda _: keras.callbacks.SwapEMAWeights(), "SwapEMAWeights, which tfdl replaces"),
+        (lambda _: tfdl.distributed.SyncCheck(), "SyncCheck, which tfdl replaces"),
         (lambda _: keras.callbacks.EarlyStopping("val_poisson"), "monitors 'val_poisson' with mode='auto'"),
     ],
 )
@@ -267,6 +267,42 @@ def test_a_rate_that_follows_a_schedule_is_not_reduced(tmp_path):
     parts = {"model": keras.Sequential([keras.layers.Dense(1)]), "task": tfdl.tasks.Objective("mse"), "data": data}
     with pytest.raises(tfdl.UserError, match="ReduceLROnPlateau changes the learning rate, which follows a schedule"):
         tfdl.train(config, tmp_path / "run", callbacks=[keras.callbacks.ReduceLROnPlateau()], **parts)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "callback"),
+    [
+        # A schedule's rate depends on the step alone: it cannot be set, and needs no restoring.
+        ({"schedule": "inverse_sqrt", "warmup_steps": 2}, keras.callbacks.TerminateOnNaN),
+        # The callback has changed the rate before the stop, and must not change it again for the same epoch.
+        ({}, lambda: keras.callbacks.LearningRateScheduler(lambda _, rate: rate / 2)),
+    ],
+    ids=["schedule", "callback"],
+)
+def test_a_resume_within_an_epoch_has_the_learning_rates_of_a_run_without_a_stop(tmp_path, schedule, callback):
+    def train_steps(name: str, steps: int, **options: Any) -> list[float]:
+        """Returns the learning rates in the run's log."""
+        config = tfdl.TrainConfig(
+            optimizer={"name": "sgd", **schedule}, steps=steps, batch_size=16, steps_per_execution=1
+        )
+        model = keras.Sequential([keras.Input([3]), keras.layers.Dense(1)])
+        data = {"train": arrays(), "validation": arrays(), "test": arrays()}
+        run = tfdl.train(
+            config,
+            tmp_path / name,
+            model=model,
+            task=tfdl.tasks.Objective("mse"),
+            data=data,
+            callbacks=[callback()],
+            **options,
+        )
+        rows = map(json.loads, run.metrics_path.open())
+        return [row["learning_rate"] for row in rows if row["kind"] == "steps"]
+
+    straight = train_steps("straight", 10)
+    train_steps("stopped", 6)  # in the middle of the second epoch of 4 steps
+    assert train_steps("stopped", 10, resume=True) == straight
+    assert len(set(straight)) > 1
 
 
 def test_ranks_with_different_rates_end(ranks):

@@ -1,4 +1,4 @@
-"""Whole runs of language models: they learn, repeat, and go on in the middle of an epoch to the same bits."""
+"""Whole runs of language models: they learn, repeat, and are resumed within an epoch bit for bit."""
 
 import json
 import shutil
@@ -46,7 +46,7 @@ def test_evaluation_repeats_the_summary(straight):
 
 
 @pytest.mark.parametrize("stop", [22, 27])  # at the first epoch's end, within the second
-def test_going_on_at_any_step_is_the_straight_run(straight, tiny_language, tmp_path, stop):
+def test_a_run_resumed_at_any_step_is_the_straight_run(straight, tiny_language, tmp_path, stop):
     model, expected = straight
     part = tfdl.train(tiny_language(model, steps=stop), tmp_path / "run")
     last = part.checkpoint()
@@ -57,8 +57,8 @@ def test_going_on_at_any_step_is_the_straight_run(straight, tiny_language, tmp_p
     assert epochs(found)[-1]["train"]["loss"] == pytest.approx(epochs(expected)[-1]["train"]["loss"], rel=1e-12)
 
 
-def test_without_what_was_carried_it_is_another_run(tiny_language, tmp_path):
-    """The control: the state matters for the bits."""
+def test_without_the_carried_state_it_is_another_run(tiny_language, tmp_path):
+    """The control: the state changes the weights."""
     part = tfdl.train(tiny_language("rnn", steps=3), tmp_path / "run")
     copy = shutil.copytree(part.path, tmp_path / "copy", symlinks=True)
     last = part.checkpoint()
@@ -66,14 +66,12 @@ def test_without_what_was_carried_it_is_another_run(tiny_language, tmp_path):
     manifest = json.loads((last / "manifest.json").read_text())
     del manifest["sha256"]["carried.safetensors"]
     (last / "manifest.json").write_text(json.dumps(manifest))
-    digests = [
-        tfdl.train(tiny_language("rnn", steps=5), path, resume=True).read_summary()["weights_sha256"]
-        for path in (part.path, copy)
-    ]
-    assert digests[0] != digests[1]
+    without_state = tfdl.train(tiny_language("rnn", steps=5), part.path, resume=True).read_summary()
+    with_state = tfdl.train(tiny_language("rnn", steps=5), copy, resume=True).read_summary()
+    assert without_state["weights_sha256"] != with_state["weights_sha256"]
 
 
-def test_a_damaged_state_is_seen(tiny_language, tmp_path):
+def test_a_damaged_state_is_an_error(tiny_language, tmp_path):
     part = tfdl.train(tiny_language("rnn", steps=2), tmp_path / "run")
     file = part.checkpoint() / "carried.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"\xff")
@@ -92,7 +90,7 @@ def test_pieces_of_a_batch_are_the_whole_batch(tiny_language, tmp_path, model):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_it_learns(tiny_language, tmp_path, model):
-    """Less than the entropy of single characters, which is what can be known without reading."""
+    """The loss falls below the entropy of single characters, which a model without context can reach."""
     wide = {"rnn": "model.units", "transformer": "model.hidden_dim"}
     run = tfdl.train(tiny_language(model, {wide[model]: 32}, epochs=10), tmp_path / "run")
     _, counts = np.unique(list("".join(texts(run, "train"))), return_counts=True)
@@ -131,24 +129,27 @@ def test_answers_are_the_model_s(exported):
     """Token by token, by hand; texts are longer and shorter than the model's window of 16."""
     run, _ = exported
     loaded = load_run(run)
-    tokenizer, model = loaded.task.tokenizer, loaded.model
+    tokenizer = loaded.task.tokenizer
+    model = loaded.model
     texts = ["Some", "A text of many more than sixteen characters, for windows.", "a"]
     found = loaded.task.serve(model, tf.constant(texts))
     window = None if loaded.task.carries_state else 16
-    for place, text in enumerate(texts):
+    for number, text in enumerate(texts):
+        answer = {name: values[number].numpy() for name, values in found.items()}
         tokens = [tokenizer.end_id, *tokenizer.encode(text)]
         total = 0.0
         for target in range(1, len(tokens)):
             begin = 0 if window is None else (target - 1) // window * window
             logits = model(np.array([tokens[begin:target]]))[0, -1]
             total += float(tf.nn.log_softmax(logits)[tokens[target]])
-        assert float(found["log_probability"][place]) == pytest.approx(total, rel=1e-4)
+        assert float(answer["log_probability"]) == pytest.approx(total, rel=1e-4)
         last = tokens if window is None else tokens[-window:]
         probabilities = tf.nn.softmax(model(np.array([last]))[0, -1]).numpy()
         best = np.argsort(-probabilities)[:5]
-        assert found["next_id"][place].numpy().tolist() == best.tolist()
-        np.testing.assert_allclose(found["next_probability"][place], probabilities[best], rtol=1e-4)
-        assert [token.decode() for token in found["next_token"][place].numpy()] == [tokenizer.decode([i]) for i in best]
+        assert answer["next_id"].tolist() == best.tolist()
+        np.testing.assert_allclose(answer["next_probability"], probabilities[best], rtol=1e-4)
+        next_tokens = [token.decode() for token in answer["next_token"]]
+        assert next_tokens == [tokenizer.decode([token_id]) for token_id in best]
 
 
 def test_no_text_and_no_answer(exported):
@@ -171,7 +172,7 @@ def test_a_served_text_scores_as_it_is_evaluated(exported):
     assert 0 < end < 20
 
 
-# What cannot be
+# Impossible settings
 
 
 @pytest.mark.parametrize(
@@ -192,14 +193,14 @@ def test_a_served_text_scores_as_it_is_evaluated(exported):
         ("rnn", {"model.bidirectional": True}, r"model\.bidirectional=True in a language model"),
     ],
 )
-def test_what_cannot_be_is_said_in_a_line(tiny_language, tmp_path, model, changes, message):
+def test_impossible_settings_end_in_one_line(tiny_language, tmp_path, model, changes, message):
     with pytest.raises(UserError, match=message):
         tfdl.train(tiny_language(model, changes), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_positions_that_turn_have_no_end(tiny_language, tmp_path):
-    """Rotary and sinusoidal positions go on as far as the windows do."""
+def test_rotary_positions_have_no_limit(tiny_language, tmp_path):
+    """Rotary and sinusoidal positions are as long as the windows."""
     changes = {"model.positions": "rotary", "model.sequence_length": 8}
     run = tfdl.train(tiny_language("transformer", changes, steps=2), tmp_path / "run")
     assert run.read_summary()["steps"] == 2

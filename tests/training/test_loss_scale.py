@@ -37,7 +37,8 @@ def trained(scale, steps=1, data=None, world=None, kind=Trainer, model=None, tas
 
 
 def test_finite():
-    good, bad = tf.constant([1.0, -3e38, 3e38]), [tf.constant([1.0, value]) for value in (np.inf, -np.inf, np.nan)]
+    good = tf.constant([1.0, -3e38, 3e38])
+    bad = [tf.constant([1.0, value]) for value in (np.inf, -np.inf, np.nan)]
     assert all_finite([good, None, good])
     assert not any(all_finite([good, other]) for other in bad)
 
@@ -63,7 +64,8 @@ def test_the_scale_does_not_grow_past_its_largest():
 
 
 def test_a_power_of_two_changes_no_bit():
-    plain, scaled = trained(None, steps=4), trained(DynamicLossScale(1024.0), steps=4)
+    plain = trained(None, steps=4)
+    scaled = trained(DynamicLossScale(1024.0), steps=4)
     for mine, other in zip(scaled.model.weights, plain.model.weights, strict=True):
         np.testing.assert_array_equal(mine, other, err_msg=mine.path)
 
@@ -82,7 +84,8 @@ def test_an_overflow_is_skipped_and_the_next_step_is_not():
 
 
 def test_a_skipped_step_leaves_batch_statistics_alone():
-    start, good = build(batch_normalization=True), build(batch_normalization=True)
+    start = build(batch_normalization=True)
+    good = build(batch_normalization=True)
     trained(DynamicLossScale(1024.0), model=good)
     skipped = trained(DynamicLossScale(3e38), model=build(batch_normalization=True))
     assert int(skipped.loss_scale.skipped_steps) == 1
@@ -93,7 +96,7 @@ def test_a_skipped_step_leaves_batch_statistics_alone():
 
 
 class Overflowing(ImageClassification):
-    """The first forward pass has losses that are no numbers, as one whose activations overflow in float16."""
+    """The losses of the first forward pass are NaN, as if its activations overflowed in float16."""
 
     def __init__(self):
         super().__init__((8, 8, 1), ("a", "b", "c"), resized=False)
@@ -111,8 +114,8 @@ def test_a_forward_pass_that_overflows_counts_in_no_metric():
     assert loss == pytest.approx(trained(None, steps=2).take_sums()[0], rel=1e-6)
 
 
-def test_one_of_them_ends_no_run_in_float16(tiny, tmp_path, monkeypatch):
-    """But one in float32, where it comes again and again."""
+def test_a_loss_of_nan_ends_no_run_in_float16(tiny, tmp_path, monkeypatch):
+    """It ends a run in float32, which has no loss scale that could be lowered."""
     plain = ImageClassification.losses
 
     def losses(task, batch, logits):
@@ -142,8 +145,8 @@ class Exploding(ImageClassification):
 EXPLODING = Exploding((8, 8, 1), ("a", "b", "c"), resized=False)
 
 
-class OwnJudgement(Trainer):
-    """The control: each rank looks at its own gradients, as Keras's loss-scaling optimizer does."""
+class SeparateDecision(Trainer):
+    """The control: each rank decides by its own gradients, as Keras's loss-scaling optimizer does."""
 
     def _forward_backward(self, data):
         gradients, *rest = super()._forward_backward(data)
@@ -165,10 +168,11 @@ def eagerly():
 
 
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize(("kind", "verdict"), [(Trainer, "equal"), (OwnJudgement, "different")])
-def test_ranks_skip_a_step_together(ranks, kind, verdict):
-    """Rank 1's loss alone is infinite."""
-    world, models = ranks(2), [build(), build()]
+@pytest.mark.parametrize(("kind", "are_equal"), [(Trainer, True), (SeparateDecision, False)])
+def test_ranks_skip_a_step_together(ranks, kind, are_equal):
+    """Only rank 1's loss is infinite."""
+    world = ranks(2)
+    models = [build(), build()]
 
     def run(rank):
         task = EXPLODING if rank == 1 else TASK
@@ -176,20 +180,19 @@ def test_ranks_skip_a_step_together(ranks, kind, verdict):
 
     first, second = world.run(run)
     pairs = zip(first.model.trainable_weights, second.model.trainable_weights, strict=True)
-    same = all(np.array_equal(mine, other) for mine, other in pairs)
-    assert ("equal" if same else "different") == verdict
+    assert all(np.array_equal(mine, other) for mine, other in pairs) is are_equal
     if kind is Trainer:
         assert [int(trainer.optimizer.iterations) for trainer in (first, second)] == [0, 0]
         assert [float(trainer.loss_scale.scale) for trainer in (first, second)] == [512, 512]
 
 
-def test_a_run_in_float16_says_how_scaling_went(tiny, tmp_path):
+def test_a_run_in_float16_reports_the_loss_scale(tiny, tmp_path):
     run = tfdl.train(tiny(precision="mixed_float16"), tmp_path / "run")
     epochs = [row for row in map(json.loads, run.metrics_path.open()) if row["kind"] == "epoch"]
     assert all(row["loss_scale"] > 0 and row["skipped_steps"] >= 0 for row in epochs)
 
 
-def test_a_scale_that_nothing_is_finite_at_ends_the_run(tiny, tmp_path, monkeypatch):
+def test_gradients_that_are_finite_at_no_scale_end_the_run(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(DynamicLossScale, "unscaled", lambda _, gradients: [g * np.nan for g in gradients])
     # From 2**15 / 128 down to 2**-15, in the middle of the second epoch.
     expected = r"not finite at any loss scale down to 3\.05176e-05 \(23 of 23 steps skipped\); train with --precision"

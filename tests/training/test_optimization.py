@@ -86,11 +86,12 @@ def test_a_schedule_is_read_at_the_place_in_the_plan():
 
 
 def test_the_scaling_in_words():
+    linear = AdamConfig(scale_learning_rate="linear")
+    sqrt = AdamConfig(scale_learning_rate="sqrt")
     assert rate_note(AdamConfig(), 4) == ""
-    assert rate_note(AdamConfig(scale_learning_rate="linear"), 4) == "learning rate 0.001 x 4 (4 ranks) = 0.004"
-    assert (
-        rate_note(AdamConfig(scale_learning_rate="sqrt"), 4) == "learning rate 0.001 x 2 (the root of 4 ranks) = 0.002"
-    )
+    assert rate_note(linear, 4) == "learning rate 0.001 x 4 (4 ranks) = 0.004"
+    assert rate_note(linear, 1) == "learning rate 0.001 x 1 (1 rank) = 0.001"
+    assert rate_note(sqrt, 4) == "learning rate 0.001 x 2 (the square root of 4 ranks) = 0.002"
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])

@@ -1,4 +1,4 @@
-"""``tfdl.train(model=...)``: a Keras model of one's own, with tfdl's loop, checkpoints, evaluation and export."""
+"""``tfdl.train(model=...)``: a user's Keras model with tfdl's loop, checkpoints, evaluation and export."""
 
 import json
 import signal
@@ -100,7 +100,7 @@ def test_two_ranks_train_what_one_trains(straight, tmp_path, kind):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_exported(straight, tmp_path, kind):
-    """A subclassed model by the command line that allows its module."""
+    """The command line must name the module of a subclassed model."""
     path, _ = straight[kind]
     plugin = ["--plugin", "own_keras_model"] if kind == "subclassed" else []
     command = [sys.executable, "-m", "tfdl", "export", str(path), str(tmp_path / "exported"), *plugin]
@@ -112,15 +112,14 @@ def test_it_is_exported(straight, tmp_path, kind):
     found = serve(x=tf.constant(x))["output"].numpy()
     assert found.dtype == np.float64
     weights = load_file(path / "checkpoints" / "last" / "model.safetensors")
-    (wide, wide_bias), *rest = [
-        (weights[name], weights[name.replace("kernel", "bias")]) for name in weights if name.endswith("kernel")
-    ]
-    hidden = np.tanh(x @ wide + wide_bias)
+    kernel_names = [name for name in weights if name.endswith("kernel")]
+    kernels = [weights[name] for name in kernel_names]
+    biases = [weights[name.replace("kernel", "bias")] for name in kernel_names]
+    assert len(kernels) == (3 if kind == "subclassed" else 2)
+    hidden = np.tanh(x @ kernels[0] + biases[0])
     if kind == "subclassed":
-        (inner, inner_bias), *rest = rest
-        hidden = hidden + np.tanh(hidden @ inner + inner_bias)
-    ((head, head_bias),) = rest
-    np.testing.assert_allclose(found, hidden @ head + head_bias, rtol=1e-12, atol=1e-12)
+        hidden = hidden + np.tanh(hidden @ kernels[1] + biases[1])
+    np.testing.assert_allclose(found, hidden @ kernels[-1] + biases[-1], rtol=1e-12, atol=1e-12)
 
 
 # In this process, in float32
@@ -157,14 +156,14 @@ def test_a_compiled_model_brings_its_loss_metrics_and_optimizer(tmp_path):
     assert config.optimizer.name == "keras"
     assert config.optimizer.serialized["class_name"] == "RMSprop"
     x, y = numbers()
-    # 80, 10 and 10 of a hundred, in an order that does not depend on the run.
-    held_out = np.random.Generator(np.random.PCG64(0)).permutation(64)[58:]
-    predictions = load_run(run).model(x[np.sort(held_out)])
-    expected = float(np.mean(np.square(predictions - y[np.sort(held_out)])))
+    # 80%, 10% and 10% of the samples, in an order that does not depend on the run.
+    test_rows = np.sort(np.random.Generator(np.random.PCG64(0)).permutation(64)[58:])
+    predictions = load_run(run).model(x[test_rows])
+    expected = float(np.mean(np.square(predictions - y[test_rows])))
     assert summary["test"]["loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_numbers_are_those_of_fit(tmp_path):
+def test_weights_and_metrics_are_those_of_fit(tmp_path):
     """One epoch of one batch: the order does not matter."""
     x, y = numbers(32)
     models = [model_of(optimizer=keras.optimizers.SGD(0.1), loss="mse", metrics=["mae"]) for _ in range(2)]
@@ -197,7 +196,8 @@ def test_sample_weights_count_as_in_fit(tmp_path):
 
 
 def test_several_inputs_and_outputs(tmp_path):
-    left, right = keras.Input([2], name="left"), keras.Input([3], name="right")
+    left = keras.Input([2], name="left")
+    right = keras.Input([3], name="right")
     joined = keras.layers.Concatenate()([left, right])
     outputs = {"sum": keras.layers.Dense(1, name="sum")(joined), "sign": keras.layers.Dense(2, name="sign")(joined)}
     model = keras.Model({"left": left, "right": right}, outputs)
@@ -261,22 +261,24 @@ def test_an_optimizer_in_place_of_the_configuration(tmp_path):
 
 
 def test_resuming_needs_the_same_parts(tmp_path):
-    make = {"sgd": lambda: model_of(loss="mse", optimizer=keras.optimizers.SGD(0.1, momentum=0.9))}
-    straight = train(tmp_path / "straight", model=make["sgd"], config={"epochs": 4})
-    train(tmp_path / "run", model=make["sgd"])
-    resumed = train(tmp_path / "run", model=make["sgd"], config={"epochs": 4}, resume=True)
+    def make() -> keras.Model:
+        return model_of(loss="mse", optimizer=keras.optimizers.SGD(0.1, momentum=0.9))
+
+    straight = train(tmp_path / "straight", model=make, config={"epochs": 4})
+    train(tmp_path / "run", model=make)
+    resumed = train(tmp_path / "run", model=make, config={"epochs": 4}, resume=True)
     digests = [run.read_summary()["weights_sha256"] for run in (straight, resumed)]
     weights = [load_file(run.checkpoint("last") / "model.safetensors") for run in (straight, resumed)]
     for mine, theirs in zip(weights[0].values(), weights[1].values(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    assert len(set(digests)) == 2  # in one process Keras calls the second model's layers otherwise
+    assert len(set(digests)) == 2  # in one process, Keras gives the second model's layers other names
     with pytest.raises(tfdl.UserError, match="--resume with optimizer"):
         train(tmp_path / "run", model=lambda: model_of(loss="mse", optimizer="adam"), resume=True)
 
 
 @keras.saving.register_keras_serializable(package="own")
 class Forgetful(keras.Model):
-    """Its get_config does not return how many layers it has."""
+    """Its get_config does not return the number of its layers."""
 
     def __init__(self, depth: int = 1, **options: Any):
         super().__init__(**options)
@@ -303,7 +305,7 @@ def unregistered_loss(target: Any, output: Any) -> Any:
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        (lambda: {"model": model_of()}, "the model is not compiled and there is no task, so there is no loss"),
+        (lambda: {"model": model_of()}, "the model is not compiled and no task was passed, so there is no loss"),
         (lambda: {"model": "cnn"}, r"model= is a str, expected a keras\.Model or a function that builds one"),
         (lambda: {"model": lambda: 3}, r"the function model= returned a int, expected a keras\.Model"),
         (lambda: {"model": model_of(loss="mse"), "optimizer": "adam"}, r"optimizer= is a str, expected a keras\.optim"),

@@ -33,16 +33,16 @@ def test_layers_compute_in_it_and_weights_and_logits_do_not(run):
 
 
 def test_it_learns(run):
-    first, last = (row["train"]["loss"] for row in map(json.loads, run.metrics_path.open()) if row["kind"] == "epoch")
+    rows = map(json.loads, run.metrics_path.open())
+    first, last = [row["train"]["loss"] for row in rows if row["kind"] == "epoch"]
     assert last < first
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_comes_near_float32_and_is_another_run(precision, trained_run, tiny, tmp_path):
-    """From the same weights; those of float64 are drawn anew."""
-    found, expected = (
-        run.read_summary() for run in (tfdl.train(tiny(precision=precision), tmp_path / "run"), trained_run)
-    )
+    """Both begin with the same weights. (The random weights of a run in float64 are others.)"""
+    found = tfdl.train(tiny(precision=precision), tmp_path / "run").read_summary()
+    expected = trained_run.read_summary()
     assert found["weights_sha256"] != expected["weights_sha256"]
     assert found["test"]["loss"] == pytest.approx(expected["test"]["loss"], rel=0.1)
 
@@ -51,7 +51,7 @@ def test_evaluating_gives_the_summary_s_numbers(run):
     assert evaluate(run) == run.read_summary()["test"]
 
 
-def test_going_on_gives_the_weights_of_a_run_without_a_stop(run, tiny, tmp_path):
+def test_a_resumed_run_has_the_weights_of_an_uninterrupted_run(run, tiny, tmp_path):
     precision = run.read_config().precision
     half = tfdl.train(tiny(precision=precision, epochs=1), tmp_path / "half")
     whole = tfdl.train(tiny(precision=precision), half.path, resume=True)

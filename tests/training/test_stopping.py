@@ -1,4 +1,4 @@
-"""A run that is killed or asked to stop goes on to the very result of one that never was."""
+"""A run that is killed or asked to stop, and then resumed, has the results of an uninterrupted run."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def uninterrupted(config, tmp_path_factory):
 
 
 def start(config, folder):
-    """The command in a process of its own."""
+    """Starts the command in a separate process."""
     file = folder / "config.yaml"
     file.write_text(to_yaml(config))
     command = [sys.executable, "-m", "tfdl", "train", "--config", str(file), "--output", str(folder / "run")]
@@ -38,13 +38,14 @@ def start(config, folder):
 
 
 def wait_for_epoch(process, folder, epoch):
-    """Until metrics.jsonl tells of this epoch's end; fails when the process ends before."""
-    metrics, deadline = folder / "run" / "metrics.jsonl", time.monotonic() + 120
+    """Waits until metrics.jsonl has the line of this epoch; fails if the process ends before."""
+    metrics = folder / "run" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         assert process.poll() is None, process.stderr.read()
         if metrics.exists() and f'"epoch", "step": {12 * epoch},' in metrics.read_text():
             return
-        time.sleep(0.01)  # between two looks
+        time.sleep(0.01)
     pytest.fail("the run did not get there in two minutes")
 
 
@@ -79,7 +80,7 @@ def test_killed_in_the_middle(config, uninterrupted, tmp_path):
     assert not (tmp_path / "run" / "summary.json").exists()
     done = resume(tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "going on from step " in done.stdout
+    assert "resuming from step " in done.stdout
     assert_finished_alike(tmp_path, uninterrupted)
 
 
@@ -100,7 +101,7 @@ def test_asked_to_stop(config, uninterrupted, tmp_path, name):
     assert (tmp_path / "run" / "checkpoints" / "last").resolve().name == f"step-{step:08d}"
     done = resume(tmp_path)
     assert done.returncode == 0, done.stderr
-    assert f"going on from step {step}" in done.stdout
+    assert f"resuming from step {step}" in done.stdout
     assert status(tmp_path) == {"code": 0, "reason": "done"}
     assert_finished_alike(tmp_path, uninterrupted)
 
@@ -117,7 +118,7 @@ class StopAt(Callback):
 
 
 @pytest.mark.parametrize("step", [5, 12, 17])  # within an epoch, at its end, in the last one
-def test_from_python_a_stop_is_an_error_of_its_own(tiny, tmp_path, step):
+def test_from_python_a_stop_raises_a_stopped_error(tiny, tmp_path, step):
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(StoppedError, match=r"stopped by SIGTERM at step \d+ with a checkpoint saved") as raised:
         tfdl.train(tiny(), tmp_path / "run", callbacks=[StopAt(step)])

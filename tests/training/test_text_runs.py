@@ -1,4 +1,4 @@
-"""Whole runs on texts: what they learn, going on within an epoch, evaluation, and SavedModels that take strings."""
+"""Whole runs on texts: what they learn, resuming within an epoch, evaluation, and SavedModels that take strings."""
 
 import json
 
@@ -18,7 +18,7 @@ SMALL = {"model.num_layers": 1, "model.hidden_dim": 32, "model.num_heads": 2, "o
 
 @pytest.fixture(scope="module")
 def reversals(tmp_path_factory):
-    """Three letters, to be written from the last to the first, in capitals."""
+    """Pairs of three letters and the same letters in reverse order, in capitals."""
     letters = np.random.default_rng(0).choice(list("abcdefghijklmnop"), (3500, 3))
     rows = dict.fromkeys(f"{a}{b}{c}\t{(c + b + a).upper()}" for a, b, c in letters)
     path = tmp_path_factory.mktemp("reversals") / "pairs.tsv"
@@ -87,8 +87,8 @@ SHORT = {
 
 
 @pytest.mark.parametrize("family", SHORT)
-def test_a_run_that_stops_within_an_epoch_goes_on_to_the_same_weights(family, tmp_path):
-    """Batches by length, dropout and the epoch's running sums go on where they stopped."""
+def test_a_run_that_stops_within_an_epoch_continues_to_the_same_weights(family, tmp_path):
+    """Batches by length, dropout and the epoch's running sums continue where they stopped."""
 
     def train(folder, steps, **more):
         config = compose(
@@ -107,19 +107,19 @@ def test_a_run_that_stops_within_an_epoch_goes_on_to_the_same_weights(family, tm
 
 
 def exported(run, folder):
-    found = tfdl.export_saved_model(run, folder)  # compares with the model in a process without tfdl
-    assert found.largest_difference <= 1e-4
-    graph = (found.path / "saved_model.pb").read_bytes()
+    written = tfdl.export_saved_model(run, folder)  # compares it with the model in a process without tfdl
+    assert written.largest_difference <= 1e-4
+    graph = (written.path / "saved_model.pb").read_bytes()
     assert not [name for name in (b"Horovod", b"PyFunc") if name in graph]
-    return found, tf.saved_model.load(str(found.path)).signatures["serving_default"]
+    return written, tf.saved_model.load(str(written.path)).signatures["serving_default"]
 
 
 def test_a_translator_is_served_with_strings(runs, tmp_path):
-    found, serve = exported(runs["translation"], tmp_path)
-    assert found.inputs == {"source": ("string", "(any)")}
-    assert found.outputs == {"target": ("string", "(any)"), "log_probability": ("float32", "(any)")}
-    answers = serve(source=tf.constant(["abc", "ponm", "hag"]))
-    assert [answers["target"].numpy()[place] for place in (0, 2)] == [b"CBA", b"GAH"]
+    written, serve = exported(runs["translation"], tmp_path)
+    assert written.inputs == {"source": ("string", "(any)")}
+    assert written.outputs == {"target": ("string", "(any)"), "log_probability": ("float32", "(any)")}
+    first, _, third = serve(source=tf.constant(["abc", "ponm", "hag"]))["target"].numpy()
+    assert (first, third) == (b"CBA", b"GAH")
     assert serve(source=tf.constant([], tf.string))["target"].shape == (0,)
     loaded = load_run(runs["translation"])
     expected = loaded.task.serve(loaded.model, tf.constant(["abc"]))["log_probability"]
@@ -127,21 +127,20 @@ def test_a_translator_is_served_with_strings(runs, tmp_path):
 
 
 def test_a_classifier_is_served_with_strings(runs, tmp_path):
-    found, serve = exported(runs["text-classification"], tmp_path)
-    assert found.inputs == {"text": ("string", "(any)")}
-    answers = serve(
-        text=tf.constant(["Return the event loop policy of the current task.", "ELEMENT attributes in XML"])
-    )
+    written, serve = exported(runs["text-classification"], tmp_path)
+    assert written.inputs == {"text": ("string", "(any)")}
+    docstrings = ["Return the event loop policy of the current task.", "ELEMENT attributes in XML"]
+    answers = serve(text=tf.constant(docstrings))
     assert answers["class_name"].numpy()[0] == b"asyncio"
     np.testing.assert_allclose(np.sum(answers["probabilities"], 1), 1, rtol=1e-5)
 
 
-def test_other_files_than_the_run_had(runs, reversals):
-    """A column that is no longer there is told when the run is evaluated."""
-    kept = reversals.read_text()
-    reversals.write_text(kept.replace("target", "goal", 1).replace("source", "origin", 1))
+def test_files_that_have_changed_since_the_run(runs, reversals):
+    """Evaluating the run reports a column that is no longer in the file."""
+    original = reversals.read_text()
+    reversals.write_text(original.replace("target", "goal", 1).replace("source", "origin", 1))
     try:
         with pytest.raises(UserError, match="source"):
             tfdl.evaluate(runs["translation"])
     finally:
-        reversals.write_text(kept)
+        reversals.write_text(original)

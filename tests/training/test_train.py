@@ -1,4 +1,4 @@
-"""``tfdl.train`` from a configuration to results, and going on with what was stopped."""
+"""``tfdl.train`` from a configuration to results, and resuming a stopped run."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ def digest(run):
 
 
 def lines(run):
-    """metrics.jsonl without what the clock says."""
+    """The lines of metrics.jsonl without times and speeds."""
     clock = ("time", "seconds", "examples_per_second")
     rows = [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
     return [{key: value for key, value in row.items() if key not in clock} for row in rows]
@@ -53,10 +53,10 @@ def test_it_learns(tiny, tmp_path):
     assert losses == sorted(losses, reverse=True)
 
 
-def test_portions_of_steps_do_not_matter(trained_run, tiny, tmp_path, caplog):
+def test_steps_per_execution_change_no_weight(trained_run, tiny, tmp_path, caplog):
     run = tfdl.train(tiny(steps_per_execution=7), tmp_path / "run")
     assert digest(run) == digest(trained_run)
-    # Every method that a step calls can become a part of its graph.
+    # AutoGraph can convert every method that a step calls.
     assert "AutoGraph" not in caplog.text
 
 
@@ -78,7 +78,7 @@ def test_old_checkpoints_are_removed(tiny, tmp_path):
     assert names == {"step-00000048", run.checkpoint("best").resolve().name}
 
 
-# Going on
+# Resuming
 
 
 def test_two_epochs_and_two_more_are_four(trained_run, four_epochs, tiny, tmp_path):
@@ -87,7 +87,7 @@ def test_two_epochs_and_two_more_are_four(trained_run, four_epochs, tiny, tmp_pa
 
 
 @pytest.mark.parametrize("stop", [5, 12, 17])  # within the first epoch, at its end, within the second
-def test_a_run_of_steps_goes_on_within_an_epoch(trained_run, tiny, tmp_path, stop):
+def test_a_run_of_steps_continues_within_an_epoch(trained_run, tiny, tmp_path, stop):
     part = tfdl.train(tiny(steps=stop), tmp_path / "run")
     assert part.read_summary()["steps"] == stop
     resumed = tfdl.train(tiny(), part.path, resume=True)
@@ -99,7 +99,7 @@ def test_a_run_of_steps_goes_on_within_an_epoch(trained_run, tiny, tmp_path, sto
     assert epochs[-1]["train"]["loss"] == pytest.approx(expected[-1]["train"]["loss"], rel=1e-12)
 
 
-def test_going_on_in_pieces(four_epochs, tiny, tmp_path):
+def test_a_run_that_is_resumed_several_times(four_epochs, tiny, tmp_path):
     for epochs in (1, 2, 3, 4):
         run = tfdl.train(tiny(epochs=epochs), tmp_path / "run", resume=True)
     assert_same_run(run, four_epochs)
@@ -162,11 +162,11 @@ def test_overwriting_leaves_foreign_files_alone(trained_run, tiny, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, r"holds a run already; go on with it \(--resume\), replace it \(--overwrite\), or choose another"),
+        ({}, r"already contains a run; continue it \(--resume\), replace it \(--overwrite\), or choose another"),
         ({"resume": True, "overwrite": True}, "--resume and --overwrite, pass one of them, not both"),
     ],
 )
-def test_a_run_is_not_replaced_unasked(trained_run, tiny, arguments, message):
+def test_a_run_is_not_replaced_without_overwrite(trained_run, tiny, arguments, message):
     with pytest.raises(UserError, match=message):
         tfdl.train(tiny(), trained_run.path, **arguments)
 
@@ -174,7 +174,7 @@ def test_a_run_is_not_replaced_unasked(trained_run, tiny, arguments, message):
 @pytest.mark.parametrize("arguments", [{}, {"resume": True}, {"overwrite": True}])
 def test_foreign_folders_are_not_touched(tiny, tmp_path, arguments):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match="is not empty and holds no run; choose a new or empty directory"):
+    with pytest.raises(UserError, match="is not empty and contains no run; choose a new or empty directory"):
         tfdl.train(tiny(), tmp_path, **arguments)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
@@ -189,7 +189,7 @@ def test_a_run_without_output_gets_a_name(tiny, tmp_path, monkeypatch):
 # Failures
 
 
-def test_a_loss_that_is_no_number_ends_the_run_with_advice(tiny, tmp_path):
+def test_a_loss_that_is_nan_or_infinite_ends_the_run_with_advice(tiny, tmp_path):
     with pytest.raises(RunError, match=r"the loss is (nan|inf) at step \d+; train again with a lower"):
         tfdl.train(tiny({"optimizer.learning_rate": 1e38}), tmp_path / "run")
     status = json.loads((tmp_path / "run" / "status.json").read_text())
@@ -227,8 +227,8 @@ def test_callbacks_see_the_run(tiny, tmp_path):
     assert seen == [("start", 12, 12, 0), *steps, ("epoch", 1), ("end", 12), "close"]
 
 
-def test_weights_that_are_no_number_are_no_success(tiny, tmp_path):
-    """The training loss of the only step is still fine; the validation after it is not."""
+def test_a_validation_loss_that_is_nan_or_infinite_ends_the_run(tiny, tmp_path):
+    """The training loss of the only step is finite; the validation loss after it is not."""
     config = tiny({"model.filters": [4, 4], "optimizer": "sgd", "optimizer.learning_rate": 1e30}, steps=1)
     with pytest.raises(RunError, match=r"the validation loss is (nan|inf) at step 1"):
         tfdl.train(config, tmp_path / "run")
@@ -236,7 +236,7 @@ def test_weights_that_are_no_number_are_no_success(tiny, tmp_path):
 
 
 def test_resuming_without_the_links_keeps_every_checkpoint(tiny, tmp_path):
-    """Archives and object stores lose links."""
+    """Archives and object stores do not keep links."""
     run = tfdl.train(tiny(epochs=1), tmp_path / "run")
     (saved,) = run.checkpoints.glob("step-*")
     for link in ("last", "best"):
@@ -247,10 +247,10 @@ def test_resuming_without_the_links_keeps_every_checkpoint(tiny, tmp_path):
     assert run.read_summary()["weights_sha256"] == straight.read_summary()["weights_sha256"]
 
 
-def test_portions_change_no_weight(tiny, tmp_path, monkeypatch):
-    """Slow steps run in smaller portions, so that a stop is noticed in time."""
+def test_the_time_limit_of_a_graph_call_changes_no_weight(tiny, tmp_path, monkeypatch):
+    """Slow steps run in smaller portions, so that a stop request is noticed in time."""
     whole = tfdl.train(tiny(), tmp_path / "whole")
-    monkeypatch.setattr("tfdl.training.fit._LONGEST_EXECUTION", 1e-9)
+    monkeypatch.setattr("tfdl.training.fit._LONGEST_EXECUTION_SECONDS", 1e-9)
     single = tfdl.train(tiny(), tmp_path / "single")
     assert single.read_summary()["weights_sha256"] == whole.read_summary()["weights_sha256"]
     reports = [len(run.metrics_path.read_text().splitlines()) for run in (whole, single)]

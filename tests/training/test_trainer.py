@@ -34,9 +34,10 @@ def step(model, optimizer, data, world=None):
 
 @pytest.mark.parametrize("fields", [{}, {"l2": 0.1}, {"batch_normalization": False}, {"dropout": 0.5}], ids=str)
 def test_a_step_is_keras_s(fields):
-    data, ours, theirs = batch(), build(**fields), build(**fields)
+    data = batch()
+    ours = build(**fields)
     step(ours, tfdl.build_optimizer("sgd", learning_rate=0.5, momentum=0), data)
-    theirs = build(**fields)  # seeded as ours, dropout too
+    theirs = build(**fields)  # with the same seed, also of dropout
     theirs.compile(keras.optimizers.SGD(0.5), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     theirs.train_on_batch(data["image"] / np.float32(255), data["label"])
     before = build(**fields)
@@ -46,7 +47,8 @@ def test_a_step_is_keras_s(fields):
 
 
 def test_running_sums_are_taken_once():
-    model, data = build(), batch()
+    model = build()
+    data = batch()
     trainer = step(model, tfdl.build_optimizer("sgd", learning_rate=1e-12), data)
     logits = build()(data["image"] / np.float32(255), training=True)
     losses, _ = TASK.losses(data, logits)
@@ -67,11 +69,13 @@ def test_several_steps_trace_once():
 
 
 def test_clipping_comes_after_the_mean():
-    """A tiny norm: the step has this length whatever the batch's size."""
-    model, before = build(batch_normalization=False), build(batch_normalization=False)
+    """The clip norm is tiny: whatever the batch's size, the step has this length."""
+    model = build(batch_normalization=False)
+    before = model.get_weights()
     step(model, tfdl.build_optimizer("sgd", learning_rate=1.0, momentum=0, clip_norm=0.01), batch(200))
-    moved = np.sqrt(sum(np.square(a - b).sum() for a, b in zip(model.get_weights(), before.get_weights(), strict=True)))
-    assert moved == pytest.approx(0.01, rel=1e-3)
+    changes = [new - old for new, old in zip(model.get_weights(), before, strict=True)]
+    length = np.sqrt(sum(np.square(change).sum() for change in changes))
+    assert length == pytest.approx(0.01, rel=1e-3)
 
 
 @pytest.fixture

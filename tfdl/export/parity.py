@@ -1,4 +1,4 @@
-"""Asks a SavedModel for its answers in a process that knows TensorFlow and nothing of ours."""
+"""Loads a SavedModel in a process that has TensorFlow and nothing of tfdl, and returns its answers."""
 
 import os
 import subprocess
@@ -11,69 +11,83 @@ import numpy as np
 
 from tfdl.errors import RunError
 
-# What must not be importable there: whoever serves the SavedModel has none of it.
-_HIDDEN = ("tfdl", "horovod", "__editable__")
+# Packages that the process must not find, because a server of the SavedModel does not have them.
+_HIDDEN_PACKAGES = ("tfdl", "horovod", "__editable__")
+# Environment variables that the process does not get: of Python's paths, and of the launcher.
+_HIDDEN_VARIABLES = ("PYTHON", "HOROVOD", "OMPI_", "PMI_")
 
 _PROGRAM = """\
 import gc, importlib.util, sys
-gc.disable()  # imports make no garbage, and what follows little
+gc.disable()  # saves time: imports make no garbage, and the rest of this program little
 for name in ("tfdl", "horovod"):
     if importlib.util.find_spec(name) is not None:
         sys.exit(f"{name} can be imported in the process that must not know it")
 import numpy, tensorflow
-folder, asked, answers = sys.argv[1:]
+folder, inputs_file, outputs_file = sys.argv[1:]
 serve = tensorflow.saved_model.load(folder).signatures["serving_default"]
-with numpy.load(asked) as inputs:
+with numpy.load(inputs_file) as inputs:
     outputs = serve(**{name: tensorflow.constant(inputs[name]) for name in inputs.files})
-numpy.savez(answers, **{
-    name: value.numpy() if value.dtype != tensorflow.string else value.numpy().astype("S")
-    for name, value in outputs.items()
-})
+arrays = {}
+for name, value in outputs.items():
+    array = value.numpy()
+    arrays[name] = array.astype("S") if value.dtype == tensorflow.string else array
+numpy.savez(outputs_file, **arrays)
 """
 
 
 def answers_of_saved_model(folder: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The outputs of ``serving_default`` for ``inputs``, from a clean process.
+    """Returns the outputs of ``serving_default``, computed by a separate process without tfdl and Horovod.
+
+    Args:
+        folder: of the SavedModel.
+        inputs: the arguments of the signature, by name.
 
     Raises:
-        RunError: the SavedModel cannot be loaded or asked there.
+        RunError: the process could not load or call the SavedModel.
     """
     with tempfile.TemporaryDirectory(prefix="tfdl-parity-") as name:
         work = Path(name)
-        asked, answers = work / "inputs.npz", work / "outputs.npz"
-        np.savez(asked, allow_pickle=False, **inputs)
-        command = [sys.executable, "-I", "-S", "-c", _with_path(_packages_without_ours(work)), str(folder.absolute())]
+        inputs_file = work / "inputs.npz"
+        outputs_file = work / "outputs.npz"
+        np.savez(inputs_file, allow_pickle=False, **inputs)
+        program = _with_packages(_link_packages(work))
+        # -I ignores the environment and the user's packages; -S ignores the installed ones, which would include tfdl.
+        command = [sys.executable, "-I", "-S", "-c", program]
+        arguments = [str(folder.absolute()), str(inputs_file), str(outputs_file)]
         done = subprocess.run(
-            [*command, str(asked), str(answers)],
+            [*command, *arguments],
             capture_output=True,
             text=True,
-            env={**_plain_environment(), "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={**_clean_environment(), "TF_CPP_MIN_LOG_LEVEL": "3"},
             cwd=work,
             check=False,
         )
         if done.returncode != 0:
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
             raise RunError(f"the SavedModel cannot be used in a clean process: {lines[-1]}")
-        with np.load(answers) as found:
-            return {key: found[key] for key in found.files}
+        with np.load(outputs_file) as outputs:
+            return {key: outputs[key] for key in outputs.files}
 
 
-def _packages_without_ours(work: Path) -> Path:
-    """A folder of links to every installed package but ours."""
+def _link_packages(work: Path) -> Path:
+    """Makes a folder of links to all installed packages, except tfdl and Horovod."""
     links = work / "packages"
     links.mkdir()
-    for place in dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))):
-        for entry in Path(place).iterdir():
-            if not entry.name.startswith(_HIDDEN) and not (links / entry.name).exists():
-                (links / entry.name).symlink_to(entry)
+    # Two names of one folder, on most systems.
+    folders = dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
+    for folder in folders:
+        for entry in Path(folder).iterdir():
+            link = links / entry.name
+            if not entry.name.startswith(_HIDDEN_PACKAGES) and not link.exists():
+                link.symlink_to(entry)
     return links
 
 
-def _with_path(packages: Path) -> str:
+def _with_packages(packages: Path) -> str:
+    """The program, after a line that lets it import from a folder."""
     return f"import sys; sys.path.append({str(packages)!r})\n{_PROGRAM}"
 
 
-def _plain_environment() -> dict[str, str]:
-    """Without the launcher's variables and without paths of the caller's own."""
-    hidden = ("PYTHON", "HOROVOD", "OMPI_", "PMI_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+def _clean_environment() -> dict[str, str]:
+    """The environment without the launcher's variables and without Python's paths."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_HIDDEN_VARIABLES)}

@@ -1,4 +1,4 @@
-"""The running average of the weights in the place of the weights."""
+"""The running averages of the weights, exchanged with the weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,9 @@ import tensorflow as tf
 def swap_averages(optimizer: Any) -> None:
     """Exchanges the optimizer's trained variables and their running averages.
 
-    Nothing where it keeps none, or has not made its first step: Keras starts an average at the variable's value after
-    that. Statistics of normalizations are no trained variables; they are running averages already.
+    An optimizer without averages is left as it is. So is one that has not made its first step, because Keras starts an
+    average at the variable's value after that step. Moving statistics of normalization layers are not exchanged: they
+    are not trained, and are running averages already.
     """
     if not optimizer.use_ema or int(optimizer.iterations) == 0:
         return
@@ -25,9 +26,10 @@ def swap_averages(optimizer: Any) -> None:
 
 @contextmanager
 def averaged_weights(optimizer: Any) -> Iterator[None]:
-    """Within the block the model has its averaged weights, and the optimizer keeps the trained ones in their place.
+    """Within the block the model has its averaged weights, and the optimizer has the trained weights as averages.
 
-    A checkpoint that is written within it serves with averages as it is, and goes on exactly after ``swap_averages``.
+    A checkpoint that is written within the block can be evaluated and exported as it is. A resumed run calls
+    ``swap_averages`` after it has loaded the checkpoint, and then continues bit for bit.
     """
     swap_averages(optimizer)
     try:

@@ -1,4 +1,4 @@
-"""What watches a run: each method is called on every rank, at the moment that its name says."""
+"""Callbacks watch a run. Each of their methods is called on every rank, at the moment that its name says."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from tfdl.training.run_parts import RunParts
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a run is about to do, for whoever shows it."""
+    """What a run is about to do, for callbacks that show it."""
 
     model: str
     dataset: str
@@ -19,9 +19,9 @@ class RunPlan:
     parameters: int
     world_size: int
     batch_size: int
-    """Samples that a rank computes at a time."""
+    """Samples of one forward and backward pass on one rank."""
     accumulation_steps: int
-    """Batches of that size whose gradients one optimizer step adds up."""
+    """Batches of ``batch_size`` samples whose gradients one optimizer step adds up."""
     global_batch_size: int
     """Samples of one optimizer step, over all ranks."""
     steps_per_epoch: int
@@ -32,16 +32,16 @@ class RunPlan:
     resumed_from: int
     """The step that the run continues from; 0 for a new one."""
     notes: tuple[str, ...] = ()
-    """Lines to show when the run starts: about the data, the learning rate, XLA, what a resumed run lacks."""
+    """Lines to show when the run starts: about the data, the learning rate, XLA, and what was not restored."""
     headline: tuple[str, ...] = ()
-    """Validation metrics to show after each epoch, besides those that training has as well."""
+    """Validation metrics to show after each epoch, besides those that are also measured in training."""
     membership: str = ""
-    """In an elastic run, how its ranks have changed; empty for those that it started with."""
+    """In an elastic run, how its ranks have changed; empty while it has the ranks that it started with."""
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """The epoch so far, after some more steps; metrics are over all ranks."""
+    """The epoch so far, after one more graph call; metrics are those of all ranks' samples."""
 
     progress: Progress
     metrics: dict[str, float]
@@ -51,7 +51,7 @@ class StepReport:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One epoch done (or the last part of one, when the run is counted in steps)."""
+    """One finished epoch. The last one may be a part of an epoch, if the run's length is given in steps."""
 
     progress: Progress
     metrics: dict[str, float]
@@ -59,32 +59,32 @@ class EpochReport:
     seconds: float
     examples_per_second: float
     loss_scale: dict[str, float] = field(default_factory=dict)
-    """``loss_scale`` and ``skipped_steps``, of runs in float16."""
+    """``loss_scale`` and ``skipped_steps``; empty unless the run computes in float16."""
 
 
 class Callback:
-    """Watches a run. Override what you need; the base does nothing.
+    """Watches a run. Override the methods that you need; those of this class do nothing.
 
-    The metrics are the same on every rank. What a callback decides from them, it decides alike on every rank.
+    The metrics are the same on every rank, so a callback that decides by them decides alike on every rank.
     """
 
     wants_stop: bool = False
-    """Whether training shall end: set it, and the run ends as if its planned end had come."""
+    """Set it to True to end training: the run then ends as it does at its planned end."""
 
     def on_built(self, parts: RunParts) -> None:
-        """Model and optimizer are built, and nothing is restored or written yet: what cannot work is an error here."""
+        """Model and optimizer are built; nothing is restored or written yet. Raise errors about a run's parts here."""
 
     def on_start(self, plan: RunPlan) -> None:
-        """Everything is restored; the first step comes next."""
+        """Everything except the callbacks' states is restored. The first step comes next."""
 
     def on_epoch_begin(self, progress: Progress) -> None:
         """An epoch begins, or continues after a resume."""
 
     def on_steps_begin(self, progress: Progress) -> None:
-        """Some steps begin, in one graph call."""
+        """The next graph call, of one or more steps, begins."""
 
     def on_steps(self, report: StepReport) -> None:
-        """``steps_per_execution`` more steps are done (fewer at an epoch's end)."""
+        """A graph call is done: ``steps_per_execution`` steps, or fewer."""
 
     def on_validation_begin(self) -> None:
         """The validation after an epoch begins."""
@@ -93,36 +93,36 @@ class Callback:
         """The validation after an epoch is done."""
 
     def before_checkpoint(self, report: EpochReport) -> None:
-        """An epoch is done and validated, and is saved next: what changes training from here on belongs here."""
+        """An epoch is done and validated, and its checkpoint comes next. Change the rest of the training here."""
 
     def on_epoch(self, report: EpochReport) -> None:
         """An epoch is done, validated and saved."""
 
     def on_training_end(self) -> None:
-        """No more steps; what changes the final weights belongs here, and results come next."""
+        """There are no more steps, and the final results come next. Change the final weights here."""
 
     def on_end(self, summary: dict[str, Any]) -> None:
         """The run is complete."""
 
     def close(self) -> None:
-        """The run is over, successful or not."""
+        """The run is over, successful or not. Close files here."""
 
     def get_state(self) -> dict[str, Any]:
-        """What a resumed run must restore: numbers, texts, NumPy arrays, and lists of these, by name."""
+        """Returns what a resumed run must restore, by name: numbers, texts, NumPy arrays, and lists of these."""
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restores what ``get_state`` returned; called after ``on_start`` of a resumed run.
+        """Restores what ``get_state`` returned. It is called after ``on_start`` of a resumed run.
 
         Args:
             state: as it was saved.
         """
 
     def starting_anew(self, state: dict[str, Any]) -> list[str]:  # noqa: ARG002
-        """What a resumed run cannot restore, by name, to be shown.
+        """Returns the names of what a resumed run cannot restore; the run prints them.
 
         Args:
-            state: as it was saved; empty if there is none.
+            state: as it was saved; empty if the checkpoint has none.
         """
         return []
 
@@ -139,7 +139,7 @@ class Callbacks(Callback):
 
     @property
     def wants_stop(self) -> bool:  # type: ignore[override]
-        """Whether any of them wants training to end."""
+        """Whether any of the callbacks wants training to end."""
         return any(member.wants_stop for member in self.members)
 
     def on_built(self, parts: RunParts) -> None:

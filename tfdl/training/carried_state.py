@@ -11,22 +11,22 @@ from tfdl.data.tokens.windows import BEGINS
 from tfdl.distributed import World
 
 Rows = dict[str, np.ndarray]
-"""State of each row of the global batch by feature name, each ``(rows, units)``."""
+"""The state of the rows of the global batch, by feature name; each array is ``(rows, units)``."""
 
 
 class CarriedState(ABC):
-    """What a step reads and writes besides weights and optimizer."""
+    """State that a step reads and writes besides the weights and the optimizer's state."""
 
     names: Sequence[str] = ()
-    """Features that a batch is joined with."""
+    """Names of the features that ``joined`` adds to a batch."""
 
     @abstractmethod
     def joined(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """The batch with the state that each of its rows continues from, as more features."""
+        """Returns the batch with more features: the state that each of its rows continues from."""
 
     @abstractmethod
     def outputs(self, batch: Mapping[str, Any], inputs: Any) -> tuple[Any, list[Any]]:
-        """The model's outputs in training, and the state after the batch.
+        """Returns the model's outputs in training, and the state after the batch.
 
         Args:
             batch: a joined batch, or some of its rows.
@@ -44,24 +44,24 @@ class CarriedState(ABC):
 
     @abstractmethod
     def gathered(self) -> Rows | None:
-        """All ranks' rows, for a checkpoint; called on every rank. None if there is nothing to keep."""
+        """Returns all ranks' rows for a checkpoint, or None if there are none. Every rank must call it."""
 
     @abstractmethod
     def restore(self, rows: Rows | None, sample: int, global_batch: int) -> bool:
-        """Takes this rank's rows out of what was gathered.
+        """Restores this rank's rows.
 
         Args:
             rows: from ``gathered``.
             sample: samples of the epoch that are done.
-            global_batch: the global batch that the epoch's order was made for.
+            global_batch: the global batch size that the epoch's order was made for.
 
         Returns:
-            Whether the rows follow their streams from here on; at an epoch's start they do in any case.
+            Whether each row continues its stream. At the start of an epoch this is always true.
         """
 
 
 class NoCarriedState(CarriedState):
-    """For models without a state: each batch stands alone."""
+    """For models without a state: batches are independent of each other."""
 
     def __init__(self, model: Any):
         self._model = model
@@ -86,15 +86,15 @@ class NoCarriedState(CarriedState):
 class RecurrentState(CarriedState):
     """The state of each row of this rank's batches, in variables that the step reads and writes inside its graph.
 
-    Rows whose window begins a stream (``BEGINS``) begin at zero, so an epoch's first step needs no special case. Row
-    ``j`` of rank ``i`` of ``n`` is row ``j * n + i`` of the global batch, as ``data.order.shard_rows`` deals them out;
-    so a state that was saved on some ranks continues on others with the same global batch. If a run continues within an
-    epoch with another global batch, rows no longer follow their streams: every window then begins at zero, until the
-    next epoch.
+    The state of a row is set to zero where its window begins a stream (``BEGINS``), so the first step of an epoch is
+    no special case. Row ``j`` of rank ``i`` of ``n`` ranks is row ``j * n + i`` of the global batch, which is how
+    ``data.order.shard_rows`` distributes them. So a saved state can be restored on another number of ranks with the
+    same global batch size. If a run continues within an epoch with another global batch size, rows no longer follow
+    their streams. Every window then begins with zeros until the next epoch.
 
     Args:
         model: with ``initial_state`` and ``with_state`` (see ``tfdl.models.rnn.RNNLanguageModel``).
-        rows: rows of a batch of this rank.
+        rows: the rows of a whole batch on this rank.
         world: the ranks.
     """
 
@@ -113,10 +113,13 @@ class RecurrentState(CarriedState):
 
     def joined(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """See ``CarriedState.joined``."""
-        begins = batch[BEGINS][:, tf.newaxis]
-        num_rows = tf.shape(begins)[0]  # fewer at an epoch's end
-        states = [tf.where(begins, tf.zeros_like(value[:num_rows]), value[:num_rows]) for value in self._values]
-        return {**batch, **dict(zip(self.names, states, strict=True))}
+        begins = batch[BEGINS][:, tf.newaxis]  # (b, 1)
+        num_rows = tf.shape(begins)[0]  # fewer than self._rows at the end of an epoch
+        joined = dict(batch)
+        for name, variable in zip(self.names, self._values, strict=True):
+            state = variable[:num_rows]  # (b, units)
+            joined[name] = tf.where(begins, tf.zeros_like(state), state)
+        return joined
 
     def outputs(self, batch: Mapping[str, Any], inputs: Any) -> tuple[Any, list[Any]]:
         """See ``CarriedState.outputs``."""
@@ -140,7 +143,7 @@ class RecurrentState(CarriedState):
             variable.assign(tf.pad(kept, [[0, missing_rows], [0, 0]]))
 
     def gathered(self) -> Rows | None:
-        """All ranks' rows in the order of the global batch; None if rows follow no streams."""
+        """Returns all ranks' rows in the order of the global batch; None if rows do not follow streams."""
         if not bool(self._follows_streams.numpy()):
             return None
         gathered = {}
@@ -164,5 +167,10 @@ class RecurrentState(CarriedState):
 
 
 def _finite(value: Any) -> Any:
-    """16-bit states may overflow in a step that is skipped; the steps that follow must not inherit that."""
-    return tf.where(tf.math.is_finite(value), value, tf.zeros_like(value)) if value.dtype.size < 4 else value
+    """Replaces infinite and NaN values of a 16-bit state by zero.
+
+    The state may overflow in a step that is skipped, and must not reach the steps after it.
+    """
+    if value.dtype.size >= 4:
+        return value
+    return tf.where(tf.math.is_finite(value), value, tf.zeros_like(value))

@@ -12,22 +12,23 @@ from tfdl.distributed.elastic import ElasticRanks
 from tfdl.errors import UserError
 from tfdl.runs import RunDirectory
 from tfdl.training.callbacks import Callback
-from tfdl.training.given import GivenParts
 from tfdl.training.membership import Membership
 from tfdl.training.opening import Opened
 from tfdl.training.output import Output
+from tfdl.training.python_parts import PythonParts
 from tfdl.training.run_parts import RunParts
 from tfdl.training.run_record import RunRecord
 from tfdl.training.session import Session
 from tfdl.training.starting_point import NewOrCheckpoint, StartingPoint
 from tfdl.training.training_state import Commit, TrainingState
 
+# Steps between two commits, unless --commit-steps is given.
 COMMIT_STEPS = 100
 
 
 @dataclass
 class Memory:
-    """What a process keeps from session to session."""
+    """What a process keeps from one session to the next."""
 
     output: Output | None = None
     opened: Opened | None = None
@@ -35,11 +36,16 @@ class Memory:
     committed_ranks: int = 0
     """The number of ranks at the last commit."""
     reached_step: int = 0
-    """The step that training had reached; what lies after the commit is lost."""
+    """The step that training had reached. The steps between the commit and this one are repeated."""
 
     def note(self, reason: str) -> None:
-        """Records in ``status.json`` how the run is while it has no ranks: any rank may be the only one left to do
-        so."""
+        """Writes the run's state to ``status.json`` while the ranks are being changed.
+
+        Every rank writes it, because any rank may be the only one that is left.
+
+        Args:
+            reason: in one line.
+        """
         if self.output is not None and self.commit is not None:
             with contextlib.suppress(OSError):
                 self.output.run.write_status(None, reason)
@@ -47,59 +53,64 @@ class Memory:
 
 @dataclass(frozen=True)
 class Offer:
-    """What a rank can contribute when the ranks meet: one of them gives its state to all."""
+    """What a rank has when the ranks meet. The state of one rank is then given to all ranks."""
 
     has_output: bool
+    """Whether the rank knows the run directory."""
     step: int = -1
-    """Of its commit; -1 for none."""
+    """The step of its commit; -1 without a commit."""
     ranks: int = 0
     """The number of ranks at its commit."""
     reached_step: int = 0
+    """The step that training had reached on this rank."""
 
 
 class RanksChanged(Exception):  # noqa: N818  (no error: the ranks agreed to meet again)
-    """Everything is committed, and the ranks meet again."""
+    """Ends a session in which no rank was lost: everything is committed, and the ranks meet again."""
 
 
 def train_elastic(
     resolve: Callable[[], TrainConfig | None],
     claim: Callable[[TrainConfig | None], Output],
     callbacks: Sequence[Callback],
-    given: GivenParts,
+    python_parts: PythonParts,
     commit_steps: int | None,
     begin: float,
 ) -> RunDirectory:
-    """As ``tfdl.training.train``, on ranks that may die and join.
+    """Trains as ``tfdl.training.train`` does, on ranks that may die and join.
 
     Args:
         resolve: builds the model that Python code passed, and returns the run's configuration; called on every rank
             before each session.
         claim: decides where a new run of this configuration goes; called on one rank.
-        callbacks: as for ``train``; they start and close anew with every change of the ranks.
-        given: the objects that Python code passed.
-        commit_steps: steps between two commits; none is ``COMMIT_STEPS``.
+        callbacks: as for ``train``; each session calls their ``on_start`` and ``close``.
+        python_parts: the objects that Python code passed.
+        commit_steps: steps between two commits; None for ``COMMIT_STEPS``.
         begin: when the run began, in seconds since the epoch.
 
+    Returns:
+        The finished run's directory.
+
     Raises:
-        UserError: the launcher is not an elastic one, or a model that cannot be built anew.
-        RunError: this rank's host was taken off the list. Otherwise as ``train``; a lost rank is no error as long as
-            others remain.
+        UserError: the job was not started as an elastic one, or the model cannot be built again.
+        RunError: this rank's host was removed from the list of hosts. Other errors are those of ``train``. A lost rank
+            is not an error while other ranks remain.
     """
-    every = COMMIT_STEPS if commit_steps is None else commit_steps
-    if every < 1:
-        raise UserError(f"--commit-steps={every}, expected at least 1")
-    if not given.can_be_rebuilt:
+    steps_between_commits = COMMIT_STEPS if commit_steps is None else commit_steps
+    if steps_between_commits < 1:
+        raise UserError(f"--commit-steps={steps_between_commits}, expected at least 1")
+    if not python_parts.can_be_rebuilt:
         raise UserError(
-            "an elastic run builds its model anew for other ranks, expected model= to be a function that builds it, and"
-            " compiles it with its optimizer"
+            "an elastic run builds its model again when its ranks change; expected model= to be a function that builds"
+            " it and compiles it with its optimizer"
         )
     ranks = ElasticRanks()
     memory = Memory()
     while True:
         session: Session | None = None
         try:
-            begun_from = _meet(ranks, memory, resolve, claim)
-            session = _session(ranks, memory, begun_from, callbacks, given, every, begin)
+            root = _meet(ranks, memory, resolve, claim)
+            session = _build_session(ranks, memory, root, callbacks, python_parts, steps_between_commits, begin)
             session.prepare()
             session.run()
             ranks.close()
@@ -115,7 +126,8 @@ def train_elastic(
         if session is not None:
             memory.reached_step = max(memory.reached_step, session.step)
         memory.note(f"{reason} at step {memory.reached_step}; waiting until there are --min-np ranks again")
-        # The old graphs hold the old ranks. Names start again, so that the new model's variables have the same ones.
+        # Graphs of the old session use the old ranks. clear_session also resets the counters of names, so the new
+        # model's variables get the same names.
         del session
         keras.utils.clear_session()
         ranks.rejoin()
@@ -123,7 +135,7 @@ def train_elastic(
 
 @dataclass(frozen=True)
 class Root:
-    """The rank whose state all ranks take."""
+    """The rank whose state is given to all ranks, and what it offered."""
 
     rank: int
     offer: Offer
@@ -135,15 +147,22 @@ def _meet(
     resolve: Callable[[], TrainConfig | None],
     claim: Callable[[TrainConfig | None], Output],
 ) -> Root:
-    """The ranks learn who has which state. A new run is claimed; one that has begun is made known to ranks that
-    joined."""
+    """The ranks choose the one with the latest commit, and learn the run directory from it.
+
+    A new run gets its directory here.
+    """
     world = ranks.world
     commit = memory.commit
-    offer = Offer(memory.output is not None)
-    if commit is not None:
+    if commit is None:
+        offer = Offer(has_output=memory.output is not None)
+    else:
         offer = Offer(True, commit.progress.step, memory.committed_ranks, memory.reached_step)
     offers = world.all_gather_object(offer)
-    root = max(range(world.size), key=lambda rank: (offers[rank].step, offers[rank].has_output, -rank))
+
+    def priority(rank: int) -> tuple[int, bool, int]:
+        return offers[rank].step, offers[rank].has_output, -rank  # of equal ranks the first
+
+    root = max(range(world.size), key=priority)
     with world.agreement():
         config = resolve()
         if world.rank == root and memory.output is None:
@@ -152,24 +171,24 @@ def _meet(
     return Root(root, offers[root])
 
 
-def _session(
+def _build_session(
     ranks: ElasticRanks,
     memory: Memory,
     root: Root,
     callbacks: Sequence[Callback],
-    given: GivenParts,
-    every: int,
+    python_parts: PythonParts,
+    steps_between_commits: int,
     begin: float,
 ) -> Session:
     """The run from this change of the ranks to the next."""
     assert memory.output is not None
-    membership = ElasticMembership(ranks, memory, root.offer, every)
+    membership = ElasticMembership(ranks, memory, root.offer, steps_between_commits)
     return Session(
         memory.output,
         ranks.world,
         begin,
         callbacks=callbacks,
-        given=given,
+        python_parts=python_parts,
         starting_point=CommitOrStart(memory, root, membership),
         membership=membership,
         opened=memory.opened,
@@ -177,26 +196,26 @@ def _session(
 
 
 class ElasticMembership(Membership):
-    """Commits now and then, and lets the ranks meet again when the launcher has others.
+    """Commits every few steps, and ends the session when the launcher reports other hosts.
 
     Args:
-        ranks: this process's part in the job.
+        ranks: the ranks of the job, as this process sees them.
         memory: where commits go.
-        offer: whose state this session began with.
-        every: steps between two commits.
+        offer: what the rank had whose state this session began with.
+        steps_between_commits: the most steps between two commits.
     """
 
-    def __init__(self, ranks: ElasticRanks, memory: Memory, offer: Offer, every: int):
+    def __init__(self, ranks: ElasticRanks, memory: Memory, offer: Offer, steps_between_commits: int):
         self._ranks = ranks
         self._memory = memory
-        self._every = every
+        self._steps_between_commits = steps_between_commits
         self._state: TrainingState | None = None
         self._committed_step = 0
-        self.longest_execution = every
+        self.longest_execution = steps_between_commits
         self.note = _change_note(ranks.world.size, offer)
 
     def watch(self, state: TrainingState) -> None:
-        """Commits a state for the first time.
+        """Takes the session's state, and commits it for the first time.
 
         Args:
             state: of this session.
@@ -208,18 +227,19 @@ class ElasticMembership(Membership):
         """See ``Membership.wants_change``."""
         return self._ranks.hosts_changed
 
-    def after_steps(self, wishes: float) -> None:
+    def after_steps(self, change_requests: float) -> None:
         """See ``Membership.after_steps``."""
         assert self._state is not None
-        if wishes or self._state.progress.step - self._committed_step >= self._every:
+        steps_since_commit = self._state.progress.step - self._committed_step
+        if change_requests or steps_since_commit >= self._steps_between_commits:
             self._commit()
-        if wishes:
+        if change_requests:
             raise RanksChanged
 
-    def after_epoch(self, wishes: float) -> None:
+    def after_epoch(self, change_requests: float) -> None:
         """See ``Membership.after_epoch``."""
         self._commit()
-        if wishes:
+        if change_requests:
             raise RanksChanged
 
     def _commit(self) -> None:
@@ -231,12 +251,12 @@ class ElasticMembership(Membership):
 
 
 class CommitOrStart(StartingPoint):
-    """The last commit that any rank has; without one, a new run or a checkpoint.
+    """The last commit that any rank has; without a commit, a new run or a checkpoint.
 
     Args:
         memory: of this process.
-        root: the rank whose state it is.
-        membership: commits from here on.
+        root: the rank whose state is restored.
+        membership: gets the restored state, and commits it.
     """
 
     def __init__(self, memory: Memory, root: Root, membership: ElasticMembership):
@@ -250,14 +270,14 @@ class CommitOrStart(StartingPoint):
         parts: RunParts,
         state: TrainingState,
         record: RunRecord,
-        given: GivenParts,
+        python_parts: PythonParts,
         world: World,
     ) -> None:
         """See ``StartingPoint.restore``."""
         self._memory.opened = (parts.task, parts.sources)
         if self._root.offer.step < 0:
-            NewOrCheckpoint().restore(config, parts, state, record, given, world)
-            # The directory is made: it stays this run's if a rank is lost before the first commit.
+            NewOrCheckpoint().restore(config, parts, state, record, python_parts, world)
+            # The directory exists now, and must be used again if a rank is lost before the first commit.
             assert self._memory.output is not None
             self._memory.output = replace(self._memory.output, run=record.run, is_named_by_us=False)
         else:
@@ -273,10 +293,14 @@ class CommitOrStart(StartingPoint):
 
 
 def _change_note(num_ranks: int, offer: Offer) -> str:
-    """How the ranks have changed; empty at the start of a run."""
+    """Describes how the ranks have changed; empty at the start of a run."""
     if offer.step < 0:
         return ""
-    lost_steps = offer.reached_step - offer.step
-    repeated = f"; {lost_steps} steps after it are repeated" if lost_steps else ""
     ranks = "1 rank" if num_ranks == 1 else f"{num_ranks} ranks"
-    return f"{ranks} now, {offer.ranks} before: from step {offer.step} on{repeated}"
+    note = f"{ranks} now, {offer.ranks} before: from step {offer.step} on"
+    repeated_steps = offer.reached_step - offer.step
+    if repeated_steps == 1:
+        note += "; 1 step after it is repeated"
+    elif repeated_steps > 1:
+        note += f"; {repeated_steps} steps after it are repeated"
+    return note

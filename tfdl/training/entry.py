@@ -12,9 +12,9 @@ from tfdl.distributed.watchdog import current_watchdog
 from tfdl.errors import UserError
 from tfdl.runs import RunDirectory
 from tfdl.training.elastic import train_elastic
-from tfdl.training.given import GivenParts
 from tfdl.training.keras_callbacks import adapted
 from tfdl.training.output import Output, claim_output
+from tfdl.training.python_parts import PythonParts
 from tfdl.training.session import Session
 
 
@@ -43,49 +43,50 @@ def train(
     model.
 
     Args:
-        config: the run; none is the CNN on digits, or with ``resume`` the run's own.
-        output: the run directory; none makes ``runs/<model>-<dataset>-<time>``.
-        model: a ``keras.Model`` of your own, or a function without arguments that builds one, in place of
+        config: the run's configuration. By default it is the CNN on digits, or with ``resume`` the run's own.
+        output: the run directory; by default ``runs/<model>-<dataset>-<time>``.
+        model: your own ``keras.Model``, or a function without arguments that builds one, in place of
             ``config.model``. Its classes must be registered (``keras.saving.register_keras_serializable``).
         optimizer: a ``keras.optimizers.Optimizer``, in place of ``config.optimizer``; by default the one that ``model``
             was compiled with.
         data: the splits, in place of ``config.dataset``: ``train`` and, if there are any, ``validation`` and ``test``.
             Each is ``(x, y)`` or ``(x, y, sample_weight)`` of NumPy arrays, a mapping of role to array, a
             ``keras.utils.PyDataset``, a ``tf.data.Dataset`` of single samples that repeats, or a ``tfdl.data.Source``.
-            A split that is missing is cut from the training data.
-        task: what to train for, in place of ``config.task``: a task's name, a ``tfdl.tasks.Task`` class, or a
+            A missing split is cut from the training data.
+        task: in place of ``config.task``: a task's name, a ``tfdl.tasks.Task`` class, or a
             ``tfdl.tasks.Objective`` of a Keras loss and metrics; by default what ``model`` was compiled with.
-        callbacks: what watches the run, besides its own logs: ``tfdl.training.Callback`` and
-            ``keras.callbacks.Callback``.
+        callbacks: ``tfdl.training.Callback`` and ``keras.callbacks.Callback`` objects that watch the run.
         resume: continue from the last checkpoint in ``output``; an empty or new directory starts a new run.
-        overwrite: replace a run that ``output`` holds.
-        elastic: ranks may die and join while it trains; needs horovodrun with a host discovery script.
-        commit_steps: with ``elastic``, steps between two copies of the state to memory; none is 100.
+        overwrite: replace a run in ``output``.
+        elastic: ranks may die and join while the run trains; needs horovodrun with a host discovery script.
+        commit_steps: with ``elastic``, steps between two copies of the state to memory; by default 100.
 
     Returns:
         The finished run's directory.
 
     Raises:
-        UserError: input that cannot be used; nothing is written.
-        RunError: the work failed; the last checkpoint stays.
-        StoppedError: a signal asked to stop; a checkpoint is saved.
+        UserError: the input cannot be used; nothing is written.
+        RunError: the work failed; the last checkpoint is kept.
+        StoppedError: a signal asked the run to stop; a checkpoint is saved.
     """
     begin = time.time()
     watchers = adapted(callbacks)
-    given = GivenParts(model, optimizer, data, task)
-    resolve = partial(_resolved, given, output, config, resume)
+    python_parts = PythonParts(model, optimizer, data, task)
+    resolve = partial(_resolved, python_parts, output, config, resume)
     claim = partial(claim_output, output, resume=resume, overwrite=overwrite)
     if elastic:
-        return train_elastic(resolve, claim, watchers, given, commit_steps, begin)
+        return train_elastic(resolve, claim, watchers, python_parts, commit_steps, begin)
     if commit_steps is not None:
-        raise UserError(f"--commit-steps={commit_steps} without --elastic, expected both; other runs are not committed")
+        raise UserError(
+            f"--commit-steps={commit_steps} without --elastic: only elastic runs commit; pass both options, or neither"
+        )
     world = distributed.init((config or TrainConfig()).watchdog_timeout)
     claimed: Output | None = None
     with world.agreement():
         resolved = resolve()  # every rank builds the model that was passed
         if world.is_chief:
             claimed = claim(resolved)
-    session = Session(world.broadcast_object(claimed), world, begin, callbacks=watchers, given=given)
+    session = Session(world.broadcast_object(claimed), world, begin, callbacks=watchers, python_parts=python_parts)
     watchdog = current_watchdog()
     watchdog.set_timeout(session.config.watchdog_timeout)  # a resumed run's own
     watchdog.on_verdict(session.record.note_verdict)
@@ -102,12 +103,15 @@ def train(
 
 
 def _resolved(
-    given: GivenParts, output: str | Path | None, config: TrainConfig | None, resume: bool
+    python_parts: PythonParts, output: str | Path | None, config: TrainConfig | None, resume: bool
 ) -> TrainConfig | None:
-    """The configuration with the parts that the passed objects replace; none leaves it to the run that is resumed."""
-    if not given.replaces_parts:
+    """The configuration, with the parts that the passed objects replace.
+
+    None if there is no configuration and no object: a resumed run then has its own configuration.
+    """
+    if not python_parts.replaces_parts:
         return config
     base = config
     if base is None and resume and output is not None and RunDirectory(output).has_run():
         base = RunDirectory(output).read_config()
-    return given.resolve(base or TrainConfig())
+    return python_parts.resolve(base or TrainConfig())

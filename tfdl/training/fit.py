@@ -20,34 +20,37 @@ from tfdl.training.run_length import RunLength
 from tfdl.training.signals import StopRequest
 from tfdl.training.trainer import Trainer
 
-# Seconds that steps may run without returning to Python, once their speed is known: a stop request is noticed between
-# graph calls, and launchers wait only a few seconds for it.
-_LONGEST_EXECUTION = 2.0
+# The longest time of a graph call, once the speed of steps is known. A stop request is noticed between graph calls, and
+# launchers wait only a few seconds after a request.
+_LONGEST_EXECUTION_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class FitPlan:
-    """How long to train, and in which portions."""
+    """What to train on, for how long, and in which portions."""
 
     source: Source
     batch_size: int
     """Samples of one optimizer step on one rank."""
     seed: int
+    """Decides the order of the samples and the augmentation."""
     steps_per_execution: int
+    """The most steps in one graph call."""
     length: RunLength
     sync_check_steps: int = 200
+    """Steps between two comparisons of the ranks' states; 0 compares at the end only."""
 
 
 class Fit:
     """Runs a trainer to the end of its plan.
 
     Every epoch ends with a validation and a checkpoint. A stop request ends the run at the same step on all ranks, with
-    a checkpoint. All that a resumed run needs besides variables is in ``progress``. On several ranks, everything that
-    is measured and saved is proven to be of one model.
+    a checkpoint. ``progress`` contains everything that a resumed run needs besides the variables. On several ranks, the
+    states are compared before each validation and checkpoint.
 
     Args:
-        trainer: the step.
-        plan: how long.
+        trainer: makes the steps.
+        plan: the data and the length of the run.
         progress: where to begin; kept up to date.
         validate: returns the metrics of the validation split.
         save: writes a checkpoint of the current state; called on every rank.
@@ -78,17 +81,17 @@ class Fit:
         self._proof = SyncProof.of_training(
             trainer.model, trainer.update_variables, self._world, plan.sync_check_steps, progress.step
         )
-        self._wishes = 0.0  # ranks that want the ranks to meet again
-        self._stops = 0.0  # ranks that were asked to stop
+        self._change_requests = 0.0  # the number of ranks that ask the ranks to meet again
+        self._stop_requests = 0.0  # the number of ranks that a signal asked to stop
         self._ends = False  # whether a callback wants training to end
-        self._step_seconds = 0.0
-        self._is_compiled = False  # the first execution compiles, and counts for no speed
+        self._step_seconds = 0.0  # the ranks' mean; 0 while it is unknown
+        self._is_compiled = False  # the first graph call compiles, so its time is not counted
 
     def run(self) -> None:
         """Trains until the planned epochs or steps are done, or a callback ends training.
 
         Raises:
-            StoppedError: a signal came; the checkpoint is saved.
+            StoppedError: a signal asked a rank to stop; a checkpoint is saved.
             RunError: the loss is NaN or infinite, or the ranks' states are no longer equal.
         """
         batches = iter(open_batches(self._plan, self._trainer, self._progress))  # one iterator for the whole run
@@ -109,7 +112,7 @@ class Fit:
         self._run_steps_of_epoch(batches, stop)
         metrics = self._running_metrics()
         self._check_finite("loss", metrics)
-        if not progress.sample:
+        if not progress.sample:  # the epoch is complete: the next one's metrics start at zero
             progress.running = []
         self._proof.before_results(progress.step)
         validation = self._measure_validation()
@@ -121,12 +124,15 @@ class Fit:
         self._save()
         self._callback.on_epoch(report)
         self._agree_on_end(stop)
-        if self._stops and not self._is_done():
+        if self._is_done():
+            self._membership.after_epoch(0.0)  # there is nothing left to do for other ranks
+            return
+        if self._stop_requests:
             self._stop(stop, is_saved=True)
-        self._membership.after_epoch(0.0 if self._is_done() else self._wishes)
+        self._membership.after_epoch(self._change_requests)
 
     def _run_steps_of_epoch(self, batches: Any, stop: StopRequest) -> None:
-        """Steps until the epoch ends, or the run."""
+        """Makes steps until the epoch or the run ends."""
         progress = self._progress
         while not self._is_done():
             self._callback.on_steps_begin(progress)
@@ -138,12 +144,12 @@ class Fit:
                 return
             if self._is_done():
                 return
-            if self._stops:
+            if self._stop_requests:
                 self._stop(stop)
-            self._membership.after_steps(self._wishes)
+            self._membership.after_steps(self._change_requests)
 
     def _next_steps(self) -> int:
-        """Steps of the next graph call."""
+        """The number of steps of the next graph call."""
         progress = self._progress
         steps = min(
             self._plan.length.remaining_in_epoch(progress),
@@ -151,34 +157,37 @@ class Fit:
             self._plan.steps_per_execution,
         )
         if self._step_seconds:
-            steps = min(steps, max(1, int(_LONGEST_EXECUTION / self._step_seconds)))
+            steps_in_time = int(_LONGEST_EXECUTION_SECONDS / self._step_seconds)
+            steps = min(steps, max(1, steps_in_time))
         return int(min(steps, self._membership.longest_execution))
 
     def _run_steps(self, batches: Any, num_steps: int, stop: StopRequest) -> None:
-        """Some steps in one graph call, and what all ranks have to know afterwards, in one collective."""
+        """Makes some steps in one graph call, then exchanges metrics and requests in one collective."""
         progress = self._progress
         progress.epoch_batch = progress.epoch_batch or self._global_batch
         begin = time.perf_counter()
         self._trainer.run(batches, num_steps)
         seconds = time.perf_counter() - begin
-        totals = self._trainer.take_sums(
-            float(bool(stop.name)), float(self._membership.wants_change()), float(self._callback.wants_stop), seconds
-        )
-        *sums, self._stops, self._wishes, ends, all_seconds = totals.tolist()
-        self._ends = ends > 0
+        is_asked_to_stop = float(bool(stop.name))
+        wants_change = float(self._membership.wants_change())
+        wants_stop = float(self._callback.wants_stop)
+        totals = self._trainer.take_sums(is_asked_to_stop, wants_change, wants_stop, seconds)
+        *sums, self._stop_requests, self._change_requests, callback_stops, seconds_of_ranks = totals.tolist()
+        self._ends = callback_stops > 0
         examples = self._count_steps(num_steps, sums, seconds)
-        # The same number on every rank, since all ranks must choose the same number of steps.
-        self._step_seconds = all_seconds / self._world.size / num_steps if self._is_compiled else 0.0
+        if self._is_compiled:
+            # The mean over the ranks: all of them must choose the same number of steps for the next graph call.
+            self._step_seconds = seconds_of_ranks / self._world.size / num_steps
         self._is_compiled = True
         self._proof.after_steps(progress.step)
         self._trainer.loss_scale.check(progress.step)
-        # In float16 this is 0 while every step so far was skipped with a loss that is not finite.
+        # In float16 the weight is 0 while every step so far was skipped because its loss was NaN or infinite.
         weight = progress.running[-1]
         if weight:
             self._report_steps(examples, seconds)
 
     def _count_steps(self, num_steps: int, sums: list[float], seconds: float) -> int:
-        """Adds steps to the progress; returns their samples, over all ranks."""
+        """Adds steps to the progress, and returns the number of their samples over all ranks."""
         progress = self._progress
         sample = min(progress.sample + num_steps * self._global_batch, self._plan.source.num_examples)
         examples = sample - progress.sample
@@ -188,7 +197,7 @@ class Fit:
         tick(progress.step)
         running = progress.running or [0.0] * len(sums)
         progress.running = [total + more for total, more in zip(running, sums, strict=True)]
-        progress.validation = {}  # it was of other weights
+        progress.validation = {}  # it was measured with the weights before these steps
         if self._is_compiled:
             progress.train_seconds += seconds
             progress.timed_examples += examples
@@ -203,7 +212,8 @@ class Fit:
 
     def _running_metrics(self) -> dict[str, float]:
         *sums, weight = self._progress.running
-        weight = weight or math.nan
+        if not weight:
+            weight = math.nan
         means = {name: value / weight for name, value in zip(self._task.running_metrics, sums, strict=True)}
         return self._task.running_values(means)
 
@@ -214,12 +224,19 @@ class Fit:
         self._callback.on_validation_end(validation)
         self._progress.validation = validation
         value = validation[self._task.monitor]
-        best = self._progress.best_value
-        is_better = best is None or (value > best if self._task.larger_is_better else value < best)
-        if is_better:
+        if self._is_best(value):
             self._progress.best_value = value
             self._progress.best_step = self._progress.step
         return validation
+
+    def _is_best(self, value: float) -> bool:
+        """Whether a value of the monitored metric is better than all values before it."""
+        best = self._progress.best_value
+        if best is None:
+            return True
+        if self._task.larger_is_better:
+            return value > best
+        return value < best
 
     def _check_finite(self, name: str, metrics: dict[str, float]) -> None:
         if not math.isfinite(metrics["loss"]):
@@ -230,11 +247,12 @@ class Fit:
 
     def _agree_on_end(self, stop: StopRequest) -> None:
         """After an epoch every rank learns whether a signal or a callback ends the run."""
-        all_requests = self._world.all_gather_object((bool(stop.name), bool(self._callback.wants_stop)))
-        self._stops = float(sum(is_stopped for is_stopped, _ in all_requests))
-        self._ends = self._ends or any(wants_stop for _, wants_stop in all_requests)
+        requests = self._world.all_gather_object((bool(stop.name), bool(self._callback.wants_stop)))
+        self._stop_requests = float(sum(is_asked_to_stop for is_asked_to_stop, _ in requests))
+        self._ends = self._ends or any(wants_stop for _, wants_stop in requests)
 
     def _stop(self, stop: StopRequest, is_saved: bool = False) -> None:
+        """Ends the run on all ranks, with a checkpoint."""
         if not is_saved:
             self._proof.before_results(self._progress.step)
             self._save()
@@ -244,12 +262,12 @@ class Fit:
 
 
 def open_batches(plan: FitPlan, trainer: Trainer, progress: Progress) -> Any:
-    """This rank's part of the training batches, without end, from the run's position on.
+    """Returns this rank's part of the training batches from the run's position on, repeated without end.
 
     Args:
         plan: the data and the batch size.
-        trainer: the ranks, and the task's augmentation.
-        progress: the position.
+        trainer: has the ranks, and the task's augmentation.
+        progress: the run's position.
     """
     return training_batches(
         plan.source,

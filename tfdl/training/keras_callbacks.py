@@ -1,4 +1,4 @@
-"""Keras callbacks in tfdl's loop."""
+"""Runs Keras callbacks in tfdl's training loop."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from tfdl.training.callback_states import named
 from tfdl.training.callbacks import Callback, EpochReport, RunPlan, StepReport
 from tfdl.training.run_parts import RunParts
 
-# Callbacks that write files or talk to a server: on several ranks only the chief has them.
+# Callbacks that write files or send data to a server: they run on rank 0 only.
 _WRITERS = (
     keras.callbacks.CSVLogger,
     keras.callbacks.ModelCheckpoint,
@@ -26,13 +26,13 @@ _WRITERS = (
     keras.callbacks.TensorBoard,
 )
 _WRITING_PACKAGES = ("mlflow", "wandb")
-# What tfdl does itself, in another way: class -> what to do.
+# Callbacks whose work tfdl does itself: class -> how.
 _REFUSED = {
-    keras.callbacks.BackupAndRestore: "tfdl writes checkpoints and continues from them: tfdl.train(..., resume=True)",
-    keras.callbacks.SwapEMAWeights: "tfdl evaluates and saves averaged weights by itself (optimizer.ema_momentum)",
-    DistributedCallback: "tfdl.train shares, compares and averages over the ranks by itself",
+    keras.callbacks.BackupAndRestore: "tfdl writes checkpoints and resumes from them: tfdl.train(..., resume=True)",
+    keras.callbacks.SwapEMAWeights: "tfdl evaluates and saves averaged weights itself (optimizer.ema_momentum)",
+    DistributedCallback: "tfdl.train broadcasts, compares and averages over the ranks itself",
 }
-# Keras's callbacks that start anew in on_train_begin, and the attributes that they count with.
+# Keras's callbacks that reset these attributes in on_train_begin: a resumed run restores them.
 _COUNTERS = {
     keras.callbacks.EarlyStopping: ("wait", "stopped_epoch", "best", "best_epoch", "best_weights"),
     keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
@@ -40,7 +40,7 @@ _COUNTERS = {
 
 
 def adapted(callbacks: Sequence[Any]) -> list[Callback]:
-    """tfdl's callbacks as they are, and all Keras callbacks as one that hands them what they expect.
+    """Returns tfdl's callbacks unchanged, and all Keras callbacks as one ``KerasCallbacks``.
 
     Args:
         callbacks: of either kind.
@@ -60,19 +60,21 @@ def adapted(callbacks: Sequence[Any]) -> list[Callback]:
                 f"callbacks= has a {type(callback).__name__}, expected keras.callbacks.Callback or"
                 " tfdl.training.Callback objects"
             )
-    return [*members, KerasCallbacks(keras_callbacks)] if keras_callbacks else members
+    if keras_callbacks:
+        members.append(KerasCallbacks(keras_callbacks))
+    return members
 
 
 class KerasCallbacks(Callback):
-    """Calls Keras callbacks at the moments, with the logs and with the attributes that ``fit`` would.
+    """Calls Keras callbacks as ``fit`` does: at the same moments, with the same logs and attributes.
 
-    A graph call of several steps counts as Keras's ``steps_per_execution`` does: batch callbacks are called once for
-    it, with the number of its last batch. ``self.model`` is the model, with ``optimizer`` and ``stop_training``. The
-    metrics are those of all ranks. Callbacks that write files run on the chief only; all others run on every rank, and
-    must decide alike there.
+    As with Keras's ``steps_per_execution``, the batch methods are called once for a graph call of several steps, with
+    the number of its last batch. ``self.model`` is the model, with ``optimizer`` and ``stop_training``. The metrics are
+    those of all ranks. Callbacks that write files run on rank 0 only. All others run on every rank, and must decide
+    alike there.
 
-    ``EarlyStopping`` and ``ReduceLROnPlateau`` continue after a resume, as do callbacks of your own that have
-    ``get_state`` and ``set_state``; all others start anew.
+    ``EarlyStopping`` and ``ReduceLROnPlateau`` continue after a resume, and so do your own callbacks that have
+    ``get_state`` and ``set_state``. All others start anew.
 
     Args:
         callbacks: in the order in which they are called.
@@ -85,7 +87,7 @@ class KerasCallbacks(Callback):
         for callback in callbacks:
             for refused, advice in _REFUSED.items():
                 if isinstance(callback, refused):
-                    raise UserError(f"callbacks= has {type(callback).__name__}, which has no place here: {advice}")
+                    raise UserError(f"callbacks= has {type(callback).__name__}, which tfdl replaces: {advice}")
         self.keras_callbacks = list(callbacks)
         self._world: World = current_world()
         self._list: Any = None
@@ -98,13 +100,17 @@ class KerasCallbacks(Callback):
         return bool(getattr(self._model, "stop_training", False))
 
     def on_built(self, parts: RunParts) -> None:
-        """Binds the callbacks to the model, and refuses what cannot work with it."""
+        """Binds the callbacks to the model.
+
+        Raises:
+            UserError: a callback that cannot work with this model, optimizer or task.
+        """
         self._world = current_world()
         self._model = parts.model
         self._model.stop_training = False
         self._optimizer = parts.trainer.optimizer
         self._model.optimizer = self._optimizer
-        if not hasattr(self._model, "train_function"):
+        if not hasattr(self._model, "train_function"):  # keras.callbacks.TensorBoard reads it
             self._model.train_function = None
         for callback in self.keras_callbacks:
             _check_rate(callback, self._optimizer)
@@ -122,13 +128,13 @@ class KerasCallbacks(Callback):
         self._list.on_train_begin()
 
     def on_epoch_begin(self, progress: Progress) -> None:
-        rate = self._optimizer.learning_rate
-        before = None if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else np.array(rate)
+        rate_before = np.array(self._optimizer.learning_rate)
         self._list.on_epoch_begin(progress.epoch, {})
         continues_epoch = progress.sample > 0
-        if continues_epoch and before is not None:
-            # The epoch had begun before the resume: a rate that it set then came with the checkpoint.
-            self._optimizer.learning_rate = before
+        if continues_epoch and not _follows_schedule(self._optimizer):
+            # The epoch began before the resume: the rate that a callback set then came with the checkpoint, and a
+            # callback that changes the rate at the beginning of an epoch must not change it a second time.
+            self._optimizer.learning_rate = rate_before
 
     def on_steps_begin(self, progress: Progress) -> None:
         self._list.on_train_batch_begin(self._batch(progress), {})
@@ -143,9 +149,11 @@ class KerasCallbacks(Callback):
         self._list.on_test_end(dict(metrics))
 
     def before_checkpoint(self, report: EpochReport) -> None:
-        """Keras's ``on_epoch_end``: before the checkpoint, so that what it decides is saved."""
-        # The epoch is counted already, unless the run ends within it.
-        epoch = report.progress.epoch if report.progress.sample else report.progress.epoch - 1
+        """Calls Keras's ``on_epoch_end``: before the checkpoint, which then contains what the callbacks changed."""
+        progress = report.progress
+        # A complete epoch has been counted already; an epoch within which the run ends has not.
+        is_complete = progress.sample == 0
+        epoch = progress.epoch - 1 if is_complete else progress.epoch
         validation = {f"val_{name}": value for name, value in report.validation.items()}
         self._epoch_logs = {**report.metrics, **validation}
         self._list.on_epoch_end(epoch, self._epoch_logs)
@@ -163,26 +171,34 @@ class KerasCallbacks(Callback):
                 _set_state(callback, state[name])
 
     def starting_anew(self, state: dict[str, Any]) -> list[str]:
-        """The names of the callbacks that a resumed run cannot restore."""
+        """Returns the names of the callbacks that a resumed run cannot restore."""
         return [name for name, _ in named(self.keras_callbacks) if name not in state]
 
     def _batch(self, progress: Progress) -> int:
-        """Batches of the epoch that are done."""
+        """The number of the epoch's batches that are done."""
         return steps_left(progress.sample, self._global_batch)
 
 
 def _writes(callback: Any) -> bool:
-    """Whether only the chief may have a callback; a callback of your own says so with ``chief_only = True``."""
+    """Whether a callback runs on rank 0 only. A custom callback declares it with ``chief_only = True``."""
     package = type(callback).__module__.partition(".")[0]
     return isinstance(callback, _WRITERS) or package in _WRITING_PACKAGES or getattr(callback, "chief_only", False)
 
 
+def _follows_schedule(optimizer: Any) -> bool:
+    """Whether the learning rate is a function of the step, which cannot be set.
+
+    The property ``learning_rate`` does not show it: of a schedule, it returns the present value.
+    """
+    return isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
+
+
 def _check_rate(callback: Any, optimizer: Any) -> None:
     changes_rate = isinstance(callback, keras.callbacks.ReduceLROnPlateau | keras.callbacks.LearningRateScheduler)
-    if changes_rate and isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+    if changes_rate and _follows_schedule(optimizer):
         raise UserError(
             f"{type(callback).__name__} changes the learning rate, which follows a schedule"
-            f" ({type(optimizer._learning_rate).__name__}); use one of them: --schedule constant"
+            f" ({type(optimizer._learning_rate).__name__}); use --schedule constant, or leave out the callback"
         )
 
 
@@ -190,20 +206,20 @@ def _check_averages(callback: Any, optimizer: Any) -> None:
     restores = isinstance(callback, keras.callbacks.EarlyStopping) and callback.restore_best_weights
     if restores and optimizer.use_ema:
         raise UserError(
-            "EarlyStopping(restore_best_weights=True) with averaged weights (optimizer.ema_momentum), use one of them:"
-            " the best weights that it keeps are not the averaged ones"
+            "EarlyStopping(restore_best_weights=True) with averaged weights (optimizer.ema_momentum): it would restore"
+            " weights that are not averaged; use one of them"
         )
 
 
 def _choose_mode(callback: Any, task: Task) -> None:
-    """Keras finds the direction of a metric in a compiled model; here the task knows it."""
+    """Sets whether a monitored metric is to rise or to fall. Keras asks the compiled model; here the task knows it."""
     monitor = getattr(callback, "monitor", None)
     if monitor is None or getattr(callback, "mode", None) != "auto":
         return
     prefers_larger = task.prefers_larger(monitor.removeprefix("val_"))
     if prefers_larger is None:
         raise UserError(
-            f"{type(callback).__name__} monitors {monitor!r} with mode='auto', and it is not known whether larger"
+            f"{type(callback).__name__} monitors {monitor!r} with mode='auto', but tfdl does not know whether larger"
             " values are better; pass mode='max' or mode='min'"
         )
     callback.mode = "max" if prefers_larger else "min"

@@ -1,28 +1,28 @@
-"""Which ranks take part in a run, and what happens when they change."""
+"""The ranks of a run, and what happens when they change."""
 
 
 class Membership:
-    """Ranks that stay the same: losing one ends the run. An elastic run has ``ElasticMembership``."""
+    """Ranks that never change: a lost rank ends the run. An elastic run has ``ElasticMembership``."""
 
     longest_execution: float = float("inf")
-    """Most steps in one graph call."""
+    """The most steps in one graph call."""
     note: str = ""
-    """How the ranks have changed since the run began, for whoever shows the run."""
+    """How the ranks have changed since the run began, to be printed; empty if they have not."""
 
     def wants_change(self) -> bool:
-        """Whether this rank wants the ranks to meet again, since hosts were added or removed."""
+        """Whether this rank asks the ranks to meet again, because hosts were added or removed."""
         return False
 
-    def after_steps(self, wishes: float) -> None:
-        """Some steps are done, within an epoch.
+    def after_steps(self, change_requests: float) -> None:
+        """Called after some steps, within an epoch.
 
         Args:
-            wishes: how many ranks want a change.
+            change_requests: the number of ranks that ask for a change.
         """
 
-    def after_epoch(self, wishes: float) -> None:
-        """An epoch is done, validated and saved.
+    def after_epoch(self, change_requests: float) -> None:
+        """Called when an epoch is done, validated and saved.
 
         Args:
-            wishes: how many ranks want a change.
+            change_requests: the number of ranks that ask for a change.
         """

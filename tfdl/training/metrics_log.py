@@ -1,4 +1,4 @@
-"""``metrics.jsonl``: a run's numbers, a line for each report."""
+"""``metrics.jsonl``: a run's metrics, one line for each report."""
 
 import json
 import math
@@ -14,13 +14,12 @@ class MetricsLog(Callback):
     """Writes a line for each report of steps and of an epoch.
 
     Args:
-        path: of the file. Lines of steps after ``step`` are removed: a stopped run did not checkpoint them, and the
-            resumed run writes them again.
-        step: steps that the run continues from.
+        path: of the file. Lines of steps after ``step`` are removed, because the resumed run repeats these steps.
+        step: the step that the run continues from; 0 for a new run.
     """
 
     def __init__(self, path: Path, step: int):
-        kept = []
+        kept: list[str] = []
         if path.exists():
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
             kept = [line for line in lines if _step_of(line) <= step]
@@ -66,7 +65,7 @@ class MetricsLog(Callback):
 
 
 def _step_of(line: str) -> float:
-    """The step of a whole line; infinite for one that was not written to its end."""
+    """The step of a line; infinite for a line that was not written completely."""
     if not line.endswith("\n"):
         return math.inf
     try:

@@ -1,4 +1,4 @@
-"""One step's batch in pieces, whose gradients add up to the whole."""
+"""Cuts the batch of one step into pieces, whose gradients are added up."""
 
 from typing import Any
 
@@ -8,24 +8,27 @@ from tfdl.data.pipeline import WEIGHT
 
 
 def cut(batch: dict[str, Any], pieces: int) -> tuple[dict[str, Any], Any]:
-    """Where to cut a batch so that every rank has exactly ``pieces`` pieces, none of them empty.
+    """Says where to cut a batch into exactly ``pieces`` pieces, none of them empty.
 
-    A batch of at least ``pieces`` rows is cut evenly; every real row is in one piece. A shorter one, at the end of an
-    epoch, gets stand-ins: copies of its first row with weight 0, each a piece of its own.
+    A batch of at least ``pieces`` rows is cut evenly, and every row is in one piece. A shorter batch, at the end of an
+    epoch, is first filled up with copies of its first row, whose weight is 0. Each piece then has one row.
 
     Args:
-        batch: features with one leading dimension, ``WEIGHT`` among them.
-        pieces: number of pieces.
+        batch: features with one leading dimension, among them ``WEIGHT``.
+        pieces: the number of pieces.
 
     Returns:
-        The batch, filled up, and int32 ``(pieces + 1,)``: piece ``i`` has the rows from ``i`` to ``i + 1`` of it.
+        The batch, filled up if it was too short, and the bounds of the pieces, int32 ``(pieces + 1,)``: piece ``i`` has
+        the rows from ``bounds[i]`` to before ``bounds[i + 1]``.
     """
-    rows = tf.shape(batch[WEIGHT])[0]
-    missing = tf.maximum(pieces - rows, 0)
-    filled = {name: _filled(value, missing) for name, value in batch.items() if name != WEIGHT}
-    filled[WEIGHT] = tf.pad(batch[WEIGHT], [[0, missing]])
-    return filled, tf.range(pieces + 1) * (rows + missing) // pieces
-
-
-def _filled(value: Any, missing: Any) -> Any:
-    return tf.concat([value, tf.repeat(value[:1], missing, axis=0)], 0)
+    num_rows = tf.shape(batch[WEIGHT])[0]
+    num_missing = tf.maximum(pieces - num_rows, 0)
+    filled = {}
+    for name, value in batch.items():
+        if name == WEIGHT:
+            filled[name] = tf.pad(value, [[0, num_missing]])
+        else:
+            copies = tf.repeat(value[:1], num_missing, axis=0)
+            filled[name] = tf.concat([value, copies], 0)
+    bounds = tf.range(pieces + 1) * (num_rows + num_missing) // pieces
+    return filled, bounds

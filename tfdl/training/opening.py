@@ -1,4 +1,4 @@
-"""A run's data, opened on every rank."""
+"""Opens a run's data on every rank."""
 
 from pathlib import Path
 
@@ -7,44 +7,53 @@ from tfdl.data import Source
 from tfdl.distributed import World
 from tfdl.errors import UserError
 from tfdl.tasks.task import Task
-from tfdl.training.given import GivenParts
+from tfdl.training.python_parts import PythonParts
 
 Opened = tuple[Task, dict[str, Source]]
 """A task, and its splits."""
 
 
 def open_data(
-    config: TrainConfig, world: World, given: GivenParts, assets: Path | None = None, opened: Opened | None = None
+    config: TrainConfig,
+    world: World,
+    python_parts: PythonParts,
+    assets: Path | None = None,
+    opened: Opened | None = None,
 ) -> Opened:
-    """The task and its splits. The chief prepares the data first; hosts that do not share its disk then do so, too.
+    """Opens the task and its splits.
+
+    Rank 0 prepares the data first. Then the other ranks open it, and prepare it if their host does not share the disk.
 
     Args:
         config: the run.
         world: the ranks; all of them must call.
-        given: the objects that Python code passed.
-        assets: of a run that continues: what it has learned from its data (a vocabulary) still holds.
-        opened: the data, on a rank that has opened it already.
+        python_parts: the objects that Python code passed.
+        assets: of a run that continues: what the task learned from its data, such as a vocabulary.
+        opened: the task and its splits, on a rank that has opened them already.
+
+    Raises:
+        UserError: the data cannot be used. It is raised on every rank.
     """
     with world.agreement():
         if world.is_chief and opened is None:
-            opened = given.open_task(config, assets)
+            opened = python_parts.open_task(config, assets)
     with world.agreement():
         if opened is None:
-            opened = given.open_task(config, assets)
+            opened = python_parts.open_task(config, assets)
     assert opened is not None
     return opened
 
 
 def check_batch_size(config: TrainConfig, source: Source, num_ranks: int) -> None:
-    """Every step needs a sample for each row of its batch.
+    """Checks that one step does not need more samples than there are.
 
     Args:
-        config: the batch size.
+        config: has the batch size.
         source: the training split.
         num_ranks: the number of ranks.
 
     Raises:
-        UserError: there are fewer samples.
+        UserError: the training split has fewer samples than one step.
     """
     batches_per_step = config.accumulation_steps * num_ranks
     global_batch = config.batch_size * batches_per_step

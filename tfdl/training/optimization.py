@@ -1,4 +1,4 @@
-"""The optimizer of a run: its schedule in steps, its rate over ranks, and what weight decay leaves alone."""
+"""The optimizer of a run: its schedule in steps, its learning rate on several ranks, and weight decay."""
 
 import math
 from typing import Any
@@ -17,39 +17,51 @@ from tfdl.runs import Progress
 def optimizer_for(config: OptimizerConfig, model: Any, *, total_steps: int, steps_per_epoch: int, ranks: int) -> Any:
     """Builds the optimizer that trains ``model`` for ``total_steps``.
 
-    Durations in epochs become steps here. A schedule is a function of the step and of ``total_steps`` alone: a run that
-    is resumed with a later end continues, at its step, on the schedule of the new length.
+    Durations in epochs become steps here. A schedule depends on the step and on ``total_steps`` alone. So a run that is
+    resumed with a later end follows, from its step on, the schedule of the new length.
 
-    Weight decay leaves out whatever has fewer than two axes: biases, and the gains and offsets of normalizations.
+    Weight decay does not apply to variables with fewer than two axes: biases, and the gains and offsets of
+    normalization layers.
+
+    Args:
+        config: the optimizer.
+        model: a built model.
+        total_steps: optimizer steps of the whole run.
+        steps_per_epoch: optimizer steps of an epoch.
+        ranks: the number of ranks.
+
+    Returns:
+        A Keras optimizer.
 
     Raises:
         UserError: a warm-up that is longer than the run.
     """
-    warmup = config.warmup_steps or round(config.warmup_epochs * steps_per_epoch)
-    if warmup > total_steps:
+    warmup_steps = config.warmup_steps or round(config.warmup_epochs * steps_per_epoch)
+    if warmup_steps > total_steps:
         raise UserError(
-            f"a warm-up of {warmup} steps in a run of {total_steps} steps; expected a shorter one, or more epochs"
+            f"a warm-up of {warmup_steps} steps in a run of {total_steps} steps; expected a shorter one, or more epochs"
         )
     optimizer = build_optimizer(
-        config, total_steps=total_steps, warmup_steps=warmup, rate_scale=rate_scale(config, ranks)
+        config, total_steps=total_steps, warmup_steps=warmup_steps, rate_scale=rate_scale(config, ranks)
     )
     if config.weight_decay:
-        optimizer.exclude_from_weight_decay([v for v in model.trainable_variables if len(v.shape) < 2])
+        vectors = [variable for variable in model.trainable_variables if len(variable.shape) < 2]
+        optimizer.exclude_from_weight_decay(vectors)
     return optimizer
 
 
 def follow_plan(optimizer: Any, config: OptimizerConfig, progress: Progress, num_ranks: int, ahead: int) -> None:
-    """Brings the learning rate to these ranks and to the run's position in its plan, after a state was restored.
+    """Adapts a restored optimizer's learning rate to the number of ranks and to the run's position in its plan.
 
-    A constant rate is a variable, and came with the state: it is multiplied if it was scaled for another number of
-    ranks. A schedule counts optimizer steps, and an epoch has more or fewer of them on other ranks.
+    A constant rate is a variable of the restored state. It is multiplied if it was scaled for another number of ranks.
+    A schedule depends on the number of optimizer steps, and the steps of an epoch depend on the number of ranks.
 
     Args:
         optimizer: with the restored state.
         config: its configuration.
-        progress: the run's; it records what the rate is scaled by.
+        progress: of the run; records the scale of the learning rate.
         num_ranks: the number of ranks.
-        ahead: steps to add to those that are done, to get the position in a plan of this many ranks.
+        ahead: the run's position in a plan for ``num_ranks`` ranks, minus the number of steps that are done.
     """
     scale = rate_scale(config, num_ranks)
     schedule = optimizer._learning_rate
@@ -65,7 +77,7 @@ def follow_plan(optimizer: Any, config: OptimizerConfig, progress: Progress, num
 
 
 class _Shifted(keras.optimizers.schedules.LearningRateSchedule):
-    """A schedule that is ``ahead`` steps further than the optimizer."""
+    """A schedule that is ``ahead`` steps ahead of the optimizer's step count."""
 
     def __init__(self, schedule: Any, ahead: int):
         self.schedule = schedule
@@ -79,19 +91,25 @@ class _Shifted(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def rate_scale(config: OptimizerConfig, ranks: int) -> float:
-    """What the learning rate is multiplied by on so many ranks."""
-    return {"none": 1.0, "linear": float(ranks), "sqrt": math.sqrt(ranks)}[config.scale_learning_rate]
+    """Returns the factor of the learning rate on a number of ranks.
+
+    Args:
+        config: has the rule, ``scale_learning_rate``.
+        ranks: the number of ranks.
+    """
+    factors = {"none": 1.0, "linear": float(ranks), "sqrt": math.sqrt(ranks)}
+    return factors[config.scale_learning_rate]
 
 
 def check_equal_rates(optimizer: Any, world: World) -> None:
-    """Ranks with different learning rates would no longer train one model. For every rank to call.
+    """Compares the ranks' learning rates, because ranks with different ones diverge. Every rank must call it.
 
     Args:
-        optimizer: whose rate a callback may have changed.
+        optimizer: a callback may have changed its learning rate.
         world: the ranks.
 
     Raises:
-        RunError: on every rank; names each rank's learning rate.
+        RunError: the rates differ. It is raised on every rank, and names each rank's rate.
     """
     all_rates = world.all_gather_object(learning_rates([optimizer]))
     if all(rates == all_rates[0] for rates in all_rates):
@@ -106,9 +124,16 @@ def check_equal_rates(optimizer: Any, world: World) -> None:
 
 
 def rate_note(config: OptimizerConfig, ranks: int) -> str:
-    """The scaling in words, for whoever starts the run."""
+    """Describes the scaling of the learning rate, to be printed; empty if it is not scaled.
+
+    Args:
+        config: has the learning rate and the rule.
+        ranks: the number of ranks.
+    """
     if config.scale_learning_rate == "none":
         return ""
     scale = rate_scale(config, ranks)
-    of = f"{ranks} ranks" if config.scale_learning_rate == "linear" else f"the root of {ranks} ranks"
-    return f"learning rate {config.learning_rate:g} x {scale:g} ({of}) = {config.learning_rate * scale:g}"
+    reason = "1 rank" if ranks == 1 else f"{ranks} ranks"
+    if config.scale_learning_rate == "sqrt":
+        reason = f"the square root of {reason}"
+    return f"learning rate {config.learning_rate:g} x {scale:g} ({reason}) = {config.learning_rate * scale:g}"

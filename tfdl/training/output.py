@@ -1,4 +1,4 @@
-"""Where a run may be written, decided before anything is."""
+"""Decides where a run is written, before anything is written."""
 
 import os
 import time
@@ -10,38 +10,45 @@ from tfdl.config import TrainConfig, to_mapping
 from tfdl.errors import UserError
 from tfdl.runs import RunDirectory
 
-# What a resumed run may change: nothing that decides what it computes, but how long it goes on.
+# Fields that a resumed run may change: its length, and what has no influence on its results.
 _FREE_ON_RESUME = {"epochs", "steps", "watchdog_timeout"}
 
 
 @dataclass(frozen=True)
 class Output:
-    """A run directory that may be used, and the checkpoint to go on from, if any."""
+    """A run directory that may be used, and the checkpoint to resume from, if there is one."""
 
     run: RunDirectory
     config: TrainConfig
     checkpoint: Path | None
     is_named_by_us: bool = False
-    """Whether the directory may take another number when somebody else was quicker."""
+    """Whether tfdl chose the name. The directory then gets another name if another run takes this one first."""
 
 
 def claim_output(
     output: str | Path | None, config: TrainConfig | None, *, resume: bool = False, overwrite: bool = False
 ) -> Output:
-    """Says where the run goes; writes nothing.
+    """Checks the run directory, and finds the checkpoint to resume from. Writes nothing.
+
+    Args:
+        output: the run directory; None for a new one in ``runs``.
+        config: of the run; None for the default, or for the configuration of the resumed run.
+        resume: continue the run in ``output``.
+        overwrite: replace the run in ``output``.
 
     Raises:
-        UserError: the directory holds another run or other files, is no directory, cannot be written, or the
-            configuration differs from that of the run to be resumed.
+        UserError: the directory contains another run or other files, or it cannot be written, or the configuration
+            differs from that of the resumed run.
     """
     if resume and overwrite:
         raise UserError("--resume and --overwrite, pass one of them, not both: continue the run, or replace it")
     if output is None:
         if resume:
-            raise UserError("--resume without --output, expected the run to go on with: --output runs/NAME --resume")
-        return Output(_new_run(config or TrainConfig()), config or TrainConfig(), None, is_named_by_us=True)
+            raise UserError("--resume without --output, expected the run to continue: --output runs/NAME --resume")
+        config = config or TrainConfig()
+        return Output(_new_run(config), config, None, is_named_by_us=True)
     run = RunDirectory(output)
-    _check_place(run)
+    _check_writable(run)
     if resume and run.has_run():
         config = _same_run(run.read_config(), config)
         return Output(run, config, run.newest_checkpoint())
@@ -54,25 +61,27 @@ def _new_run(config: TrainConfig) -> RunDirectory:
     dataset = config.dataset.name.replace("/", "-").replace(":", "-")
     name = f"{config.model.label}-{dataset}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = RunDirectory(Path("runs") / name)
-    _check_place(run)
+    _check_writable(run)
     return run
 
 
-def _check_place(run: RunDirectory) -> None:
-    """Every folder on the way must be one, and the nearest that exists must take files."""
-    nearest = run.path.absolute()
-    while not nearest.exists():
-        nearest = nearest.parent
-    if not nearest.is_dir():
-        raise UserError(f"--output {str(run.path)!r}: {str(nearest)!r} is a file, expected a directory")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise UserError(f"--output {str(run.path)!r}: {str(nearest)!r} cannot be written; choose another --output")
+def _check_writable(run: RunDirectory) -> None:
+    """Checks that the directory, or the nearest parent that exists, is a directory in which files can be made."""
+    existing = run.path.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise UserError(f"--output {str(run.path)!r}: {str(existing)!r} is a file, expected a directory")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"--output {str(run.path)!r}: {str(existing)!r} cannot be written; choose another --output")
 
 
 def _same_run(old: TrainConfig, new: TrainConfig | None) -> TrainConfig:
+    """The configuration of a resumed run, which may differ from the old one in a few fields only."""
     if new is None:
         return old
-    before, after = _flat(to_mapping(old)), _flat(to_mapping(new))
+    before = _flat(to_mapping(old))
+    after = _flat(to_mapping(new))
     for key in {**before, **after}:
         if key not in _FREE_ON_RESUME and before.get(key) != after.get(key):
             raise UserError(
@@ -83,16 +92,20 @@ def _same_run(old: TrainConfig, new: TrainConfig | None) -> TrainConfig:
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys as one level: ``{"model": {"units": 5}}`` becomes ``{"model.units": 5}``."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
     return flat
 
 
 def _occupied(run: RunDirectory) -> str:
     if run.has_run():
         return (
-            f"--output {str(run.path)!r} holds a run already; go on with it (--resume), replace it (--overwrite), or"
+            f"--output {str(run.path)!r} already contains a run; continue it (--resume), replace it (--overwrite), or"
             " choose another directory"
         )
-    return f"--output {str(run.path)!r} is not empty and holds no run; choose a new or empty directory"
+    return f"--output {str(run.path)!r} is not empty and contains no run; choose a new or empty directory"

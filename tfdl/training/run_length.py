@@ -1,4 +1,4 @@
-"""How long a run is."""
+"""The length of a run."""
 
 from dataclasses import dataclass
 
@@ -8,16 +8,16 @@ from tfdl.runs import Progress
 
 @dataclass(frozen=True)
 class RunLength:
-    """A run's length, counted in steps of the present global batch."""
+    """A run's length, in steps of the present global batch size."""
 
     num_examples: int
     """Training samples of an epoch."""
     global_batch: int
     """Samples of one optimizer step, over all ranks."""
     epochs: int | None
-    """Planned epochs, or none."""
+    """Planned epochs; None if ``steps`` is given."""
     steps: int | None
-    """Planned optimizer steps, or none; one of the two is set."""
+    """Planned optimizer steps; None if ``epochs`` is given."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -26,33 +26,38 @@ class RunLength:
 
     @property
     def total_steps(self) -> int:
-        """Optimizer steps of the whole run, if all of them have the present global batch."""
-        return self.steps if self.steps is not None else self.steps_per_epoch * (self.epochs or 0)
+        """Optimizer steps of the whole run, if all of them have the present global batch size."""
+        if self.steps is not None:
+            return self.steps
+        return self.steps_per_epoch * (self.epochs or 0)
 
     @property
     def total_epochs(self) -> int | None:
-        """Epochs of the whole run; none if it ends within one."""
-        epochs, remaining = divmod(self.total_steps, self.steps_per_epoch)
-        return None if remaining else epochs
+        """Epochs of the whole run; None if it ends within an epoch."""
+        epochs, remaining_steps = divmod(self.total_steps, self.steps_per_epoch)
+        return None if remaining_steps else epochs
 
     def ahead(self, progress: Progress) -> int:
-        """What to add to the steps that are done to get the run's position among ``total_steps``.
+        """Returns the run's position among ``total_steps``, minus the number of steps that are done.
 
-        It is not 0 if a run that is counted in epochs had other global batches before: on another number of ranks, an
-        epoch has more or fewer steps.
+        It differs from 0 if the length is given in epochs and the run had another global batch size before. On another
+        number of ranks, an epoch has more or fewer steps.
         """
         if self.steps is not None:
             return 0
-        remaining = steps_left(self.num_examples, self.global_batch, progress.sample)
-        return (progress.epoch + 1) * self.steps_per_epoch - remaining - progress.step
+        remaining_in_epoch = steps_left(self.num_examples, self.global_batch, progress.sample)
+        position = (progress.epoch + 1) * self.steps_per_epoch - remaining_in_epoch
+        return position - progress.step
 
     def remaining_in_epoch(self, progress: Progress) -> int:
-        """Steps until the epoch ends, or the run."""
+        """Returns the number of steps until the epoch or the run ends."""
         remaining = steps_left(self.num_examples, self.global_batch, progress.sample)
-        return remaining if self.steps is None else min(remaining, self.steps - progress.step)
+        if self.steps is None:
+            return remaining
+        return min(remaining, self.steps - progress.step)
 
     def is_done(self, progress: Progress) -> bool:
-        """Whether the planned end has come."""
+        """Whether the planned end is reached."""
         if self.steps is not None:
             return progress.step >= self.steps
         return progress.epoch >= (self.epochs or 0)

@@ -1,4 +1,4 @@
-"""What a session builds before its first step."""
+"""Builds the parts of a run before its first step."""
 
 import math
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from tfdl.data import Source
 from tfdl.distributed import DynamicLossScale, LossScale, NoLossScale, World
 from tfdl.tasks.task import Task
 from tfdl.training.carried_state import CarriedState, NoCarriedState, RecurrentState
-from tfdl.training.given import GivenParts
 from tfdl.training.opening import check_batch_size
 from tfdl.training.optimization import optimizer_for
+from tfdl.training.python_parts import PythonParts
 from tfdl.training.run_length import RunLength
 from tfdl.training.trainer import Trainer
 
@@ -31,26 +31,26 @@ class RunParts:
 
 
 def build_parts(
-    config: TrainConfig, task: Task, sources: dict[str, Source], given: GivenParts, world: World
+    config: TrainConfig, task: Task, sources: dict[str, Source], python_parts: PythonParts, world: World
 ) -> RunParts:
-    """Builds model, optimizer and trainer; the same on every rank, but for random numbers.
+    """Builds model, optimizer and trainer. They are the same on every rank, except for random numbers.
 
     Args:
         config: the run.
-        task: what to train for.
+        task: defines inputs, loss and metrics.
         sources: the splits.
-        given: the objects that Python code passed.
+        python_parts: the objects that Python code passed.
         world: the ranks.
 
     Raises:
         UserError: parts that do not fit together.
     """
     check_batch_size(config, sources["train"], world.size)
-    model = given.build_model(config, task, world.size)
+    model = python_parts.build_model(config, task, world.size)
     task.fit_to(model)
     rank_batch = config.batch_size * config.accumulation_steps
     length = RunLength(sources["train"].num_examples, rank_batch * world.size, config.epochs, config.steps)
-    optimizer = given.optimizer or optimizer_for(
+    optimizer = python_parts.optimizer or optimizer_for(
         config.optimizer,
         model,
         total_steps=length.total_steps,
@@ -73,9 +73,13 @@ def build_parts(
 def _loss_scale(config: TrainConfig) -> LossScale:
     if config.precision != "mixed_float16":
         return NoLossScale()
-    # Losses are summed over a batch, not averaged: the first scale is smaller by as much.
-    return DynamicLossScale(2.0**15 / 2.0 ** math.ceil(math.log2(config.batch_size)))
+    # The loss is the sum over a batch, not the mean. So the usual first scale, 2^15, is divided by the batch size,
+    # rounded up to a power of two.
+    rounded_batch_size = 2.0 ** math.ceil(math.log2(config.batch_size))
+    return DynamicLossScale(2.0**15 / rounded_batch_size)
 
 
 def _carried_state(model: Any, task: Task, rank_batch: int, world: World) -> CarriedState:
-    return RecurrentState(model, rank_batch, world) if task.carries_state else NoCarriedState(model)
+    if task.carries_state:
+        return RecurrentState(model, rank_batch, world)
+    return NoCarriedState(model)

@@ -1,4 +1,4 @@
-"""The run directory, as a session on one rank writes it."""
+"""The run directory of a session: who creates it, and its status."""
 
 import contextlib
 from typing import Any
@@ -7,19 +7,19 @@ from tfdl.config import TrainConfig
 from tfdl.errors import RunError, exit_code, first_line
 from tfdl.runs import RunDirectory
 from tfdl.tasks.task import Task
-from tfdl.training.given import GivenParts
 from tfdl.training.output import Output
+from tfdl.training.python_parts import PythonParts
 
 
 class RunRecord:
-    """Creates or continues a run directory, and keeps its status.
+    """Creates or continues a run directory, and writes its status.
 
     Args:
-        output: where the run goes.
+        output: the planned directory.
 
     Attributes:
-        run: the directory; another one than planned if another run took that name first.
-        is_open: whether the directory is this session's to write in.
+        run: the directory. It has another name than planned if another run took the planned name first.
+        is_open: whether this session may write to the directory.
     """
 
     def __init__(self, output: Output):
@@ -29,27 +29,27 @@ class RunRecord:
 
     @property
     def checkpoint(self) -> Any:
-        """The checkpoint to continue from; none for a new run."""
+        """The checkpoint to resume from; None for a new run."""
         return self._output.checkpoint
 
-    def create(self, config: TrainConfig, task: Task, given: GivenParts) -> None:
-        """Makes the directory of a new run; called on the chief.
+    def create(self, config: TrainConfig, task: Task, python_parts: PythonParts) -> None:
+        """Makes the directory of a new run; called on rank 0.
 
         Args:
             config: of the run.
-            task: saves what it learned from the data.
-            given: saves what Python code passed.
+            task: its tables, such as a vocabulary, are saved.
+            python_parts: the objects that Python code passed are saved.
         """
         if self._output.is_named_by_us:
             self.run = self.run.claim()
         self.is_open = True
         self.run.create(config)
         task.save(self.run.assets)
-        given.save(self.run.assets)
+        python_parts.save(self.run.assets)
         self.note(None, "running")
 
     def resume(self, config: TrainConfig) -> None:
-        """Takes the directory of a run that continues; called on the chief.
+        """Opens the directory of a resumed run; called on rank 0.
 
         Args:
             config: of the run, with its new length.
@@ -59,24 +59,24 @@ class RunRecord:
         self.note(None, "running")
 
     def take_over(self, reason: str) -> None:
-        """Takes the directory after the ranks changed; called on the new chief.
+        """Opens the directory after the ranks changed; called on the new rank 0.
 
         Args:
             reason: for ``status.json``.
 
         Raises:
-            RunError: the directory is not there.
+            RunError: this host does not have the directory.
         """
         if not self.run.has_run():
             raise RunError(
-                f"the run directory {str(self.run.path)!r} is not on this host, which has become the first one; an"
-                " elastic run needs one on storage that all hosts share"
+                f"the run directory {str(self.run.path)!r} is not on this host, which now has rank 0; an elastic run"
+                " needs a directory on storage that all hosts share"
             )
         self.is_open = True
         self.note(None, reason)
 
     def finish(self, summary: dict[str, Any]) -> None:
-        """Writes the results; called on the chief.
+        """Writes the results; called on rank 0.
 
         Args:
             summary: of the run.
@@ -88,17 +88,17 @@ class RunRecord:
         """Writes ``status.json``.
 
         Args:
-            code: the exit code; none while the run is running.
+            code: the exit code; None while the run is running.
             reason: in one line.
         """
         self.run.write_status(code, reason)
 
     def note_error(self, error: BaseException) -> None:
-        """Records why the run ended, if there is a directory to record it in."""
+        """Writes to ``status.json`` why the run ended, if this session may write to the directory."""
         self.note_verdict(exit_code(error), first_line(error))
 
     def note_verdict(self, code: int, reason: str) -> None:
-        """Records why another rank ended the run, called by the watchdog.
+        """Writes to ``status.json`` why the run ended. The watchdog calls it with another rank's error.
 
         Args:
             code: the exit code.

@@ -15,12 +15,12 @@ from tfdl.training.callback_states import CallbackStates
 from tfdl.training.callbacks import Callback, Callbacks, RunPlan
 from tfdl.training.compilation import decide
 from tfdl.training.fit import Fit, FitPlan, open_batches
-from tfdl.training.given import GivenParts
 from tfdl.training.membership import Membership
 from tfdl.training.metrics_log import MetricsLog
 from tfdl.training.opening import Opened, open_data
 from tfdl.training.optimization import follow_plan, rate_note
 from tfdl.training.output import Output
+from tfdl.training.python_parts import PythonParts
 from tfdl.training.run_parts import RunParts, build_parts
 from tfdl.training.run_record import RunRecord
 from tfdl.training.starting_point import NewOrCheckpoint, StartingPoint
@@ -33,15 +33,18 @@ class Session:
     """``prepare`` builds and restores; ``run`` trains, evaluates and writes the results.
 
     Args:
-        output: where the run goes, and its configuration.
+        output: the run directory and the configuration.
         world: the ranks.
         begin: when the run began, in seconds since the epoch.
-        callbacks: what watches the run, besides its own logs.
-        given: the objects that Python code passed.
-        starting_point: where the state comes from.
-        membership: what happens when ranks are lost or join.
+        callbacks: watch the run, besides its own logs.
+        python_parts: the objects that Python code passed.
+        starting_point: where the state comes from; by default a new run, or the run directory's checkpoint.
+        membership: what happens when ranks are lost or join; by default a lost rank ends the run.
         opened: the task and its data, on a rank that has opened them already.
     """
+
+    parts: RunParts
+    """Task, data, model and trainer; made by ``prepare``."""
 
     def __init__(
         self,
@@ -50,7 +53,7 @@ class Session:
         begin: float,
         *,
         callbacks: Sequence[Callback] = (),
-        given: GivenParts | None = None,
+        python_parts: PythonParts | None = None,
         starting_point: StartingPoint | None = None,
         membership: Membership | None = None,
         opened: Opened | None = None,
@@ -58,10 +61,11 @@ class Session:
         self.config: TrainConfig = output.config
         self.record = RunRecord(output)
         self.opened = opened
+        self._state: TrainingState | None = None
         self._world = world
         self._begin = begin
         self._callbacks = list(callbacks)
-        self._given = given or GivenParts()
+        self._python_parts = python_parts or PythonParts()
         self._starting_point = starting_point or NewOrCheckpoint()
         self._membership = membership or Membership()
 
@@ -71,25 +75,31 @@ class Session:
         return self.record.run
 
     @property
+    def state(self) -> TrainingState:
+        """The state of the training; made by ``prepare``."""
+        assert self._state is not None
+        return self._state
+
+    @property
     def step(self) -> int:
         """Optimizer steps done; 0 before the state is restored."""
-        state = getattr(self, "state", None)
-        return 0 if state is None else state.progress.step
+        return 0 if self._state is None else self._state.progress.step
 
     def prepare(self) -> None:
-        """Everything before the first step. A rank that fails here takes the others along, with its own error."""
+        """Does everything before the first step. If a rank fails here, its error ends all ranks."""
         world = self._world
         with long_work("preparing the data", math.inf):
+            # A resumed run has what its task learned from the data, such as a vocabulary.
             assets = self.run_directory.assets if self.record.checkpoint else None
-            self.opened = open_data(self.config, world, self._given, assets, self.opened)
+            self.opened = open_data(self.config, world, self._python_parts, assets, self.opened)
         with world.agreement(), long_work("building the model"):
-            self.parts: RunParts = build_parts(self.config, *self.opened, self._given, world)
+            self.parts = build_parts(self.config, *self.opened, self._python_parts, world)
             Callbacks(self._callbacks).on_built(self.parts)
-        self.state = TrainingState(
+        self._state = TrainingState(
             self.parts.trainer, CallbackStates(self._callbacks), self._begin, may_rename_variables(self.config)
         )
         self._compilation_note = self._decide_compilation()
-        self._starting_point.restore(self.config, self.parts, self.state, self.record, self._given, world)
+        self._starting_point.restore(self.config, self.parts, self.state, self.record, self._python_parts, world)
         ahead = self.parts.length.ahead(self.state.progress)
         follow_plan(self.parts.trainer.optimizer, self.config.optimizer, self.state.progress, world.size, ahead)
 
@@ -122,7 +132,10 @@ class Session:
         fit.run()
 
     def _end_training(self, watchers: Callback) -> None:
-        """Callbacks may change the final weights (restore the best ones): then the last checkpoint is written again."""
+        """Ends training, and writes the last checkpoint again if a callback changed the final weights.
+
+        ``EarlyStopping`` changes them when it restores the best weights.
+        """
         before = weights_sha256(self.parts.model)
         watchers.on_training_end()
         if weights_sha256(self.parts.model) != before:
@@ -130,12 +143,18 @@ class Session:
             self._save()
 
     def _decide_compilation(self) -> str:
-        """Records whether XLA compiles in the configuration, so that a repeated or resumed run computes the same
-        bits."""
+        """Decides whether XLA compiles, and records it in the configuration.
+
+        A repeated or resumed run then computes the same bits.
+
+        Returns:
+            The reason, to be printed.
+        """
         if self.config.xla == "off":
             return ""
         trainer = self.parts.trainer
-        batch = next(iter(open_batches(self._fit_plan(), trainer, self.state.progress)))
+        batches = open_batches(self._fit_plan(), trainer, self.state.progress)
+        batch = next(iter(batches))
         with long_work("timing XLA"):
             decision = decide(self.config.xla, trainer, batch, self.parts.length.total_steps)
         trainer.xla = decision.xla
@@ -143,6 +162,7 @@ class Session:
         return decision.note
 
     def _with_logs(self) -> Callbacks:
+        """The callbacks, on rank 0 after the run's own logs."""
         if not self._world.is_chief:
             return Callbacks(self._callbacks)
         run = self.run_directory

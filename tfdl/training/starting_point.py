@@ -1,4 +1,4 @@
-"""Where the state of a session comes from."""
+"""Where the state of a session comes from: nothing, or a checkpoint."""
 
 from abc import ABC, abstractmethod
 
@@ -7,14 +7,14 @@ from tfdl.distributed import World
 from tfdl.distributed.watchdog import long_work
 from tfdl.errors import UserError
 from tfdl.runs import Progress
-from tfdl.training.given import GivenParts
+from tfdl.training.python_parts import PythonParts
 from tfdl.training.run_parts import RunParts
 from tfdl.training.run_record import RunRecord
 from tfdl.training.training_state import TrainingState
 
 
 class StartingPoint(ABC):
-    """Brings one state to all ranks, and the run directory into this session's hands."""
+    """Gives one state to all ranks, and opens the run directory."""
 
     @abstractmethod
     def restore(
@@ -23,23 +23,23 @@ class StartingPoint(ABC):
         parts: RunParts,
         state: TrainingState,
         record: RunRecord,
-        given: GivenParts,
+        python_parts: PythonParts,
         world: World,
     ) -> None:
-        """Called on every rank, before the first step.
+        """Restores the state. It is called on every rank, before the first step.
 
         Args:
             config: the run.
-            parts: the built parts, on each rank with its own random weights.
-            state: to be restored and shared.
-            record: to be opened.
-            given: the objects that Python code passed.
+            parts: the built parts; each rank's weights are its own random numbers.
+            state: is restored, and shared by all ranks.
+            record: the run directory to open.
+            python_parts: the objects that Python code passed.
             world: the ranks.
         """
 
 
 class NewOrCheckpoint(StartingPoint):
-    """A new run, or the checkpoint that the run directory has."""
+    """A new run, or the newest checkpoint of the run directory."""
 
     def restore(
         self,
@@ -47,14 +47,14 @@ class NewOrCheckpoint(StartingPoint):
         parts: RunParts,
         state: TrainingState,
         record: RunRecord,
-        given: GivenParts,
+        python_parts: PythonParts,
         world: World,
     ) -> None:
         """See ``StartingPoint.restore``."""
         with world.agreement(), long_work("opening the run directory"):
             if world.is_chief:
                 if record.checkpoint is None:
-                    record.create(config, parts.task, given)
+                    record.create(config, parts.task, python_parts)
                 else:
                     state.load(record.checkpoint)
                     _check_not_past(config, state.progress)
@@ -65,8 +65,14 @@ class NewOrCheckpoint(StartingPoint):
 
 
 def _check_not_past(config: TrainConfig, progress: Progress) -> None:
-    unit = "steps" if config.steps is not None else "epochs"
-    done = progress.step if config.steps is not None else progress.epoch
-    planned = config.steps if config.steps is not None else config.epochs or 0
+    """Refuses a planned end that the run has already passed."""
+    if config.steps is not None:
+        unit = "steps"
+        done = progress.step
+        planned = config.steps
+    else:
+        unit = "epochs"
+        done = progress.epoch
+        planned = config.epochs or 0
     if done > planned:
         raise UserError(f"--resume with {unit}={planned}, but the run has done {done} already; give more {unit}")

@@ -1,4 +1,4 @@
-"""``tensorboard/``: a run's numbers as TensorBoard reads them."""
+"""``tensorboard/``: a run's metrics as TensorBoard reads them."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ class TensorBoardLog(Callback):
     """Writes a scalar for each metric to the folders ``train`` and ``validation``.
 
     Args:
-        folder: where these folders go.
+        folder: gets these two folders.
     """
 
     def __init__(self, folder: Path):
@@ -34,5 +34,5 @@ class TensorBoardLog(Callback):
     def _write(self, name: str, step: int, values: dict[str, float]) -> None:
         with self._writers[name].as_default():
             for metric, value in values.items():
-                # tf.summary.scalar imports the tensorboard package; the event itself needs only its metadata.
+                # tf.summary.scalar would import the tensorboard package, although an event needs only its metadata.
                 tf.summary.write(metric, tf.constant(value, tf.float32), step, metadata=_SCALARS)

@@ -14,7 +14,10 @@ from tfdl.training.carried_state import CarriedState, NoCarriedState
 from tfdl.training.micro_batches import cut
 
 Result = tuple[list[Any], Any, list[Any]]
-"""Gradients of a batch's loss sum, its running sums with the sum of weights last, and the carried state after it."""
+"""Gradients of the sum of a batch's losses; its running sums, with the sum of weights last; the carried state after it.
+
+A gradient is None where the loss does not depend on the variable.
+"""
 
 
 class Trainer:
@@ -24,21 +27,21 @@ class Trainer:
     the optimizer clips and applies them.
 
     Args:
-        model: inputs to outputs, as the task understands them.
+        model: maps the task's inputs to the outputs that the task expects.
         optimizer: any Keras optimizer.
-        task: inputs, losses and running sums of a batch.
+        task: defines inputs, losses and running sums of a batch.
         world: the ranks that train together.
-        accumulation_steps: pieces that a batch is computed in, one after the other, before the one reduction and the
-            one update. Batch statistics are those of a piece; all else is as for the whole batch.
+        accumulation_steps: the number of pieces of a batch. They are computed one after the other, before one reduction
+            and one update. Batch statistics are those of each piece; all else is the same as for the whole batch.
         compression: ``float16`` or ``bfloat16`` sends float32 gradients in half the bytes, rounded.
-        loss_scale: for float16. A step whose gradients are not finite is skipped: it changes neither weights nor batch
-            statistics nor the optimizer, on no rank. Its loss counts in the metrics unless it is itself NaN or
+        loss_scale: for float16. A step whose gradients are NaN or infinite is skipped: it changes neither weights nor
+            batch statistics nor the optimizer on any rank. Its loss counts in the metrics unless it is itself NaN or
             infinite.
         carried: the state that a recurrent language model carries from step to step.
 
     Attributes:
-        xla: whether XLA compiles the forward and backward pass of a batch (of a piece, if there are several), once for
-            each shape of it. To be set before the first step; the reduction and the update stay outside.
+        xla: whether XLA compiles the forward and backward pass of a batch (or of a piece), once for each shape. Set it
+            before the first step. The reduction and the update are never compiled.
     """
 
     def __init__(
@@ -63,34 +66,34 @@ class Trainer:
         self.xla = False
         self._wire_dtype = None if compression == "none" else compression
         optimizer.build(model.trainable_variables)
-        # Sums of the running metrics, and of the weights, since they were last taken.
+        # Sums of the running metrics and of the weights since the last take_sums.
         self._sums = tf.Variable(tf.zeros([len(task.running_metrics) + 1], tf.float64), trainable=False)
         self._run_steps = tf.function(self._steps, reduce_retracing=True)
 
     @property
     def variables(self) -> list[Any]:
-        """Everything that must be equal on all ranks before the first step."""
+        """All variables that must be equal on all ranks before the first step."""
         return [*self.model.variables, *self.update_variables]
 
     @property
     def update_variables(self) -> list[Any]:
-        """The optimizer's state, and the loss scale's."""
+        """The variables of the optimizer and of the loss scale."""
         return [*self.optimizer.variables, *self.loss_scale.variables]
 
     def run(self, batches: Any, num_steps: int) -> None:
-        """Takes a step for each of ``num_steps`` batches, in one graph call.
+        """Makes ``num_steps`` steps, one for each batch, in one graph call.
 
         Args:
             batches: an iterator over training batches.
-            num_steps: how many to take.
+            num_steps: the number of steps.
         """
         self._run_steps(batches, tf.constant(num_steps))
 
     def gradients(self, batch: Any, xla: bool) -> Result:
-        """A step without its update: the gradient of the mean loss over all ranks' samples, and this rank's sums.
+        """Computes a step without its update: the gradient of the mean loss over all ranks' samples.
 
-        Without XLA a buffer of gradients is sent as soon as it is full, while the backward pass continues; a graph that
-        XLA has compiled returns all gradients at once.
+        Without XLA, a buffer of gradients is sent as soon as it is full, while the backward pass continues. A graph
+        that XLA has compiled returns all gradients at once.
 
         Args:
             batch: with the carried state (``carried.joined``).
@@ -110,7 +113,7 @@ class Trainer:
         return reduced, sums, states
 
     def take_sums(self, *extra: float) -> np.ndarray:
-        """The running sums and the weight since the last call, over all ranks; then the ranks' sums of ``extra``."""
+        """Returns, over all ranks, the running sums and the weight since the last call, then the sums of ``extra``."""
         own = tf.concat([self._sums.value(), tf.constant(list(extra), tf.float64)], 0)
         self._sums.assign(tf.zeros_like(self._sums))
         return np.asarray(self.world.all_reduce(own))
@@ -128,8 +131,10 @@ class Trainer:
         self.carried.keep(batch, states)
 
     def _forward_backward(self, batch: Any) -> Result:
-        """Differentiates the *sum* of the losses, not the mean: pieces and ranks add up, and are divided once by the
-        weight of all samples."""
+        """Differentiates the *sum* of the losses, not the mean.
+
+        The sums of pieces and ranks are added up, and divided once by the weight of all samples.
+        """
         with tf.GradientTape() as tape, statistics_weight(_has_samples(batch)):
             outputs, states = self.carried.outputs(batch, self.task.inputs(batch))
             losses, weights = self.task.losses(batch, outputs)  # (b,), (b,)
@@ -143,22 +148,24 @@ class Trainer:
         return gradients, tf.stack([tf.cast(value, tf.float64) for value in sums]), states
 
     def _accumulated(self, batch: Any, forward_backward: Callable[[Any], Result]) -> Result:
-        """The same sums, piece by piece."""
-        batch, cuts = cut(batch, self.accumulation_steps)
+        """Computes the result of ``_forward_backward`` piece by piece."""
+        batch, bounds = cut(batch, self.accumulation_steps)
         variables = self.model.trainable_variables
         totals = [tf.zeros(variable.shape, variable.dtype) for variable in variables]
         sums = tf.zeros_like(self._sums)
         states = [batch[name] for name in self.carried.names]
         without_gradient: set[int] = set()  # filled while the loop is traced
         for piece in tf.range(self.accumulation_steps):
-            # One after the other: synchronized statistics of two pieces at once would meet in one collective.
+            # One piece after the other: collectives of synchronized statistics of two pieces would mix.
             tf.autograph.experimental.set_loop_options(parallel_iterations=1)
-            rows = {name: value[cuts[piece] : cuts[piece + 1]] for name, value in batch.items()}
+            first_row = bounds[piece]
+            end_row = bounds[piece + 1]
+            rows = {name: value[first_row:end_row] for name, value in batch.items()}
             gradients, piece_sums, piece_states = forward_backward(rows)
             without_gradient.update(index for index, gradient in enumerate(gradients) if gradient is None)
             totals = _added(totals, gradients)
             sums += piece_sums
-            row_numbers = tf.range(cuts[piece], cuts[piece + 1])[:, tf.newaxis]
+            row_numbers = tf.range(first_row, end_row)[:, tf.newaxis]
             states = [
                 tf.tensor_scatter_nd_update(state, row_numbers, piece_state)
                 for state, piece_state in zip(states, piece_states, strict=True)
@@ -167,7 +174,7 @@ class Trainer:
         return gradients, sums, states
 
     def _update(self, gradients: Sequence[Any], statistics: Sequence[Any]) -> Any:
-        """Applies the step, or skips it; returns whether it was applied."""
+        """Applies the step, or skips it and restores the statistics; returns whether it was applied."""
         variables = self.model.trainable_variables
 
         def apply(unscaled: Sequence[Any]) -> None:
@@ -180,24 +187,31 @@ class Trainer:
         return self.loss_scale.update(gradients, apply, restore)
 
     def _penalty(self) -> Any:
-        """The model's own losses (an L2 penalty, for example); 0 without any."""
-        return tf.add_n(self.model.losses) if self.model.losses else 0.0
+        """The sum of the model's own losses (an L2 penalty, for example); 0 without any."""
+        losses = self.model.losses
+        return tf.add_n(losses) if losses else 0.0
 
 
 def _has_samples(batch: Any) -> Any:
-    """1.0 for a batch of samples, 0.0 for one that only fills up a rank without a sample of this step."""
-    return tf.cast(tf.reduce_any(batch[WEIGHT] > 0), tf.float32) if WEIGHT in batch else 1.0
+    """1.0 for a batch with samples; 0.0 for a batch of stand-ins, on a rank without a sample in this step."""
+    if WEIGHT not in batch:
+        return 1.0
+    return tf.cast(tf.reduce_any(batch[WEIGHT] > 0), tf.float32)
 
 
 def _with_shape(gradient: Any, variable: Any) -> Any:
-    """The gradient with its variable's shape, which a graph may have lost (a dense layer's on sequences of any length);
-    buffers are filled by it."""
+    """Gives a gradient the static shape of its variable.
+
+    The graph may not know it, for example for a dense layer on sequences of any length. The reduction needs the shape
+    to put gradients into buffers.
+    """
     if isinstance(gradient, tf.Tensor):
         gradient.set_shape(variable.shape)
     return gradient
 
 
 def _added(totals: list[Any], gradients: Sequence[Any]) -> list[Any]:
+    # A gradient may be sparse (IndexedSlices); the totals are dense.
     return [
         total if gradient is None else total + tf.convert_to_tensor(gradient)
         for total, gradient in zip(totals, gradients, strict=True)

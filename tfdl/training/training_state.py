@@ -1,4 +1,4 @@
-"""Everything that training changes, and that a run continues from."""
+"""Everything that training changes, and that a resumed run needs."""
 
 import copy
 import time
@@ -23,30 +23,31 @@ class Commit:
     """A copy of a training's state in this process's memory."""
 
     variables: list[np.ndarray]
-    """Weights, statistics, random streams, the optimizer's state, the loss scale, in the trainer's order."""
+    """Weights, statistics, random streams, the optimizer's state and the loss scale, in the trainer's order."""
     carried: Rows | None
-    """The carried state within an epoch, of all ranks' rows."""
+    """The carried state of all ranks' rows; None at the end of an epoch."""
     callbacks: dict[str, Any]
+    """The states of the callbacks, by name."""
     progress: Progress
     rank: int
-    """The rank whose random streams they are."""
+    """The rank that made it: the random streams are those of this rank."""
     time: float
-    """When it was made, in seconds since the epoch: the progress counts the wall time until then."""
+    """When it was made, in seconds since the epoch. ``progress.wall_seconds`` counts the time until then."""
 
 
 class TrainingState:
-    """The variables of a training, its progress, its carried state, and what its callbacks keep.
+    """The variables of a training, its progress, its carried state and the states of its callbacks.
 
     Args:
-        trainer: its model, optimizer and carried state.
+        trainer: has the model, the optimizer and the carried state.
         callbacks: the states of the callbacks.
-        begin: when the wall time that is not counted yet began, in seconds since the epoch.
-        by_order: whether the names of variables may differ from a checkpoint's (a user's own Keras model).
+        begin: the wall time since then is counted, in seconds since the epoch.
+        by_order: whether the names of variables may differ from those in a checkpoint (a user's own Keras model).
 
     Attributes:
         progress: how far the run has come; kept up to date by the training loop.
-        note: what a resumed recurrent model lacks; empty if it lacks nothing.
-        callbacks_note: which callbacks a resumed run could not restore; empty if none.
+        note: says that a recurrent model's carried state was not restored; empty if it was.
+        callbacks_note: names the callbacks that a resumed run could not restore; empty if there are none.
     """
 
     def __init__(self, trainer: Trainer, callbacks: CallbackStates, begin: float, by_order: bool = False):
@@ -62,7 +63,7 @@ class TrainingState:
         self._callback_values: dict[str, Any] = {}
 
     def load(self, folder: Path) -> None:
-        """Reads a checkpoint; called on the chief, before ``share``.
+        """Reads a checkpoint; called on rank 0, before ``share``.
 
         Args:
             folder: of the checkpoint.
@@ -75,8 +76,8 @@ class TrainingState:
         self.progress = load_checkpoint(folder, trainer.model, trainer.update_variables, by_order=self._by_order)
         self._carried_rows = load_carried(folder)
         self._callback_values = load_callbacks(folder)
-        # A checkpoint's weights are the averages, if the optimizer keeps some.
-        swap_averages(self._trainer.optimizer)
+        # The weights in a checkpoint are the running averages, if the optimizer keeps them.
+        swap_averages(trainer.optimizer)
 
     def take(self, commit: Commit) -> None:
         """Returns to a commit; called on the rank that has it, before ``share``.
@@ -90,7 +91,7 @@ class TrainingState:
         self._callback_values = commit.callbacks
         for variable, value in zip(self._trainer.variables, commit.variables, strict=True):
             variable.assign(value)
-        # Random streams are shared as those of rank 0.
+        # ``share`` expects the random streams of rank 0.
         fold_rank_into_seeds(seed_generators(self._trainer.model), -commit.rank)
 
     def share(self, root: int = 0) -> None:
@@ -101,27 +102,27 @@ class TrainingState:
         """
         own = (self.progress, self._counted_until, self._carried_rows, self._callback_values)
         shared = self._world.broadcast_object(own, root)
-        self.progress, self._counted_until, rows, self._callback_values = shared
-        if not self._trainer.carried.restore(rows, self.progress.sample, self.progress.epoch_batch):
+        self.progress, self._counted_until, carried_rows, self._callback_values = shared
+        if not self._trainer.carried.restore(carried_rows, self.progress.sample, self.progress.epoch_batch):
             self.note = (
                 f"this epoch began with {self.progress.epoch_batch} windows in a step: until it ends, each window"
                 " begins with a state of zeros"
             )
         broadcast_state(self._trainer.variables, self._world, root)
         fold_rank_into_seeds(seed_generators(self._trainer.model), self._world.rank)
-        # They are in the variables now, and are read from there.
+        # The rows are in the carried state's variables now.
         self._carried_rows = None
-        anew = self._callbacks.starting_anew(self._callback_values) if self.progress.step else []
-        if anew:
-            self.callbacks_note = f"callbacks that start anew, since no checkpoint has their state: {', '.join(anew)}"
+        is_resumed = self.progress.step > 0
+        if is_resumed:
+            self._note_new_callbacks()
 
     def restore_callbacks(self) -> None:
-        """Gives the callbacks the states that were loaded; called once training has told them that it begins."""
+        """Gives the loaded states to the callbacks; called after their ``on_start``, which may reset them."""
         self._callbacks.set(self._callback_values)
         self._callback_values = {}
 
     def commit(self) -> Commit:
-        """Copies everything to memory, in about the time that reading the variables takes; called on every rank."""
+        """Copies everything to memory; called on every rank. It takes about as long as reading the variables."""
         self.count_wall_time()
         return Commit(
             variables=[np.array(variable) for variable in self._trainer.variables],
@@ -133,11 +134,14 @@ class TrainingState:
         )
 
     def save(self, run: RunDirectory, keep: int) -> None:
-        """Writes a checkpoint, from the chief; called on every rank, and every rank learns whether it could be written.
+        """Writes a checkpoint from rank 0; called on every rank.
 
         Args:
             run: the run directory.
-            keep: checkpoints to keep, besides the best one.
+            keep: the number of checkpoints to keep, besides the best one.
+
+        Raises:
+            OSError: rank 0 could not write it. The other ranks raise the same error.
         """
         self.count_wall_time()
         rows = self._gathered_rows()
@@ -151,11 +155,18 @@ class TrainingState:
                 prune(run.checkpoints, keep, self.progress.best_step)
 
     def count_wall_time(self) -> None:
-        """Adds the time since the last count to the progress."""
+        """Adds the wall time since the last call to the progress."""
         now = time.time()
         self.progress.wall_seconds += now - self._counted_until
         self._counted_until = now
 
     def _gathered_rows(self) -> Rows | None:
-        """All ranks' carried state within an epoch; an epoch begins without one."""
-        return self._trainer.carried.gathered() if self.progress.sample else None
+        """All ranks' carried state within an epoch; None between epochs, because an epoch begins with zeros."""
+        if not self.progress.sample:
+            return None
+        return self._trainer.carried.gathered()
+
+    def _note_new_callbacks(self) -> None:
+        names = self._callbacks.starting_anew(self._callback_values)
+        if names:
+            self.callbacks_note = f"callbacks that start anew, since no checkpoint has their state: {', '.join(names)}"

@@ -28,7 +28,7 @@ from tfdl.cli.failures import launched_rank
 from tfdl.cli.main import main
 from tfdl.data import ArraySource
 from tfdl.distributed import elastic
-from tfdl.training import given, run_parts, session
+from tfdl.training import python_parts, run_parts, session
 
 FAULTS = [(number, *fault) for number, fault in enumerate(json.loads(os.environ.get("FAULTS", "[]")))]
 FOLDER = Path(os.environ["FOLDER"])
@@ -128,6 +128,6 @@ elastic.HostNotices = Notices
 progress.Progress = Faulty
 if "COUNT_USES" in os.environ:
     session.open_data = open_numbered
-    given.build_model = counting_model
+    python_parts.build_model = counting_model
     run_parts.optimizer_for = lambda *_, **__: CountUses(0.01)
 main()

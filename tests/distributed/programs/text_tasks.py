@@ -20,8 +20,8 @@ from tfdl.distributed import SingleWorld, World
 from tfdl.distributed.world import set_current_world
 from tfdl.evaluation import evaluator_for
 from tfdl.training import Trainer
-from tfdl.training.given import GivenParts
 from tfdl.training.opening import open_data
+from tfdl.training.python_parts import PythonParts
 
 GLOBAL_BATCH, STEPS = 12, 9
 SPLITS = {"dataset.validation_split": "validation[:70]", "dataset.test_split": "test[:5]"}
@@ -55,7 +55,7 @@ def trained(world: World, case: str, plain_mean: bool = False) -> tuple[list[np.
     """The weights after some steps, and the metrics of the validation split."""
     set_current_world(world)
     config = compose(CASES[case])
-    task, sources = open_data(config, world, GivenParts()) if world.size > 1 else TASKS.load(case).open(config)
+    task, sources = open_data(config, world, PythonParts()) if world.size > 1 else TASKS.load(case).open(config)
     keras.utils.set_random_seed(0)
     model = tfdl.build_model(config.model, **task.model_arguments)
     optimizer = tfdl.build_optimizer("adam", learning_rate=0.01, clip_norm=1.0)

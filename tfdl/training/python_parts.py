@@ -1,4 +1,4 @@
-"""Parts of a run that Python code passes as objects, in place of names in the configuration."""
+"""Objects that Python code passes to ``tfdl.train``, in place of names in the configuration."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,28 +23,29 @@ from tfdl.tasks.task import Task
 
 _DEFAULT_PRECISION = "float32"
 _PRECISIONS = (_DEFAULT_PRECISION, "mixed_bfloat16", "mixed_float16", "float64")
-_NO_LOSS = (
-    "the model is not compiled and there is no task, so there is no loss; expected model.compile(loss=...,"
+_NO_LOSS_ERROR = (
+    "the model is not compiled and no task was passed, so there is no loss; expected model.compile(loss=...,"
     " metrics=[...]), or task=tfdl.tasks.Objective(loss=..., metrics=[...]), or a task's name"
 )
 
 
-class GivenParts:
-    """The objects that were passed to ``tfdl.train``; without any, the configuration names every part.
+class PythonParts:
+    """The objects that were passed to ``tfdl.train``. The configuration names all other parts.
 
     Args:
-        model: a ``keras.Model``, or a function without arguments that builds one. optimizer: a
-        ``keras.optimizers.Optimizer``; by default the one that the model was compiled with. data: the splits by name
-        (see ``tfdl.data.objects.splits``). task: a task's name, a ``Task`` class, or an ``Objective``; by default the
-        loss and the metrics that the model was compiled with.
+        model: a ``keras.Model``, or a function without arguments that builds one.
+        optimizer: a ``keras.optimizers.Optimizer``; by default the one that the model was compiled with.
+        data: the splits by name (see ``tfdl.data.objects.splits``).
+        task: a task's name, a ``Task`` class, or an ``Objective``; by default the loss and the metrics that the model
+            was compiled with.
     """
 
     def __init__(
         self, model: Any = None, optimizer: Any = None, data: Mapping[str, Any] | None = None, task: Any = None
     ):
-        self._given_model = model
-        self._given_optimizer = optimizer
-        self._given_task = task
+        self._passed_model = model
+        self._passed_optimizer = optimizer
+        self._passed_task = task
         self._data = data
         self._model: Any = None
         self._optimizer: Any = None
@@ -53,32 +54,34 @@ class GivenParts:
     @property
     def replaces_parts(self) -> bool:
         """Whether any object was passed."""
-        objects = (self._given_model, self._given_optimizer, self._data, self._given_task)
+        objects = (self._passed_model, self._passed_optimizer, self._data, self._passed_task)
         return any(part is not None for part in objects)
 
     @property
     def has_model(self) -> bool:
         """Whether a model was passed."""
-        return self._given_model is not None
+        return self._passed_model is not None
 
     @property
     def can_be_rebuilt(self) -> bool:
-        """Whether model and optimizer can be made anew, for other ranks in an elastic run."""
-        return not isinstance(self._given_model, keras.Model) and self._given_optimizer is None
+        """Whether model and optimizer can be built again, for other ranks in an elastic run."""
+        return not isinstance(self._passed_model, keras.Model) and self._passed_optimizer is None
 
     def resolve(self, config: TrainConfig) -> TrainConfig:
         """Builds the model, and returns the configuration with the parts that the objects replace.
+
+        The configuration also names the modules that the objects' classes come from, as plugins.
 
         Args:
             config: what the user configured.
 
         Raises:
-            UserError: an object of the wrong type, parts that do not fit together, or that could not be saved.
+            UserError: an object has the wrong type or cannot be saved, or the parts do not fit together.
         """
         keras.utils.set_random_seed(config.seed)
-        self._model = self._made_model(config)
-        self._optimizer = self._chosen_optimizer()
-        task = self._chosen_task(config)
+        self._model = self._make_model(config)
+        self._optimizer = self._choose_optimizer()
+        task = self._choose_task(config)
         changes: dict[str, Any] = {}
         modules: set[str] = set()
         if self._model is not None:
@@ -86,30 +89,33 @@ class GivenParts:
             changes["precision"] = _precision_of(self._model, config.precision)
             modules |= provider_modules(to_json(self._model, "the model"))
         if self._optimizer is not None:
-            written = to_json(self._optimizer, "the optimizer")
-            written["config"].pop("name", None)  # Keras numbers names over the whole process
-            changes["optimizer"] = KerasOptimizerConfig(serialized=written)
-            modules |= provider_modules(written)
+            serialized = to_json(self._optimizer, "the optimizer")
+            # Keras numbers names over the whole process, so a resumed run would have another one.
+            serialized["config"].pop("name", None)
+            changes["optimizer"] = KerasOptimizerConfig(serialized=serialized)
+            modules |= provider_modules(serialized)
         if self._data is not None and not isinstance(config.dataset, PythonDataConfig):
             changes["dataset"] = PythonDataConfig(memory_limit_mb=config.dataset.memory_limit_mb)
         if self._objective is not None:
             modules |= provider_modules(self._objective.serialized())
         if task != config.task:
             changes["task"] = task
-            changes["tokenizer"] = config.tokenizer if TASKS.part(task).declaration.reads_tokens else None
+            reads_tokens = TASKS.part(task).declaration.reads_tokens
+            changes["tokenizer"] = config.tokenizer if reads_tokens else None
         if not changes:
             return config
-        return config.replace(**changes, plugins=tuple(sorted({*config.plugins, *modules})))
+        plugins = sorted({*config.plugins, *modules})
+        return config.replace(**changes, plugins=tuple(plugins))
 
     def open_task(self, config: TrainConfig, assets: Path | None) -> tuple[Task, dict[str, Source]]:
-        """The task and its splits.
+        """Opens the task and its splits.
 
         Args:
             config: as ``resolve`` returned it.
-            assets: of a run that has begun before.
+            assets: what the task learned from the data, in a resumed run.
 
         Raises:
-            UserError: data that cannot be used.
+            UserError: the data cannot be used.
         """
         task: Task
         if self._objective is not None:
@@ -119,15 +125,15 @@ class GivenParts:
         return task, sources
 
     def build_model(self, config: TrainConfig, task: Task, num_ranks: int) -> Any:
-        """The run's model, with new weights, or the one that was passed.
+        """Builds the configured model with new weights, or returns the model that was passed.
 
         Args:
             config: as ``resolve`` returned it.
-            task: the task, which knows what the model is called with.
+            task: knows what the model is called with.
             num_ranks: the number of ranks.
 
         Raises:
-            UserError: a model that does not fit the data, or that could not be rebuilt.
+            UserError: the model does not fit the data, or it could not be rebuilt from a run directory.
         """
         if self._model is None:
             keras.utils.set_random_seed(config.seed)
@@ -142,7 +148,7 @@ class GivenParts:
 
     @property
     def optimizer(self) -> Any:
-        """The optimizer that was passed, or that the model was compiled with; none leaves it to the configuration."""
+        """The optimizer that was passed, or that the model was compiled with; None for the configured one."""
         return self._optimizer
 
     def save(self, assets: Path) -> None:
@@ -154,17 +160,18 @@ class GivenParts:
         if self._model is not None:
             save_model(self._model, assets)
 
-    def _made_model(self, config: TrainConfig) -> Any:
-        model = self._given_model
+    def _make_model(self, config: TrainConfig) -> Any:
+        """The passed model, or what the passed function builds."""
+        model = self._passed_model
         if model is None or isinstance(model, keras.Model):
             return model
         if not callable(model):
             raise UserError(
                 f"model= is a {type(model).__name__}, expected a keras.Model or a function that builds one; a name"
-                " belongs into the configuration: TrainConfig(model='cnn')"
+                " belongs in the configuration: TrainConfig(model='cnn')"
             )
         if config.precision == _DEFAULT_PRECISION:
-            built = model()  # under the policy that Keras has now
+            built = model()  # with the dtype policy that Keras has now
         else:
             with compute_precision(config.precision):
                 built = model()
@@ -172,8 +179,8 @@ class GivenParts:
             raise UserError(f"the function model= returned a {type(built).__name__}, expected a keras.Model")
         return built
 
-    def _chosen_optimizer(self) -> Any:
-        optimizer = self._given_optimizer
+    def _choose_optimizer(self) -> Any:
+        optimizer = self._passed_optimizer
         if optimizer is None and getattr(self._model, "compiled", False):
             optimizer = self._model.optimizer
         if optimizer is None:
@@ -181,16 +188,16 @@ class GivenParts:
         if not isinstance(optimizer, keras.optimizers.Optimizer):
             raise UserError(
                 f"optimizer= is a {type(optimizer).__name__}, expected a keras.optimizers.Optimizer; a name belongs"
-                " into the configuration: TrainConfig(optimizer='adam')"
+                " in the configuration: TrainConfig(optimizer='adam')"
             )
-        # tfdl scales losses and averages gradients itself.
+        # tfdl scales losses and averages gradients itself, so these wrappers are removed.
         while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             optimizer = optimizer.inner_optimizer
         return undo(optimizer)
 
-    def _chosen_task(self, config: TrainConfig) -> str:
-        """The task's name; an objective makes it the supervised one."""
-        task = self._given_task
+    def _choose_task(self, config: TrainConfig) -> str:
+        """Returns the task's name, and keeps the objective of a supervised task."""
+        task = self._passed_task
         if isinstance(task, Objective):
             self._objective = task
             return Supervised.name
@@ -205,16 +212,16 @@ class GivenParts:
         if self._model is None or self._data is None:
             return config.task
         if not getattr(self._model, "compiled", False):
-            raise UserError(_NO_LOSS)
+            raise UserError(_NO_LOSS_ERROR)
         self._objective = Objective.of_compiled(self._model)
         return Supervised.name
 
 
 def _precision_of(model: Any, configured: str) -> str:
-    """The number format that a model computes in.
+    """The precision that a model computes in.
 
     Raises:
-        UserError: the configuration asks for another one.
+        UserError: the configuration asks for another precision.
     """
     name: str = model.dtype_policy.name
     if configured not in (_DEFAULT_PRECISION, name):
@@ -226,7 +233,7 @@ def _precision_of(model: Any, configured: str) -> str:
 
 
 def _registered_name(task: type[Task]) -> str:
-    """The name of a task class, which is registered now if it was not."""
+    """The name of a task class. The class is registered here if it was not before."""
     if task.name not in TASKS:
         register_task(TaskSpec(task.name, task, model="keras", dataset="python", roles=()))
     return task.name
