@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from tfdl.config.fields import check_types
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -25,6 +27,9 @@ class ModelConfig:
     preset: str | None = None
     """Name of the preset that the other fields come from, for people to read; none for the family's defaults."""
 
+    def __post_init__(self) -> None:
+        check_types(self, "model.")
+
     @property
     def default_task(self) -> str:
         """The task of a run that names none."""
@@ -36,7 +41,12 @@ class ModelConfig:
         return self.preset or self.name
 
     def check_length(self, name: str, length: int) -> None:
-        """Raises ``UserError`` if the model cannot read sequences of ``length`` tokens, which ``name`` asks for."""
+        """Raises ``UserError`` if the model cannot read sequences of ``length`` tokens; by default it can.
+
+        Args:
+            name: the configuration key or argument that asks for this length, for the message.
+            length: the number of tokens.
+        """
 
 
 @dataclass(frozen=True)
