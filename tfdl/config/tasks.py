@@ -18,19 +18,20 @@ class TaskSpec:
     implementation: str | Callable[..., Any]
     """The ``tfdl.tasks.Task``: ``"module:Class"``, or the class itself."""
     model: str
-    """The model family that is trained if the user names none."""
+    """The model family or preset that is trained if the user names none."""
     dataset: str
     """The data set that is read if the user names none."""
     roles: tuple[str, ...]
     """What a sample consists of, such as ``("image", "label")``."""
     dataset_fields: frozenset[str] = frozenset()
-    """Fields of ``DatasetConfig`` that this task reads, among those that not every task reads."""
+    """Fields of data sets' configurations that this task reads, among those that not every task reads."""
     reads_tokens: bool = False
     """Whether texts become tokens, so that the run has a tokenizer."""
     pads_texts: bool = False
     """Whether shorter texts are filled up with token 0, which the tokenizer must then reserve."""
     models: tuple[str, ...] = ()
-    """Families that can be trained for it, besides ``model`` and those whose configuration names the task."""
+    """Families and presets that can be trained for it, besides ``model`` and those whose configuration names the
+    task."""
 
 
 TASKS: Registry[TaskSpec] = Registry("task")
@@ -51,8 +52,9 @@ def register_task(spec: TaskSpec, *, is_listed: bool = True) -> None:
 
 
 def optional_dataset_fields() -> frozenset[str]:
-    """Fields of ``DatasetConfig`` that some task reads and another does not."""
-    return frozenset().union(*(TASKS[name].dataset_fields for name in TASKS))
+    """Fields of data sets' configurations that some task reads and another does not."""
+    field_sets = [TASKS[name].dataset_fields for name in TASKS]
+    return frozenset().union(*field_sets)
 
 
 register_task(

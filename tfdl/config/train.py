@@ -111,16 +111,21 @@ class TrainConfig:
         self._set("model", model)
         self._set("task", task or model.default_task)
         spec = self.task_spec
-        if self.task not in model.tasks and model.name not in (spec.model, *spec.models):
+        is_named_by_task = bool({model.name, model.label} & {spec.model, *spec.models})
+        if self.task not in model.tasks and not is_named_by_task:
+            tasks = " and ".join(model.tasks) or "no task"
             raise UserError(
-                f"task={self.task!r} and model={model.label!r}, which is for {' and '.join(model.tasks)}; choose"
-                f" another --model, such as {spec.model}, or leave --task out"
+                f"task={self.task!r} and model={model.label!r}, which is for {tasks}; choose another --model, such as"
+                f" {spec.model}, or leave --task out"
             )
 
     def _check_dataset_fields(self) -> None:
         """A field of the data set that the task never reads is an error, not a surprise after the run."""
         defaults = type(self.dataset)(self.dataset.name)
-        for name in sorted(optional_dataset_fields() - self.task_spec.dataset_fields):
+        # A task of a user may name fields that only its own data sets have.
+        fields = {field.name for field in dataclasses.fields(self.dataset)}
+        unread = optional_dataset_fields().difference(self.task_spec.dataset_fields)
+        for name in sorted(unread & fields):
             value = getattr(self.dataset, name)
             expected = f"nothing: it has no meaning for {self.task}"
             require(value == getattr(defaults, name), f"dataset.{name}", plain(value), expected)
@@ -140,7 +145,7 @@ class TrainConfig:
 
     def _follow_recipe(self) -> None:
         """Fills in what the user did not set."""
-        suggested = recipe(self.model.recipes, self.task)
+        suggested = recipe(self.model.recipes, self.task, self.model.name)
         optimizer: Any = self.optimizer
         if isinstance(optimizer, str):
             optimizer = {"name": optimizer}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from tfdl.config.fields import check_types
+from tfdl.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -12,9 +13,9 @@ class ModelConfig:
     """The shape of a model, apart from what its data decides (image size, classes, vocabulary)."""
 
     name: ClassVar[str]
-    tasks: ClassVar[tuple[str, ...]]
+    tasks: ClassVar[tuple[str, ...]] = ()
     """Tasks that the family can be trained for; the first is the default."""
-    example_data: ClassVar[Mapping[str, Any]]
+    example_data: ClassVar[Mapping[str, Any]] = {}
     """Data arguments of ``tfdl.build_model`` for showing the family without a data set."""
     carries_state: ClassVar[bool] = False
     """Whether a language model of the family continues a text with the state that it had (see ``RNNLanguageModel``)."""
@@ -32,7 +33,13 @@ class ModelConfig:
 
     @property
     def default_task(self) -> str:
-        """The task of a run that names none."""
+        """The task of a run that names none.
+
+        Raises:
+            UserError: the family declares no task.
+        """
+        if not self.tasks:
+            raise UserError(f"the model {self.label!r} has no default task; choose one with --task")
         return self.tasks[0]
 
     @property
