@@ -115,7 +115,12 @@ class KerasOptimizerConfig(OptimizerConfig):
     """The optimizer as ``keras.optimizers.serialize`` writes it."""
 
     def __post_init__(self) -> None:
-        options = self.serialized.get("config", {})
+        options = self.serialized.get("config") if isinstance(self.serialized, Mapping) else None
+        if not isinstance(options, Mapping):
+            raise UserError(
+                f"optimizer.serialized={self.serialized!r}, expected a Keras optimizer, which Python code passes:"
+                " tfdl.train(optimizer=...)"
+            )
         learning_rate = options.get("learning_rate")
         if isinstance(learning_rate, int | float):
             object.__setattr__(self, "learning_rate", float(learning_rate))

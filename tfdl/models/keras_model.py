@@ -16,8 +16,14 @@ _WHAT = "the model"
 _FIX = "return every argument of __init__ from get_config(), and create layers in __init__"
 
 
-def build(config: KerasModelConfig) -> Any:  # noqa: ARG001
-    """Raises ``UserError``: such a model has no builder."""
+def build(
+    config: KerasModelConfig,  # noqa: ARG001
+    *,
+    input_shape: Any = None,  # noqa: ARG001
+    num_classes: Any = None,  # noqa: ARG001
+    vocab_size: Any = None,  # noqa: ARG001
+) -> Any:
+    """Raises ``UserError``, whatever the arguments: such a model has no builder."""
     raise UserError("a Keras model of the user is rebuilt from a run, or passed by Python code: tfdl.train(model=...)")
 
 
