@@ -1,4 +1,4 @@
-"""A Keras loss and Keras metrics, as exact numbers over any number of ranks."""
+"""Keras losses and metrics, computed exactly over any number of ranks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfdl.errors import UserError
 from tfdl.serialization import to_json
 
-# Samples that a metric is updated with at a time, when it is computed from gathered rows.
+# Samples in one update of a metric that is computed from gathered rows.
 _UPDATE_ROWS = 8192
 # What "accuracy" and "crossentropy" mean, by the shapes of targets and outputs.
 _BY_SHAPE = {
@@ -23,7 +23,7 @@ _ABBREVIATIONS = {"acc": "accuracy", "ce": "crossentropy"}
 
 @dataclass(frozen=True)
 class Objective:
-    """What a model minimizes and measures, in the words of ``keras.Model.compile``.
+    """What a model minimizes and measures, with the arguments of ``keras.Model.compile``.
 
     ``Objective(loss="sparse_categorical_crossentropy", metrics=["accuracy"])``
 
@@ -36,7 +36,7 @@ class Objective:
     metrics: Any = None
     """Keras metrics, as ``compile`` takes them."""
     weighted_metrics: Any = None
-    """Metrics that count samples by their ``sample_weight``."""
+    """Metrics that weight samples by their ``sample_weight``."""
     loss_weights: Any = None
     """Weights of the outputs' losses, for a model of several outputs."""
 
@@ -59,7 +59,7 @@ class Objective:
         return cls(config["loss"], config.get("metrics"), config.get("weighted_metrics"), config.get("loss_weights"))
 
     def serialized(self) -> dict[str, Any]:
-        """The objective as JSON knows it.
+        """The objective as plain data, for JSON.
 
         Raises:
             UserError: a loss or metric that is not registered.
@@ -81,7 +81,7 @@ class OutputObjective:
         loss: a Keras loss; none for an output that is not trained.
         weight: of the loss.
         metrics: Keras metrics.
-        weighted_metrics: metrics that count samples by their weight.
+        weighted_metrics: metrics that weight samples by their ``sample_weight``.
     """
 
     loss: Any
@@ -154,7 +154,7 @@ def metric_values(metric: Any, target: Any, output: Any) -> Any:
 
 
 def is_mean(metric: Any) -> bool:
-    """Whether a metric is the mean of a function of single samples: then its values are enough to compute it."""
+    """Whether a metric is the mean over samples of a function of one sample: then one value a sample is enough."""
     return isinstance(metric, keras.metrics.MeanMetricWrapper)
 
 

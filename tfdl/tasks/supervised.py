@@ -1,4 +1,4 @@
-"""Any inputs and targets, with a Keras loss and Keras metrics: what Python code passes to ``tfdl.train``."""
+"""The task of any inputs and targets, with a Keras loss and Keras metrics, for Python code."""
 
 import json
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ _ASSET = "supervised.json"
 
 @dataclass(frozen=True)
 class _MetricColumn:
-    """A metric, and the column of rows that it is computed from, if it is a mean of single samples."""
+    """A metric of one of the outputs."""
 
     metric: Any
     output: int
@@ -42,14 +42,15 @@ class _MetricColumn:
 
     @property
     def column(self) -> str:
+        """The column of rows that the metric is computed from, if it is a mean over samples."""
         return f"metric/{self.metric.name}"
 
 
 class Supervised(Task):
     """Samples of inputs ``x`` and targets ``y``, of any shape and number.
 
-    The loss of a sample is the weighted sum of its outputs' losses, times its ``sample_weight`` if it has one, as
-    ``keras.Model.fit`` has it. Metrics that are means of single samples are also shown while training.
+    As in ``keras.Model.fit``, the loss of a sample is the weighted sum of its outputs' losses, times its
+    ``sample_weight`` if it has one. Metrics that are means over samples are also shown while training.
 
     Args:
         objective: the loss and the metrics.
@@ -206,7 +207,7 @@ class Supervised(Task):
         return super().prefers_larger(metric)
 
     def inputs(self, batch: Batch) -> Any:
-        """``x`` as it was given: one array, or a mapping or list of arrays."""
+        """``x`` as it was passed: one array, or a mapping or list of arrays."""
         return pick(self._inputs, batch)
 
     def losses(self, batch: Batch, outputs: Any) -> tuple[Any, Any]:
@@ -264,7 +265,7 @@ class Supervised(Task):
         return dict(zip(names, flat_outputs, strict=True))
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
-        """Normal numbers for real inputs, 0 and 1 for all others."""
+        """Normally distributed values for floating-point inputs, 0 and 1 for all others."""
         generator = np.random.default_rng(seed)
         sample = {}
         for name, spec in self._input_signature().items():
@@ -341,6 +342,6 @@ def _mean(values: np.ndarray, weights: np.ndarray | None) -> float:
 
 
 def _serving_name(feature: str) -> str:
-    """A feature's name as TensorFlow takes it: ``x``, or the names below it."""
+    """A feature's name as TensorFlow allows it: ``x``, or the names below it."""
     name = feature.removeprefix(f"{INPUTS}/").replace("/", "_")
     return f"{INPUTS}_{name}" if name[:1].isdigit() else name
