@@ -1,4 +1,4 @@
-"""How long and how fast to train if the user does not set it: what was found to work for a task and a model family."""
+"""Recipes: epochs, batch size, XLA and optimizer of runs that do not set them."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from tfdl.config.mapping import to_mapping
 from tfdl.errors import UserError
 
 DEFAULTS: Mapping[str, Any] = {"epochs": 20, "batch_size": 64, "xla": "off", "optimizer": {"name": "adam"}}
-"""For a task and family without a recipe, and for what a recipe leaves open."""
+"""For a task and model family without a recipe, and for what a recipe does not set."""
 
 # The user sets a warm-up in steps or in epochs: either replaces both of the recipe's.
 _WARM_UPS = {"warmup_epochs", "warmup_steps"}

@@ -1,4 +1,4 @@
-"""Tasks: what a model is trained for, declared once each."""
+"""The declarations of tasks: what a model can be trained for."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ DEFAULT_TASK = "image-classification"
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """What the rest of tfdl needs to know of a task before its code is imported."""
+    """What the rest of tfdl must know about a task before its code is imported."""
 
     name: str
     """How configurations and ``--task`` name it."""
@@ -28,7 +28,7 @@ class TaskSpec:
     reads_tokens: bool = False
     """Whether texts become tokens, so that the run has a tokenizer."""
     pads_texts: bool = False
-    """Whether shorter texts are filled up with token 0, which the tokenizer must then reserve."""
+    """Whether shorter texts are padded with token 0, which the tokenizer must then reserve."""
     models: tuple[str, ...] = ()
     """Families and presets that can be trained for it, besides ``model`` and those whose configuration names the
     task."""
@@ -46,7 +46,7 @@ def register_task(spec: TaskSpec, *, is_listed: bool = True) -> None:
         is_listed: whether choices show it; not for what only Python code can use.
 
     Raises:
-        ValueError: the name is taken, or no plain name.
+        ValueError: the name is taken, or not a plain name.
     """
     TASKS.register(spec.name, spec, spec.implementation, is_listed=is_listed)
 
