@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 import yaml
 
+from tfdl.cli.models import _families
 from tfdl.config import (
     AUGMENTATIONS,
     DATASETS,
@@ -143,6 +144,7 @@ def test_a_family_without_a_task() -> None:
         name: ClassVar[str] = "bare"
 
     register_model(BareConfig, "nowhere:build")
+    assert _families()["bare"]["task"] == ""
     register_task(TaskSpec("own", "nowhere:Task", "bare", "digits", ("image",)))
     assert TrainConfig(task="own").model == BareConfig()
     with pytest.raises(UserError, match="the model 'bare' has no default task; choose one with --task"):
