@@ -118,7 +118,8 @@ def _families() -> dict[str, Any]:
     for name in MODELS:
         config = MODELS[name]
         lines = (config.__doc__ or "").strip().splitlines()
-        families[name] = {"task": config().default_task, "about": lines[0] if lines else ""}
+        tasks = config().tasks
+        families[name] = {"task": tasks[0] if tasks else "", "about": lines[0] if lines else ""}
     return families
 
 

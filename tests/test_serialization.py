@@ -15,6 +15,7 @@ from tfdl.layers.padding import MaskedMean, PaddingMask
 from tfdl.layers.patch_embedding import ClassToken, PatchEmbedding
 from tfdl.models.rnn_classifier import FinalStates, ReversedText, TextLengths
 from tfdl.optimizers import SGD, Adam, AdamW, schedules
+from tfdl.serialization import from_json, provider_modules, to_json
 
 B, T, D = 2, 6, 8
 RANDOM = np.random.default_rng(0)
@@ -132,3 +133,25 @@ def test_an_optimizer_or_schedule_comes_back(make):
     restored = again(original)
     assert type(restored) is type(original)
     assert restored.get_config() == original.get_config()
+
+
+@keras.saving.register_keras_serializable(package="test_serialization")
+def huber_of_difference(target, output):
+    return keras.losses.huber(target, output)
+
+
+@pytest.mark.parametrize("function", [huber_of_difference, keras.losses.mean_squared_error, keras.activations.relu])
+def test_a_registered_function_and_one_of_keras_come_back(function):
+    written = json.loads(json.dumps(to_json([function], "the metrics")))
+    assert from_json(written, "the metrics") == [function]
+    expected = set() if function.__module__.startswith("keras") else {function.__module__}
+    assert provider_modules(written) == expected
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("builtins", "eval"), ("os", "system"), ("os", "mean_squared_error"), ("builtins", ["relu"])]
+)
+def test_no_other_function_is_read(module, name):
+    written = {"module": module, "class_name": "function", "config": name, "registered_name": "function"}
+    with pytest.raises(tfdl.UserError, match=r"uses the function .*, which is not registered"):
+        from_json(written, "the loss")

@@ -1,4 +1,4 @@
-"""The errors that end a command in one line, each with its exit code."""
+"""Errors that end a command with one line, and their exit codes."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,15 +6,18 @@ from typing import ClassVar
 
 
 class UserError(ValueError):
-    """The user's input cannot be used: what was received, what was expected and what to do. Exit code 2."""
+    """The user's input cannot be used. The message says what was received, what was expected and how to fix it.
+
+    Exit code 2.
+    """
 
     exit_code: ClassVar[int] = 2
     agreed: bool = False
-    """Whether every rank ends with this error, so that one of them is enough to report it."""
+    """Whether every rank ends with this error; then one rank reports it."""
 
 
 class RunError(RuntimeError):
-    """The input was right and the work failed all the same (a full disk, a lost rank). Exit code 1."""
+    """The input was correct, but the work failed (a full disk, a lost rank). Exit code 1."""
 
     exit_code: ClassVar[int] = 1
     agreed: bool = False
@@ -29,21 +32,20 @@ class StoppedError(RunError):
 
 
 class StoppedBetweenStepsError(StoppedError):
-    """A signal asked this rank to stop while no steps were running; everything that was done is saved already.
-
-    Exit code 75.
-    """
+    """A signal asked this rank to stop while no steps were running. Everything is saved already. Exit code 75."""
 
     agreed = False
 
 
 def exit_code(error: BaseException) -> int:
-    """The exit code of a run that ends with this error: its own, or 1 for an error that is not tfdl's."""
-    return error.exit_code if isinstance(error, UserError | RunError) else RunError.exit_code
+    """The exit code of a run that ends with this error; 1 for an error that is not tfdl's."""
+    if isinstance(error, UserError | RunError):
+        return error.exit_code
+    return RunError.exit_code
 
 
 def mark_agreed(error: BaseException) -> None:
-    """Records that every rank ends with this error; it may be one of Python's or TensorFlow's."""
+    """Records that every rank ends with this error, which may also be an error of Python or TensorFlow."""
     error.agreed = True  # type: ignore[attr-defined]
 
 
@@ -63,7 +65,7 @@ def nearest(received: str, known: Iterable[str]) -> str:
 
     Args:
         received: the unknown name.
-        known: all names that would do.
+        known: all valid names.
     """
     matches = difflib.get_close_matches(received, list(known), n=1, cutoff=0.6)
     return f" Did you mean {matches[0]!r}?" if matches else ""

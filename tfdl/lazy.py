@@ -6,11 +6,14 @@ from typing import Any
 
 
 def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """A package's ``__getattr__`` for names that live in other modules.
+    """A package's ``__getattr__`` for public names that other modules define.
 
     Args:
         package: the package's name, for the error.
         modules: public name -> the module that defines it.
+
+    Returns:
+        A function that loads a name, or raises ``AttributeError``.
     """
 
     def find(name: str) -> Any:

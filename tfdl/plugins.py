@@ -47,17 +47,17 @@ def load_plugin(name: str, option: str = "--plugin") -> None:
     Raises:
         UserError: there is no such module, or its import fails.
     """
-    _check_name(name, option)
+    _check_module_name(name, option)
     _load(name, f"{option} {name!r}", folder=os.getcwd())
 
 
 def is_available(name: str) -> bool:
-    """Whether the parts of a plugin may be used here: it was loaded, or the running program imported it itself."""
+    """Whether a plugin was loaded, or imported by the running program itself."""
     return name in _loaded or name in sys.modules or name == script_name()
 
 
 def require_plugins(names: Iterable[str]) -> None:
-    """Raises ``UserError`` if a plugin that a run needs was not imported; it is never imported because of a file."""
+    """Raises ``UserError`` if a plugin that a run needs was not imported. A name in a file never imports a module."""
     missing = [name for name in names if not is_available(name)]
     if missing:
         options = " ".join(f"--plugin {name}" for name in missing)
@@ -68,11 +68,12 @@ def require_plugins(names: Iterable[str]) -> None:
         )
 
 
-def _check_name(name: str, option: str) -> None:
+def _check_module_name(name: str, option: str) -> None:
     if name.endswith(".py") or "/" in name:
         advice = name.removeprefix("./").removesuffix(".py").replace("/", ".")
         raise UserError(f"{option} {name!r} is a path, expected a module's name, such as {advice}")
-    if not all(part.isidentifier() for part in name.split(".")):
+    is_module_name = all(part.isidentifier() for part in name.split("."))
+    if not is_module_name:
         raise UserError(f"{option} {name!r}, expected a module's name, such as my_parts")
 
 
@@ -88,39 +89,42 @@ def _load(name: str, shown: str, folder: str | None = None) -> None:
     except UserError:
         raise
     except ModuleNotFoundError as error:
-        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+        # The plugin itself or its package is missing, and not a module that it imports.
+        is_missing = error.name is not None and f"{name}.".startswith(f"{error.name}.")
+        if is_missing:
             where = "the current folder or an installed package" if folder else "an installed package"
             raise UserError(f"{shown}: no module {error.name!r}, expected one in {where}") from error
         raise UserError(f"{shown} cannot be imported: it needs the module {error.name!r}") from error
     except Exception as error:
-        raise UserError(f"{shown} cannot be imported: {type(error).__name__}: {_first_line(error)}") from error
+        raise UserError(f"{shown} cannot be imported: {_type_and_message(error)}") from error
     _loaded.add(name)
 
 
 def _import_from(folder: str, name: str) -> None:
     """Imports a module, from ``folder`` if it is there.
 
-    The folder itself is searched last from now on: the module's own imports, and the implementations that it names, may
-    be beside it, but they never replace an installed package.
+    From then on Python searches the folder last: the module's own imports, and the implementations that it names, may
+    be in the folder, but they never replace an installed package.
     """
     if folder not in sys.path:
         sys.path.append(folder)
     root = name.partition(".")[0]
     specification = PathFinder.find_spec(root, [folder])
-    # A folder without __init__.py has no loader: any folder of this name would do, so it is no evidence.
-    is_here = specification is not None and specification.loader is not None
-    if is_here and root not in sys.modules:
-        assert specification is not None
-        assert specification.loader is not None
+    # A folder without __init__.py has no loader. It may be any folder of this name, so it is not taken for a package.
+    loader = None if specification is None else specification.loader
+    if specification is not None and loader is not None and root not in sys.modules:
         module = module_from_spec(specification)
         sys.modules[root] = module
         try:
-            specification.loader.exec_module(module)
+            loader.exec_module(module)
         except BaseException:
             del sys.modules[root]
             raise
     import_module(name)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0]
+def _type_and_message(error: Exception) -> str:
+    """The error's type and the first line of its message."""
+    kind = type(error).__name__
+    lines = str(error).strip().splitlines()
+    return f"{kind}: {lines[0]}" if lines else kind

@@ -1,8 +1,8 @@
-"""Names to declared parts.
+"""Declared parts by name.
 
-A part is a model family, a task, an optimizer, a schedule, a data set, a tokenizer or an augmentation. It is declared
-once: a frozen configuration, and the place of its implementation, which is imported when the part is first used.
-tfdl's own parts are registered in the same way as a user's.
+A part is a model family, a task, an optimizer, a schedule, a data set, a tokenizer or an augmentation. Its declaration
+is a frozen configuration and the place of its implementation, which is imported when the part is first used. tfdl
+registers its own parts in the same way as a user.
 """
 
 import sys
@@ -18,7 +18,7 @@ from tfdl.errors import UserError, nearest
 
 Declaration = TypeVar("Declaration")
 
-# The plugin that is being imported: what is registered meanwhile is its own.
+# The plugin that is being imported, which provides the parts that are registered meanwhile.
 _importing: ContextVar[str | None] = ContextVar("importing", default=None)
 
 
@@ -30,17 +30,17 @@ class Part(Generic[Declaration]):
     declaration: Declaration
     """The configuration class, or the specification."""
     implementation: Any
-    """``"module:attribute"``, imported when it is first used, or the object itself."""
+    """``"module:attribute"``, which is imported when the part is first used, or the object itself."""
     is_listed: bool
     """Whether listings and choices show the part."""
     provider: str
-    """The plugin that registered the part; for a part that a script registers itself, the script's module."""
+    """The plugin that registered the part, or the module of a script that registered it."""
 
     def load(self) -> Any:
-        """The implementation.
+        """Returns the implementation, which is imported now if it was not before.
 
         Raises:
-            UserError: the module cannot be imported, or it lacks the attribute.
+            UserError: the module cannot be imported, or does not have the attribute.
         """
         if not isinstance(self.implementation, str):
             return self.implementation
@@ -77,9 +77,10 @@ class Registry(Generic[Declaration]):
             is_listed: whether listings and choices show it; not for what only Python code can use.
 
         Raises:
-            ValueError: the name is no plain name, it is taken, or the implementation has no colon.
+            ValueError: the name is not a plain name, it is taken, or the implementation has no colon.
         """
-        if not isinstance(name, str) or not name or not name.replace("-", "_").replace(".", "_").isidentifier():
+        is_plain_name = isinstance(name, str) and name.replace("-", "_").replace(".", "_").isidentifier()
+        if not is_plain_name:
             raise ValueError(
                 f"{self.kind} name {name!r}, expected a letter, then letters, digits, '-', '_' or '.', such as"
                 f" 'my-{self.kind}'"
@@ -128,12 +129,13 @@ class Registry(Generic[Declaration]):
         return self._parts[name]
 
     def get(self, name: object) -> Declaration | None:
-        """The declaration of a part, if there is one of this name."""
-        part = self._parts.get(name) if isinstance(name, str) else None
-        return None if part is None else part.declaration
+        """The declaration of a part, or None if no part has this name."""
+        if not isinstance(name, str) or name not in self._parts:
+            return None
+        return self._parts[name].declaration
 
     def load(self, name: str) -> Any:
-        """The implementation of a registered part, imported now if it was not.
+        """The implementation of a registered part, which is imported now if it was not before.
 
         Raises:
             UserError: no part has this name, or its module cannot be imported.
@@ -156,16 +158,21 @@ def _provider_of(declaration: Any, implementation: Any) -> str:
     plugin = _importing.get()
     if plugin is not None:
         return plugin
+    # A TaskSpec is an object of tfdl, whoever declares the task.
     module = declaration.__module__ if isinstance(declaration, type) else "tfdl"
-    if module.partition(".")[0] == "tfdl":
+    if _is_of_tfdl(module):
         module = implementation.partition(":")[0] if isinstance(implementation, str) else implementation.__module__
     if module == "__main__":
         return script_name()
-    return "tfdl" if module.partition(".")[0] == "tfdl" else str(module)
+    return "tfdl" if _is_of_tfdl(module) else str(module)
+
+
+def _is_of_tfdl(module: str) -> bool:
+    return module.partition(".")[0] == "tfdl"
 
 
 def script_name() -> str:
-    """The name by which another process could import the running script: its file's name without the ending."""
+    """The name by which another process could import the running script: its file's name without the suffix."""
     main = sys.modules.get("__main__")
     specification = getattr(main, "__spec__", None)
     if specification is not None:
@@ -175,10 +182,12 @@ def script_name() -> str:
 
 
 def _is_same_declaration(registered: Part[Any], again: Part[Any]) -> bool:
-    def identity(part: Part[Any]) -> tuple[Any, ...]:
-        declaration = part.declaration
-        if isinstance(declaration, type):
-            return part.provider, declaration.__module__, declaration.__qualname__
-        return part.provider, type(declaration).__qualname__
+    return _identity(registered) == _identity(again)
 
-    return identity(registered) == identity(again)
+
+def _identity(part: Part[Any]) -> tuple[str, ...]:
+    """Equal for two declarations by the same code, which may have run twice."""
+    declaration = part.declaration
+    if isinstance(declaration, type):
+        return part.provider, declaration.__module__, declaration.__qualname__
+    return part.provider, type(declaration).__qualname__

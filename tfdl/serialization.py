@@ -5,18 +5,21 @@ itself would import the modules that a file names; here every class must be know
 """
 
 from collections.abc import Iterator, Mapping
+from types import FunctionType
 from typing import Any
 
 from tfdl.errors import UserError, first_line
 from tfdl.registry import script_name
 
+# Modules of Keras whose functions it writes by name alone.
+_FUNCTION_MODULES = ("activations", "constraints", "initializers", "losses", "metrics", "regularizers")
 # Values that Keras writes in the form of a class.
 _PLAIN_CLASSES = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"}
 _REGISTER = "register it with @keras.saving.register_keras_serializable()"
 
 
 def to_json(value: Any, what: str) -> Any:
-    """A Keras object, or lists and mappings of such, as plain data; how a model was compiled is left out.
+    """A Keras object, or lists and mappings of such, as plain data. How a model was compiled is left out.
 
     Args:
         value: the object.
@@ -58,7 +61,9 @@ def from_json(written: Any, what: str) -> Any:
 
 
 def provider_modules(written: Any) -> set[str]:
-    """The modules of the user that registered classes of ``written``: whoever reads it must import them first.
+    """The modules of the user that registered classes and functions of ``written``.
+
+    Another process must import them before it reads ``written``.
 
     Args:
         written: plain data from ``to_json``.
@@ -68,7 +73,7 @@ def provider_modules(written: Any) -> set[str]:
     custom_objects = keras.saving.get_custom_objects()
     modules = set()
     for entry in _entries(written):
-        registered = custom_objects.get(entry.get("registered_name"))
+        registered = custom_objects.get(_registered_name(entry))
         module = getattr(registered, "__module__", "tfdl")
         if module.partition(".")[0] not in ("tfdl", "keras"):
             modules.add(script_name() if module == "__main__" else module)
@@ -93,7 +98,7 @@ def _check(written: Any, what: str) -> None:
     custom_objects = keras.saving.get_custom_objects()
     for entry in _entries(written):
         name = str(entry["class_name"])
-        registered_name = entry.get("registered_name")
+        registered_name = _registered_name(entry)
         if name == "__lambda__" or (name == "Lambda" and registered_name in (None, "Lambda")):
             raise UserError(
                 f"{what} has a Lambda layer or function, which runs code when it is read; write a registered class"
@@ -101,11 +106,31 @@ def _check(written: Any, what: str) -> None:
         if name in _PLAIN_CLASSES or registered_name in custom_objects:
             continue
         if name == "function":
+            if _is_function_of_keras(entry):
+                continue
             raise UserError(f"{what} uses the function {entry['config']!r}, which is not registered; {_REGISTER}")
         if not _is_of_keras(entry):
             raise UserError(
                 f"{what} uses the class {name!r} of {entry.get('module')!r}, which is not registered; {_REGISTER}"
             )
+
+
+def _registered_name(entry: Mapping[str, Any]) -> str | None:
+    """The name under which an entry's class or function is registered; a function's is its configuration."""
+    name = entry["config"] if entry["class_name"] == "function" else entry.get("registered_name")
+    return name if isinstance(name, str) else None
+
+
+def _is_function_of_keras(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry names a public function of Keras, without importing anything."""
+    import keras
+
+    # Keras imports any other module.
+    if entry.get("module") != "builtins":
+        return False
+    modules = [getattr(keras, name) for name in _FUNCTION_MODULES]
+    functions = [getattr(module, str(entry["config"]), None) for module in modules]
+    return any(isinstance(function, FunctionType) for function in functions)
 
 
 def _is_of_keras(entry: Mapping[str, Any]) -> bool:
@@ -115,10 +140,10 @@ def _is_of_keras(entry: Mapping[str, Any]) -> bool:
     parts = str(entry.get("module") or "").split(".")
     if parts[0] != "keras" or entry.get("registered_name") not in (None, entry["class_name"]):
         return False
-    found: Any = keras
+    module: Any = keras
     for part in parts[1:]:
-        found = getattr(found, part, None)
-    return isinstance(getattr(found, str(entry["class_name"]), None), type)
+        module = getattr(module, part, None)
+    return isinstance(getattr(module, str(entry["class_name"]), None), type)
 
 
 def _without_compilation(written: Any) -> Any:

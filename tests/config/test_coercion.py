@@ -1,7 +1,9 @@
 """Values from YAML and the command line become the annotated types, or an error that names key and type."""
 
 import math
+from typing import Literal
 
+import numpy as np
 import pytest
 
 from tfdl.config import CNNConfig, TrainConfig
@@ -21,6 +23,18 @@ from tfdl.errors import UserError
         ([24.0, 32], tuple[int, int], (24, 32)),
         ([24, 32], tuple[int, int] | None, (24, 32)),
         (True, bool, True),
+        (np.int64(3), int, 3),
+        (np.float32(0.5), float, 0.5),
+        (True, Literal["off", "on", "auto"], "on"),  # YAML 1.1 reads on and off as booleans
+        (False, Literal["off", "on", "auto"], "off"),
+        ("first name, last name", tuple[str, ...], ("first name", "last name")),
+        ([[1, 2], [3.0, 4]], tuple[tuple[int, int], ...], ((1, 2), (3, 4))),
+        (["a", "b"], tuple[Literal["a", "b"], ...], ("a", "b")),
+        ([None, 2], tuple[int | None, ...], (None, 2)),
+        (3, int | str, 3),
+        ("half", int | str, "half"),
+        ("half", float | Literal["half"], "half"),
+        ({"a": 1}, dict[str, float], {"a": 1}),
     ],
 )
 def test_a_value_becomes_the_annotated_type(value, hint, expected):
@@ -48,6 +62,10 @@ def test_a_value_becomes_the_annotated_type(value, hint, expected):
         ([32, "x"], tuple[int, ...], "key='x', expected a whole number"),
         ([24], tuple[int, int], "key=[24], expected a list of 2 items"),
         (24, tuple[int, int] | None, "key=24, expected a list of 2 items"),
+        (True, Literal["a", "b"], "key=True, expected one of a, b."),
+        (1, tuple[tuple[int, int], ...], "key=1, expected a list of items, each a list"),
+        (["c"], tuple[Literal["a", "b"], ...], "key='c', expected one of a, b."),
+        ([1.5], int | str, "key=[1.5], expected a whole number or a text"),
     ],
 )
 def test_what_does_not_fit_is_named_with_what_was_expected(value, hint, message):

@@ -154,7 +154,8 @@ def test_a_configuration_is_frozen_and_replaced():
 
 @pytest.mark.parametrize("model", ["transformer", "rnn"])
 def test_a_recipe_fills_what_nobody_says(model):
-    found, said = compose({"model": model}), {"batch_size": 3, "optimizer.learning_rate": 0.5, "xla": "off", "steps": 7}
+    found = compose({"model": model})
+    said = {"batch_size": 3, "optimizer.learning_rate": 0.5, "xla": "off", "steps": 7}
     assert found.optimizer.schedule == CosineScheduleConfig(final_fraction=0.1)
     assert found.epochs is not None
     changed = compose({"model": model}, said)

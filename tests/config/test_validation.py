@@ -1,4 +1,4 @@
-"""Every value that cannot be used is answered with its key, what was received and what was expected."""
+"""Every value that cannot be used is an error that names the key, what was received and what was expected."""
 
 import math
 
@@ -7,8 +7,10 @@ import pytest
 from tfdl.config import MODELS, TrainConfig, compose
 from tfdl.errors import UserError
 
-AT_LEAST_1, AT_LEAST_0 = "a number of at least 1", "a number of at least 0"
-FRACTION, POSITIVE = "a number from 0 to below 1", "a positive number"
+AT_LEAST_0 = "a number of at least 0"
+AT_LEAST_1 = "a number of at least 1"
+FRACTION = "a number from 0 to below 1"
+POSITIVE = "a positive number"
 FAMILIES = ", ".join(MODELS)
 
 

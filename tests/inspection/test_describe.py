@@ -6,7 +6,7 @@ import keras
 import pytest
 
 import tfdl
-from tfdl.config import MODELS, PRESETS
+from tfdl.config import MODELS, PRESETS, CNNConfig
 from tfdl.errors import UserError
 from tfdl.inspection import describe_model
 from tfdl.inspection.shapes_only import shapes_only
@@ -76,3 +76,11 @@ def test_an_unknown_field():
 def test_an_argument_that_the_data_does_not_decide():
     with pytest.raises(UserError, match="'cnn' with vocab_size, expected only input_shape, num_classes"):
         describe_model("cnn", {"vocab_size": 3})
+
+
+def test_a_preset_without_data_is_shown_with_the_family_s_example(monkeypatch):
+    preset = tfdl.Preset("cnn-narrow", CNNConfig, "nowhere", 0, {"filters": (4,)})
+    monkeypatch.setitem(PRESETS, preset.name, preset)
+    description = describe_model("cnn-narrow")
+    assert description.config.filters == (4,)
+    assert description.data == CNNConfig.example_data

@@ -35,8 +35,10 @@ def test_each_block_halves_height_and_width():
 
 def test_the_article_s_network_has_315722_parameters():
     model = tfdl.build_model("cnn", input_shape=(24, 24, 3), num_classes=10, batch_normalization=False)
-    conv_1, conv_2 = 3 * 3 * 3 * 32 + 32, 3 * 3 * 32 * 64 + 64
-    hidden, logits = 6 * 6 * 64 * 128 + 128, 128 * 10 + 10
+    conv_1 = 3 * 3 * 3 * 32 + 32
+    conv_2 = 3 * 3 * 32 * 64 + 64
+    hidden = 6 * 6 * 64 * 128 + 128
+    logits = 128 * 10 + 10
     assert conv_1 + conv_2 + hidden + logits == 315_722
     assert model.count_params() == 315_722
 

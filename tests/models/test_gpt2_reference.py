@@ -49,7 +49,8 @@ def llama_weights(state):
     """The weights by tfdl's paths. Hugging Face's Linear has the layout (outputs, inputs), Keras (inputs, outputs)."""
     found = {"token_embedding/table": state["model.embed_tokens.weight"], "logits/kernel": state["lm_head.weight"].T}
     for number in range(LAYERS):
-        layer, block = f"model.layers.{number}", f"block_{number + 1}"
+        layer = f"model.layers.{number}"
+        block = f"block_{number + 1}"
         heads = [state[f"{layer}.self_attn.{part}_proj.weight"] for part in "qkv"]
         wide = [state[f"{layer}.mlp.{part}_proj.weight"] for part in ("gate", "up")]
         found |= {
@@ -172,7 +173,8 @@ def test_gradients(pair, tokens):
 
 def test_greedy_tokens(pair, tokens):
     reference, model, _ = pair
-    prompt, total = tokens[:, :6], 16
+    prompt = tokens[:, :6]
+    total = 16
     attend = torch.ones(prompt.shape, dtype=torch.long)
     expected = reference.generate(
         torch.from_numpy(prompt),

@@ -34,7 +34,8 @@ def tokens(batch=3, length=7, low=1, high=11):
 )
 def test_the_paper_s_networks(name, units, dropout, scale):
     preset = tfdl.config.PRESETS[name]
-    table, head = 10_000 * units, 10_000 * units + 10_000
+    table = 10_000 * units
+    head = 10_000 * units + 10_000
     layer = 4 * (units * units + units * units + units)
     assert preset.parameters == table + 2 * layer + head
     config = tfdl.config.choose_model(name)
@@ -184,7 +185,8 @@ def test_an_lstm_learns_to_copy():
     letters = np.array(list(itertools.product(range(1, 6), repeat=3)), "int32")
     np.random.default_rng(0).shuffle(letters)
     text = np.concatenate([letters, np.full((len(letters), 1), 6, "int32"), letters], 1)  # (125, 7)
-    seen, unseen = text[:100], text[100:]
+    seen = text[:100]
+    unseen = text[100:]
     model = language_model(units=48, num_layers=1, vocab_size=7)
     copied = np.zeros(6)
     copied[3:] = 1

@@ -37,7 +37,8 @@ def pair(batch=3, source=7, target=5):
 def test_the_paper_s_sizes(name, dim, inner):
     """Table 3, with a shared vocabulary of 37,000: 63.08 million in base."""
     attention, feed, norm = 4 * (dim * dim + dim), 2 * dim * inner + inner + dim, 2 * dim
-    encoder, decoder = attention + feed + 2 * norm, 2 * attention + feed + 3 * norm
+    encoder = attention + feed + 2 * norm
+    decoder = 2 * attention + feed + 3 * norm
     parameters = 37_000 * dim + 6 * (encoder + decoder)
     assert tfdl.config.PRESETS[name].parameters == parameters
     if name == "transformer-base":
@@ -176,7 +177,8 @@ def batches(random, count, length, vocab):
 @pytest.mark.slow
 def test_it_learns_to_reverse_sequences():
     """Over 99% of unseen sequences are reversed exactly, decoded greedily with the cache."""
-    length, vocab = 8, 12
+    length = 8
+    vocab = 12
     model = build(vocab, hidden_dim=64, num_heads=4, num_layers=1)
     optimizer = Adam(tfdl.optimizers.build_schedule("cosine", 0.003, total_steps=1500, warmup_steps=100))
     optimizer.build(model.trainable_variables)

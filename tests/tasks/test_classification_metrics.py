@@ -20,7 +20,12 @@ pairs = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, ma
 
 
 def metrics_of(losses, labels, predictions, num_classes):
-    rows = {"loss": losses, "label": labels, "prediction": predictions, "place": np.where(labels == predictions, 0, 5)}
+    rows = {
+        "loss": losses,
+        "label": labels,
+        "prediction": predictions,
+        "num_above": np.where(labels == predictions, 0, 5),
+    }
     return classification_metrics(rows, num_classes)
 
 
@@ -110,7 +115,7 @@ def test_classes_that_do_not_occur_have_no_area():
 
 def test_a_score_that_is_no_number_is_not_among_the_best():
     logits = np.full((1, 10), np.nan, "float32")
-    assert np.asarray(classification_rows(np.zeros(1), np.zeros(1, np.int32), logits)["place"]) == 10
+    assert np.asarray(classification_rows(np.zeros(1), np.zeros(1, np.int32), logits)["num_above"]) == 10
 
 
 def test_scores_of_very_many_classes_are_not_kept():

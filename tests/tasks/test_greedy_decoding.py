@@ -9,7 +9,10 @@ import tensorflow as tf
 import tfdl
 from tfdl.tasks.greedy_decoding import greedy_decode
 
-START, END, VOCAB, LONGEST = 1, 2, 12, 10
+START = 1
+END = 2
+VOCAB = 12
+LONGEST = 10
 SIZES = {"hidden_dim": 16, "num_heads": 2, "num_layers": 2, "sequence_length": LONGEST, "tie_embeddings": False}
 TOKENS = tf.TensorSpec([None, None], tf.int32)
 
@@ -45,7 +48,8 @@ class Decoder:
     def naive(self, source):
         """The definition: the whole target so far goes through the model again for each token."""
         source = source[source != 0][np.newaxis]
-        tokens, score = [START], 0.0
+        tokens = [START]
+        score = 0.0
         while len(tokens) <= LONGEST and tokens[-1] != END:
             log_probabilities = self._next(source, np.array([tokens], np.int32)).numpy()
             tokens.append(int(log_probabilities.argmax()))

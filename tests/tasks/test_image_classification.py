@@ -50,7 +50,8 @@ def test_rows_and_metrics_agree(task):
 
 
 def test_augmentation_is_the_configured_one():
-    images, draws = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), np.uint8), np.full((2, 4), 0.9, "float32")
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), np.uint8)
+    draws = np.full((2, 4), 0.9, "float32")
     batch = {"image": images, "label": LABELS[:2]}
     plain, changed = (ImageClassification((8, 8, 1), ("a",), False, names) for names in ((), ("affine",)))
     assert plain.augment is None
@@ -109,7 +110,8 @@ def test_serving_resizes_as_training_does():
 def test_the_sample_fits_the_signature():
     for resized in (True, False):
         task = ImageClassification((8, 6, 3), ("a", "b"), resized)
-        sample, signature = task.serving_sample(5), task.serving_signature()
+        sample = task.serving_sample(5)
+        signature = task.serving_signature()
         assert signature["image"].is_compatible_with(tf.constant(sample["image"]))
         assert signature["image"].shape[1:3] == ([None, None] if resized else [8, 6])
         np.testing.assert_array_equal(sample["image"], task.serving_sample(5)["image"])

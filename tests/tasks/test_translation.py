@@ -75,13 +75,13 @@ def test_running_sums_and_rows_agree(logits):
     assert float(total) == pytest.approx(float(np.sum(losses * weights)))
     rows = {name: np.asarray(column) for name, column in task.evaluation_rows(batch(), logits).items()}
     assert rows["tokens"].tolist() == COUNTS
-    assert rows["right"].sum() == float(right)
+    assert rows["num_correct"].sum() == float(right)
     plain, _ = Translation(CharacterTokenizer("abc"), 8).losses(batch(), logits)
     np.testing.assert_allclose(rows["loss"], np.sum(plain * weights, 1), rtol=1e-6)  # without smoothing
 
 
 def test_every_token_counts_alike():
-    rows = {"loss": np.array([3.0, 1.0]), "tokens": np.array([9, 1]), "right": np.array([9, 0])}
+    rows = {"loss": np.array([3.0, 1.0]), "tokens": np.array([9, 1]), "num_correct": np.array([9, 0])}
     found = token_metrics(rows)
     assert found["loss"] == pytest.approx(0.4)
     assert found["perplexity"] == pytest.approx(np.exp(0.4))

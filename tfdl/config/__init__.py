@@ -1,5 +1,7 @@
-"""What a run is: frozen dataclasses, read from YAML and options, checked where they are made; and the declared
-parts."""
+"""The configuration of a run, and the declared parts.
+
+Configurations are frozen dataclasses, read from YAML and options, and checked when they are made.
+"""
 
 from tfdl.config.augmentations import AUGMENTATIONS, AugmentationConfig, register_augmentation
 from tfdl.config.dataset import DATASETS, DatasetConfig, register_dataset

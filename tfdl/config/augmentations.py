@@ -1,4 +1,4 @@
-"""Augmentations: random changes of training images. One dataclass for each, with the fields that it has."""
+"""Augmentations: random changes of training images. There is one dataclass for each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from tfdl.registry import Registry
 class AugmentationConfig:
     """What all augmentations' configurations have in common.
 
-    Augmentations are applied in the order in which they were registered, whatever the order they are named in; those
-    that mix two samples come last.
+    Augmentations are applied in the order in which they were registered, not in the order in which a user names them.
+    Those that mix two samples come last.
     """
 
     name: ClassVar[str]
@@ -28,7 +28,7 @@ class AugmentationConfig:
 
 @dataclass(frozen=True)
 class AffineAugmentationConfig(AugmentationConfig):
-    """Turned, zoomed and shifted a little."""
+    """A small rotation, zoom and shift."""
 
     name: ClassVar[str] = "affine"
 
@@ -42,28 +42,28 @@ class CropAugmentationConfig(AugmentationConfig):
 
 @dataclass(frozen=True)
 class FlipAugmentationConfig(AugmentationConfig):
-    """Left and right exchanged."""
+    """A flip of left and right."""
 
     name: ClassVar[str] = "flip"
 
 
 @dataclass(frozen=True)
 class RandAugmentAugmentationConfig(AugmentationConfig):
-    """Twice one of fourteen changes (Cubuk et al., 2019)."""
+    """Two of fourteen changes, one after the other (Cubuk et al., 2019)."""
 
     name: ClassVar[str] = "randaugment"
 
 
 @dataclass(frozen=True)
 class EraseAugmentationConfig(AugmentationConfig):
-    """A grey rectangle in every second image (Zhong et al., 2017)."""
+    """A grey rectangle in half of the images (Zhong et al., 2017)."""
 
     name: ClassVar[str] = "erase"
 
 
 @dataclass(frozen=True)
 class MixupAugmentationConfig(AugmentationConfig):
-    """Two images, added up with random weights (Zhang et al., 2017)."""
+    """The weighted mean of two images, with random weights (Zhang et al., 2017)."""
 
     name: ClassVar[str] = "mixup"
     mixes: ClassVar[bool] = True
@@ -90,7 +90,7 @@ def register_augmentation(config: type[AugmentationConfig], build: Any) -> None:
             ``tfdl.data.augmentation.ImageChange`` (or, with ``mixes``, a ``tfdl.data.augmentation.ImageMix``).
 
     Raises:
-        ValueError: the name is taken, or no plain name.
+        ValueError: the name is taken, or not a plain name.
     """
     AUGMENTATIONS.register(config.name, config, build)
 
@@ -102,7 +102,7 @@ def choose_augmentations(value: Any) -> tuple[AugmentationConfig, ...]:
         value: ``["crop", {"name": "cutout", "size": 8}]``, ``"crop,flip"``, ``"none"`` or an empty list.
 
     Raises:
-        UserError: an unknown name or field, or a value that is no list.
+        UserError: an unknown name or field, or a value that is not a list.
     """
     if isinstance(value, str):
         value = [] if value == "none" else value.replace(" ", "").split(",")

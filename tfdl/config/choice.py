@@ -1,4 +1,4 @@
-"""A configuration by name."""
+"""Chooses a part's configuration by name."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,12 +9,12 @@ from tfdl.registry import Registry
 
 
 def choose(registry: Registry[type], value: Any, key: str = "") -> Any:
-    """A part's configuration.
+    """Returns a part's configuration.
 
     Args:
         registry: the parts of one kind.
         value: a configuration, a name, or a mapping of ``name`` and fields.
-        key: the configuration key, for messages; the registry's kind if it is not given.
+        key: the configuration key, for messages. Defaults to the registry's kind.
 
     Raises:
         UserError: an unknown name or field, or a value out of range.
@@ -28,4 +28,5 @@ def choose(registry: Registry[type], value: Any, key: str = "") -> Any:
         raise UserError(f"{key}={value!r}, expected a name or a mapping with `name`; names: {names}")
     name = convert(fields["name"], str, f"{key}.name")
     config = registry.part(name).declaration
-    return from_mapping(config, {field: item for field, item in fields.items() if field != "name"}, f"{key}.")
+    fields_of_part = {field: item for field, item in fields.items() if field != "name"}
+    return from_mapping(config, fields_of_part, f"{key}.")

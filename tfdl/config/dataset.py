@@ -28,33 +28,34 @@ class DatasetConfig:
     name: str = "digits"
     """A TFDS set, a declared set (tfdl's own need no network), or the path of the user's own files."""
     data_dir: str | None = None
-    """Folder of prepared data; none takes TFDS_DATA_DIR, or else ~/tensorflow_datasets."""
+    """Folder of prepared data; by default TFDS_DATA_DIR, or else ~/tensorflow_datasets."""
     train_split: str | None = None
-    """A TFDS split such as ``train[:80%]``; none chooses (see docs/datasets.md)."""
+    """A TFDS split such as ``train[:80%]``; by default tfdl chooses (see docs/datasets.md)."""
     validation_split: str | None = None
-    """As above; none takes the set's own, or the last tenth of its training split."""
+    """A TFDS split; by default the data set's own, or the last tenth of its training split."""
     test_split: str | None = None
-    """As above; none takes the set's own, or its validation split."""
+    """A TFDS split; by default the data set's own, or its validation split."""
     image_size: tuple[int, int] | None = None
-    """Height and width, in pixels, that images are resized to; none keeps the set's own size."""
+    """Height and width, in pixels, that images are resized to; by default images keep their size."""
     augmentation: tuple[AugmentationConfig, ...] = ()
-    """Random changes of training images, a list of names or mappings (``tfdl.config.augmentations``). Also one text
-    with commas between names."""
+    """Random changes of training images: a list of names or mappings (``tfdl.config.augmentations``), or one text with
+    commas between names."""
     text_column: str | None = None
-    """Column (of files) or feature (of a TFDS set, with dots between nested names) that holds the text; none takes the
-    only one that can."""
+    """Column (of files) or feature (of a TFDS data set, with dots between nested names) of the text; by default the
+    only one that has texts."""
     label_column: str | None = None
-    """As above: the class."""
+    """Column or feature of the class."""
     source_column: str | None = None
-    """As above: the text to translate."""
+    """Column or feature of the text to translate."""
     target_column: str | None = None
-    """As above: its translation."""
+    """Column or feature of its translation."""
     sequence_length: int | None = None
-    """Most tokens in a sample; none takes the model's own. Language modeling cuts a corpus into windows of so many."""
+    """Most tokens in a sample; by default the model's own number. Language modeling cuts a corpus into windows of this
+    many tokens."""
     skip_bad_rows: bool = False
     """Whether rows of files that cannot be used are left out and counted; otherwise they are an error."""
     memory_limit_mb: int = 1024
-    """A split that decodes to at most this size is kept in memory, on each rank; a larger one is read from disk."""
+    """Largest decoded size of a split, in MB, that is kept in memory on each rank; a larger split is read from disk."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "augmentation", choose_augmentations(self.augmentation))
@@ -87,14 +88,14 @@ def register_dataset(config: type[DatasetConfig], implementation: Any, *, is_lis
 
     Args:
         config: a frozen dataclass that derives from ``DatasetConfig``. The default of its field ``name`` is the data
-            set's name; the defaults of other fields hold if the user sets none; it may have fields of its own.
+            set's name. It may change the defaults of other fields, and add fields.
         implementation: ``"module:attribute"`` or the object itself: a TFDS builder class, or a function
-            ``load(config)`` that returns the splits (a mapping of ``train`` and, if there are any, ``validation`` and
-            ``test`` to arrays, a ``keras.utils.PyDataset``, a ``tf.data.Dataset`` or a ``Source``; see ``tfdl.train``).
+            ``load(config)`` that returns the splits. They are a mapping of ``train`` (and ``validation`` and ``test``)
+            to arrays, a ``keras.utils.PyDataset``, a ``tf.data.Dataset`` or a ``Source``; see ``tfdl.train``.
         is_listed: whether listings show it; not for what only Python code can use.
 
     Raises:
-        ValueError: the name is taken, or no plain name.
+        ValueError: the name is taken, or not a plain name.
     """
     DATASETS.register(config.name, config, implementation, is_listed=is_listed)
 
@@ -104,7 +105,7 @@ def choose_dataset(value: Any, default: str) -> DatasetConfig:
 
     Args:
         value: a configuration, a name, a path, or a mapping of fields with or without ``name``.
-        default: the data set that is meant if there is no name.
+        default: the data set's name, if the value has none.
 
     Raises:
         UserError: an unknown field, or a value that cannot be used.
@@ -121,7 +122,7 @@ def choose_dataset(value: Any, default: str) -> DatasetConfig:
 
 
 def _as_declared(config: DatasetConfig) -> DatasetConfig:
-    """A general configuration with the name of a declared data set becomes one of its own class."""
+    """A ``DatasetConfig`` with the name of a declared data set, as that data set's own class."""
     declared = DATASETS.get(config.name)
     if declared is None or type(config) is not DatasetConfig:
         return config
@@ -131,7 +132,7 @@ def _as_declared(config: DatasetConfig) -> DatasetConfig:
 
 @dataclass(frozen=True)
 class DigitsConfig(DatasetConfig):
-    """Handwritten digits, enlarged to the size that the article's network takes."""
+    """Handwritten digits, enlarged to the size of the article's network."""
 
     task: ClassVar[str] = "image-classification"
     about: ClassVar[str] = "1,797 handwritten digits, 8x8"
@@ -143,7 +144,7 @@ class DigitsConfig(DatasetConfig):
 
 @dataclass(frozen=True)
 class DocstringsConfig(DatasetConfig):
-    """Docstrings and the package that each is from."""
+    """Docstrings, and the package of each."""
 
     task: ClassVar[str] = "text-classification"
     about: ClassVar[str] = "docstrings of ten packages of the standard library"
@@ -153,7 +154,7 @@ class DocstringsConfig(DatasetConfig):
 
 @dataclass(frozen=True)
 class PythonTopicsConfig(DatasetConfig):
-    """Python's own documentation, one text a topic."""
+    """Python's own documentation, one text for each topic."""
 
     task: ClassVar[str] = "language-modeling"
     about: ClassVar[str] = "the Python Language Reference, a third of a million characters"
@@ -164,7 +165,7 @@ class PythonTopicsConfig(DatasetConfig):
 
 @dataclass(frozen=True)
 class DatesConfig(DatasetConfig):
-    """Dates as people write them, and in ISO 8601."""
+    """Dates as people write them, and the same dates in ISO 8601."""
 
     task: ClassVar[str] = "translation"
     about: ClassVar[str] = "22,000 dates in words, and the same as YYYY-MM-DD"

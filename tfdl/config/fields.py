@@ -1,10 +1,11 @@
-"""Turns plain mappings into dataclasses, and says in one line what does not fit."""
+"""Turns plain mappings into dataclasses. A value that does not fit is an error of one line."""
 
 import dataclasses
 import math
 import types
 import typing
 from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from tfdl.errors import UserError, nearest
@@ -13,22 +14,43 @@ T = TypeVar("T")
 
 
 def require(holds: bool, key: str, received: Any, expected: str) -> None:
-    """Raises ``UserError`` naming the key, what was received and what was expected, unless ``holds``."""
+    """Raises ``UserError`` unless ``holds``.
+
+    Args:
+        holds: whether the value can be used.
+        key: the configuration key.
+        received: the value.
+        expected: what the value must be, such as ``"a positive number"``.
+    """
     if not holds:
         raise UserError(f"{key}={_shown(received)}, expected {expected}")
 
 
 def check_types(config: Any, prefix: str) -> None:
-    """Converts every field to its annotated type in place, so that Python callers are told what YAML's are."""
+    """Converts every field to its annotated type in place. Values from Python get the checks that values from YAML get.
+
+    Args:
+        config: a frozen dataclass, within its ``__post_init__``.
+        prefix: what stands before a field's name in messages, such as ``"model."``.
+
+    Raises:
+        UserError: a value of another type.
+    """
     hints = typing.get_type_hints(type(config))
     for field in dataclasses.fields(config):
-        object.__setattr__(
-            config, field.name, convert(getattr(config, field.name), hints[field.name], prefix + field.name)
-        )
+        value = convert(getattr(config, field.name), hints[field.name], prefix + field.name)
+        object.__setattr__(config, field.name, value)
 
 
 def require_at_least(config: Any, prefix: str, minimum: float, *names: str) -> None:
-    """Each named field that is set must be at least ``minimum``."""
+    """Raises ``UserError`` unless each named field is None or a finite number of at least ``minimum``.
+
+    Args:
+        config: the configuration.
+        prefix: as for ``check_types``.
+        minimum: the smallest allowed value.
+        *names: the fields.
+    """
     for name in names:
         value = getattr(config, name)
         fits = value is None or minimum <= value < math.inf
@@ -36,73 +58,136 @@ def require_at_least(config: Any, prefix: str, minimum: float, *names: str) -> N
 
 
 def require_fraction(config: Any, prefix: str, *names: str) -> None:
-    """Each named field must lie in [0, 1)."""
+    """Raises ``UserError`` unless each named field lies in [0, 1).
+
+    Args:
+        config: the configuration.
+        prefix: as for ``check_types``.
+        *names: the fields.
+    """
     for name in names:
         value = getattr(config, name)
         require(0 <= value < 1, f"{prefix}{name}", value, "a number from 0 to below 1")
 
 
 def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
-    """Builds the dataclass ``cls`` from ``values``; unknown keys are answered with the nearest known one."""
+    """Builds the dataclass ``cls`` from plain values.
+
+    Args:
+        cls: the dataclass.
+        values: field name -> value.
+        prefix: as for ``check_types``.
+
+    Raises:
+        UserError: an unknown key (the message suggests the nearest known one), or a value of another type.
+    """
     hints = typing.get_type_hints(cls)
     names = [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
     for key in values:
         if key not in names:
             expected = f"one of {', '.join(names)}.{nearest(str(key), names)}" if names else "none: it has no fields"
             raise UserError(f"unknown key {prefix + str(key)!r}, expected {expected}")
-    return cls(**{key: convert(value, hints[key], prefix + key) for key, value in values.items()})
+    fields = {key: convert(value, hints[key], prefix + key) for key, value in values.items()}
+    return cls(**fields)
 
 
 def convert(value: Any, hint: Any, key: str) -> Any:
-    """``value`` as the annotated type, or a ``UserError`` that names the key and the type."""
+    """Returns ``value`` as the annotated type.
+
+    Numbers, texts, booleans, ``Literal``, tuples and unions of these are checked. A value of any other type is returned
+    as it is: the configuration that has such a field checks it.
+
+    Args:
+        value: from YAML, the command line or Python.
+        hint: the annotation.
+        key: the configuration key, for messages.
+
+    Raises:
+        UserError: a value of another type.
+    """
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
-        return _convert_optional(value, hint, key)
+        return _convert_union(value, typing.get_args(hint), key)
     if origin is tuple:
         return _convert_tuple(value, typing.get_args(hint), key)
     if origin is typing.Literal:
-        choices = typing.get_args(hint)
-        if value not in choices:
-            raise UserError(
-                f"{key}={_shown(value)}, expected one of {', '.join(map(str, choices))}."
-                f"{nearest(str(value), map(str, choices))}"
-            )
-        return value
-    if hint is float and isinstance(value, int | float | str) and not isinstance(value, bool):
+        return _convert_literal(value, typing.get_args(hint), key)
+    is_boolean = isinstance(value, bool)  # bool is a subclass of int
+    if hint is float and isinstance(value, Real | str) and not is_boolean:
         return _number(value, key)  # YAML reads 1e-3 as text
     if hint is int and isinstance(value, float) and value.is_integer():
         return int(value)
-    if dataclasses.is_dataclass(hint):
-        return value
-    if hint in (int, float, bool, str) and (not isinstance(value, hint) or (hint is int and isinstance(value, bool))):
-        raise UserError(f"{key}={_shown(value)}, expected {_NAMES[hint]}")
+    if hint is int and isinstance(value, Integral) and not is_boolean:
+        return int(value)  # NumPy's integers, too
+    if hint in _NAMES:
+        has_type = isinstance(value, hint) and not (hint is int and is_boolean)
+        require(has_type, key, value, _NAMES[hint])
     return value
 
 
 _NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+# Words that YAML 1.1 reads as booleans.
+_BOOLEAN_WORDS = {True: ("on", "yes"), False: ("off", "no")}
 
 
-def _convert_optional(value: Any, hint: Any, key: str) -> Any:
-    if value is None:
-        return None
-    (inner,) = (arm for arm in typing.get_args(hint) if arm is not type(None))
-    return convert(value, inner, key)
+def _convert_union(value: Any, arms: tuple[Any, ...], key: str) -> Any:
+    """The value as the first type that takes it; one that has a type of the union already stays as it is."""
+    if type(value) in arms:
+        return value
+    value_arms = [arm for arm in arms if arm is not types.NoneType]
+    if len(value_arms) == 1:
+        return convert(value, value_arms[0], key)
+    for arm in value_arms:
+        try:
+            return convert(value, arm, key)
+        except UserError:
+            continue
+    raise UserError(f"{key}={_shown(value)}, expected {' or '.join(map(_description, value_arms))}")
+
+
+def _convert_literal(value: Any, choices: tuple[Any, ...], key: str) -> Any:
+    if value in choices:
+        return value
+    if isinstance(value, bool):
+        for word in _BOOLEAN_WORDS[value]:
+            if word in choices:
+                return word
+    suggestion = nearest(str(value), map(str, choices))
+    raise UserError(f"{key}={_shown(value)}, expected one of {', '.join(map(str, choices))}.{suggestion}")
 
 
 def _convert_tuple(value: Any, arms: tuple[Any, ...], key: str) -> Any:
-    if dataclasses.is_dataclass(arms[0]):
+    if any(dataclasses.is_dataclass(arm) for arm in arms):
         return value  # the configuration that has such a field converts it
-    if arms == (str, ...) and isinstance(value, str):  # names with commas between, as a command line has them
-        value = [] if value == "none" else value.replace(" ", "").split(",")
+    if arms == (str, ...) and isinstance(value, str):
+        # Names with commas between them, as a command line has them.
+        value = [] if value == "none" else [name.strip() for name in value.split(",")]
     is_list = isinstance(value, list | tuple)
     if len(arms) == 2 and arms[1] is Ellipsis:
-        require(is_list, key, value, f"a list of items, each {_NAMES[arms[0]]}, such as [32, 64]")
-        return tuple(convert(item, arms[0], key) for item in value)
+        item_type = arms[0]
+        example = ", such as [32, 64]" if item_type in _NAMES else ""
+        require(is_list, key, value, f"a list of items, each {_description(item_type)}{example}")
+        return tuple(convert(item, item_type, key) for item in value)
     require(is_list and len(value) == len(arms), key, value, f"a list of {len(arms)} items")
     return tuple(convert(item, arm, key) for item, arm in zip(value, arms, strict=True))
 
 
-def _number(value: float | str, key: str) -> float:
+def _description(hint: Any) -> str:
+    """A type in words, for messages."""
+    if hint in _NAMES:
+        return _NAMES[hint]
+    origin = typing.get_origin(hint)
+    arms = typing.get_args(hint)
+    if origin is typing.Literal:
+        return f"one of {', '.join(map(str, arms))}"
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join("none" if arm is types.NoneType else _description(arm) for arm in arms)
+    if origin is tuple:
+        return "a list"
+    return getattr(hint, "__name__", str(hint))
+
+
+def _number(value: Any, key: str) -> float:
     try:
         return float(value)
     except (ValueError, OverflowError):

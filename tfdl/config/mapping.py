@@ -1,11 +1,11 @@
-"""Configurations as plain values, ready for YAML."""
+"""Configurations as plain values, for YAML."""
 
 import dataclasses
 from typing import Any
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
-    """A configuration as numbers, texts, lists and mappings; a part's mapping begins with its ``name``."""
+    """A configuration as numbers, texts, lists and mappings. A part's mapping begins with its ``name``."""
     values = {field.name: plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
     if "name" in values or not hasattr(config, "name"):
         return values
@@ -13,7 +13,7 @@ def to_mapping(config: Any) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """A field's value for YAML; a part without fields is written as its name."""
+    """A field's value for YAML. A part without fields is written as its name."""
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     if not dataclasses.is_dataclass(value):

@@ -1,4 +1,4 @@
-"""Optimizers: one dataclass for each. ``name`` chooses it; the defaults are the usual ones of each."""
+"""Optimizers: one dataclass for each, with the usual defaults."""
 
 import dataclasses
 import math
@@ -20,9 +20,9 @@ class OptimizerConfig:
     name: ClassVar[str]
 
     learning_rate: float = 0.001
-    """Step size; with a schedule, the largest one."""
+    """Step size; with a schedule, the largest step size."""
     scale_learning_rate: Literal["none", "linear", "sqrt"] = "none"
-    """Whether the learning rate is multiplied by the number of ranks, or by its root (Goyal et al., 2017)."""
+    """Whether the learning rate is multiplied by the number of ranks, or by its square root (Goyal et al., 2017)."""
     schedule: ScheduleConfig = field(default_factory=ConstantScheduleConfig)
     """How the learning rate changes over the run, after the warm-up: a name, or a mapping of ``name`` and fields
     (``tfdl.config.schedules``)."""
@@ -31,13 +31,13 @@ class OptimizerConfig:
     warmup_epochs: float = 0.0
     """The same in epochs, instead of steps."""
     weight_decay: float = 0.0
-    """Fraction of each weight that a step of rate 1 subtracts, apart from the gradient; biases and gains are left
-    alone."""
+    """Fraction of each weight that a step with learning rate 1 subtracts, separately from the gradient; biases and
+    gains do not decay."""
     clip_norm: float | None = None
-    """Largest global norm of the reduced gradients; none clips nothing."""
+    """Largest global norm of the reduced gradients; by default gradients are not clipped."""
     ema_momentum: float | None = None
-    """Share of the old average of the weights kept at each step; validation, results and exports then use the average,
-    and training goes on with the weights themselves. None keeps no average."""
+    """Fraction of the old average of the weights that each step keeps. Validation, results and exports then use the
+    average; training continues with the weights themselves. By default there is no average."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "schedule", choose(SCHEDULES, self.schedule, "optimizer.schedule"))
@@ -68,7 +68,7 @@ class AdamConfig(OptimizerConfig):
     epsilon: float = 1e-7
     """Added to the root of the second moment."""
     amsgrad: bool = False
-    """Whether the largest second moment so far scales the step (Reddi et al., 2018)."""
+    """Whether the largest second moment up to now scales the step (Reddi et al., 2018)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,8 +83,8 @@ class AdamWConfig(AdamConfig):
     name: ClassVar[str] = "adamw"
 
     weight_decay: float = 0.004
-    """Fraction of each weight that a step of rate 1 subtracts, apart from the gradient; biases and gains are left
-    alone."""
+    """Fraction of each weight that a step with learning rate 1 subtracts, separately from the gradient; biases and
+    gains do not decay."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,11 @@ class SGDConfig(OptimizerConfig):
     name: ClassVar[str] = "sgd"
 
     learning_rate: float = 0.01
-    """Step size; with a schedule, the largest one."""
+    """Step size; with a schedule, the largest step size."""
     momentum: float = 0.9
-    """Share of the previous step carried into the next."""
+    """Fraction of the previous step that is added to the next."""
     nesterov: bool = False
-    """Whether the gradient is looked up ahead (Nesterov, 1983)."""
+    """Whether steps use Nesterov's momentum (Nesterov, 1983)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -107,7 +107,7 @@ class SGDConfig(OptimizerConfig):
 
 @dataclass(frozen=True)
 class KerasOptimizerConfig(OptimizerConfig):
-    """A Keras optimizer that Python code passed; the fields that all optimizers have are read from it."""
+    """A Keras optimizer that Python code passed. The fields of ``OptimizerConfig`` are read from it."""
 
     name: ClassVar[str] = "keras"
 
@@ -115,7 +115,12 @@ class KerasOptimizerConfig(OptimizerConfig):
     """The optimizer as ``keras.optimizers.serialize`` writes it."""
 
     def __post_init__(self) -> None:
-        options = self.serialized.get("config", {})
+        options = self.serialized.get("config") if isinstance(self.serialized, Mapping) else None
+        if not isinstance(options, Mapping):
+            raise UserError(
+                f"optimizer.serialized={self.serialized!r}, expected a Keras optimizer, which Python code passes:"
+                " tfdl.train(optimizer=...)"
+            )
         learning_rate = options.get("learning_rate")
         if isinstance(learning_rate, int | float):
             object.__setattr__(self, "learning_rate", float(learning_rate))
@@ -140,7 +145,7 @@ def register_optimizer(config: type[OptimizerConfig], build: Any, *, is_listed: 
         is_listed: whether choices show it; not for what only Python code can use.
 
     Raises:
-        ValueError: the name is taken, or no plain name.
+        ValueError: the name is taken, or not a plain name.
     """
     OPTIMIZERS.register(config.name, config, build, is_listed=is_listed)
 
@@ -156,16 +161,15 @@ def choose_optimizer(value: Any) -> OptimizerConfig:
     return config
 
 
-# Fields of schedules that stood beside ``schedule`` in tfdl 0.1, with their defaults.
+# Fields of schedules that tfdl 0.1 wrote beside ``schedule``, with their defaults.
 _FORMER_FIELDS: Mapping[str, Any] = {"final_fraction": 0.0, "milestones": [0.5, 0.75], "factor": 0.1}
 
 
 def nested_schedule(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """An optimizer's fields as tfdl 0.1 wrote them, with the schedule's own fields below ``schedule``.
+    """An optimizer's fields as tfdl 0.1 wrote them, with the schedule's fields below ``schedule``.
 
     ``{"schedule": "cosine", "final_fraction": 0.1}`` becomes ``{"schedule": {"name": "cosine", "final_fraction":
-    0.1}}``.
-    A field that the schedule does not have is left out if it is at its default: every run listed all of them.
+    0.1}}``. A field that the schedule does not have is left out if it has its default: every run listed all of them.
     """
     former = {key: value for key, value in fields.items() if key in _FORMER_FIELDS}
     kept = {key: value for key, value in fields.items() if key not in _FORMER_FIELDS}
@@ -173,11 +177,11 @@ def nested_schedule(fields: Mapping[str, Any]) -> dict[str, Any]:
         return kept
     schedule = kept.get("schedule", ConstantScheduleConfig.name)
     section = dict(schedule) if isinstance(schedule, Mapping) else {"name": schedule}
-    config = SCHEDULES[section["name"]] if section.get("name") in SCHEDULES else ScheduleConfig
+    config = SCHEDULES.get(section.get("name")) or ScheduleConfig
     names = {field.name for field in dataclasses.fields(config)}
     for key, value in former.items():
-        default = _FORMER_FIELDS[key]
-        is_default = (list(value) if isinstance(value, tuple) else value) == default
+        plain_value = list(value) if isinstance(value, tuple) else value
+        is_default = plain_value == _FORMER_FIELDS[key]
         if key in names or not is_default:
             section[key] = value
     return {**kept, "schedule": section}

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: one dataclass for each, with the fields that it has."""
+"""Learning-rate schedules: one dataclass for each."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,7 +12,7 @@ from tfdl.registry import Registry
 class ScheduleConfig:
     """How the learning rate changes over a run, after the warm-up.
 
-    A run that is continued for more epochs or steps follows, from there on, the schedule of its new length.
+    A run that is resumed for more epochs or steps follows the schedule of its new length from there on.
     """
 
     name: ClassVar[str]
@@ -25,7 +25,7 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class ConstantScheduleConfig(ScheduleConfig):
-    """The peak rate throughout."""
+    """The peak rate in every step."""
 
     name: ClassVar[str] = "constant"
     needs_total_steps: ClassVar[bool] = False
@@ -33,10 +33,10 @@ class ConstantScheduleConfig(ScheduleConfig):
 
 @dataclass(frozen=True)
 class _FallingScheduleConfig(ScheduleConfig):
-    """What schedules that fall to a last rate have in common."""
+    """What schedules that fall to a final rate have in common."""
 
     final_fraction: float = 0.0
-    """The last rate, as a fraction of the peak."""
+    """The final rate, as a fraction of the peak."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,14 +46,14 @@ class _FallingScheduleConfig(ScheduleConfig):
 
 @dataclass(frozen=True)
 class LinearScheduleConfig(_FallingScheduleConfig):
-    """A straight line from the peak to the last rate."""
+    """A straight line from the peak to the final rate."""
 
     name: ClassVar[str] = "linear"
 
 
 @dataclass(frozen=True)
 class CosineScheduleConfig(_FallingScheduleConfig):
-    """Half a cosine from the peak to the last rate (Loshchilov and Hutter, 2017)."""
+    """Half a cosine from the peak to the final rate (Loshchilov and Hutter, 2017)."""
 
     name: ClassVar[str] = "cosine"
 
@@ -87,7 +87,7 @@ class StepScheduleConfig(ScheduleConfig):
 
 @dataclass(frozen=True)
 class OneCycleScheduleConfig(ScheduleConfig):
-    """Up and down again over the whole run (Smith and Topin, 2018)."""
+    """Rises to the peak and falls again over the whole run (Smith and Topin, 2018)."""
 
     name: ClassVar[str] = "one_cycle"
 
@@ -105,7 +105,7 @@ def register_schedule(config: type[ScheduleConfig], build: Any) -> None:
             ``keras.optimizers.schedules.LearningRateSchedule`` or a number.
 
     Raises:
-        ValueError: the name is taken, or no plain name.
+        ValueError: the name is taken, or not a plain name.
     """
     SCHEDULES.register(config.name, config, build)
 

@@ -1,4 +1,4 @@
-"""Where configuration comes from, and its order: YAML (``--config``) < ``--set`` < option."""
+"""Configuration from YAML (``--config``), ``--set`` and options; each overrides the one before."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +10,9 @@ from tfdl.config.mapping import to_mapping
 from tfdl.config.train import TrainConfig
 from tfdl.errors import UserError
 
-# Fields that may be given by name alone, and become mappings when a key below them is set.
-_SECTIONS = ("model", "dataset", "tokenizer", "optimizer", "schedule")
-# What stays of a section when another name, or another preset, takes the place of the old one.
+# Paths of the fields that may be given by name alone, and become mappings when a key below them is set.
+_SECTIONS = {("model",), ("dataset",), ("tokenizer",), ("optimizer",), ("optimizer", "schedule")}
+# Fields that a section keeps when its name or its preset changes.
 _KEPT = {"name": ("data_dir",), "preset": ("name",)}
 
 
@@ -35,7 +35,11 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def assignment(text: str) -> tuple[str, Any]:
-    """``"model.units=256"`` -> ``("model.units", 256)``; the value is read as YAML."""
+    """``"model.units=256"`` -> ``("model.units", 256)``; the value is read as YAML.
+
+    Raises:
+        UserError: no key, no equals sign, or a value that is not YAML.
+    """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise UserError(f"--set {text!r}, expected KEY=VALUE such as model.units=256")
@@ -43,7 +47,11 @@ def assignment(text: str) -> tuple[str, Any]:
 
 
 def compose(*layers: Mapping[str, Any]) -> TrainConfig:
-    """Joins layers of dotted or nested keys, later ones winning, into a checked configuration."""
+    """Joins layers of dotted or nested keys into a checked configuration; a later layer overrides the ones before.
+
+    Raises:
+        UserError: an unknown key, or a value that cannot be used.
+    """
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
@@ -63,33 +71,48 @@ def _parse(text: str, where: str) -> Any:
         raise UserError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
 
 
-def _assign(target: dict[str, Any], path: list[str], value: Any) -> None:
-    """Sets one nested key. A section given by name becomes that name's mapping; a new name drops the old fields."""
+def _assign(target: dict[str, Any], path: list[str], value: Any, parents: tuple[str, ...] = ()) -> None:
+    """Sets one nested key. A section given by name becomes a mapping; a new name drops the fields of the old one.
+
+    Args:
+        target: the mapping to change.
+        path: the keys below ``target``.
+        value: the value.
+        parents: the keys above ``target``.
+    """
     head, *rest = path
-    if not rest and isinstance(value, Mapping) and head in _SECTIONS:
-        for key, item in _name_first(value):
-            _assign(target, [head, key], item)
-    elif not rest and head in _SECTIONS and isinstance(value, str):
-        _assign(target, [head, "name"], value)
-    elif not rest:
-        target[head] = value
-    else:
-        if target.get(head) is None:
-            target[head] = {}
-        section = target[head]
-        if not isinstance(section, dict):
-            raise UserError(f"unknown key {'.'.join(path)!r}: {head!r} is a single value, not a section")
-        if rest in (["name"], ["preset"]) and section.get(rest[0], value) != value:
-            section = target[head] = {key: section[key] for key in _KEPT[rest[0]] if key in section}
-        _assign(section, rest, value)
+    is_section = (*parents, head) in _SECTIONS
+    if not rest:
+        if is_section and isinstance(value, str):
+            value = {"name": value}
+        if is_section and isinstance(value, Mapping):
+            for key, item in _name_first(value):
+                _assign(target, [head, key], item, parents)
+        else:
+            target[head] = value
+        return
+    if target.get(head) is None:
+        target[head] = {}
+    section = target[head]
+    if not isinstance(section, dict):
+        key = ".".join((*parents, *path))
+        raise UserError(f"unknown key {key!r}: {head!r} is a single value, not a section")
+    field = rest[0]
+    chooses_fields = is_section and len(rest) == 1 and field in _KEPT
+    if chooses_fields and section.get(field, value) != value:
+        section = {name: section[name] for name in _KEPT[field] if name in section}
+        target[head] = section
+    _assign(section, rest, value, (*parents, head))
 
 
 def _name_first(section: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """A name drops what was set before it, and a preset too: both come before the fields that are meant for them."""
+    """A section's items, ``name`` and ``preset`` first: each drops the fields that were set before it."""
     order = ("name", "preset")
     items = [(str(key), value) for key, value in section.items()]
     return sorted(items, key=lambda item: order.index(item[0]) if item[0] in order else len(order))
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else "not UTF-8 text"
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8 text"
+    return error.strerror or str(error)

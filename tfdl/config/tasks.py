@@ -1,4 +1,4 @@
-"""Tasks: what a model is trained for, declared once each."""
+"""The declarations of tasks: what a model can be trained for."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,26 +11,27 @@ DEFAULT_TASK = "image-classification"
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """What the rest of tfdl needs to know of a task before its code is imported."""
+    """What the rest of tfdl must know about a task before its code is imported."""
 
     name: str
     """How configurations and ``--task`` name it."""
     implementation: str | Callable[..., Any]
     """The ``tfdl.tasks.Task``: ``"module:Class"``, or the class itself."""
     model: str
-    """The model family that is trained if the user names none."""
+    """The model family or preset that is trained if the user names none."""
     dataset: str
     """The data set that is read if the user names none."""
     roles: tuple[str, ...]
     """What a sample consists of, such as ``("image", "label")``."""
     dataset_fields: frozenset[str] = frozenset()
-    """Fields of ``DatasetConfig`` that this task reads, among those that not every task reads."""
+    """Fields of data sets' configurations that this task reads, among those that not every task reads."""
     reads_tokens: bool = False
     """Whether texts become tokens, so that the run has a tokenizer."""
     pads_texts: bool = False
-    """Whether shorter texts are filled up with token 0, which the tokenizer must then reserve."""
+    """Whether shorter texts are padded with token 0, which the tokenizer must then reserve."""
     models: tuple[str, ...] = ()
-    """Families that can be trained for it, besides ``model`` and those whose configuration names the task."""
+    """Families and presets that can be trained for it, besides ``model`` and those whose configuration names the
+    task."""
 
 
 TASKS: Registry[TaskSpec] = Registry("task")
@@ -45,14 +46,15 @@ def register_task(spec: TaskSpec, *, is_listed: bool = True) -> None:
         is_listed: whether choices show it; not for what only Python code can use.
 
     Raises:
-        ValueError: the name is taken, or no plain name.
+        ValueError: the name is taken, or not a plain name.
     """
     TASKS.register(spec.name, spec, spec.implementation, is_listed=is_listed)
 
 
 def optional_dataset_fields() -> frozenset[str]:
-    """Fields of ``DatasetConfig`` that some task reads and another does not."""
-    return frozenset().union(*(TASKS[name].dataset_fields for name in TASKS))
+    """Fields of data sets' configurations that some task reads and another does not."""
+    field_sets = [TASKS[name].dataset_fields for name in TASKS]
+    return frozenset().union(*field_sets)
 
 
 register_task(

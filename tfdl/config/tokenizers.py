@@ -1,6 +1,6 @@
-"""Tokenizers: how texts become numbers. One dataclass for each, with the fields that it has.
+"""Tokenizers: how texts become numbers. There is one dataclass for each.
 
-See docs/tokenizers.md for which to take when.
+docs/tokenizers.md says which one to choose.
 """
 
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ class _SizedTokenizerConfig(TokenizerConfig):
     smallest_size: ClassVar[int]
 
     vocab_size: int | None = None
-    """The largest number of tokens, special tokens included; none takes the tokenizer's default."""
+    """The largest number of tokens, including special tokens; by default the tokenizer's own number."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,7 +108,7 @@ def register_tokenizer(config: type[TokenizerConfig], implementation: Any) -> No
         implementation: ``"module:Class"`` or the class itself, a ``tfdl.data.tokenizers.Tokenizer``.
 
     Raises:
-        ValueError: the name is taken, or no plain name.
+        ValueError: the name is taken, or not a plain name.
     """
     TOKENIZERS.register(config.name, config, implementation)
 
@@ -118,7 +118,7 @@ def choose_tokenizer(value: Any, default: str = DEFAULT_TOKENIZER) -> TokenizerC
 
     Args:
         value: a configuration, a name, a mapping of fields with or without ``name``, or none.
-        default: the tokenizer that is meant if there is no name.
+        default: the tokenizer's name, if the value has none.
 
     Raises:
         UserError: an unknown name or field, or a value out of range.

@@ -1,4 +1,4 @@
-"""The whole of a training run."""
+"""The configuration of a training run."""
 
 import dataclasses
 import math
@@ -34,34 +34,34 @@ class TrainConfig:
     """
 
     model: ModelConfig = field(default_factory=dict)  # type: ignore[assignment]
-    """A family or preset; empty takes the task's default."""
+    """A family or preset; by default the task's."""
     task: str = ""
-    """What the model is trained for; empty takes the model's default task."""
+    """What the model is trained for; by default the model's first task."""
     dataset: DatasetConfig = field(default_factory=dict)  # type: ignore[assignment]
-    """A data set; empty takes the task's default."""
+    """A data set; by default the task's."""
     tokenizer: TokenizerConfig | None = None
-    """How texts become numbers; none takes the tokenizer that suits the data set. Images have none."""
+    """How texts become numbers; by default the tokenizer that suits the data set. Images have none."""
     optimizer: OptimizerConfig = field(default_factory=dict)  # type: ignore[assignment]
-    """An optimizer; what is not set comes from the recipe of task and model (``ModelConfig.recipes``)."""
+    """An optimizer; fields that are not set come from the recipe of task and model (``ModelConfig.recipes``)."""
     epochs: int | None = None
-    """Passes over the training split; the recipe's if neither epochs nor steps is set."""
+    """Passes over the training split; by default the recipe's, unless steps is set."""
     steps: int | None = None
     """Optimizer steps over the whole run, instead of epochs."""
     batch_size: int = None  # type: ignore[assignment]
-    """Samples that a rank computes at a time; the global batch is this times accumulation_steps times the ranks. The
-    recipe's if it is not set."""
+    """Samples that a rank computes at a time; by default the recipe's. The global batch is this number times
+    accumulation_steps times the number of ranks."""
     accumulation_steps: int = 1
-    """Batches of this size whose gradients one optimizer step adds up."""
+    """Batches whose gradients one optimizer step adds up, on each rank."""
     label_smoothing: float = 0.0
-    """Fraction of the training target that is spread over all classes; validation and test losses do without."""
+    """Fraction of the training target that is spread over all classes; validation and test losses are not smoothed."""
     precision: PRECISIONS = "float32"
     """The number format of computations; mixed formats keep weights, statistics and logits in float32."""
     compression: Literal["none", "float16", "bfloat16"] = "none"
-    """The number format in which gradients travel between ranks; for slow links. Sums in float16 may overflow."""
+    """The number format in which gradients are sent between ranks, for slow links. Sums in float16 may overflow."""
     xla: Literal["off", "on", "auto"] = None  # type: ignore[assignment]
-    """Whether XLA compiles the forward and backward pass; ``auto`` measures both when training begins, and records its
-    choice in the run's config.yaml. The two round differently and draw different dropout, so only ``on`` and ``off``
-    repeat a run bit for bit. The recipe's if it is not set."""
+    """Whether XLA compiles the forward and backward pass; by default the recipe's choice. ``auto`` measures both when
+    training begins, and records its choice in the run's config.yaml. With and without XLA, rounding and dropout differ,
+    so only ``on`` and ``off`` repeat a run bit for bit."""
     seed: int = 0
     """Seed of initial weights, order of samples and dropout."""
     steps_per_execution: int = 20
@@ -71,8 +71,8 @@ class TrainConfig:
     keep_checkpoints: int = 3
     """Number of checkpoints that are kept, besides the best one."""
     watchdog_timeout: float = 600.0
-    """Seconds that ranks wait for one that makes no progress or gives no sign of life before the job ends; 0 waits
-    forever."""
+    """Seconds that ranks wait for a rank that makes no progress or does not answer, before the job ends; 0 disables the
+    watchdog."""
     plugins: tuple[str, ...] = ()
     """Modules that register parts of this run. Reading them from a file imports nothing: they must be imported already
     (``tfdl.plugins``)."""
@@ -102,7 +102,7 @@ class TrainConfig:
         return TASKS[self.task]
 
     def _choose_task(self) -> None:
-        """Model and task: each follows from the other if it is not set."""
+        """Chooses model and task. Each decides the other if that is not set."""
         task = convert(self.task, str, "task")
         if task and task not in TASKS:
             raise UserError(f"task={task!r}, expected one of {', '.join(TASKS)}.{nearest(task, TASKS)}")
@@ -111,16 +111,21 @@ class TrainConfig:
         self._set("model", model)
         self._set("task", task or model.default_task)
         spec = self.task_spec
-        if self.task not in model.tasks and model.name not in (spec.model, *spec.models):
+        is_named_by_task = bool({model.name, model.label} & {spec.model, *spec.models})
+        if self.task not in model.tasks and not is_named_by_task:
+            tasks = " and ".join(model.tasks) or "no task"
             raise UserError(
-                f"task={self.task!r} and model={model.label!r}, which is for {' and '.join(model.tasks)}; choose"
-                f" another --model, such as {spec.model}, or leave --task out"
+                f"task={self.task!r} and model={model.label!r}, which is for {tasks}; choose another --model, such as"
+                f" {spec.model}, or leave --task out"
             )
 
     def _check_dataset_fields(self) -> None:
-        """A field of the data set that the task never reads is an error, not a surprise after the run."""
+        """Raises ``UserError`` for a field of the data set that is set and that the task does not read."""
         defaults = type(self.dataset)(self.dataset.name)
-        for name in sorted(optional_dataset_fields() - self.task_spec.dataset_fields):
+        # A task of a user may name fields that only its own data sets have.
+        fields = {field.name for field in dataclasses.fields(self.dataset)}
+        unread = optional_dataset_fields().difference(self.task_spec.dataset_fields)
+        for name in sorted(unread & fields):
             value = getattr(self.dataset, name)
             expected = f"nothing: it has no meaning for {self.task}"
             require(value == getattr(defaults, name), f"dataset.{name}", plain(value), expected)
@@ -128,19 +133,22 @@ class TrainConfig:
     def _choose_tokenizer(self) -> TokenizerConfig | None:
         spec = self.task_spec
         if not spec.reads_tokens:
-            received = self.tokenizer.get("name") if isinstance(self.tokenizer, Mapping) else self.tokenizer
+            received = self.tokenizer
+            if isinstance(received, Mapping):
+                received = received.get("name")
             require(self.tokenizer is None, "tokenizer", received, f"nothing: it has no meaning for {self.task}")
             return None
         declared = DATASETS.get(self.dataset.base_name) or type(self.dataset)
         tokenizer = choose_tokenizer(self.tokenizer, default=declared.tokenizer)
         fits = tokenizer.reserves_padding or not spec.pads_texts
         reason = f"token 0, which fills up shorter texts there, stands for text in {tokenizer.name}"
-        require(fits, "tokenizer.name", tokenizer.name, f"another one for {self.task}, such as bpe: {reason}")
+        expected = f"another one for {self.task}, such as bpe: {reason}"
+        require(fits, "tokenizer.name", tokenizer.name, expected)
         return tokenizer
 
     def _follow_recipe(self) -> None:
-        """Fills in what the user did not set."""
-        suggested = recipe(self.model.recipes, self.task)
+        """Fills in optimizer, epochs, batch size and XLA where the user did not set them."""
+        suggested = recipe(self.model.recipes, self.task, self.model.name)
         optimizer: Any = self.optimizer
         if isinstance(optimizer, str):
             optimizer = {"name": optimizer}
@@ -154,7 +162,7 @@ class TrainConfig:
                 self._set(name, suggested[name])
 
     def _record_plugins(self) -> None:
-        """Adds the modules that registered the parts of this run, so that whoever reads the file knows them."""
+        """Adds the modules that registered the parts of this run, for whoever reads its configuration."""
         parts: list[Part[Any]] = [
             MODELS.part(self.model.name),
             TASKS.part(self.task),
@@ -178,12 +186,25 @@ class TrainConfig:
         return from_mapping(cls, values)
 
     def replace(self, **changes: Any) -> "TrainConfig":
-        """A copy with some fields changed."""
+        """A copy with some fields changed.
+
+        Args:
+            **changes: the fields.
+
+        Raises:
+            UserError: a value that cannot be used.
+        """
         return dataclasses.replace(self, **changes)
 
 
 def _with_name(section: Any, default: str, alternative: str) -> Any:
-    """A section as a mapping that names its part, by ``name`` or by the ``alternative`` key."""
+    """A section as a mapping that names its part.
+
+    Args:
+        section: a name, a mapping of fields, or a configuration, which is returned as it is.
+        default: the name, if the section has none.
+        alternative: another key that names the part.
+    """
     if isinstance(section, str):
         return {"name": section}
     if not isinstance(section, Mapping) or {"name", alternative} & set(section):

@@ -1,4 +1,4 @@
-"""How good a model is, exactly: over N ranks the same numbers as in one process."""
+"""Exact evaluation: the metrics on any number of ranks are those of one process."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Evaluates a model that goes through a split with its state."""
+"""Evaluates a model that carries its state through a split."""
 
 from collections.abc import Iterator
 from typing import Any, cast
@@ -15,9 +15,9 @@ from tfdl.tasks.task import Task
 
 
 class CarriedStateEvaluator(Evaluator):
-    """Evaluates windows of a text one after the other, each with the state that the one before it left.
+    """Evaluates windows of a text one after the other, each with the state after the window before.
 
-    The split's segments are dealt out to the ranks; a segment's rows are the same on any number of ranks.
+    The ranks divide the split's segments. A segment's rows are the same on any number of ranks.
 
     Args:
         model: a recurrent language model.
@@ -36,13 +36,15 @@ class CarriedStateEvaluator(Evaluator):
         for segment in source.segments()[world.rank :: world.size]:
             state = self._model.initial_state(segment.shape[1])
             for step in segment:
-                numbers = step[step >= 0]  # in the last step only the longer streams have a window
+                # In the last step only the longer streams have a window; -1 stands for none.
+                numbers = step[step >= 0]
                 columns, state = self._rows_and_state(source.read(tf.constant(numbers)), state)
                 yield numbers, {name: np.asarray(column) for name, column in columns.items()}
                 tick()
 
     def _rows_and_state_of_batch(self, batch: Any, state: Any) -> Any:
-        tokens = self._task.inputs(batch)
+        tokens = self._task.inputs(batch)  # (b, t)
+        # The streams without a window are the last ones.
         state = tf.nest.map_structure(lambda rows: rows[: tf.shape(tokens)[0]], state)
         logits, state = self._model.with_state(tokens, state)
         return self._task.evaluation_rows(batch, logits), state

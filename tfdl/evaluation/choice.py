@@ -1,4 +1,4 @@
-"""The evaluator that fits a task."""
+"""Chooses the evaluator of a task."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from tfdl.tasks.task import DecodingTask, Task
 
 
 def evaluator_for(model: Any, task: Task) -> Evaluator:
-    """Evaluates a model in the way that its task needs; make one for a model and use it for every evaluation.
+    """Returns the evaluator that a task needs. Make one for a model and use it for every evaluation.
 
     Args:
         model: the model.
-        task: what it is trained for.
+        task: the model's task.
     """
     if task.carries_state:
         return CarriedStateEvaluator(model, task)

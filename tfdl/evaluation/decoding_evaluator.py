@@ -13,7 +13,7 @@ from tfdl.tasks.task import DecodingTask
 
 
 class DecodingEvaluator(BatchEvaluator):
-    """Evaluates the losses of the given targets, and the texts that the model writes from the sources alone.
+    """Evaluates the losses of the targets, and the texts that the model writes from the sources alone.
 
     Args:
         model: an encoder-decoder.
@@ -28,10 +28,12 @@ class DecodingEvaluator(BatchEvaluator):
         self._decoded_rows = tf.function(lambda batch: task.decoded_rows(model, batch), reduce_retracing=True)
 
     def rows(self, source: Source, world: World, *, quickly: bool = False) -> dict[str, np.ndarray]:
-        """As ``Evaluator.rows``, and columns of the samples that were decoded, and of their original texts."""
+        """See ``Evaluator.rows``. Columns of decoded samples and of their original texts may be shorter than others."""
         task = self._decoding_task
-        columns = super().rows(source, world)
-        most = task.most_decoded_quickly if quickly else task.most_decoded
-        decoded = cast(TextSource, source).spread(most)
-        parts = batch_parts(self._decoded_rows, decoded, world, batch_size=task.decoding_batch_size)
-        return columns | in_order(parts, world) | decoded.texts(*task.text_roles)
+        loss_columns = super().rows(source, world)
+        most_decoded = task.most_decoded_quickly if quickly else task.most_decoded
+        decoded_source = cast(TextSource, source).spread(most_decoded)
+        parts = batch_parts(self._decoded_rows, decoded_source, world, batch_size=task.decoding_batch_size)
+        decoded_columns = in_order(parts, world)
+        text_columns = decoded_source.texts(*task.text_roles)
+        return loss_columns | decoded_columns | text_columns

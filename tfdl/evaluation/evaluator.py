@@ -17,11 +17,12 @@ Part = tuple[np.ndarray, dict[str, np.ndarray]]
 
 
 class Evaluator(ABC):
-    """Evaluates a model, exactly: on any number of ranks the same numbers as in one process.
+    """Evaluates a model exactly: the metrics on any number of ranks are those of one process.
 
-    The split is cut into the same batches for any number of ranks, and the batches are dealt out. Then every rank
-    gathers all rows and puts them in the split's own order, so that what is computed from them is what one process
-    would compute.
+    The split is cut into the same batches on any number of ranks, and the ranks divide the batches. Then every rank
+    gathers all rows and sorts them in the split's order. So the metrics are computed from the rows that one process
+    would have.
+
     Make one evaluator for a model and use it for every evaluation: its graph is compiled once.
 
     Args:
@@ -43,7 +44,7 @@ class Evaluator(ABC):
         Args:
             source: the split.
             world: the ranks that share the work; all of them must call.
-            quickly: may leave out what takes long, after an epoch.
+            quickly: whether slow parts may be left out, as after an epoch.
         """
 
     def metrics(self, source: Source, world: World, *, quickly: bool = False) -> dict[str, float]:
@@ -52,13 +53,13 @@ class Evaluator(ABC):
         Args:
             source: the split.
             world: the ranks that share the work; all of them must call.
-            quickly: may leave out what takes long, after an epoch.
+            quickly: whether slow parts may be left out, as after an epoch.
         """
         return self._task.metrics(self.rows(source, world, quickly=quickly))
 
 
 class BatchEvaluator(Evaluator):
-    """For models that answer batches of samples, whatever their order."""
+    """Evaluates models whose samples do not depend on each other."""
 
     def __init__(self, model: Any, task: Task):
         super().__init__(model, task)
@@ -94,7 +95,8 @@ def batch_parts(
         batch_size: most samples in a batch.
         most_tokens: most tokens in a batch, where samples are texts.
     """
-    pieces = source.evaluation_pieces(batch_size, most_tokens)[world.rank :: world.size]
+    all_pieces = source.evaluation_pieces(batch_size, most_tokens)  # the sample numbers of each batch
+    pieces = all_pieces[world.rank :: world.size]
     batches = evaluation_batches(
         source, batch_size=batch_size, most_tokens=most_tokens, shard_index=world.rank, num_shards=world.size
     )
@@ -110,11 +112,16 @@ def in_order(parts: Iterable[Part], world: World) -> dict[str, np.ndarray]:
     """All ranks' parts as columns, in the order of the samples' numbers.
 
     Args:
-        parts: of this rank.
+        parts: the parts of this rank.
         world: the ranks; all of them must call.
     """
-    all_parts = [part for rank_parts in world.all_gather_object(list(parts)) for part in rank_parts]
+    parts_of_ranks = world.all_gather_object(list(parts))
+    all_parts = [part for rank_parts in parts_of_ranks for part in rank_parts]
     numbers = np.concatenate([part_numbers for part_numbers, _ in all_parts])
     order = np.argsort(numbers)
-    names = all_parts[0][1].keys()
-    return {name: np.concatenate([columns[name] for _, columns in all_parts])[order] for name in names}
+    _, first_columns = all_parts[0]
+    ordered = {}
+    for name in first_columns:
+        column = np.concatenate([columns[name] for _, columns in all_parts])
+        ordered[name] = column[order]
+    return ordered

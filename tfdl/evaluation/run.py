@@ -20,7 +20,7 @@ class Evaluation:
 
     metrics: dict[str, float]
     details: dict[str, Any]
-    """What the task reports besides its metrics, as plain data; for classes, ``classes`` and ``confusion_matrix``."""
+    """What the task reports besides its metrics, as plain data, such as ``classes`` and ``confusion_matrix``."""
 
 
 def evaluate(
@@ -31,13 +31,13 @@ def evaluate(
     *,
     data: Mapping[str, Any] | None = None,
 ) -> dict[str, float]:
-    """Metrics of a run's weights on one split; for ``test`` the same numbers as in its ``summary.json``.
+    """Metrics of a run's weights on one split. Those of ``test`` are the same as in its ``summary.json``.
 
     Args:
         run: the run directory.
         split: ``train``, ``validation`` or ``test``.
         checkpoint: ``last``, ``best``, or a folder's name such as ``step-00000460``.
-        world: the ranks that share the work; none takes the current ones.
+        world: the ranks that share the work. Defaults to the current ones.
         data: the splits, for a run whose data Python code passed to ``tfdl.train(data=...)``.
 
     Raises:
@@ -54,7 +54,18 @@ def evaluate_in_detail(
     *,
     data: Mapping[str, Any] | None = None,
 ) -> Evaluation:
-    """As ``evaluate``, with what a report shows besides the metrics."""
+    """As ``evaluate``, and returns also what a report shows besides the metrics.
+
+    Args:
+        run: as for ``evaluate``.
+        split: as for ``evaluate``.
+        checkpoint: as for ``evaluate``.
+        world: as for ``evaluate``.
+        data: as for ``evaluate``.
+
+    Raises:
+        UserError: as ``evaluate``.
+    """
     if split not in SPLITS:
         raise UserError(f"split {split!r}, expected one of {', '.join(SPLITS)}.{nearest(split, SPLITS)}")
     world = world or current_world()

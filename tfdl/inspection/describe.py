@@ -113,7 +113,9 @@ def describe_model(
 
 
 def _default_data(config: ModelConfig) -> Mapping[str, Any]:
-    return PRESETS[config.preset].data if config.preset in PRESETS else config.example_data
+    published = PRESETS[config.preset].data if config.preset in PRESETS else {}
+    # A preset of a user may have no data of its own.
+    return published or config.example_data
 
 
 def _input_specs(model: Any, config: ModelConfig, batch_size: int, sequence_length: int | None) -> list[tf.TensorSpec]:

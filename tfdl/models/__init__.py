@@ -1,4 +1,4 @@
-"""Keras models by name. Each builder returns a plain ``keras.Model`` that knows no data, task or launcher."""
+"""Keras models by name. Each builder returns a plain ``keras.Model``, independent of data, task and launcher."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -25,9 +25,9 @@ def build_model(model: str | ModelConfig = "cnn", /, **arguments: Any) -> Any:
 
     Args:
         model: a family's name, a preset's name, or a configuration.
-        **arguments: what the data decides, as the family's builder takes it (``input_shape`` and ``num_classes`` of
-            images; ``vocab_size`` of text); with a name also ``preset`` and fields of the family's configuration. Data
-            arguments that are not given are those of the preset's paper.
+        **arguments: what the data decides, as the family's builder takes it (``input_shape`` and ``num_classes`` for
+            images; ``vocab_size`` for texts). With a name also ``preset`` and fields of the family's configuration.
+            Missing data arguments of a preset are those of its paper.
 
     Returns:
         A built ``keras.Model``.
@@ -45,8 +45,11 @@ def build_model(model: str | ModelConfig = "cnn", /, **arguments: Any) -> Any:
         _refuse_fields(model, fields, data_arguments)
         config = choose_model(model)
     published = PRESETS[config.preset].data if config.preset in PRESETS else {}
-    data = {name: arguments.get(name, published.get(name)) for name in data_arguments}
-    data = {name: value for name, value in data.items() if value is not None}
+    data = {}
+    for name in data_arguments:
+        value = arguments.get(name, published.get(name))
+        if value is not None:
+            data[name] = value
     missing = [name for name, is_required in data_arguments.items() if is_required and name not in data]
     if missing:
         raise UserError(f"the model {family!r} needs {' and '.join(missing)}, which its data decides")

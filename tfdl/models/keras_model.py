@@ -1,4 +1,4 @@
-"""A Keras model that Python code passed to ``tfdl.train``: saved with a run, and rebuilt from it."""
+"""Saves and rebuilds a Keras model that Python code passed to ``tfdl.train``."""
 
 import json
 from collections.abc import Callable
@@ -16,8 +16,14 @@ _WHAT = "the model"
 _FIX = "return every argument of __init__ from get_config(), and create layers in __init__"
 
 
-def build(config: KerasModelConfig) -> Any:  # noqa: ARG001
-    """Raises ``UserError``: such a model has no builder."""
+def build(
+    config: KerasModelConfig,  # noqa: ARG001
+    *,
+    input_shape: Any = None,  # noqa: ARG001
+    num_classes: Any = None,  # noqa: ARG001
+    vocab_size: Any = None,  # noqa: ARG001
+) -> Any:
+    """Raises ``UserError``, whatever the arguments: such a model has no builder."""
     raise UserError("a Keras model of the user is rebuilt from a run, or passed by Python code: tfdl.train(model=...)")
 
 
@@ -52,33 +58,35 @@ def load_model(assets: Path, build_it: Callable[[Any], Any]) -> Any:
 
 
 def check_rebuilding(model: Any, build_it: Callable[[Any], Any]) -> None:
-    """Makes sure that another process can rebuild the model.
+    """Checks that another process can rebuild the model.
 
     Args:
         model: a built ``keras.Model``.
         build_it: calls a model on a batch, so that it is built.
 
     Raises:
-        UserError: it cannot be saved, or what is rebuilt has other variables.
+        UserError: it cannot be saved, or the rebuilt model has other variables.
     """
     rebuilt = _rebuilt(to_json(model, _WHAT), build_it)
-    expected = [_type_of(variable) for variable in model.variables]
-    types = [_type_of(variable) for variable in rebuilt.variables]
-    if len(types) != len(expected):
+    num_variables = len(model.variables)
+    num_rebuilt = len(rebuilt.variables)
+    if num_rebuilt != num_variables:
         raise UserError(
-            f"the model has {len(expected)} variables, and {len(types)} when it is rebuilt from its get_config();"
+            f"the model has {num_variables} variables, and {num_rebuilt} when it is rebuilt from its get_config();"
             f" {_FIX}"
         )
-    for variable, of_model, of_rebuilt in zip(model.variables, expected, types, strict=True):
-        if of_rebuilt != of_model:
+    for variable, rebuilt_variable in zip(model.variables, rebuilt.variables, strict=True):
+        expected_type = _type_of(variable)
+        rebuilt_type = _type_of(rebuilt_variable)
+        if rebuilt_type != expected_type:
             raise UserError(
-                f"the model's variable {variable.path} is {of_model}, and {of_rebuilt} when the model is rebuilt from"
-                f" its get_config(); {_FIX}"
+                f"the model's variable {variable.path} is {expected_type}, and {rebuilt_type} when the model is rebuilt"
+                f" from its get_config(); {_FIX}"
             )
 
 
 def check_normalization(model: Any, num_ranks: int) -> None:
-    """Raises ``UserError`` if a batch normalization would take its statistics over one rank's samples alone.
+    """Raises ``UserError`` if a batch normalization would compute its statistics from one rank's samples alone.
 
     Args:
         model: a ``keras.Model``.

@@ -1,4 +1,4 @@
-"""What the classification of images and of texts have in common: all but the inputs."""
+"""What the classification of images and of texts have in common: everything but the inputs."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from tfdl.tasks.task import Batch, Rows, Task, sample_weights
 
 
 class Classification(Task):
-    """A probability for each class out; trained with cross-entropy.
+    """A probability for each class; trained with cross-entropy.
 
     Args:
         class_names: a name for each label.
-        label_smoothing: of the training loss; evaluation measures without.
+        label_smoothing: of the training loss; evaluation does not smooth.
     """
 
     running_metrics = ("loss", "accuracy")
@@ -39,7 +39,8 @@ class Classification(Task):
         """Sums of the losses and of correct answers."""
         weights = sample_weights(batch, losses.dtype)  # (b,)
         is_correct = tf.equal(tf.argmax(outputs, axis=-1, output_type=tf.int32), batch["label"])
-        return [tf.reduce_sum(losses * weights), tf.reduce_sum(tf.cast(is_correct, weights.dtype) * weights)]
+        correct_weights = tf.cast(is_correct, weights.dtype) * weights
+        return [tf.reduce_sum(losses * weights), tf.reduce_sum(correct_weights)]
 
     def evaluation_rows(self, batch: Batch, outputs: Any) -> dict[str, Any]:
         """See ``classification_rows``."""
@@ -67,16 +68,21 @@ def check_classes(class_names: tuple[str, ...], trained_names: tuple[str, ...], 
     """Raises ``UserError`` if the classes of a data set are not those that a run was trained for.
 
     Args:
-        class_names: of the data as it is now.
-        trained_names: of the run.
-        dataset: the data set, for the message.
+        class_names: the classes of the data.
+        trained_names: the classes of the run.
+        dataset: the name of the data set, for the message.
     """
     if class_names == trained_names:
         return
-    missing = ", ".join(sorted(set(trained_names) - set(class_names)))
-    added = ", ".join(sorted(set(class_names) - set(trained_names)))
-    changes = [text for names, text in ((missing, f"missing now: {missing}"), (added, f"new: {added}")) if names]
+    missing = sorted(set(trained_names) - set(class_names))
+    added = sorted(set(class_names) - set(trained_names))
+    changes = []
+    if missing:
+        changes.append(f"missing now: {', '.join(missing)}")
+    if added:
+        changes.append(f"new: {', '.join(added)}")
+    difference = "; ".join(changes) or "another order"
     raise UserError(
-        f"the classes of {dataset!r} are not those that the run was trained for"
-        f" ({'; '.join(changes) or 'another order'}); give it the data that it had, or train a new run"
+        f"the classes of {dataset!r} are not those that the run was trained for ({difference}); give it the data that"
+        " it had, or train a new run"
     )

@@ -1,4 +1,4 @@
-"""One label for each image."""
+"""The task of images with one label each."""
 
 import json
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ _ASSET = "image_classification.json"
 
 
 class ImageClassification(Classification):
-    """Images in, a probability for each class out; trained with cross-entropy.
+    """From images to a probability for each class; trained with cross-entropy.
 
     Args:
         image_shape: height, width and channels that the model takes.
         class_names: a name for each label.
-        resized: whether images of any size are accepted and brought to ``image_shape``.
+        resized: whether images of any size are accepted and resized to ``image_shape``.
         augmentation: the random changes of training images (see ``tfdl.data.augmentation``).
-        label_smoothing: of the training loss; evaluation measures without.
+        label_smoothing: of the training loss; evaluation does not smooth.
     """
 
     name = "image-classification"
@@ -89,21 +89,24 @@ class ImageClassification(Classification):
     def serving_signature(self) -> dict[str, tf.TensorSpec]:
         """Raw images, any number of them; of any size where the task resizes them."""
         height, width, channels = self.image_shape
-        size = [None, None] if self.resized else [height, width]  # resizing takes any size
+        size = [None, None] if self.resized else [height, width]
         return {"image": tf.TensorSpec([None, *size, channels], tf.uint8, name="image")}
 
     def serve(self, model: Any, image: Any) -> dict[str, Any]:
         """Raw images to ``probabilities`` ``(b, classes)``, ``class_id`` ``(b,)`` and ``class_name`` ``(b,)``."""
         count = tf.shape(image)[0]
-        # Not every kernel takes an empty batch: an empty one is filled up here, and cut again below.
-        image = tf.pad(image, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
+        # Not every kernel takes an empty batch. An empty batch gets one black image, whose answer is cut off below.
+        num_stand_ins = tf.cast(count == 0, tf.int32)
+        image = tf.pad(image, [[0, num_stand_ins], [0, 0], [0, 0], [0, 0]])
         if self.resized:
             image = resize(image, self.image_shape[:2])
-        return self.answers(model(self.inputs({"image": image}), training=False)[:count])
+        logits = model(self.inputs({"image": image}), training=False)  # (b, classes)
+        return self.answers(logits[:count])
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
         """See ``Task.serving_sample``."""
         height, width, channels = self.image_shape
+        # Images that must be resized, if the task does that.
         size = (height + 5, width + 3) if self.resized else (height, width)
         generator = np.random.default_rng(seed)
         return {"image": generator.integers(0, 256, (count, *size, channels), np.uint8)}

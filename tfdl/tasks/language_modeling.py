@@ -1,4 +1,4 @@
-"""Language modeling: which token comes next."""
+"""Language modeling: the next token of a text."""
 
 import json
 import math
@@ -25,21 +25,21 @@ from tfdl.tasks.tokens import TOKENIZER_FOLDER, open_tokens
 _ASSET = "language_modeling.json"
 # Steps of backpropagation through time in Zaremba et al. (2014).
 _RECURRENT_WINDOW = 35
-# Most logits that an evaluation holds at a time.
+# Most logits that an evaluation keeps in memory at a time.
 _MOST_LOGITS = 2**24
 _MOST_WINDOWS = 256
-# Tokenizer whose tokens all have one length -> the name of the metric in bits.
+# Tokenizer whose tokens all have the same length -> the name of the metric in bits.
 _UNITS = {"character": "bits_per_character", "byte": "bits_per_byte"}
 
 
 class LanguageModeling(TextTask):
-    """A token's successor, from the tokens before it; trained with cross-entropy on windows of a corpus.
+    """The next token, given the tokens before it; trained with cross-entropy on windows of a corpus.
 
     Args:
         tokenizer: text to tokens.
         sequence_length: tokens of a window.
-        carries_state: whether the model is recurrent, and goes from one window to the next with its state.
-        label_smoothing: of the training loss; evaluation measures without.
+        carries_state: whether the model is recurrent and carries its state from one window to the next.
+        label_smoothing: of the training loss; evaluation does not smooth.
     """
 
     name = "language-modeling"
@@ -76,7 +76,7 @@ class LanguageModeling(TextTask):
         return task, sources
 
     def windows(self, column: TokenColumn) -> Windows:
-        """The windows of these texts."""
+        """Cuts the texts of a column into windows."""
         windows_class = StreamedWindows if self.carries_state else Windows
         stream = TokenStream(column, self.tokenizer.end_id)
         return windows_class(stream, self.sequence_length, self.tokenizer.pad_id)
@@ -100,7 +100,7 @@ class LanguageModeling(TextTask):
 
     @property
     def evaluation_batch_size(self) -> int:  # type: ignore[override]
-        """Windows that are evaluated together: fewer if the vocabulary is large, since logits fill the memory."""
+        """Windows that are evaluated together: fewer with a large vocabulary, since logits take most of the memory."""
         logits_in_window = self.sequence_length * self.tokenizer.vocab_size
         return max(1, min(_MOST_WINDOWS, _MOST_LOGITS // logits_in_window))
 
@@ -136,16 +136,16 @@ class LanguageModeling(TextTask):
         return {
             "loss": tf.reduce_sum(losses * weights, 1),
             "tokens": batch["count"],
-            "right": tf.cast(tf.reduce_sum(correct, 1), tf.int32),
+            "num_correct": tf.cast(tf.reduce_sum(correct, 1), tf.int32),
         }
 
     def metrics(self, rows: Rows) -> dict[str, float]:
-        """Loss of a token (in nats), perplexity, accuracy, and bits of a character or byte, if tokens are such.
+        """Loss of a token in nats, perplexity, accuracy, and bits of a character or byte if that is what tokens are.
 
         The end of a text counts as one token.
         """
         metrics = language_metrics(rows["loss"], rows["tokens"])
-        metrics["accuracy"] = float(rows["right"].sum() / rows["tokens"].sum())
+        metrics["accuracy"] = float(rows["num_correct"].sum() / rows["tokens"].sum())
         unit = _UNITS.get(self.tokenizer.name)
         if unit is not None:
             metrics[unit] = metrics["loss"] / math.log(2)
@@ -156,12 +156,19 @@ class LanguageModeling(TextTask):
         return {"text": tf.TensorSpec([None], tf.string, name="text")}
 
     def serve(self, model: Any, text: Any) -> dict[str, Any]:
-        """How likely each text is, and which tokens are likely to follow it. A text begins as those of the corpus do.
+        """The probability of each text, and the most likely next tokens.
+
+        A text begins as the texts of the corpus do, after the end of another one.
+
+        Args:
+            model: the trained model.
+            text: strings ``(b,)``.
 
         Returns:
-            ``tokens`` ``(b,)``: how many tokens the text has. ``log_probability`` ``(b,)``: of all of them, in nats.
-            ``perplexity`` ``(b,)``: e to minus their mean. ``next_token``, ``next_id``, ``next_probability``
-            ``(b, k)``: the most likely next tokens, as strings and as numbers; the empty string ends the text.
+            ``tokens`` ``(b,)``: the number of tokens. ``log_probability`` ``(b,)``: of the whole text, in nats.
+            ``perplexity`` ``(b,)``: e to minus the mean log-probability of a token. ``next_token``, ``next_id``,
+            ``next_probability`` ``(b, k)``: the most likely next tokens, as strings and as numbers; the empty string is
+            the end of the text.
         """
         num_texts = tf.shape(text)[0]
         text = with_stand_in(text)

@@ -1,4 +1,4 @@
-"""What a served language model says of texts, in plain TensorFlow ops."""
+"""What a served language model returns for texts, in plain TensorFlow ops."""
 
 from typing import Any
 
@@ -8,50 +8,63 @@ from tfdl.data.tokenizers import Tokenizer
 from tfdl.tasks.cross_entropy_loss import cross_entropy
 
 MOST_NEXT = 5
-"""Next tokens that are told."""
+"""Number of next tokens that are returned."""
 
 
 def scored(model: Any, begun: Any, window: int | None) -> dict[str, Any]:
-    """The probability of every text, token by token.
+    """The probability of every text.
 
     Args:
         model: tokens ``(b, t)`` to logits ``(b, t, v)``.
-        begun: ragged ``(b, 1 + None)``, a first token that is given, and the text's.
-        window: most tokens that the model reads at once; longer texts are cut into windows, each of which begins with
-            what stood before it, as in evaluation. None reads the whole text.
+        begun: ragged ``(b, 1 + None)``: a first token, whose probability does not count, and the text's tokens.
+        window: most tokens that the model reads at once. A longer text is cut into windows; each begins with the last
+            token of the one before, as in evaluation. None reads the whole text.
 
     Returns:
         ``tokens``, ``log_probability`` and ``perplexity``, ``(b,)``; a text without a token has perplexity 1.
     """
     count = tf.cast(begun.row_lengths(), tf.int32) - 1  # (b,)
     longest = tf.maximum(tf.reduce_max(count), 1)
-    places = longest if window is None else -(-longest // window) * window
-    dense = begun.to_tensor()
-    dense = tf.pad(dense, [[0, 0], [0, places + 1 - tf.shape(dense)[1]]])  # (b, t + 1)
-    inputs, targets = dense[:, :-1], dense[:, 1:]
-    logits = model(inputs if window is None else tf.reshape(inputs, [-1, window]), training=False)
-    flat = tf.reshape(logits, [-1, logits.shape[-1]])
-    losses = tf.reshape(cross_entropy(tf.reshape(targets, [-1]), flat), tf.shape(targets))  # (b, t)
-    loss = tf.reduce_sum(losses * tf.sequence_mask(count, places, losses.dtype), 1)
-    mean = loss / tf.cast(tf.maximum(count, 1), loss.dtype)
-    return {"tokens": count, "log_probability": 0.0 - loss, "perplexity": tf.exp(mean)}
+    padded_length = longest
+    if window is not None:
+        num_windows = -(-longest // window)  # rounded up
+        padded_length = num_windows * window
+    tokens = begun.to_tensor()
+    tokens = tf.pad(tokens, [[0, 0], [0, padded_length + 1 - tf.shape(tokens)[1]]])  # (b, t + 1)
+    inputs = tokens[:, :-1]  # (b, t)
+    targets = tokens[:, 1:]  # (b, t)
+    if window is not None:
+        inputs = tf.reshape(inputs, [-1, window])  # (b * windows, window)
+    logits = model(inputs, training=False)
+    flat_logits = tf.reshape(logits, [-1, logits.shape[-1]])  # (b * t, v)
+    flat_losses = cross_entropy(tf.reshape(targets, [-1]), flat_logits)
+    losses = tf.reshape(flat_losses, tf.shape(targets))  # (b, t)
+    is_token = tf.sequence_mask(count, padded_length, losses.dtype)  # (b, t)
+    loss = tf.reduce_sum(losses * is_token, 1)  # (b,)
+    mean_loss = loss / tf.cast(tf.maximum(count, 1), loss.dtype)
+    # 0.0 - loss, since -0.0 would be printed as such.
+    return {"tokens": count, "log_probability": 0.0 - loss, "perplexity": tf.exp(mean_loss)}
 
 
 def next_tokens(model: Any, begun: Any, window: int | None, tokenizer: Tokenizer) -> dict[str, Any]:
-    """What is most likely to follow every text.
+    """The most likely next tokens of every text.
 
     Args:
-        model, begun, window: as for ``scored``; of a longer text the last ``window`` tokens count.
-        tokenizer: its tokens are told as strings; those that are no text, such as the end of one, are empty.
+        model: as for ``scored``.
+        begun: as for ``scored``.
+        window: as for ``scored``; the model reads the last ``window`` tokens of a longer text.
+        tokenizer: returns tokens as strings. A token that is not text, such as the end, is the empty string.
 
     Returns:
-        ``next_id``, ``next_token`` and ``next_probability``, ``(b, k)``, the likeliest first.
+        ``next_id``, ``next_token`` and ``next_probability``, ``(b, k)``, the most likely first.
     """
     last = begun if window is None else begun[:, -window:]
     logits = model(last.to_tensor(), training=False)  # (b, t, v)
-    place = tf.cast(last.row_lengths(), tf.int32) - 1
-    probabilities = tf.nn.softmax(tf.gather(logits, place, batch_dims=1))  # (b, v)
-    probability, token = tf.math.top_k(probabilities, min(MOST_NEXT, tokenizer.vocab_size))
-    alone = tf.RaggedTensor.from_uniform_row_length(tf.reshape(token, [-1]), 1)
-    strings = tf.reshape(tokenizer.decode_in_graph(alone), tf.shape(token))
+    last_position = tf.cast(last.row_lengths(), tf.int32) - 1  # (b,)
+    next_logits = tf.gather(logits, last_position, batch_dims=1)  # (b, v)
+    probabilities = tf.nn.softmax(next_logits)
+    probability, token = tf.math.top_k(probabilities, min(MOST_NEXT, tokenizer.vocab_size))  # (b, k)
+    # Each token is decoded as a text of its own.
+    single_tokens = tf.RaggedTensor.from_uniform_row_length(tf.reshape(token, [-1]), 1)  # (b * k, 1)
+    strings = tf.reshape(tokenizer.decode_in_graph(single_tokens), tf.shape(token))
     return {"next_id": token, "next_token": strings, "next_probability": probability}

@@ -1,4 +1,4 @@
-"""A Keras loss and Keras metrics, as exact numbers over any number of ranks."""
+"""Keras losses and metrics, computed exactly over any number of ranks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfdl.errors import UserError
 from tfdl.serialization import to_json
 
-# Samples that a metric is updated with at a time, when it is computed from gathered rows.
+# Samples in one update of a metric that is computed from gathered rows.
 _UPDATE_ROWS = 8192
 # What "accuracy" and "crossentropy" mean, by the shapes of targets and outputs.
 _BY_SHAPE = {
@@ -23,7 +23,7 @@ _ABBREVIATIONS = {"acc": "accuracy", "ce": "crossentropy"}
 
 @dataclass(frozen=True)
 class Objective:
-    """What a model minimizes and measures, in the words of ``keras.Model.compile``.
+    """What a model minimizes and measures, with the arguments of ``keras.Model.compile``.
 
     ``Objective(loss="sparse_categorical_crossentropy", metrics=["accuracy"])``
 
@@ -36,7 +36,7 @@ class Objective:
     metrics: Any = None
     """Keras metrics, as ``compile`` takes them."""
     weighted_metrics: Any = None
-    """Metrics that count samples by their ``sample_weight``."""
+    """Metrics that weight samples by their ``sample_weight``."""
     loss_weights: Any = None
     """Weights of the outputs' losses, for a model of several outputs."""
 
@@ -59,7 +59,7 @@ class Objective:
         return cls(config["loss"], config.get("metrics"), config.get("weighted_metrics"), config.get("loss_weights"))
 
     def serialized(self) -> dict[str, Any]:
-        """The objective as JSON knows it.
+        """The objective as plain data, for JSON.
 
         Raises:
             UserError: a loss or metric that is not registered.
@@ -81,7 +81,7 @@ class OutputObjective:
         loss: a Keras loss; none for an output that is not trained.
         weight: of the loss.
         metrics: Keras metrics.
-        weighted_metrics: metrics that count samples by their weight.
+        weighted_metrics: metrics that weight samples by their ``sample_weight``.
     """
 
     loss: Any
@@ -104,22 +104,25 @@ def resolve(
     Raises:
         UserError: losses or metrics that do not fit the outputs.
     """
-    losses = _by_output(objective.loss, names, "loss", shared=True)
-    weights = _by_output(objective.loss_weights, names, "loss_weights", shared=False)
-    metrics = _by_output(objective.metrics, names, "metrics", shared=len(names) == 1)
-    weighted = _by_output(objective.weighted_metrics, names, "weighted_metrics", shared=len(names) == 1)
-    resolved = []
-    for number, name in enumerate(names):
-        target, output = targets[number], outputs[number]
-        prefix = f"{name}_" if len(names) > 1 else ""
-        resolved.append(
-            OutputObjective(
-                loss=None if losses[number] is None else _loss(losses[number]),
-                weight=1.0 if weights[number] is None else float(weights[number]),
-                metrics=_metrics(metrics[number], target, output, prefix),
-                weighted_metrics=_metrics(weighted[number], target, output, prefix),
-            )
+    # A list of losses or weights has one entry for each output. A list of metrics has one entry for each output if
+    # there are several, and is the list of all metrics if there is one.
+    is_list_for_one = len(names) == 1
+    losses = _by_output(objective.loss, names, "loss")
+    weights = _by_output(objective.loss_weights, names, "loss_weights")
+    metrics = _by_output(objective.metrics, names, "metrics", is_list_for_one=is_list_for_one)
+    weighted = _by_output(objective.weighted_metrics, names, "weighted_metrics", is_list_for_one=is_list_for_one)
+    if all(loss is None for loss in losses):
+        raise UserError(f"loss={objective.loss!r}, expected a loss for at least one output: {', '.join(names)}")
+    resolved = [
+        OutputObjective(
+            loss=_loss(losses[number]),
+            weight=_loss_weight(weights[number]),
+            metrics=_metrics(metrics[number], targets[number], outputs[number]),
+            weighted_metrics=_metrics(weighted[number], targets[number], outputs[number]),
         )
+        for number in range(len(names))
+    ]
+    _name_metrics(resolved, names)
     return resolved
 
 
@@ -132,7 +135,8 @@ def sample_losses(loss: Any, target: Any, output: Any) -> Any:
         output: ``(b, ...)``.
     """
     target, output = _comparable(target, output)
-    values = loss.call(target, output)
+    # As Keras does: a loss of the user may subtract one from the other.
+    values = loss.call(tf.cast(target, output.dtype), output)
     return _sample_means(values)
 
 
@@ -150,7 +154,7 @@ def metric_values(metric: Any, target: Any, output: Any) -> Any:
 
 
 def is_mean(metric: Any) -> bool:
-    """Whether a metric is the mean of a function of single samples: then its values are enough to compute it."""
+    """Whether a metric is the mean over samples of a function of one sample: then one value a sample is enough."""
     return isinstance(metric, keras.metrics.MeanMetricWrapper)
 
 
@@ -162,16 +166,26 @@ def whole_metric(metric: Any, targets: np.ndarray, outputs: np.ndarray, weights:
         targets: of all samples.
         outputs: of all samples.
         weights: of all samples, or none.
+
+    Raises:
+        UserError: the metric's result is not one number.
     """
     metric.reset_state()
     for begin in range(0, len(targets), _UPDATE_ROWS):
         rows = slice(begin, begin + _UPDATE_ROWS)
-        metric.update_state(targets[rows], outputs[rows], sample_weight=None if weights is None else weights[rows])
-    return float(np.asarray(metric.result()))
+        row_weights = None if weights is None else weights[rows]
+        metric.update_state(targets[rows], outputs[rows], sample_weight=row_weights)
+    result = metric.result()
+    if isinstance(result, Mapping) or np.ndim(result) != 0:
+        raise UserError(
+            f"the metric {metric.name!r} has several results, expected one number; choose how they are averaged, such"
+            " as keras.metrics.F1Score(average='macro')"
+        )
+    return float(np.asarray(result))
 
 
 def _comparable(target: Any, output: Any) -> tuple[Any, Any]:
-    """Both in one number format, of 32 bits at least."""
+    """Both in one number format, of at least 32 bits, and with at least one axis besides the samples'."""
     if output.dtype.size < tf.float32.size and output.dtype.is_floating:
         output = tf.cast(output, tf.float32)
     if target.dtype.is_floating or target.dtype == tf.bool:
@@ -181,6 +195,10 @@ def _comparable(target: Any, output: Any) -> tuple[Any, Any]:
         target = target[..., tf.newaxis]
     elif target.shape.rank == output.shape.rank + 1 and target.shape[-1] == 1:
         target = target[..., 0]
+    if target.shape.rank == output.shape.rank == 1:
+        # Keras's losses and metrics take the mean over the last axis, which must not be the samples'.
+        target = target[:, tf.newaxis]
+        output = output[:, tf.newaxis]
     return target, output
 
 
@@ -189,19 +207,24 @@ def _sample_means(values: Any) -> Any:
     return values if rank == 1 else tf.reduce_mean(values, axis=list(range(1, rank)))
 
 
-def _by_output(value: Any, names: Sequence[str], what: str, *, shared: bool) -> list[Any]:
-    """One entry for each output, from one for all, a list, or a mapping by name."""
+def _by_output(value: Any, names: Sequence[str], what: str, *, is_list_for_one: bool = False) -> list[Any]:
+    """One entry for each output, from one for all, a list, or a mapping by name.
+
+    Args:
+        value: as ``compile`` takes it.
+        names: the outputs' names.
+        what: the argument of ``compile``, for messages.
+        is_list_for_one: whether a list is one entry, rather than one entry for each output.
+    """
     if value is None:
         return [None] * len(names)
     is_serialized = isinstance(value, Mapping) and "class_name" in value
     if isinstance(value, Mapping) and not is_serialized:
-        unknown = [name for name in value if name not in names]
-        if unknown:
-            raise UserError(f"{what} names the output {unknown[0]!r}, expected of {', '.join(names)}")
+        for name in value:
+            if name not in names:
+                raise UserError(f"{what} names the output {name!r}, expected one of {', '.join(names)}")
         return [value.get(name) for name in names]
-    if shared or (isinstance(value, str) or is_serialized or callable(value)):
-        if isinstance(value, list | tuple) and what == "loss" and len(value) == len(names):
-            return list(value)
+    if is_list_for_one or not isinstance(value, list | tuple):
         return [value] * len(names)
     if len(value) != len(names):
         raise UserError(f"{what} has {len(value)} entries, expected one for each output: {', '.join(names)}")
@@ -209,14 +232,56 @@ def _by_output(value: Any, names: Sequence[str], what: str, *, shared: bool) -> 
 
 
 def _loss(value: Any) -> Any:
-    """A ``keras.losses.Loss`` from a loss, a name, a function or its serialized form."""
+    """A ``keras.losses.Loss`` from a loss, a name, a function or its serialized form; none for an output without."""
+    if value is None:
+        return None
     try:
         loss = keras.losses.get(value)
     except (ValueError, TypeError) as error:
-        raise UserError(f"loss={value!r} is no Keras loss: {error}") from error
-    if isinstance(loss, keras.losses.Loss):
-        return loss
-    return _FunctionLoss(loss)
+        raise UserError(f"loss={value!r} is not a Keras loss: {error}") from error
+    if not isinstance(loss, keras.losses.Loss):
+        return _FunctionLoss(loss)
+    if loss.reduction == "sum":
+        raise UserError(
+            f"the loss {loss.name!r} has reduction='sum', expected 'sum_over_batch_size': a step minimizes the mean"
+            " over all samples; scale the learning rate instead"
+        )
+    return loss
+
+
+def _loss_weight(value: Any) -> float:
+    if value is None:
+        return 1.0
+    try:
+        return float(value)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"loss_weights has {value!r}, expected a number") from error
+
+
+def _name_metrics(resolved: Sequence[OutputObjective], names: Sequence[str]) -> None:
+    """Gives each metric a name of its own, as Keras does."""
+    prefixes = [f"{name}_" if len(names) > 1 else "" for name in names]
+    taken = {"loss"}
+    for prefix, output in zip(prefixes, resolved, strict=True):
+        for metric in output.metrics:
+            metric.name = _free_name(f"{prefix}{metric.name}", taken)
+    for prefix, output in zip(prefixes, resolved, strict=True):
+        for metric in output.weighted_metrics:
+            name = f"{prefix}{metric.name}"
+            if name in taken:
+                name = f"{prefix}weighted_{metric.name}"
+            metric.name = _free_name(name, taken)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """The name, or with the first number that makes it new; it is taken from then on."""
+    free = name
+    number = 0
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    taken.add(free)
+    return free
 
 
 class _FunctionLoss:
@@ -229,14 +294,11 @@ class _FunctionLoss:
         return self._function(target, output)
 
 
-def _metrics(value: Any, target: tf.TensorSpec, output: tf.TensorSpec, prefix: str) -> list[Any]:
+def _metrics(value: Any, target: tf.TensorSpec, output: tf.TensorSpec) -> list[Any]:
     if value is None:
         return []
-    values = list(value) if isinstance(value, list | tuple) else [value]
-    metrics = [_metric(item, target, output) for item in values]
-    for metric in metrics:
-        metric.name = f"{prefix}{metric.name}"
-    return metrics
+    values = value if isinstance(value, list | tuple) else [value]
+    return [_metric(item, target, output) for item in values]
 
 
 def _metric(value: Any, target: tf.TensorSpec, output: tf.TensorSpec) -> Any:
@@ -250,7 +312,7 @@ def _metric(value: Any, target: tf.TensorSpec, output: tf.TensorSpec) -> Any:
     try:
         metric = keras.metrics.get(identifier)
     except (ValueError, TypeError) as error:
-        raise UserError(f"metric {value!r} is no Keras metric: {error}") from error
+        raise UserError(f"metric {value!r} is not a Keras metric: {error}") from error
     if not isinstance(metric, keras.metrics.Metric):
         metric = keras.metrics.MeanMetricWrapper(metric, name=getattr(metric, "__name__", "metric"))
     if isinstance(value, str):
@@ -260,7 +322,7 @@ def _metric(value: Any, target: tf.TensorSpec, output: tf.TensorSpec) -> Any:
 
 def _kind(target: tf.TensorSpec, output: tf.TensorSpec) -> int:
     """0 for two classes in one number, 1 for class numbers, 2 for one-hot targets, as Keras decides."""
-    if output.shape.rank and output.shape[-1] == 1:
+    if output.shape.rank == 0 or output.shape[-1] == 1:
         return 0
-    is_sparse = target.shape.rank < output.shape.rank or (target.shape[-1] == 1 and output.shape[-1] > 1)
+    is_sparse = target.shape.rank < output.shape.rank or target.shape[-1] == 1
     return 1 if is_sparse else 2

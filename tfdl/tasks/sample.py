@@ -1,4 +1,4 @@
-"""A model of the user, called on a sample of its task."""
+"""Calls a model of the user on a sample of its task."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def build_on_sample(model: Any, task: Task) -> None:
 
     Args:
         model: a ``keras.Model``.
-        task: the task, which knows what the model is called with.
+        task: the task, which makes the sample.
 
     Raises:
         UserError: the model cannot be called with such a sample.

@@ -1,4 +1,4 @@
-"""Any inputs and targets, with a Keras loss and Keras metrics: what Python code passes to ``tfdl.train``."""
+"""The task of any inputs and targets, with a Keras loss and Keras metrics, for Python code."""
 
 import json
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ _ASSET = "supervised.json"
 
 @dataclass(frozen=True)
 class _MetricColumn:
-    """A metric, and the column of rows that it is computed from, if it is a mean of single samples."""
+    """A metric of one of the outputs."""
 
     metric: Any
     output: int
@@ -42,14 +42,15 @@ class _MetricColumn:
 
     @property
     def column(self) -> str:
+        """The column of rows that the metric is computed from, if it is a mean over samples."""
         return f"metric/{self.metric.name}"
 
 
 class Supervised(Task):
     """Samples of inputs ``x`` and targets ``y``, of any shape and number.
 
-    The loss of a sample is the weighted sum of its outputs' losses, times its ``sample_weight`` if it has one, as
-    ``keras.Model.fit`` has it. Metrics that are means of single samples are also shown while training.
+    As in ``keras.Model.fit``, the loss of a sample is the weighted sum of its outputs' losses, times its
+    ``sample_weight`` if it has one. Metrics that are means over samples are also shown while training.
 
     Args:
         objective: the loss and the metrics.
@@ -80,9 +81,13 @@ class Supervised(Task):
         """The task of a run that has begun before, and its splits; ``open_with`` opens it for a new run.
 
         Raises:
-            UserError: data that cannot be used.
+            UserError: data that cannot be used, or a new run.
         """
-        assert assets is not None, "a new run has an objective, which open_with takes"
+        if assets is None:
+            raise UserError(
+                f"task={cls.name!r} of a new run has no loss; pass it from Python:"
+                " tfdl.train(task=tfdl.tasks.Objective(loss=..., metrics=[...]), model=..., data=...)"
+            )
         task = cls.load(assets)
         return task, open_sources(config.dataset, ROLES, data)
 
@@ -98,11 +103,18 @@ class Supervised(Task):
             data: splits that Python code passed.
 
         Raises:
-            UserError: data that cannot be used.
+            UserError: data that cannot be used, or label smoothing, which a Keras loss has itself.
         """
+        if config.label_smoothing:
+            raise UserError(
+                f"label_smoothing={config.label_smoothing}, expected nothing with a Keras loss; pass it to the loss,"
+                f" such as keras.losses.CategoricalCrossentropy(label_smoothing={config.label_smoothing})"
+            )
         sources = open_sources(config.dataset, ROLES, data)
-        notes = tuple(dict.fromkeys(note for source in sources.values() for note in getattr(source, "notes", ())))
-        return cls(objective, signature_of(sources["train"]), notes), sources
+        notes: list[str] = []
+        for source in sources.values():
+            notes += [note for note in getattr(source, "notes", ()) if note not in notes]
+        return cls(objective, signature_of(sources["train"]), tuple(notes)), sources
 
     @classmethod
     def load(cls, assets: Path) -> "Supervised":
@@ -135,27 +147,59 @@ class Supervised(Task):
         Raises:
             UserError: losses or metrics that do not fit the outputs.
         """
-        inputs = self.inputs({name: tf.zeros([1, *spec.shape], spec.dtype) for name, spec in self.signature.items()})
-        names, outputs = _named(model(inputs, training=False), getattr(model, "output_names", None))
+        sample = {name: tf.zeros([1, *spec.shape], spec.dtype) for name, spec in self.signature.items()}
+        outputs = model(self.inputs(sample), training=False)
+        names, flat_outputs = _named(outputs, getattr(model, "output_names", None))
         self._output_names = names
         targets = self._flat_targets(self.signature)
-        if len(targets) != len(outputs):
+        if len(targets) != len(flat_outputs):
             raise UserError(
-                f"the model has {len(outputs)} outputs and a sample {len(targets)} targets, expected as many"
+                f"the number of the model's outputs is {len(flat_outputs)} and of a sample's targets {len(targets)},"
+                " expected the same number"
             )
-        output_specs = [tf.TensorSpec(output.shape[1:], output.dtype) for output in outputs]
+        output_specs = [tf.TensorSpec(output.shape[1:], output.dtype) for output in flat_outputs]
         self._outputs = resolve(self.objective, targets, output_specs, names)
-        self._metrics = [
-            _MetricColumn(metric, number, is_weighted)
-            for number, output in enumerate(self._outputs)
-            for metrics, is_weighted in ((output.metrics, False), (output.weighted_metrics, True))
-            for metric in metrics
-        ]
+        self._metrics = []
+        for number, output in enumerate(self._outputs):
+            self._metrics += [_MetricColumn(metric, number, is_weighted=False) for metric in output.metrics]
+            self._metrics += [_MetricColumn(metric, number, is_weighted=True) for metric in output.weighted_metrics]
         means = [entry.metric.name for entry in self._metrics if is_mean(entry.metric)]
         self.running_metrics = ("loss", *means)
+        self._check_on_sample(sample, outputs)
+
+    def _check_on_sample(self, sample: Batch, outputs: Any) -> None:
+        """Computes the loss and all metrics of one sample: what cannot be computed is an error before the first step.
+
+        Args:
+            sample: a batch of one sample.
+            outputs: the model's.
+
+        Raises:
+            UserError: a loss or a metric fails, or does not return one number for each sample.
+        """
+        try:
+            rows = {name: np.asarray(column) for name, column in self.evaluation_rows(sample, outputs).items()}
+            for name, column in rows.items():
+                if column.ndim == 0:
+                    raise UserError(
+                        f"{name.replace('metric/', 'the metric ')} is one number for a whole batch, expected one for"
+                        " each sample; take means over all axes but the first, or derive from keras.metrics.Metric"
+                    )
+            self.metrics(rows)
+        except UserError:
+            raise
+        except (TypeError, ValueError, tf.errors.OpError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"the loss or a metric cannot be computed from a sample's targets and outputs: {reason[:300]}"
+            ) from error
 
     def prefers_larger(self, metric: str) -> bool | None:
-        """As each Keras metric says of itself."""
+        """The direction that a Keras metric declares.
+
+        Args:
+            metric: the name of a validation metric.
+        """
         for entry in self._metrics:
             if entry.metric.name == metric:
                 direction = getattr(entry.metric, "_direction", None)
@@ -163,7 +207,7 @@ class Supervised(Task):
         return super().prefers_larger(metric)
 
     def inputs(self, batch: Batch) -> Any:
-        """``x`` as it was given: one array, or a mapping or list of arrays."""
+        """``x`` as it was passed: one array, or a mapping or list of arrays."""
         return pick(self._inputs, batch)
 
     def losses(self, batch: Batch, outputs: Any) -> tuple[Any, Any]:
@@ -175,8 +219,8 @@ class Supervised(Task):
         """Sums of the losses and of the mean metrics."""
         weights = sample_weights(batch, losses.dtype)
         columns = self._metric_columns(batch, outputs)
-        sums = [tf.reduce_sum(losses * weights)]
-        return sums + [tf.reduce_sum(tf.cast(values, losses.dtype) * weights) for values in columns.values()]
+        columns = {"loss": losses, **columns}
+        return [tf.reduce_sum(tf.cast(values, losses.dtype) * weights) for values in columns.values()]
 
     def evaluation_rows(self, batch: Batch, outputs: Any) -> dict[str, Any]:
         """The loss and the mean metrics of each sample; its targets and outputs, if another metric needs them."""
@@ -197,8 +241,7 @@ class Supervised(Task):
         for entry in self._metrics:
             entry_weights = weights if entry.is_weighted else None
             if is_mean(entry.metric):
-                values = rows[entry.column].astype(np.float64)
-                metrics[entry.metric.name] = float(np.average(values, weights=entry_weights))
+                metrics[entry.metric.name] = _mean(rows[entry.column], entry_weights)
             else:
                 targets = rows[f"target/{entry.output}"]
                 outputs = rows[f"output/{entry.output}"]
@@ -215,25 +258,21 @@ class Supervised(Task):
     def serve(self, model: Any, **inputs: Any) -> dict[str, Any]:
         """The model's outputs by name: ``output`` if there is only one."""
         features = {name: inputs[_serving_name(name)] for name in self._input_signature()}
-        names, outputs = _named(
-            model(pick(self._inputs, features), training=False), getattr(model, "output_names", None)
-        )
-        if len(outputs) == 1:
+        outputs = model(pick(self._inputs, features), training=False)
+        names, flat_outputs = _named(outputs, getattr(model, "output_names", None))
+        if len(flat_outputs) == 1:
             names = ["output"]
-        return dict(zip(names, outputs, strict=True))
+        return dict(zip(names, flat_outputs, strict=True))
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
-        """Normal numbers for real inputs, 0 and 1 for all others."""
+        """Normally distributed values for floating-point inputs, 0 and 1 for all others."""
         generator = np.random.default_rng(seed)
         sample = {}
         for name, spec in self._input_signature().items():
             shape = (count, *spec.shape)
-            if spec.dtype.is_floating:
-                sample[_serving_name(name)] = generator.normal(size=shape).astype(spec.dtype.as_numpy_dtype)
-            elif spec.dtype == tf.string:
-                sample[_serving_name(name)] = generator.integers(0, 2, shape).astype("S")
-            else:
-                sample[_serving_name(name)] = generator.integers(0, 2, shape).astype(spec.dtype.as_numpy_dtype)
+            values = generator.normal(size=shape) if spec.dtype.is_floating else generator.integers(0, 2, shape)
+            numpy_dtype = "S" if spec.dtype == tf.string else spec.dtype.as_numpy_dtype
+            sample[_serving_name(name)] = values.astype(numpy_dtype)
         return sample
 
     def _input_signature(self) -> dict[str, tf.TensorSpec]:
@@ -263,10 +302,21 @@ class Supervised(Task):
         }
 
     def _flat_targets(self, features: Mapping[str, Any]) -> list[Any]:
-        """Targets in the outputs' order."""
+        """Targets in the outputs' order.
+
+        Raises:
+            UserError: several targets have names, and they are not those of the outputs.
+        """
         targets = pick(self._targets, features)
-        if isinstance(targets, Mapping) and set(targets) == set(self._output_names):
+        if not isinstance(targets, Mapping):
+            return list(tf.nest.flatten(targets))
+        if set(targets) == set(self._output_names):
             return [targets[name] for name in self._output_names]
+        if len(targets) > 1:
+            raise UserError(
+                f"the targets have the names {', '.join(targets)}, expected those of the model's outputs:"
+                f" {', '.join(self._output_names)}"
+            )
         return list(tf.nest.flatten(targets))
 
     def _flat_outputs(self, outputs: Any) -> list[Any]:
@@ -284,7 +334,14 @@ def _named(outputs: Any, names: Any) -> tuple[list[str], list[Any]]:
     return list(names), flat
 
 
+def _mean(values: np.ndarray, weights: np.ndarray | None) -> float:
+    """The mean in float64; 0 if all weights are 0, as Keras has it."""
+    if weights is not None and not np.any(weights):
+        return 0.0
+    return float(np.average(values.astype(np.float64), weights=weights))
+
+
 def _serving_name(feature: str) -> str:
-    """A feature's name as TensorFlow takes it: ``x``, or the names below it."""
+    """A feature's name as TensorFlow allows it: ``x``, or the names below it."""
     name = feature.removeprefix(f"{INPUTS}/").replace("/", "_")
     return f"{INPUTS}_{name}" if name[:1].isdigit() else name

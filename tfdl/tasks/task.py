@@ -1,4 +1,4 @@
-"""What the rest of tfdl asks of a task."""
+"""The base classes of tasks: what the rest of tfdl calls."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -27,8 +27,8 @@ Rows = Mapping[str, np.ndarray]
 class Task(ABC):
     """What a model is trained for: its data, inputs, loss, metrics, and what a served model takes and returns.
 
-    A task is declared by a ``tfdl.TaskSpec`` (``tfdl.register_task``). Its methods with batches run inside TensorFlow
-    graphs. None of them knows of ranks: tfdl adds up sums, gathers rows and puts them in order.
+    A task is declared by a ``tfdl.TaskSpec`` (``tfdl.register_task``). Methods that take a batch run inside TensorFlow
+    graphs. No method needs to know the ranks: tfdl adds up the sums of all ranks, gathers their rows and orders them.
     """
 
     name: str
@@ -44,19 +44,19 @@ class Task(ABC):
     notes: tuple[str, ...] = ()
     """Lines about the data to show when a run starts."""
     tracked: tuple[tf.Module, ...] = ()
-    """Modules with the tables that the graph of ``serve`` looks things up in; a SavedModel holds them."""
+    """Modules with the lookup tables of the graph of ``serve``; they become part of a SavedModel."""
     augment: Augment | None = None
     """Random changes of training batches, as part of the input pipeline."""
     carries_state: bool = False
-    """Whether the model continues from one batch to the next with its state (a recurrent language model)."""
+    """Whether the model carries its state from one batch to the next (a recurrent language model)."""
     evaluation_batch_size: int = 256
-    """Samples that are evaluated together, on any number of ranks: a sample's loss may depend on its batch's shape in
-    the last bits."""
+    """Samples that are evaluated together. It is the same on any number of ranks, since the last bits of a sample's
+    loss may depend on the shape of its batch."""
     evaluation_tokens: int | None = None
     """Most tokens in such a batch, for texts of many lengths; none sets no limit."""
 
     def prefers_larger(self, metric: str) -> bool | None:
-        """Whether larger values of a metric are better; none if that is not known.
+        """Whether larger values of a metric are better; None if that is not known.
 
         Args:
             metric: the name of a validation metric.
@@ -78,8 +78,8 @@ class Task(ABC):
 
         Args:
             config: the run.
-            assets: the folder that ``save`` wrote to, if the run has begun before: what was learned from the data then
-                (a vocabulary, the classes) still holds.
+            assets: the folder that ``save`` wrote to, if the run has begun before. What was learned from the data then
+                (a vocabulary, the classes) is loaded from it.
             data: splits that Python code passed to ``tfdl.train``, to be read in place of ``config.dataset``.
 
         Returns:
@@ -112,7 +112,7 @@ class Task(ABC):
         """The data arguments of ``tfdl.build_model``, such as ``num_classes``."""
 
     def fit_to(self, model: Any) -> None:  # noqa: B027  (most tasks need nothing)
-        """Called once, when the model is built: for a task that has to know its outputs; by default nothing.
+        """Called once, when the model is built, for a task that must know the model's outputs; does nothing by default.
 
         Args:
             model: the built model.
@@ -133,20 +133,20 @@ class Task(ABC):
 
     @abstractmethod
     def losses(self, batch: Batch, outputs: Any) -> tuple[Any, Any]:
-        """What training minimizes: the mean of the losses, weighted by the weights, over all ranks' samples.
+        """What training minimizes: the weighted mean of the losses over all ranks' samples.
 
         Args:
             batch: features by name.
             outputs: the model's.
 
         Returns:
-            Losses and weights of one shape: ``(b,)``, or ``(b, t)`` for a loss of each token. A sample that only fills
-            up a batch has weight 0 (``sample_weights``).
+            Losses and weights of the same shape: ``(b,)``, or ``(b, t)`` for a loss of each token. A sample that only
+            fills up a batch has weight 0 (``sample_weights``).
         """
 
     @abstractmethod
     def running_sums(self, batch: Batch, outputs: Any, losses: Any) -> list[Any]:
-        """Weighted sums over the batch, scalars: divided by the sum of all weights they are the running metrics.
+        """Weighted sums over the batch, scalars. Divided by the sum of all weights they are the running metrics.
 
         Args:
             batch: features by name.
@@ -166,7 +166,7 @@ class Task(ABC):
 
     @abstractmethod
     def evaluation_rows(self, batch: Batch, outputs: Any) -> dict[str, Any]:
-        """One row for each sample: everything that ``metrics`` needs of it, each column ``(b, ...)``.
+        """One row for each sample with everything that ``metrics`` needs; each column is ``(b, ...)``.
 
         Args:
             batch: features by name.
@@ -175,7 +175,7 @@ class Task(ABC):
 
     @abstractmethod
     def metrics(self, rows: Rows) -> dict[str, float]:
-        """The metrics of a split, ``loss`` and ``monitor`` among them.
+        """The metrics of a split, including ``loss`` and ``monitor``.
 
         Args:
             rows: the columns of ``evaluation_rows``, of all samples in the split's own order.
@@ -210,7 +210,7 @@ class Task(ABC):
 
     @abstractmethod
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
-        """Random inputs of the serving signature, with which an export is compared with its model.
+        """Random inputs of the serving signature. An export and its model are compared on them.
 
         Args:
             count: number of samples.
@@ -219,7 +219,7 @@ class Task(ABC):
 
 
 class DecodingTask(Task):
-    """A task whose model writes texts, which are evaluated besides its losses."""
+    """A task whose model writes texts. They are evaluated, besides the losses."""
 
     most_decoded: int = 10_000
     """Samples that are decoded for results, evenly spread over a split."""
@@ -242,7 +242,7 @@ class DecodingTask(Task):
 
         Args:
             model: the model.
-            batch: features by name; targets are in it, and must not be read.
+            batch: features by name. It contains the targets, which must not be read.
         """
 
 
@@ -258,7 +258,7 @@ class TextTask(Task):
 
 
 def sample_weights(batch: Batch, dtype: Any) -> Any:
-    """How much each sample of a batch counts, ``(b,)``: 1, or 0 for a sample that only fills up a rank's batch.
+    """The weight of each sample of a batch, ``(b,)``: 1, or 0 for a sample that only fills up a rank's batch.
 
     Args:
         batch: features by name.
@@ -271,7 +271,7 @@ def sample_weights(batch: Batch, dtype: Any) -> Any:
 
 
 def correct_tokens(targets: Any, logits: Any, weights: Any) -> Any:
-    """The weights of the tokens that got the largest logit, and 0 for all others.
+    """The weights of the tokens whose logit is the largest, and 0 for all others.
 
     Args:
         targets: int32 ``(b, t)``.

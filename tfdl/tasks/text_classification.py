@@ -1,4 +1,4 @@
-"""One label for each text."""
+"""The task of texts with one label each."""
 
 import json
 from collections.abc import Mapping
@@ -24,16 +24,16 @@ _MOST_TOKENS = 2**15
 
 
 class TextClassification(TextTask, Classification):
-    """Texts in, a probability for each class out; trained with cross-entropy.
+    """From texts to a probability for each class; trained with cross-entropy.
 
-    A model reads the start token and then the text. So an empty text has a token, too, and a model that pools the first
-    position (BERT) has one that is no word.
+    A model reads the start token and then the text. So even an empty text has a token, and the first position, which
+    BERT pools, is never a word.
 
     Args:
         tokenizer: text to tokens.
         class_names: a name for each label.
-        longest: most tokens that a model reads, the start token included; longer texts are cut.
-        label_smoothing: of the training loss; evaluation measures without.
+        longest: most tokens that a model reads, including the start token; longer texts are cut.
+        label_smoothing: of the training loss; evaluation does not smooth.
         notes: lines about the data to show when a run starts.
     """
 
@@ -105,7 +105,8 @@ class TextClassification(TextTask, Classification):
         count = tf.shape(text)[0]
         frame = Frame(self.longest, before=self.tokenizer.start_id)
         tokens = padded_tokens(self.tokenizer, with_stand_in(text), frame)
-        return self.answers(model(tokens, training=False)[:count])
+        logits = model(tokens, training=False)  # (b, classes)
+        return self.answers(logits[:count])
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
         """Random texts, some of them too long."""
@@ -113,7 +114,7 @@ class TextClassification(TextTask, Classification):
 
 
 def _check_labels(labels: Any, name: str, split: str) -> None:
-    """Some test splits are published without labels, as -1 throughout."""
+    """Raises ``UserError`` if a label is missing. Some test splits are published with -1 as every label."""
     if int(np.min(labels)) < 0:
         raise UserError(
             f"the {split} split of {name!r} has samples without a label; choose another with --set"

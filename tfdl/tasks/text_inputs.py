@@ -11,31 +11,44 @@ from tfdl.data.tokenizers import Tokenizer
 from tfdl.data.tokens.source import Frame
 from tfdl.errors import UserError
 
-# Of classifiers without positions (BERT reads as many).
+# The longest text of a model without positions; BERT reads as many tokens.
 _LONGEST = 512
 
 
-def longest_text(config: TrainConfig, otherwise: int = _LONGEST) -> int:
-    """Most tokens that a model reads at a time: the configured number, or the model's positions, or else ``otherwise``.
+def longest_text(config: TrainConfig, default: int = _LONGEST) -> int:
+    """The largest number of tokens that a model reads at a time.
+
+    It is the configured number, or else the number of the model's positions, or else ``default``.
+
+    Args:
+        config: the run.
+        default: for a model without positions.
 
     Raises:
-        UserError: more than the model can tell apart.
+        UserError: more tokens than the model can read.
     """
-    own = getattr(config.model, "sequence_length", None)
-    longest = config.dataset.sequence_length or own or otherwise
-    if own is not None and longest > own and config.model.positions == "learned":  # type: ignore[attr-defined]
+    model = config.model
+    # A family of the user may have neither field.
+    num_positions = getattr(model, "sequence_length", None)
+    positions = getattr(model, "positions", None)
+    longest = int(config.dataset.sequence_length or num_positions or default)
+    if num_positions is not None and longest > num_positions and positions == "learned":
         raise UserError(
-            f"dataset.sequence_length={longest}, but the model {config.model.label!r} has {own} learned positions;"
-            f" expected at most {own}, or --set model.sequence_length={longest}"
+            f"dataset.sequence_length={longest}, but the model {model.label!r} has {num_positions} learned positions;"
+            f" expected at most {num_positions}, or --set model.sequence_length={longest}"
         )
-    return int(longest)
+    model.check_length("dataset.sequence_length", longest)
+    return longest
 
 
 def framed_length(config: TrainConfig) -> int:
-    """``longest_text`` of texts that are marked by a token at their start or end.
+    """``longest_text`` for texts that have an additional token at their start or end.
+
+    Args:
+        config: the run.
 
     Raises:
-        UserError: as there, or too few tokens to hold anything.
+        UserError: as ``longest_text``, or fewer than 2 tokens.
     """
     longest = longest_text(config)
     if longest < 2:
@@ -46,21 +59,33 @@ def framed_length(config: TrainConfig) -> int:
 
 
 def cut_note(sources: Mapping[str, Any], longest: int) -> tuple[str, ...]:
-    """How many samples are cut, for whoever starts the run; nothing where none is."""
-    counts = [f"{source.num_cut:,} of {source.num_examples:,} in {split}" for split, source in sources.items()]
+    """One line that says how many samples are cut, to show when a run starts; no line if none is cut.
+
+    Args:
+        sources: split -> a source that counts the texts that it cuts (``num_cut``).
+        longest: the largest number of tokens.
+    """
     if not any(source.num_cut for source in sources.values()):
         return ()
+    counts = [f"{source.num_cut:,} of {source.num_examples:,} in {split}" for split, source in sources.items()]
     return (f"texts of more than {longest} tokens are cut: {', '.join(counts)} (--sequence-length)",)
 
 
 def with_stand_in(texts: Any) -> Any:
-    """Strings ``(b,)``, with an empty text where there is none: not every kernel takes an empty batch."""
-    return tf.concat([texts, tf.fill([tf.cast(tf.shape(texts)[0] == 0, tf.int32)], "")], 0)
+    """Strings ``(b,)``; one empty text if there are none, since not every kernel takes an empty batch."""
+    num_stand_ins = tf.cast(tf.shape(texts)[0] == 0, tf.int32)
+    return tf.concat([texts, tf.fill([num_stand_ins], "")], 0)
 
 
 def padded_tokens(tokenizer: Tokenizer, texts: Any, frame: Frame) -> Any:
-    """Strings ``(b,)`` to int32 tokens ``(b, t)``, cut, framed and padded as in training, with plain TensorFlow ops."""
-    tokens = tokenizer.encode_in_graph(texts)[:, : frame.longest - frame.size]
+    """Strings ``(b,)`` to int32 tokens ``(b, t)``, cut, framed and padded as in training, with plain TensorFlow ops.
+
+    Args:
+        tokenizer: text to tokens.
+        texts: strings ``(b,)``.
+        frame: the tokens before and after a text, and the largest number of tokens.
+    """
+    tokens = tokenizer.encode_in_graph(texts)[:, : frame.longest - frame.size]  # ragged (b, None)
     count = tf.shape(texts)[0]
     before = [] if frame.before is None else [tf.fill([count, 1], frame.before)]
     after = [] if frame.after is None else [tf.fill([count, 1], frame.after)]
@@ -68,7 +93,14 @@ def padded_tokens(tokenizer: Tokenizer, texts: Any, frame: Frame) -> Any:
 
 
 def random_texts(tokenizer: Tokenizer, count: int, most: int, seed: int) -> np.ndarray:
-    """Texts of random tokens, from none to ``most`` of them, in UTF-8."""
+    """Texts of random tokens, in UTF-8.
+
+    Args:
+        tokenizer: tokens to text.
+        count: number of texts.
+        most: the texts have fewer tokens than this.
+        seed: decides them.
+    """
     generator = np.random.default_rng(seed)
     lengths = generator.integers(0, most, count)
     tokens = [generator.integers(0, tokenizer.vocab_size, length) for length in lengths]

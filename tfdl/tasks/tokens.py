@@ -1,4 +1,4 @@
-"""A run's data set of texts as tokens: the first step of every task of texts."""
+"""Opens a run's data set of texts as tokens: the first step of every task of texts."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from tfdl.data.tokenizers import Tokenizer, fit_tokenizer, load_tokenizer
 from tfdl.data.tokens.table import Column, token_table
 
 TOKENIZER_FOLDER = "tokenizer"
-"""Below a run's assets."""
-# Below the folder of prepared data.
-_KEPT_TOKENS = "tfdl-tokens"
+"""The folder of the tokenizer, within a run's assets."""
+# The folder of the tokens, within the folder of prepared data.
+_TOKENS_FOLDER = "tfdl-tokens"
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ def open_tokens(
 
     Args:
         config: the run.
-        roles: see ``open_texts``.
-        assets: of the run, if it has learned a tokenizer before: then that one is taken.
+        roles: what a sample consists of, as for ``open_texts``.
+        assets: the run's assets, if it has saved its tokenizer: the tokenizer is then loaded, not learned.
         data: splits that Python code passed, to be read in place of the data set.
     """
     dataset = open_texts(config.dataset, roles, data)
@@ -45,11 +45,13 @@ def open_tokens(
         tokenizer = fit_tokenizer(config.tokenizer, _texts(dataset.splits["train"], roles))
     else:
         tokenizer = load_tokenizer(assets / TOKENIZER_FOLDER)
-    folder = data_root(config.dataset.data_dir) / _KEPT_TOKENS
+    folder = data_root(config.dataset.data_dir) / _TOKENS_FOLDER
     splits = {name: token_table(split, roles, tokenizer, folder) for name, split in dataset.splits.items()}
     return Tokenized(dataset, tokenizer, splits)
 
 
 def _texts(split: TextSplit, roles: tuple[str, ...]) -> Iterator[str]:
     for row in split:
-        yield from (str(row[role]) for role in roles if role != "label")
+        for role in roles:
+            if role != "label":
+                yield str(row[role])

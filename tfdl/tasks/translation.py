@@ -1,4 +1,4 @@
-"""Translation, summarization, rewriting: a text for each text."""
+"""The task of pairs of texts: translation, summarization, rewriting."""
 
 import json
 import math
@@ -26,22 +26,23 @@ _ASSET = "translation.json"
 _MOST_TOKENS = 2**15
 _MOST_LOGITS = 2**24
 _SHOWN_EXAMPLES = 5
-# A translation is cut at this multiple of the longest target of training: beyond it a model only repeats itself.
-_MORE_THAN_SEEN = 1.25
+# A translation is cut at this multiple of the longest training target. A model that writes more repeats itself.
+_LONGEST_WRITTEN = 1.25
 
 
 class Translation(TextTask, DecodingTask):
-    """Texts in, texts out; trained with cross-entropy on each token of the target, given those before.
+    """From texts to texts; trained with cross-entropy on each token of the target, given the tokens before.
 
-    One vocabulary serves both sides. A source ends with the end token; a target begins with the start token and ends
-    with the end token. Every token of every target counts alike, on any number of ranks.
+    Sources and targets have one vocabulary. A source ends with the end token; a target begins with the start token and
+    ends with the end token. All tokens of all targets have the same weight, on any number of ranks.
 
     Args:
         tokenizer: text to tokens.
-        longest: most tokens of a source, and of a target without its start; longer texts are cut.
-        label_smoothing: of the training loss; evaluation measures without.
+        longest: most tokens of a source, and of a target without its start token; longer texts are cut.
+        label_smoothing: of the training loss; evaluation does not smooth.
         notes: lines about the data to show when a run starts.
-        longest_written: most tokens of a translation, its end included; ``longest``, unless given and less.
+        longest_written: most tokens of a translation, including its end. Defaults to ``longest``, which it never
+            exceeds.
     """
 
     name = "translation"
@@ -75,8 +76,8 @@ class Translation(TextTask, DecodingTask):
         if assets is None:
             targets = tokenized.splits["train"]["target"]
             assert isinstance(targets, TokenColumn)
-            longest_target = targets.lengths.max() + 1  # and the end token
-            longest_written = math.ceil(_MORE_THAN_SEEN * longest_target)
+            longest_target = targets.lengths.max() + 1  # with the end token
+            longest_written = math.ceil(_LONGEST_WRITTEN * longest_target)
         else:
             longest_written = cls.load(assets).longest_written
         task = cls(tokenized.tokenizer, longest, config.label_smoothing, longest_written=longest_written)
@@ -92,7 +93,7 @@ class Translation(TextTask, DecodingTask):
     def load(cls, assets: Path) -> "Translation":
         """See ``Task.load``."""
         values = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
-        # The first runs of tfdl 0.1 did not keep this limit.
+        # The first runs of tfdl 0.1 did not save this limit.
         longest_written = values.get("longest_written")
         return cls(load_tokenizer(assets / TOKENIZER_FOLDER), values["longest"], longest_written=longest_written)
 
@@ -104,7 +105,7 @@ class Translation(TextTask, DecodingTask):
 
     @property
     def frames(self) -> dict[str, Frame]:
-        """How source and target are framed in a batch. The model does not write the start, so it does not count."""
+        """The tokens before and after source and target. The start token is not written, so it does not count."""
         start = self.tokenizer.start_id
         end = self.tokenizer.end_id
         return {"source": Frame(self.longest, after=end), "target": Frame(self.longest + 1, before=start, after=end)}
@@ -115,7 +116,7 @@ class Translation(TextTask, DecodingTask):
         return {"vocab_size": self.tokenizer.vocab_size}
 
     def inputs(self, batch: Batch) -> Any:
-        """Tokens as the model takes them: of the source ``(b, s)``, and of the target all but the last, ``(b, t)``."""
+        """The source's tokens ``(b, s)``, and the target's tokens without the last, ``(b, t)``."""
         return {"source": batch["source"], "target": batch["target"][:, :-1]}
 
     def losses(self, batch: Batch, outputs: Any) -> tuple[Any, Any]:
@@ -147,7 +148,7 @@ class Translation(TextTask, DecodingTask):
         return {
             "loss": tf.reduce_sum(losses * weights, 1),
             "tokens": tf.cast(tf.reduce_sum(weights, 1), tf.int32),
-            "right": tf.cast(tf.reduce_sum(correct, 1), tf.int32),
+            "num_correct": tf.cast(tf.reduce_sum(correct, 1), tf.int32),
         }
 
     @property
@@ -162,19 +163,19 @@ class Translation(TextTask, DecodingTask):
 
     def metrics(self, rows: Rows) -> dict[str, float]:
         """Loss of a token, perplexity and token accuracy; exact match, BLEU and chrF of the decoded samples."""
-        return token_metrics(rows) | text_metrics(_as_texts(rows["translation"]), rows["target"].tolist())
+        translations = _as_texts(rows["translation"])
+        references = rows["target"].tolist()
+        return token_metrics(rows) | text_metrics(translations, references)
 
     def details(self, rows: Rows) -> dict[str, Any]:
-        """How many samples were decoded, and the first of them."""
+        """The number of decoded samples, and the first of them."""
         translations = _as_texts(rows["translation"])
+        sources = rows["source"].tolist()
+        targets = rows["target"].tolist()
+        pairs = list(zip(sources, targets, translations, strict=True))
         examples = [
             {"source": source, "target": target, "translation": translation}
-            for source, target, translation in zip(
-                rows["source"][:_SHOWN_EXAMPLES].tolist(),
-                rows["target"][:_SHOWN_EXAMPLES].tolist(),
-                translations[:_SHOWN_EXAMPLES],
-                strict=True,
-            )
+            for source, target, translation in pairs[:_SHOWN_EXAMPLES]
         ]
         return {"decoded": len(translations), "examples": examples}
 
@@ -183,7 +184,7 @@ class Translation(TextTask, DecodingTask):
         return {"source": tf.TensorSpec([None], tf.string, name="source")}
 
     def serve(self, model: Any, source: Any) -> dict[str, Any]:
-        """Sources to ``target``, strings ``(b,)``, and ``log_probability`` ``(b,)``, of all its tokens, in nats."""
+        """Sources to ``target``, strings ``(b,)``, and ``log_probability`` ``(b,)`` of the whole target, in nats."""
         num_sources = tf.shape(source)[0]
         tokens = padded_tokens(self.tokenizer, with_stand_in(source), self.frames["source"])
         texts, log_probability = self._decoded(model, tokens)

@@ -1,4 +1,4 @@
-"""Metrics of translations: of tokens that are given, and of texts that were decoded."""
+"""Metrics of translations: of the targets' tokens, and of decoded texts."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,28 +8,35 @@ from tfdl.tasks.language_metrics import language_metrics
 
 
 def token_metrics(rows: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Loss for a token and perplexity (see ``language_metrics``), and the share of tokens that scored highest.
+    """Loss of a token, perplexity (see ``language_metrics``) and token accuracy.
 
     Args:
-        rows: ``loss``, each target's losses added up; ``tokens`` and ``right``, how many tokens it has, and how many of
-            them scored highest, given those before.
+        rows: for each target ``loss``, the sum of its tokens' losses; ``tokens``, the number of its tokens; and
+            ``num_correct``, the number of tokens with the largest logit, given the tokens before.
     """
-    found = language_metrics(rows["loss"], rows["tokens"])
-    return {**found, "token_accuracy": float(rows["right"].sum() / rows["tokens"].sum())}
+    metrics = language_metrics(rows["loss"], rows["tokens"])
+    metrics["token_accuracy"] = float(rows["num_correct"].sum() / rows["tokens"].sum())
+    return metrics
 
 
-def text_metrics(found: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
-    """How near decoded texts come to the references.
+def text_metrics(decoded: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+    """How similar decoded texts are to the references.
 
-    ``exact_match``: the share that is equal, letter by letter. ``bleu`` (Papineni et al., 2002) and ``chrf`` (Popović,
-    2015), both of the whole corpus and from 0 to 100, by sacrebleu with its defaults, so that they can be compared with
-    published ones (Post, 2018): 13a tokenization, exponential smoothing, characters of up to six. Only where no text
-    has four words are shorter sequences of words counted alone, which would otherwise be a BLEU of 0.
+    BLEU and chrF are those of the whole corpus, from 0 to 100. sacrebleu computes them with its defaults: 13a
+    tokenization, exponential smoothing, and sequences of up to six characters. So they can be compared with published
+    ones (Post, 2018). If no text has four words, BLEU counts shorter sequences of words alone; it would otherwise be 0.
+
+    Args:
+        decoded: texts that a model wrote.
+        references: the correct texts, in the same order.
+
+    Returns:
+        ``exact_match``, the share of texts that are equal to their reference; ``bleu`` (Papineni et al., 2002); and
+        ``chrf`` (Popović, 2015).
     """
     import sacrebleu
 
-    return {
-        "exact_match": float(np.mean([one == other for one, other in zip(found, wanted, strict=True)])),
-        "bleu": float(sacrebleu.corpus_bleu(list(found), [list(wanted)], use_effective_order=True).score),
-        "chrf": float(sacrebleu.corpus_chrf(list(found), [list(wanted)]).score),
-    }
+    is_equal = [text == reference for text, reference in zip(decoded, references, strict=True)]
+    bleu = sacrebleu.corpus_bleu(list(decoded), [list(references)], use_effective_order=True)
+    chrf = sacrebleu.corpus_chrf(list(decoded), [list(references)])
+    return {"exact_match": float(np.mean(is_equal)), "bleu": float(bleu.score), "chrf": float(chrf.score)}

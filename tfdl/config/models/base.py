@@ -4,30 +4,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from tfdl.config.fields import check_types
+from tfdl.errors import UserError
+
 
 @dataclass(frozen=True)
 class ModelConfig:
     """The shape of a model, apart from what its data decides (image size, classes, vocabulary)."""
 
     name: ClassVar[str]
-    tasks: ClassVar[tuple[str, ...]]
+    tasks: ClassVar[tuple[str, ...]] = ()
     """Tasks that the family can be trained for; the first is the default."""
-    example_data: ClassVar[Mapping[str, Any]]
+    example_data: ClassVar[Mapping[str, Any]] = {}
     """Data arguments of ``tfdl.build_model`` for showing the family without a data set."""
     carries_state: ClassVar[bool] = False
-    """Whether a language model of the family continues a text with the state that it had (see ``RNNLanguageModel``)."""
+    """Whether a language model of the family carries its state through a text (see ``RNNLanguageModel``)."""
     task_fields: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Task -> fields of the family's default model for it; what the user sets wins."""
+    """Task -> fields of the family's default model for it. The user's fields override them."""
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Task -> ``epochs``, ``batch_size``, ``xla`` and ``optimizer`` that were found to work (docs/tasks.md); what the
-    user sets wins."""
+    """Task -> ``epochs``, ``batch_size``, ``xla`` and ``optimizer`` that work well (docs/tasks.md). What the user sets
+    overrides them."""
 
     preset: str | None = None
-    """Name of the preset that the other fields come from, for people to read; none for the family's defaults."""
+    """Name of the preset that the other fields come from, for people to read; None for the family's defaults."""
+
+    def __post_init__(self) -> None:
+        check_types(self, "model.")
 
     @property
     def default_task(self) -> str:
-        """The task of a run that names none."""
+        """The task of a run that names none.
+
+        Raises:
+            UserError: the family declares no task.
+        """
+        if not self.tasks:
+            raise UserError(f"the model {self.label!r} has no default task; choose one with --task")
         return self.tasks[0]
 
     @property
@@ -36,7 +48,12 @@ class ModelConfig:
         return self.preset or self.name
 
     def check_length(self, name: str, length: int) -> None:
-        """Raises ``UserError`` if the model cannot read sequences of ``length`` tokens, which ``name`` asks for."""
+        """Raises ``UserError`` if the model cannot read sequences of ``length`` tokens; by default it can.
+
+        Args:
+            name: the configuration key or argument that asks for this length, for the message.
+            length: the number of tokens.
+        """
 
 
 @dataclass(frozen=True)
@@ -49,8 +66,8 @@ class Preset:
     source: str
     """The paper, and the section or table."""
     parameters: int
-    """Parameters with the paper's own data, moving statistics not counted."""
+    """Number of parameters with the paper's data, without moving statistics."""
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """What differs from the family's defaults."""
+    """Fields that differ from the family's defaults."""
     data: Mapping[str, Any] = field(default_factory=dict)
-    """The paper's own data arguments of ``tfdl.build_model``, used where none are given."""
+    """The paper's data arguments of ``tfdl.build_model``, the defaults of these arguments."""

@@ -29,9 +29,9 @@ class CNNConfig(ModelConfig):
     batch_normalization: bool = True
     """Whether each convolution is followed by batch normalization."""
     momentum: float = 0.9
-    """Share of the old moving statistics kept at each step."""
+    """Fraction of the old moving statistics that each step keeps."""
     synchronized: bool = True
-    """Whether batch statistics are taken over all ranks; no difference on one rank."""
+    """Whether batch statistics are those of all ranks' samples; no difference on 1 rank."""
 
     def __post_init__(self) -> None:
         check_types(self, "model.")

@@ -10,12 +10,12 @@ from tfdl.config.tasks import TASKS
 
 @dataclass(frozen=True)
 class KerasModelConfig(ModelConfig):
-    """A ``keras.Model`` of the user; the run's assets hold what Keras needs to rebuild it."""
+    """A ``keras.Model`` of the user. The run's assets contain what Keras needs to rebuild it."""
 
     name: ClassVar[str] = "keras"
     example_data: ClassVar[Mapping[str, Any]] = {}
 
     @property
     def tasks(self) -> tuple[str, ...]:  # type: ignore[override]
-        """All: whether the model fits a task is seen when it is called."""
+        """All tasks. Whether the model fits a task is checked when it is called."""
         return tuple(spec.name for spec in TASKS.declarations)

@@ -29,12 +29,12 @@ def register_model(
         config: a frozen dataclass that derives from ``ModelConfig``; its ``name`` is the family's name.
         build: ``"module:function"`` or the function itself: ``build(config, *, ...)`` to a built ``keras.Model``. Its
             keyword-only arguments are what the data decides (``input_shape``, ``num_classes``, ``vocab_size``); a task
-            gives them by name.
-        presets: models of the family under names of their own.
+            passes them by name.
+        presets: models of the family that have their own names.
         is_listed: whether ``tfdl models`` lists it.
 
     Raises:
-        ValueError: a name is taken, or no plain name.
+        ValueError: a name is taken, or not a plain name.
     """
     presets = tuple(presets)
     for preset in presets:
@@ -51,12 +51,12 @@ def register_model(
 def choose_model(value: Any, task: str = "") -> ModelConfig:
     """A model's configuration.
 
-    ``{"name": "resnet", "preset": "resnet56", "dropout": 0.1}``: these fields win over the preset's, and the preset's
-    over the family's defaults. A preset's name alone serves as the name.
+    ``{"name": "resnet", "preset": "resnet56", "dropout": 0.1}``: these fields override the preset's, and the preset's
+    override the family's defaults. ``name`` may also be a preset's name.
 
     Args:
         value: a configuration, a family's or preset's name, or a mapping of ``name`` and fields.
-        task: chooses the family's default model, if the family has one for this task and no preset is named.
+        task: chooses the family's default model for this task, if no preset is named.
 
     Raises:
         UserError: unknown name, preset or field, or a preset of another family.
@@ -98,12 +98,13 @@ def _preset(name: Any) -> Preset:
 def _family(name: Any) -> type[ModelConfig]:
     name = convert(name, str, "model.name")
     if name not in MODELS:
-        advice = ""
         if ":" in name:
             advice = " MODULE:NAME is for the option --model; elsewhere give NAME, and --plugin MODULE."
+        else:
+            advice = nearest(name, [*MODELS, *PRESETS])
         raise UserError(
             f"unknown model {name!r}, expected one of {', '.join(MODELS)}, or a preset that `tfdl models` lists."
-            f"{advice or nearest(name, [*MODELS, *PRESETS])}"
+            f"{advice}"
         )
     return MODELS[name]
 

@@ -26,8 +26,8 @@ class ResNetConfig(ModelConfig):
     filters: tuple[int, ...] = (16, 32, 64)
     """Output channels of the 3x3 convolutions in each stage; the stem has the first stage's."""
     shortcut: Literal["identity", "projection"] = "identity"
-    """Where a block changes the shape: every second pixel with zeros for the new channels (the paper's option A), or a
-    1x1 convolution with batch normalization (option B)."""
+    """The shortcut of a block that changes the shape: every second pixel, with zeros for the new channels (the paper's
+    option A), or a 1x1 convolution with batch normalization (option B)."""
     zero_gamma: bool = False
     """Whether the last normalization of each block starts with gamma 0, so that every block starts as its shortcut."""
     dropout: float = 0.0
@@ -35,11 +35,11 @@ class ResNetConfig(ModelConfig):
     l2: float = 0.0
     """Weight of the L2 penalty (the sum of squares) on convolution and dense kernels, added to the loss."""
     momentum: float = 0.9
-    """Share of the old moving statistics kept at each step."""
+    """Fraction of the old moving statistics that each step keeps."""
     epsilon: float = 1e-5
     """Added to the variance."""
     synchronized: bool = True
-    """Whether batch statistics are taken over all ranks; no difference on one rank."""
+    """Whether batch statistics are those of all ranks' samples; no difference on 1 rank."""
 
     def __post_init__(self) -> None:
         check_types(self, "model.")
@@ -59,7 +59,8 @@ class ResNetConfig(ModelConfig):
     @property
     def depth(self) -> int:
         """Layers with weights, as papers count them: projections are left out."""
-        return 2 + sum(self.blocks) * (2 if self.block == "basic" else 3)
+        layers_of_block = 2 if self.block == "basic" else 3
+        return 2 + sum(self.blocks) * layers_of_block
 
 
 _PAPER = "He et al. 2015, arXiv:1512.03385"

@@ -42,22 +42,24 @@ class RNNConfig(ModelConfig):
     cell: Literal["lstm", "gru", "simple"] = "lstm"
     """What a step computes."""
     num_layers: int = 2
-    """Recurrent layers, one on the other."""
+    """Number of stacked recurrent layers."""
     units: int = 200
-    """Width of a state; of each direction's."""
+    """Width of a state, for each direction."""
     embedding_dim: int | None = None
-    """Width of a token's vector; none takes ``units``."""
+    """Width of a token's vector; by default ``units``."""
     bidirectional: bool = False
-    """Whether each layer also goes from the end to the start; for classification only."""
+    """Whether each layer also runs from the end to the start; for classification only."""
     tie_embeddings: bool = False
-    """Whether the tokens' table is also the head of a language model, which takes embedding_dim = units."""
+    """Whether the table of token vectors also computes the logits of a language model; embedding_dim must then be
+    units."""
     dropout: float = 0.0
     """Probability that a value is dropped before each layer and after the last (Zaremba et al., 2014)."""
     variational: bool = False
-    """Whether dropout takes the same values at all steps of a sequence, and applies to the states, too (Gal and
+    """Whether dropout drops the same values at all steps of a sequence, and also drops values of the states (Gal and
     Ghahramani, 2016)."""
     init_scale: float | None = None
-    """Every weight begins uniform between minus this and this; none takes each layer's own start."""
+    """All weights start with a uniform distribution between minus this and this; by default each layer has its own
+    initializers."""
 
     def __post_init__(self) -> None:
         check_types(self, "model.")

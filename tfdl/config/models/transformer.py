@@ -54,18 +54,18 @@ class TransformerConfig(ModelConfig):
     }
 
     architecture: Literal["decoder", "encoder", "encoder-decoder"] = "decoder"
-    """What is answered: each token's successor (GPT), a class for a sequence or an image (BERT, ViT), or a sequence for
-    another one (translation)."""
+    """What the model predicts: the next token (GPT), the class of a sequence or an image (BERT, ViT), or a sequence
+    from another one (translation)."""
     num_layers: int = 4
-    """Blocks; of an encoder-decoder, in each of the two."""
+    """Number of blocks; an encoder-decoder has this many in the encoder and in the decoder."""
     hidden_dim: int = 128
-    """Width of the vector that a token is."""
+    """Width of a token's vector."""
     num_heads: int = 4
-    """Attention heads; each has hidden_dim / num_heads of the width."""
+    """Number of attention heads; each has the width hidden_dim / num_heads."""
     num_key_value_heads: int | None = None
-    """Heads of keys and values, shared by groups of heads (grouped-query attention); num_heads if not given."""
+    """Number of heads of keys and values, shared by groups of heads (grouped-query attention); by default num_heads."""
     intermediate_dim: int | None = None
-    """Width between the two layers of a feed-forward layer; 4 * hidden_dim if not given."""
+    """Width between the two layers of a feed-forward layer; by default 4 * hidden_dim."""
     sequence_length: int = 64
     """Most tokens in a sequence."""
     dropout: float = 0.0
@@ -73,22 +73,24 @@ class TransformerConfig(ModelConfig):
     attention_dropout: float = 0.0
     """Probability that an attention weight is dropped while training."""
     activation: Literal["gelu", "gelu_exact", "relu", "swiglu"] = "gelu"
-    """Of the feed-forward layers; gelu is GPT-2's approximation, gelu_exact BERT's."""
+    """Activation of the feed-forward layers; gelu is GPT-2's approximation, gelu_exact the exact function of BERT."""
     normalization: Literal["layer", "rms"] = "layer"
     """Layer normalization, or RMS normalization."""
     norm_first: bool = True
-    """Whether each sublayer's input is normalized (GPT-2), rather than the sum of its input and output (2017)."""
+    """Whether each sublayer's input is normalized (GPT-2), or the sum of its input and output (Vaswani et al.,
+    2017)."""
     positions: Literal["learned", "sinusoidal", "rotary"] = "learned"
-    """How a token's place is told: added to its vector, or by turning queries and keys."""
+    """How positions enter the model: added to token vectors (learned, sinusoidal), or as rotations of queries and keys
+    (rotary)."""
     tie_embeddings: bool = True
-    """Whether tokens are scored by the table that they are looked up in."""
+    """Whether the table of token vectors also computes the logits."""
     patch_size: int | None = None
-    """Side of the square patches that images are cut into, in pixels; none for tokens."""
+    """Side of the square patches that images are cut into, in pixels; None for tokens."""
     pooling: Literal["mean", "first"] = "mean"
-    """What an encoder classifies by: the mean over tokens or patches, or the first one: of a text's tokens, through one
-    more layer (BERT), or a learned one before an image's patches (ViT)."""
+    """What an encoder classifies by: the mean over tokens or patches, or the first position. That is a text's first
+    token followed by a dense layer (BERT), or a learned vector before an image's patches (ViT)."""
     scale_embeddings: bool = False
-    """Whether token vectors are multiplied by the root of their width, as in the encoder-decoder of 2017."""
+    """Whether token vectors are multiplied by the square root of their width (Vaswani et al., 2017)."""
     use_bias: bool = True
     """Whether dense layers and layer normalization have biases."""
     epsilon: float = 1e-5
@@ -96,10 +98,12 @@ class TransformerConfig(ModelConfig):
 
     @property
     def tasks(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What the architecture answers."""
-        if self.architecture == "encoder":
-            return ("text-classification",) if self.patch_size is None else ("image-classification",)
-        return ("language-modeling",) if self.architecture == "decoder" else ("translation",)
+        """The task of the architecture."""
+        if self.architecture == "decoder":
+            return ("language-modeling",)
+        if self.architecture == "encoder-decoder":
+            return ("translation",)
+        return ("text-classification",) if self.patch_size is None else ("image-classification",)
 
     def __post_init__(self) -> None:
         check_types(self, "model.")
@@ -113,22 +117,27 @@ class TransformerConfig(ModelConfig):
 
     def check_length(self, name: str, length: int) -> None:
         fits = self.positions != "learned" or length <= self.sequence_length
-        expected = f"at most the model's {self.sequence_length} learned positions"
-        require(
-            fits, name, length, f"{expected}; ask for fewer tokens, or build it with model.sequence_length={length}"
+        expected = (
+            f"at most the model's {self.sequence_length} learned positions; ask for fewer tokens, or build it with"
+            f" model.sequence_length={length}"
         )
+        require(fits, name, length, expected)
 
     def _check_heads(self) -> None:
-        heads, groups, width = self.num_heads, self.num_key_value_heads or self.num_heads, self.hidden_dim
-        expected = f"a multiple of model.num_heads={heads}, such as {-(-width // heads) * heads}"
+        width = self.hidden_dim
+        heads = self.num_heads
+        key_value_heads = self.num_key_value_heads or heads
+        next_multiple = -(-width // heads) * heads
+        expected = f"a multiple of model.num_heads={heads}, such as {next_multiple}"
         require(width % heads == 0, "model.hidden_dim", width, expected)
         expected = f"a divisor of model.num_heads={heads}"
-        require(heads % groups == 0, "model.num_key_value_heads", groups, expected)
-        even = self.positions != "rotary" or (width // heads) % 2 == 0
-        expected = f"heads of an even width for model.positions=rotary, not of {width} / {heads} = {width // heads}"
-        require(even, "model.hidden_dim", width, expected)
-        even = self.positions != "sinusoidal" or width % 2 == 0
-        require(even, "model.hidden_dim", width, "an even width for model.positions=sinusoidal")
+        require(heads % key_value_heads == 0, "model.num_key_value_heads", key_value_heads, expected)
+        head_width = width // heads
+        fits_rotary = self.positions != "rotary" or head_width % 2 == 0
+        expected = f"heads of an even width for model.positions=rotary, not of {width} / {heads} = {head_width}"
+        require(fits_rotary, "model.hidden_dim", width, expected)
+        fits_sinusoidal = self.positions != "sinusoidal" or width % 2 == 0
+        require(fits_sinusoidal, "model.hidden_dim", width, "an even width for model.positions=sinusoidal")
 
 
 _GPT2 = "Radford et al. 2019, Language Models are Unsupervised Multitask Learners, table 2"
