@@ -83,6 +83,12 @@ def test_one_of_several_words_is_answered_with_the_nearest():
     )
 
 
+@pytest.mark.parametrize("value", ["flip,crop,flip", [{"name": "flip"}, "flip"]])
+def test_an_augmentation_that_is_listed_twice(value):
+    with pytest.raises(UserError, match=r"dataset\.augmentation lists 'flip' 2 times, expected it once"):
+        TrainConfig.from_mapping({"dataset": {"augmentation": value}})
+
+
 def test_an_unknown_key_is_answered_with_the_nearest():
     with pytest.raises(UserError) as raised:
         from_mapping(CNNConfig, {"unit": 3}, "model.")

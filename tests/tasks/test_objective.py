@@ -127,6 +127,11 @@ def mean_of_everything(target: Any, output: Any) -> Any:
         (Objective(["mse", "mse"]), 1, "loss has 2 entries, expected one for each output: first"),
         (Objective("mse", loss_weights=["heavy"]), 1, "loss_weights has 'heavy', expected a number"),
         (Objective(keras.losses.MeanSquaredError(reduction="sum")), 1, "'mean_squared_error' has reduction='sum'"),
+        (
+            Objective(keras.losses.MeanSquaredError(reduction="mean_with_sample_weight")),
+            1,
+            "'mean_squared_error' has reduction='mean_with_sample_weight', expected 'sum_over_batch_size'",
+        ),
         (Objective("mse", metrics=[keras.metrics.F1Score()]), 3, "the metric 'f1_score' has several results"),
         (Objective("mse", metrics=[keras.metrics.Precision([0.2, 0.5])]), 1, "the metric 'precision' has several"),
         (Objective("mse", metrics=[mean_of_everything]), 1, "the metric mean_of_everything is one number for a whole"),

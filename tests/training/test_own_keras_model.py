@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 import tfdl
 from tests.distributed.launching import environment, launch, program
 from tfdl.runs import RunDirectory, load_run
-from tfdl.tasks import Objective
+from tfdl.tasks import ImageClassification, Objective
 
 KINDS = ("sequential", "subclassed")
 
@@ -302,9 +302,14 @@ def unregistered_loss(target: Any, output: Any) -> Any:
     return tf.reduce_mean(tf.square(target - output), -1)
 
 
+class Renamed(ImageClassification):
+    """It inherits the name of a registered task."""
+
+
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
+        (lambda: {"task": Renamed}, r"task= is the class Renamed, whose name 'image-classification' is another task's"),
         (lambda: {"model": model_of()}, "the model is not compiled and no task was passed, so there is no loss"),
         (lambda: {"model": "cnn"}, r"model= is a str, expected a keras\.Model or a function that builds one"),
         (lambda: {"model": lambda: 3}, r"the function model= returned a int, expected a keras\.Model"),

@@ -102,7 +102,7 @@ def choose_augmentations(value: Any) -> tuple[AugmentationConfig, ...]:
         value: ``["crop", {"name": "cutout", "size": 8}]``, ``"crop,flip"``, ``"none"`` or an empty list.
 
     Raises:
-        UserError: an unknown name or field, or a value that is not a list.
+        UserError: an unknown name or field, an augmentation that is listed twice, or a value that is not a list.
     """
     if isinstance(value, str):
         value = [] if value == "none" else value.replace(" ", "").split(",")
@@ -111,7 +111,12 @@ def choose_augmentations(value: Any) -> tuple[AugmentationConfig, ...]:
     for item in value:
         if not isinstance(item, str | Mapping | AugmentationConfig):
             raise UserError(f"dataset.augmentation has {item!r}, expected a name such as crop")
-    return tuple(choose(AUGMENTATIONS, item, "dataset.augmentation") for item in value)
+    chosen = tuple(choose(AUGMENTATIONS, item, "dataset.augmentation") for item in value)
+    names = [config.name for config in chosen]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"dataset.augmentation lists {name!r} {names.count(name)} times, expected it once")
+    return chosen
 
 
 register_augmentation(AffineAugmentationConfig, "tfdl.data.augmentation.affine:build")

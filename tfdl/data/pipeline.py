@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.autograph.experimental import do_not_convert
 
 from tfdl.data.order import Position, epoch_draws, epoch_partners, shard_rows
 from tfdl.data.sources import ArraySource, Source
@@ -106,7 +107,7 @@ def training_batches(
 
     column_types = _column_types(augment)
     epochs = tf.data.Dataset.range(start.epoch, np.iinfo(np.int64).max)
-    return _read_ahead(epochs.flat_map(epoch_dataset), read, source)
+    return _read_ahead(epochs.flat_map(do_not_convert(epoch_dataset)), read, source)
 
 
 def _column_types(augment: Augment | None) -> list[tuple[tf.DType, list[int]]]:
@@ -174,6 +175,7 @@ def _without_padding(rows: Any, *others: Any) -> tuple[list[Any], Any]:
 
 def _read_ahead(rows: tf.data.Dataset, read: Callable[..., Any], source: Source) -> tf.data.Dataset:
     """Reads batches on several threads, in order, before they are needed."""
+    read = do_not_convert(read)
     if source.parallel_reads:
         num_threads = max(2, len(os.sched_getaffinity(0)))
         batches = rows.map(read, num_parallel_calls=num_threads, deterministic=True)

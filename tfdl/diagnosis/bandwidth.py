@@ -54,7 +54,7 @@ def time_all_reduces(world: World) -> list[MessageTiming]:
 def _time_size(size: int, world: World) -> MessageTiming:
     message = tf.Variable(tf.zeros([size // 4], tf.float32))
 
-    @tf.function
+    @tf.function(autograph=False)
     def reduce_once() -> Any:
         # Reading one element waits for the whole reduction, and copies only 4 bytes from the device.
         return world.all_reduce(message.read_value())[0]

@@ -46,7 +46,7 @@ class Fingerprints:
         if names is None:
             names = [getattr(variable, "path", None) or variable.name for variable in variables]
         self.names = list(names)
-        self._compute = tf.function(self._digests)
+        self._compute = tf.function(self._digests, autograph=False)
 
     def digests(self) -> np.ndarray:
         """``(variables, 8)`` bytes."""

@@ -157,7 +157,7 @@ class HorovodSubset(HorovodWorld):
         return collective(tensor)  # not counted: ranks outside of the subset do not take part, and are not late
 
 
-@tf.function
+@tf.function(autograph=False)
 def _meet(world: World, tensor: Any) -> Any:
     """A graph with one collective. The tensor is an argument, because TensorFlow would fold a constant."""
     return world.all_reduce(tensor)

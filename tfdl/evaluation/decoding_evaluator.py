@@ -25,7 +25,9 @@ class DecodingEvaluator(BatchEvaluator):
     def __init__(self, model: Any, task: DecodingTask):
         super().__init__(model, task)
         self._decoding_task = task
-        self._decoded_rows = tf.function(lambda batch: task.decoded_rows(model, batch), reduce_retracing=True)
+        self._decoded_rows = tf.function(
+            lambda batch: task.decoded_rows(model, batch), autograph=False, reduce_retracing=True
+        )
 
     def rows(self, source: Source, world: World, *, quickly: bool = False) -> dict[str, np.ndarray]:
         """See ``Evaluator.rows``. Columns of decoded samples and of their original texts may be shorter than others."""

@@ -63,7 +63,7 @@ class BatchEvaluator(Evaluator):
 
     def __init__(self, model: Any, task: Task):
         super().__init__(model, task)
-        self._batch_rows = tf.function(self._rows_of_batch, reduce_retracing=True)
+        self._batch_rows = tf.function(self._rows_of_batch, autograph=False, reduce_retracing=True)
 
     def rows(self, source: Source, world: World, *, quickly: bool = False) -> dict[str, np.ndarray]:  # noqa: ARG002
         """See ``Evaluator.rows``."""

@@ -84,7 +84,7 @@ def _servable(model: Any, task: Any) -> tuple[tf.Module, Any]:
     module.model_variables = [variable.value for variable in model.variables]
     module.tracked = task.tracked
     signature = task.serving_signature()
-    serve = tf.function(lambda **inputs: task.serve(model, **inputs))
+    serve = tf.function(lambda **inputs: task.serve(model, **inputs), autograph=False)
     with portable_kernels():  # the graph may be loaded on a machine without a GPU
         return module, serve.get_concrete_function(**signature)
 

@@ -56,7 +56,7 @@ def step_cost(model: Any, inputs: Sequence[tf.TensorSpec]) -> Cost:
 
     # The op of cuDNN would hide its matrix products, and the count must not depend on the machine.
     with portable_kernels():
-        graph = tf.function(step).get_concrete_function(trainable, non_trainable, *inputs).graph
+        graph = tf.function(step, autograph=False).get_concrete_function(trainable, non_trainable, *inputs).graph
     outputs, gradients = graph.structured_outputs
     forward_needed = _needed_operations(tf.nest.flatten(outputs))
     all_needed = _needed_operations(tf.nest.flatten([outputs, gradients], expand_composites=True))

@@ -241,10 +241,10 @@ def _loss(value: Any) -> Any:
         raise UserError(f"loss={value!r} is not a Keras loss: {error}") from error
     if not isinstance(loss, keras.losses.Loss):
         return _FunctionLoss(loss)
-    if loss.reduction == "sum":
+    if loss.reduction in ("sum", "mean_with_sample_weight"):
         raise UserError(
-            f"the loss {loss.name!r} has reduction='sum', expected 'sum_over_batch_size': a step minimizes the mean"
-            " over all samples; scale the learning rate instead"
+            f"the loss {loss.name!r} has reduction={loss.reduction!r}, expected 'sum_over_batch_size': a step minimizes"
+            " the mean over all samples; scale the learning rate or the sample weights instead"
         )
     return loss
 

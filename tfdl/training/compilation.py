@@ -99,7 +99,7 @@ def _measure(trainer: Trainer, batch: Any) -> tuple[float, float, float]:
 def _time_steps(trainer: Trainer, batch: Any, xla: bool) -> tuple[float, float]:
     """Seconds of the first step, and of the fastest one of the next steps; the weights are not updated."""
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def run(batch: Any) -> Any:
         return trainer.gradients(batch, xla)
 

@@ -1,5 +1,6 @@
 """Objects that Python code passes to ``tfdl.train``, in place of names in the configuration."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -233,7 +234,24 @@ def _precision_of(model: Any, configured: str) -> str:
 
 
 def _registered_name(task: type[Task]) -> str:
-    """The name of a task class. The class is registered here if it was not before."""
-    if task.name not in TASKS:
-        register_task(TaskSpec(task.name, task, model="keras", dataset="python", roles=()))
+    """The name of a task class. The class is registered here if it was not before.
+
+    Raises:
+        UserError: another task has the name, such as the registered task from which this class inherits it.
+    """
+    if task.name in TASKS and TASKS.load(task.name) is task:
+        return task.name
+    registered = TASKS.get(task.name)
+    if registered is None:
+        spec = TaskSpec(task.name, task, model="keras", dataset="python", roles=())
+    else:
+        # A class of the same module may be defined again, as in a notebook's cell that runs twice.
+        spec = dataclasses.replace(registered, implementation=task)
+    try:
+        register_task(spec)
+    except ValueError as error:
+        raise UserError(
+            f"task= is the class {task.__name__}, whose name {task.name!r} is another task's; give the class another"
+            f" name, such as name = 'my-{task.name}'"
+        ) from error
     return task.name

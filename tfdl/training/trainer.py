@@ -68,7 +68,9 @@ class Trainer:
         optimizer.build(model.trainable_variables)
         # Sums of the running metrics and of the weights since the last take_sums.
         self._sums = tf.Variable(tf.zeros([len(task.running_metrics) + 1], tf.float64), trainable=False)
-        self._run_steps = tf.function(self._steps, reduce_retracing=True)
+        # AutoGraph would rewrite the source of every function of a step, which takes half of a run's start. Loops that
+        # depend on tensors are tf.while_loop instead, here and in the layers and tasks.
+        self._run_steps = tf.function(self._steps, autograph=False, reduce_retracing=True)
 
     @property
     def variables(self) -> list[Any]:
@@ -104,7 +106,9 @@ class Trainer:
         """
         forward_backward: Callable[[Any], Result] = self._forward_backward
         if xla:
-            forward_backward = tf.function(self._forward_backward, jit_compile=True, reduce_retracing=True)
+            forward_backward = tf.function(
+                self._forward_backward, jit_compile=True, autograph=False, reduce_retracing=True
+            )
         if self.accumulation_steps == 1:
             gradients, sums, states = forward_backward(batch)
         else:
@@ -119,8 +123,11 @@ class Trainer:
         return np.asarray(self.world.all_reduce(own))
 
     def _steps(self, batches: Any, num_steps: Any) -> None:
-        for _ in tf.range(num_steps):
+        def take_step(step: Any) -> list[Any]:
             self._step(next(batches))
+            return [step + 1]
+
+        tf.while_loop(lambda step: step < num_steps, take_step, [tf.constant(0)])
 
     def _step(self, batch: Any) -> None:
         statistics = self.loss_scale.snapshot(self.model.non_trainable_weights)
@@ -155,21 +162,27 @@ class Trainer:
         sums = tf.zeros_like(self._sums)
         states = [batch[name] for name in self.carried.names]
         without_gradient: set[int] = set()  # filled while the loop is traced
-        for piece in tf.range(self.accumulation_steps):
-            # One piece after the other: collectives of synchronized statistics of two pieces would mix.
-            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+
+        def add_piece(piece: Any, totals: list[Any], sums: Any, states: list[Any]) -> tuple[Any, ...]:
             first_row = bounds[piece]
             end_row = bounds[piece + 1]
             rows = {name: value[first_row:end_row] for name, value in batch.items()}
             gradients, piece_sums, piece_states = forward_backward(rows)
             without_gradient.update(index for index, gradient in enumerate(gradients) if gradient is None)
-            totals = _added(totals, gradients)
-            sums += piece_sums
             row_numbers = tf.range(first_row, end_row)[:, tf.newaxis]
             states = [
                 tf.tensor_scatter_nd_update(state, row_numbers, piece_state)
                 for state, piece_state in zip(states, piece_states, strict=True)
             ]
+            return piece + 1, _added(totals, gradients), sums + piece_sums, states
+
+        _, totals, sums, states = tf.while_loop(
+            lambda piece, *_: piece < self.accumulation_steps,
+            add_piece,
+            (tf.constant(0), totals, sums, states),
+            # One piece after the other: collectives of synchronized statistics of two pieces would mix.
+            parallel_iterations=1,
+        )
         gradients = [None if index in without_gradient else total for index, total in enumerate(totals)]
         return gradients, sums, states
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.autograph.experimental import do_not_convert
 
 from tfdl.data.pipeline import evaluation_batches
 from tfdl.data.sources import Source
@@ -57,7 +58,7 @@ def label_numbers(class_names: tuple[str, ...], label: tf.TensorSpec) -> Callabl
 
 def _labels(source: Source) -> np.ndarray:
     batches = evaluation_batches(source, batch_size=_BATCH)
-    return np.concatenate([batch["label"] for batch in batches.map(_label_alone).as_numpy_iterator()])
+    return np.concatenate([batch["label"] for batch in batches.map(do_not_convert(_label_alone)).as_numpy_iterator()])
 
 
 def _label_alone(batch: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.autograph.experimental import do_not_convert
 
 from tfdl.data.objects.structure import named_features
 from tfdl.data.sources import ArraySource, ShuffledSource, Source
@@ -146,7 +147,7 @@ def _features(dataset: tf.data.Dataset, roles: Sequence[str], where: str) -> tf.
         sample = items if is_tuple else items[0]  # map passes a tuple's items as separate arguments
         return named_features(sample, roles, where)
 
-    return dataset.map(rename)
+    return dataset.map(do_not_convert(rename))
 
 
 def _check_passes(dataset: tf.data.Dataset, count: int, where: str) -> None:

@@ -82,7 +82,7 @@ def _decoder(builder: Any, keys: Mapping[str, str]) -> Any:
 
     signature = {role: tf.TensorSpec((), tf.int64 if role == "label" else tf.string) for role in keys}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def decode(serialized: Any) -> dict[str, Any]:
         columns: dict[str, Any] = tf.map_fn(decode_one, serialized, fn_output_signature=signature)
         return columns
