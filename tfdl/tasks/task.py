@@ -29,8 +29,8 @@ class Task(ABC):
 
     A task is declared by a ``tfdl.TaskSpec`` (``tfdl.register_task``). Methods that take a batch run inside TensorFlow
     graphs, without AutoGraph: they use TensorFlow operations, and Python's ``if`` and ``for`` cannot depend on a tensor
-    (``tf.cond``, ``tf.where`` and ``tf.while_loop`` can). No method needs to know the ranks: tfdl adds up the sums of all
-    ranks, gathers their rows and orders them.
+    (``tf.cond``, ``tf.where`` and ``tf.while_loop`` can). No method needs to know the ranks: tfdl adds up the sums of
+    all ranks, gathers their rows and orders them.
     """
 
     name: str
