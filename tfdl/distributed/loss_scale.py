@@ -140,10 +140,16 @@ class DynamicLossScale(LossScale):
         """Applies the step if all gradients are finite."""
         gradients = self.unscaled(gradients)
         finite = all_finite(gradients)
-        if finite:
+
+        def take_step() -> Any:
             apply(gradients)
-        else:
+            return tf.constant(True)
+
+        def skip_step() -> Any:
             restore()
+            return tf.constant(False)
+
+        tf.cond(finite, take_step, skip_step)
         self.adjust(finite)
         return finite
 

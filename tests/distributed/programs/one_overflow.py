@@ -41,8 +41,11 @@ class OwnJudgement(Trainer):
         return [tf.where(tf.math.is_finite(gradient), gradient, 0.0) for gradient in gradients], *rest
 
     def _update(self, gradients: Any, _: Any) -> Any:
-        if self._finite:
+        def take_step() -> Any:
             self.optimizer.apply(self.loss_scale.unscaled(gradients), self.model.trainable_variables)
+            return tf.constant(True)
+
+        tf.cond(self._finite, take_step, lambda: tf.constant(False))
         self.loss_scale.adjust(self._finite)
         return self._finite
 
