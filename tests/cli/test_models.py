@@ -1,10 +1,26 @@
 """``tfdl models``: the list, the description of one model, JSON output, and bad input."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from tfdl.cli.main import main
 from tfdl.config import MODELS, PRESETS
+
+
+@pytest.fixture
+def models(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """``models(*arguments)`` runs ``tfdl models`` in this process: its exit code, standard output, standard error."""
+
+    def run(*arguments: Any) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["models", *map(str, arguments)])
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, *capfd.readouterr()
+
+    return run
 
 
 def test_the_list_names_every_family_and_preset(tfdl_command):
@@ -14,8 +30,9 @@ def test_the_list_names_every_family_and_preset(tfdl_command):
         assert any(line.split()[:1] == [name] for line in done.stdout.splitlines()), name
 
 
-def test_the_list_for_programs(tfdl_command):
-    listed = json.loads(tfdl_command("models", "--json").stdout)
+def test_the_list_for_programs(models):
+    _, output, _ = models("--json")
+    listed = json.loads(output)
     assert listed["families"]["cnn"]["task"] == "image-classification"
     assert listed["presets"]["resnet20"] == {
         "family": "resnet",
@@ -32,9 +49,9 @@ def test_a_page(tfdl_command):
     assert any(line.split() == ["logits", "Dense", "(batch,", "10)", "1,290"] for line in done.stdout.splitlines())
 
 
-def test_a_page_for_programs(tfdl_command):
-    done = tfdl_command("models", "cnn", "--set", "model.units=256", "--set", "num_classes=3", "--json")
-    numbers = json.loads(done.stdout)
+def test_a_page_for_programs(models):
+    _, output, _ = models("cnn", "--set", "model.units=256", "--set", "num_classes=3", "--json")
+    numbers = json.loads(output)
     assert numbers["config"]["units"] == 256
     assert numbers["data"]["num_classes"] == 3
     assert numbers["training_flops"] > numbers["forward_flops"]
@@ -61,9 +78,9 @@ def test_a_page_for_programs(tfdl_command):
         (["cnn", "--batch-size", "0"], "0 is not in the range x>=1"),
     ],
 )
-def test_bad_input_is_one_line(tfdl_command, arguments, message):
-    done = tfdl_command("models", *arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert not done.stdout
+def test_bad_input_is_one_line(models, arguments, message):
+    code, output, errors = models(*arguments)
+    assert code == 2
+    assert message in errors
+    assert len(errors.strip().splitlines()) == 1
+    assert not output

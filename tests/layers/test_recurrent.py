@@ -422,7 +422,7 @@ def test_cudnn_gives_what_the_loop_gives(layer_class, policy):
     x = inputs(dtype=layer.compute_dtype)
     _, state = layer(x)
     results = tf.nest.flatten(layer(x, state))
-    factors = [tf.random.normal(value.shape, dtype=value.dtype) for value in results]
+    factors = [keras.random.normal(value.shape, dtype=value.dtype) for value in results]
     actual = tf.nest.flatten(run(layer, x, state, factors))
     with portable_kernels():
         expected = tf.nest.flatten(run(layer, x, state, factors))
