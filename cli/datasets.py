@@ -26,7 +26,9 @@ Examples:
 """
 
 data_dir_option = click.option(
-    "--data-dir", metavar="DIR", help="Prepared data.  [default: $TFDS_DATA_DIR or ~/tensorflow_datasets]"
+    "--data-dir",
+    metavar="DIR",
+    help="Folder of prepared data sets.  [default: $TFDS_DATA_DIR or ~/tensorflow_datasets]",
 )
 
 
@@ -60,7 +62,7 @@ class DatasetGroup(click.Group):
 
 @click.group(cls=DatasetGroup, epilog=EPILOG)
 def command() -> None:
-    """List data sets, describe one, or prepare it.
+    """List data sets, describe one, or prepare one.
 
     `tfdl datasets` lists, and `tfdl datasets NAME` describes.
     """
@@ -106,9 +108,9 @@ def show_command(
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Describe a data set, say where it is, and show a few of its samples.
+    """Describe a data set, and show a few of its samples.
 
-    Nothing is downloaded. Samples can be shown of prepared data sets and of tfdl's own.
+    Nothing is downloaded. Only prepared data sets and tfdl's own have samples to show.
     """
     from tfdl.cli.dataset_pages import samples_page, show_page
     from tfdl.cli.quiet import held_back_stderr
@@ -154,8 +156,8 @@ def prepare_command(
 ) -> None:
     """Prepare a data set now, from the network or from files that you have.
 
-    FOLDER has the files that the data set's host offers, unchanged, under any name. For data sets that must be
-    downloaded by hand, it is what TFDS calls manual_dir.
+    FOLDER must contain the files that TFDS would download, unchanged, under any name. For data sets that must be
+    downloaded by hand, it is the folder that TFDS calls manual_dir.
     """
     from tfdl.data.tfds.catalog import data_root, find_builder, prepare_dataset
 

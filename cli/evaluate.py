@@ -35,8 +35,8 @@ def command(run: str, split: str, checkpoint: str, as_json: bool, details: bool,
     """Measure a trained run on one of its splits.
 
     For the test split, the results equal those in the run's summary.json. For a classifier with at most 20 classes,
-    each class and the confusion matrix are printed as well; for translations, the first few. JSON has them with
-    --details.
+    each class and the confusion matrix are printed as well. For translations, the first few are printed. With --json,
+    --details adds all of these.
     """
     from tfdl.cli.quiet import quick_start
     from tfdl.runs import RunDirectory

@@ -23,7 +23,7 @@ def command(run: str, directory: str, checkpoint: str, plugins: tuple[str, ...])
     """Write a run as a SavedModel and prove that it gives the same answers.
 
     DIRECTORY gets a numbered version folder, as TensorFlow Serving expects. The signature serving_default takes any
-    number of raw images (uint8) or texts (strings); it includes preprocessing, tokenizer and decoding. The SavedModel
+    number of raw images (uint8) or texts (strings). Preprocessing, tokenizer and decoding are included. The SavedModel
     is loaded in a separate process without tfdl and Horovod, and compared with the model.
     """
     from tfdl.cli.quiet import quick_start

@@ -15,10 +15,10 @@ from tfdl.errors import nearest
 
 # Name -> the line that `tfdl --help` prints. A command's module is imported only when the command is used.
 COMMANDS = {
-    "train": "Train a model and leave a run directory.",
+    "train": "Train a model and write a run directory.",
     "evaluate": "Measure a trained run on one of its splits.",
     "export": "Write a run as a SavedModel and prove that it gives the same answers.",
-    "datasets": "List data sets, describe one, or prepare it.",
+    "datasets": "List data sets, describe one, or prepare one.",
     "models": "List the models, or describe one.",
     "doctor": "Report what is installed, what is wrong and how to fix it.",
     "install-horovod": "Build Horovod against the installed TensorFlow.",
@@ -63,7 +63,7 @@ Examples:
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tfdl")
 def group() -> None:
-    """Train Keras 3 models on TensorFlow, alone or data-parallel under Horovod."""
+    """Train Keras 3 models on TensorFlow, on one device or data-parallel under Horovod."""
 
 
 def main(args: list[str] | None = None, prog_name: str | None = "tfdl") -> None:

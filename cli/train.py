@@ -26,7 +26,7 @@ Examples:
   tfdl train --model cnn --optimizer sgd --epochs 30
   tfdl train --task translation                             # dates to ISO 8601; also text-classification
   tfdl train --model resnet20 --dataset cifar10             # `tfdl models` lists the names
-  tfdl train --model transformer                            # a language model of Python's reference; rnn, too
+  tfdl train --model transformer                            # a language model of Python's reference; also rnn
   horovodrun -np 4 tfdl train                               # one model on four ranks
   tfdl train --dataset cifar10 --image-size 24 --output runs/cifar
   tfdl train --output runs/cifar --resume --epochs 60       # continue it
@@ -55,7 +55,8 @@ class ImageSize(click.ParamType):
 
 
 @click.command(epilog=EPILOG)
-@setting("--model", "model", metavar="NAME", names=model_names, help="Family, preset, or MODULE:NAME.  [default: cnn]")
+@setting("--model", "model", metavar="NAME", names=model_names,
+         help="Family, preset, or MODULE:NAME.  [default: the task's, such as cnn]")  # fmt: skip
 @setting("--preset", "model.preset", metavar="NAME", names=preset_names, help="Preset of the model's family.")
 @setting("--task", "task", metavar="NAME", names=registered("TASKS"),
          help="What to train for: {names}.  [default: the model's default task]")  # fmt: skip
@@ -66,7 +67,7 @@ class ImageSize(click.ParamType):
 @setting("--image-size", "dataset.image_size", type=ImageSize(),
          help="Resize images, in pixels.  [default: digits 24, others unchanged]")  # fmt: skip
 @setting("--augmentation", "dataset.augmentation", metavar="NAMES", names=registered("AUGMENTATIONS"),
-         help="Augmentations for images, comma-separated, of {names}.  [default: digits affine]")  # fmt: skip
+         help="Augmentations for images, comma-separated: {names}.  [default: digits affine]")  # fmt: skip
 @setting("--tokenizer", "tokenizer", metavar="NAME", names=registered("TOKENIZERS"),
          help="Tokenizer: {names}.  [default: depends on the data set]")  # fmt: skip
 @setting("--sequence-length", "dataset.sequence_length", type=int,
@@ -84,9 +85,9 @@ class ImageSize(click.ParamType):
 @click.option("--epochs", type=int, help="Passes over the training data.  [default: the recipe's, such as 20]")
 @click.option("--steps", type=int, help="Optimizer steps, instead of epochs.")
 @setting("--batch-size", "batch_size", type=int,
-         help="Samples per step on each rank.  [default: the recipe's, such as 64]")  # fmt: skip
+         help="Samples that a rank computes at a time.  [default: the recipe's, such as 64]")  # fmt: skip
 @setting("--accumulation-steps", "accumulation_steps", type=int,
-         help="Batches whose gradients one optimizer step adds up.  [default: 1]")  # fmt: skip
+         help="Batches of a rank whose gradients one optimizer step adds up.  [default: 1]")  # fmt: skip
 @setting("--learning-rate", "optimizer.learning_rate", type=float,
          help="Learning rate.  [default: the recipe's; adam 0.001, sgd 0.01]")  # fmt: skip
 @setting("--optimizer", "optimizer", metavar="NAME", names=registered("OPTIMIZERS"),
@@ -94,11 +95,11 @@ class ImageSize(click.ParamType):
 @setting("--schedule", "optimizer.schedule", metavar="NAME", names=registered("SCHEDULES"),
          help="Learning-rate schedule: {names}.  [default: the recipe's]")  # fmt: skip
 @setting("--warmup-steps", "optimizer.warmup_steps", type=int,
-         help="Steps in which the learning rate rises to its peak.  [default: 0]")  # fmt: skip
+         help="Steps in which the learning rate rises to its peak.  [default: the recipe's, such as 0]")  # fmt: skip
 @setting("--weight-decay", "optimizer.weight_decay", type=float,
-         help="Decoupled weight decay, except of biases and gains.  [default: 0, adamw 0.004]")  # fmt: skip
+         help="Decoupled weight decay, not of biases and gains.  [default: the recipe's; 0, adamw 0.004]")  # fmt: skip
 @setting("--label-smoothing", "label_smoothing", type=float,
-         help="Share of the target that is spread over all classes, 0 to 1.  [default: 0]")  # fmt: skip
+         help="Fraction of the target that is spread over all classes, 0 to 1.  [default: 0]")  # fmt: skip
 @setting("--precision", "precision", metavar="NAME", names=field_choices("precision"),
          help="Number format of the computation: {names}.  [default: float32]")  # fmt: skip
 @setting("--compression", "compression", metavar="NAME", names=field_choices("compression"),
@@ -107,9 +108,9 @@ class ImageSize(click.ParamType):
          help="Compile with XLA: {names}.  [default: the recipe's, such as off]")  # fmt: skip
 @setting("--seed", "seed", type=int, help="Seed of the weights, the order of samples and dropout.  [default: 0]")
 @setting("--watchdog-timeout", "watchdog_timeout", type=float, metavar="SECONDS",
-         help="How long ranks wait for one that hangs; 0 waits forever.  [default: 600]")  # fmt: skip
+         help="How long ranks wait for one that hangs; 0 for no limit.  [default: 600]")  # fmt: skip
 @setting("--sync-check-steps", "sync_check_steps", type=int,
-         help="Steps between comparisons of the ranks' states; 0: at the end only.  [default: 200]")  # fmt: skip
+         help="Steps between comparisons of the ranks' states; 0 for the end only.  [default: 200]")  # fmt: skip
 @click.option("--output", type=click.Path(), metavar="DIR", help="Run directory.  [default: runs/MODEL-DATASET-TIME]")
 @click.option("--resume", is_flag=True, help="Continue from the last checkpoint in --output.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")
@@ -133,12 +134,12 @@ def command(
     commit_steps: int | None,
     **_: Any,
 ) -> None:
-    """Train a model and leave a run directory.
+    """Train a model and write a run directory.
 
-    Alone, it trains on one GPU or on the CPU. Started by horovodrun, it trains one model on all ranks.
+    Without a launcher, it trains on one GPU or on the CPU. Started by horovodrun, it trains one model on all ranks.
 
-    The configuration is a recipe for task and model, overridden by --config, then by --set, then by the options.
-    --print-config prints the result.
+    The defaults are a recipe for the task and the model. They are overridden by --config, then by --set, then by the
+    options. --print-config prints the result.
     """
     from tfdl.config import compose, to_yaml
 

@@ -50,12 +50,12 @@ class DatasetConfig:
     target_column: str | None = None
     """Column or feature of its translation."""
     sequence_length: int | None = None
-    """Most tokens in a sample; by default the model's own number. Language modeling cuts a corpus into windows of this
-    many tokens."""
+    """Maximum number of tokens in a sample; by default the model's own number. Language modeling cuts a corpus into
+    windows of this many tokens."""
     skip_bad_rows: bool = False
-    """Whether rows of files that cannot be used are left out and counted; otherwise they are an error."""
+    """Whether rows that cannot be used are skipped and counted; by default they are an error."""
     memory_limit_mb: int = 1024
-    """Largest decoded size of a split, in MB, that is kept in memory on each rank; a larger split is read from disk."""
+    """Largest decoded split, in MB, that is kept in memory on each rank; a larger split is read from disk."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "augmentation", choose_augmentations(self.augmentation))
@@ -92,7 +92,7 @@ def register_dataset(config: type[DatasetConfig], implementation: Any, *, is_lis
         implementation: ``"module:attribute"`` or the object itself: a TFDS builder class, or a function
             ``load(config)`` that returns the splits. They are a mapping of ``train`` (and ``validation`` and ``test``)
             to arrays, a ``keras.utils.PyDataset``, a ``tf.data.Dataset`` or a ``Source``; see ``tfdl.train``.
-        is_listed: whether listings show it; not for what only Python code can use.
+        is_listed: whether listings show it; False for what only Python code can use.
 
     Raises:
         ValueError: the name is taken, or not a plain name.
@@ -132,7 +132,7 @@ def _as_declared(config: DatasetConfig) -> DatasetConfig:
 
 @dataclass(frozen=True)
 class DigitsConfig(DatasetConfig):
-    """Handwritten digits, enlarged to the size of the article's network."""
+    """Handwritten digits, enlarged to 24x24 pixels."""
 
     task: ClassVar[str] = "image-classification"
     about: ClassVar[str] = "1,797 handwritten digits, 8x8"

@@ -142,7 +142,7 @@ def register_optimizer(config: type[OptimizerConfig], build: Any, *, is_listed: 
         build: ``"module:function"`` or the function itself: ``build(config, learning_rate, **options)`` to a
             ``keras.optimizers.Optimizer``. ``learning_rate`` is a number or a schedule; ``options`` are the arguments
             that every Keras optimizer takes (``weight_decay``, ``global_clipnorm``, ``use_ema``, ``ema_momentum``).
-        is_listed: whether choices show it; not for what only Python code can use.
+        is_listed: whether choices show it; False for what only Python code can use.
 
     Raises:
         ValueError: the name is taken, or not a plain name.

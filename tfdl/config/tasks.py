@@ -24,14 +24,14 @@ class TaskSpec:
     roles: tuple[str, ...]
     """What a sample consists of, such as ``("image", "label")``."""
     dataset_fields: frozenset[str] = frozenset()
-    """Fields of data sets' configurations that this task reads, among those that not every task reads."""
+    """Fields of data sets' configurations that this task reads. Fields that every task reads are left out."""
     reads_tokens: bool = False
     """Whether texts become tokens, so that the run has a tokenizer."""
     pads_texts: bool = False
     """Whether shorter texts are padded with token 0, which the tokenizer must then reserve."""
     models: tuple[str, ...] = ()
-    """Families and presets that can be trained for it, besides ``model`` and those whose configuration names the
-    task."""
+    """More families and presets that can be trained for it. ``model``, and those whose configuration names the task,
+    need not be listed."""
 
 
 TASKS: Registry[TaskSpec] = Registry("task")
@@ -43,7 +43,7 @@ def register_task(spec: TaskSpec, *, is_listed: bool = True) -> None:
 
     Args:
         spec: its name, its implementation and what it reads.
-        is_listed: whether choices show it; not for what only Python code can use.
+        is_listed: whether choices show it; False for what only Python code can use.
 
     Raises:
         ValueError: the name is taken, or not a plain name.

@@ -1,6 +1,6 @@
 """Tokenizers: how texts become numbers. There is one dataclass for each.
 
-docs/tokenizers.md says which one to choose.
+docs/tokenizers.md describes when to use which.
 """
 
 from collections.abc import Mapping

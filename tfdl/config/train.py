@@ -25,7 +25,7 @@ PRECISIONS = Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"]
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides what a run computes; where it is written is not part of it.
+    """Everything that decides what a run computes. The run directory is not part of it.
 
     Sections (``model``, ``dataset``, ``tokenizer``, ``optimizer``) may be given by name: ``TrainConfig(model="cnn")``.
 
@@ -51,7 +51,7 @@ class TrainConfig:
     """Samples that a rank computes at a time; by default the recipe's. The global batch is this number times
     accumulation_steps times the number of ranks."""
     accumulation_steps: int = 1
-    """Batches whose gradients one optimizer step adds up, on each rank."""
+    """Batches of a rank whose gradients one optimizer step adds up."""
     label_smoothing: float = 0.0
     """Fraction of the training target that is spread over all classes; validation and test losses are not smoothed."""
     precision: PRECISIONS = "float32"
@@ -59,7 +59,7 @@ class TrainConfig:
     compression: Literal["none", "float16", "bfloat16"] = "none"
     """The number format in which gradients are sent between ranks, for slow links. Sums in float16 may overflow."""
     xla: Literal["off", "on", "auto"] = None  # type: ignore[assignment]
-    """Whether XLA compiles the forward and backward pass; by default the recipe's choice. ``auto`` measures both when
+    """Whether XLA compiles the forward and backward pass; by default the recipe's choice. ``auto`` times both when
     training begins, and records its choice in the run's config.yaml. With and without XLA, rounding and dropout differ,
     so only ``on`` and ``off`` repeat a run bit for bit."""
     seed: int = 0
@@ -71,11 +71,11 @@ class TrainConfig:
     keep_checkpoints: int = 3
     """Number of checkpoints that are kept, besides the best one."""
     watchdog_timeout: float = 600.0
-    """Seconds that ranks wait for a rank that makes no progress or does not answer, before the job ends; 0 disables the
-    watchdog."""
+    """Seconds that ranks wait for a rank that makes no progress or does not answer, before the job ends; 0 for no
+    limit: only errors and deaths are then reported."""
     plugins: tuple[str, ...] = ()
-    """Modules that register parts of this run. Reading them from a file imports nothing: they must be imported already
-    (``tfdl.plugins``)."""
+    """Modules that register parts of this run. Reading their names from a file imports nothing: the modules must be
+    imported already (``tfdl.plugins``)."""
 
     def __post_init__(self) -> None:
         self._set("plugins", convert(self.plugins, tuple[str, ...], "plugins"))

@@ -22,11 +22,11 @@ class ModelConfig:
     task_fields: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Task -> fields of the family's default model for it. The user's fields override them."""
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Task -> ``epochs``, ``batch_size``, ``xla`` and ``optimizer`` that work well (docs/tasks.md). What the user sets
-    overrides them."""
+    """Task -> ``epochs``, ``batch_size``, ``xla`` and ``optimizer`` that work well (docs/tasks.md). The user's settings
+    override them."""
 
     preset: str | None = None
-    """Name of the preset that the other fields come from, for people to read; None for the family's defaults."""
+    """Name of the preset that the other fields come from. It is only information; None for the family's defaults."""
 
     def __post_init__(self) -> None:
         check_types(self, "model.")
@@ -48,7 +48,7 @@ class ModelConfig:
         return self.preset or self.name
 
     def check_length(self, name: str, length: int) -> None:
-        """Raises ``UserError`` if the model cannot read sequences of ``length`` tokens; by default it can.
+        """Raises ``UserError`` if the model cannot read sequences of ``length`` tokens. The base class raises nothing.
 
         Args:
             name: the configuration key or argument that asks for this length, for the message.
@@ -70,4 +70,4 @@ class Preset:
     fields: Mapping[str, Any] = field(default_factory=dict)
     """Fields that differ from the family's defaults."""
     data: Mapping[str, Any] = field(default_factory=dict)
-    """The paper's data arguments of ``tfdl.build_model``, the defaults of these arguments."""
+    """Data arguments of ``tfdl.build_model`` in the paper; they are the defaults."""

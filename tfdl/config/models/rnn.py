@@ -58,7 +58,7 @@ class RNNConfig(ModelConfig):
     """Whether dropout drops the same values at all steps of a sequence, and also drops values of the states (Gal and
     Ghahramani, 2016)."""
     init_scale: float | None = None
-    """All weights start with a uniform distribution between minus this and this; by default each layer has its own
+    """All weights are initialized uniformly between -init_scale and init_scale; by default each layer has its own
     initializers."""
 
     def __post_init__(self) -> None:

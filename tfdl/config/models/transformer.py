@@ -63,11 +63,12 @@ class TransformerConfig(ModelConfig):
     num_heads: int = 4
     """Number of attention heads; each has the width hidden_dim / num_heads."""
     num_key_value_heads: int | None = None
-    """Number of heads of keys and values, shared by groups of heads (grouped-query attention); by default num_heads."""
+    """Number of heads of keys and values, each shared by a group of query heads (grouped-query attention); by default
+    num_heads."""
     intermediate_dim: int | None = None
     """Width between the two layers of a feed-forward layer; by default 4 * hidden_dim."""
     sequence_length: int = 64
-    """Most tokens in a sequence."""
+    """Maximum number of tokens in a sequence."""
     dropout: float = 0.0
     """Probability that a value of an embedding or of a sublayer's output is dropped while training."""
     attention_dropout: float = 0.0
