@@ -74,7 +74,7 @@ class Registry(Generic[Declaration]):
             name: how configurations name the part.
             declaration: its configuration class or specification.
             implementation: ``"module:attribute"``, or the object itself.
-            is_listed: whether listings and choices show it; not for what only Python code can use.
+            is_listed: whether listings and choices show it; False for parts that only Python code can use.
 
         Raises:
             ValueError: the name is not a plain name, it is taken, or the implementation has no colon.

@@ -52,7 +52,7 @@ def train(
         data: the splits, in place of ``config.dataset``: ``train`` and, if there are any, ``validation`` and ``test``.
             Each is ``(x, y)`` or ``(x, y, sample_weight)`` of NumPy arrays, a mapping of role to array, a
             ``keras.utils.PyDataset``, a ``tf.data.Dataset`` of single samples that repeats, or a ``tfdl.data.Source``.
-            A missing split is cut from the training data.
+            A missing validation split is cut from the training data; a missing test split is the validation split.
         task: in place of ``config.task``: a task's name, a ``tfdl.tasks.Task`` class, or a
             ``tfdl.tasks.Objective`` of a Keras loss and metrics; by default what ``model`` was compiled with.
         callbacks: ``tfdl.training.Callback`` and ``keras.callbacks.Callback`` objects that watch the run.

@@ -68,10 +68,12 @@ class RNNConfig(ModelConfig):
         scale = self.init_scale
         require(scale is None or 0 < scale < 10, "model.init_scale", scale, "a number above 0, such as 0.1")
         width = self.embedding_dim or self.units
-        expected = f"model.units={self.units}, whose outputs a tied table of that width scores"
+        expected = f"model.units={self.units}, since the outputs are compared with the embeddings"
         require(not self.tie_embeddings or width == self.units, "model.embedding_dim", width, expected)
         both = self.tie_embeddings and self.bidirectional
-        require(not both, "model.tie_embeddings", True, "false with model.bidirectional=true, which has no such head")
+        require(
+            not both, "model.tie_embeddings", True, "false with model.bidirectional=true, which has no next-token head"
+        )
 
 
 def _zaremba(name: str, units: int, dropout: float, init_scale: float, parameters: int) -> Preset:
