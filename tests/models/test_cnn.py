@@ -18,7 +18,7 @@ def test_images_to_logits():
     assert model(np.zeros((2, 24, 20, 3), "float32")).shape == (2, 7)
 
 
-def test_logits_are_no_probabilities():
+def test_logits_are_not_probabilities():
     model = tfdl.build_model("cnn", input_shape=(8, 8, 1), num_classes=4)
     images = np.random.default_rng(0).random((8, 8, 8, 1), "float32")
     before = np.asarray(model(images))
@@ -43,7 +43,7 @@ def test_the_article_s_network_has_315722_parameters():
     assert model.count_params() == 315_722
 
 
-def test_normalization_takes_the_biases_place():
+def test_normalization_replaces_the_biases():
     model = tfdl.build_model("cnn", input_shape=(24, 24, 3), num_classes=10)
     assert model.count_params() == 315_722 - (32 + 64) + 4 * (32 + 64)
 
@@ -64,7 +64,8 @@ def test_variables_have_explicit_paths():
 
 
 def test_two_models_in_one_process_have_the_same_paths():
-    first, second = (tfdl.build_model("cnn", input_shape=(8, 8, 1), num_classes=3) for _ in range(2))
+    first = tfdl.build_model("cnn", input_shape=(8, 8, 1), num_classes=3)
+    second = tfdl.build_model("cnn", input_shape=(8, 8, 1), num_classes=3)
     assert [weight.path for weight in first.weights] == [weight.path for weight in second.weights]
 
 
@@ -78,17 +79,21 @@ def test_fields_reach_the_layers():
     assert model.get_layer("hidden").kernel.shape == (4 * 4 * 5, 6)
     assert model.get_layer("dropout").rate == 0.5
     normalization = model.get_layer("batch_normalization_1")
-    assert (normalization.momentum, normalization.synchronized) == (0.75, False)
-    kernels = [model.get_layer(name).kernel for name in ("conv_1", "hidden", "logits")]
-    expected = sum(0.01 * np.square(np.asarray(kernel, "float64")).sum() for kernel in kernels)
-    assert float(tf.add_n(model.losses)) == pytest.approx(expected, rel=1e-5)
+    assert normalization.momentum == 0.75
+    assert normalization.synchronized is False
+    sum_of_squares = 0.0
+    for name in ("conv_1", "hidden", "logits"):
+        kernel = np.asarray(model.get_layer(name).kernel, "float64")
+        sum_of_squares += np.square(kernel).sum()
+    assert float(tf.add_n(model.losses)) == pytest.approx(0.01 * sum_of_squares, rel=1e-5)
 
 
 def test_it_overfits_one_small_batch():
     keras.utils.set_random_seed(0)
     model = tfdl.build_model("cnn", input_shape=(8, 8, 1), num_classes=10, filters=(16,), units=32)
     random = np.random.default_rng(0)
-    images, labels = random.random((16, 8, 8, 1), "float32"), random.integers(0, 10, 16)
+    images = random.random((16, 8, 8, 1), "float32")
+    labels = random.integers(0, 10, 16)
     model.compile(Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     history = model.fit(images, labels, batch_size=16, epochs=60, verbose=0).history
     assert history["loss"][0] > 1.5
@@ -126,16 +131,18 @@ def test_an_image_too_small_for_the_pools(shape):
 
 
 def test_the_smallest_image_that_fits():
-    assert tfdl.build_model("cnn", input_shape=(4, 4, 1), num_classes=2)(np.zeros((1, 4, 4, 1))).shape == (1, 2)
+    model = tfdl.build_model("cnn", input_shape=(4, 4, 1), num_classes=2)
+    logits = model(np.zeros((1, 4, 4, 1)))
+    assert logits.shape == (1, 2)
 
 
 @pytest.mark.parametrize("shape", [(24, 24), (24, None, 3), (24, 24, 0)])
-def test_a_shape_that_is_no_image(shape):
+def test_a_shape_that_is_not_an_image(shape):
     with pytest.raises(UserError, match=r"input_shape=\(24, .*\), expected \(height, width, channels\) such as"):
         tfdl.build_model("cnn", input_shape=shape, num_classes=10)
 
 
-def test_no_class_to_tell_apart():
+def test_no_classes():
     with pytest.raises(UserError, match="num_classes=0, expected a whole number of at least 1"):
         tfdl.build_model("cnn", input_shape=(24, 24, 3), num_classes=0)
 

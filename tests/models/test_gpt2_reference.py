@@ -9,7 +9,11 @@ import tfdl
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-VOCABULARY, POSITIONS, LAYERS, HEADS, WIDTH = 97, 24, 3, 4, 32
+VOCABULARY = 97
+POSITIONS = 24
+LAYERS = 3
+HEADS = 4
+WIDTH = 32
 
 
 def random_weights(reference, seed=0):
@@ -19,7 +23,10 @@ def random_weights(reference, seed=0):
         for name, weight in reference.named_parameters():
             scale = 0.3 if weight.ndim == 1 else 1 / np.sqrt(min(weight.shape))
             value = random.normal(size=tuple(weight.shape)) * scale
-            weight.copy_(torch.from_numpy(value + ("norm" in name or ".ln_" in name) * name.endswith("weight")))
+            is_normalization = "norm" in name or ".ln_" in name
+            if is_normalization and name.endswith("weight"):
+                value += 1  # gains vary around 1
+            weight.copy_(torch.from_numpy(value))
     return reference.eval()
 
 
@@ -32,37 +39,38 @@ def gpt2_weights(state):
         "mlp.c_proj": "feed_forward/down",
     }
     norms = {"ln_1": "attention_norm", "ln_2": "feed_forward_norm"}
-    found = {"token_embedding/table": state["wte.weight"], "position_embedding/table": state["wpe.weight"]}
+    weights = {"token_embedding/table": state["wte.weight"], "position_embedding/table": state["wpe.weight"]}
     for number in range(LAYERS):
+        block = f"block_{number + 1}"
         for theirs, ours in dense.items():
-            for name, part in (("weight", "kernel"), ("bias", "bias")):
-                found[f"block_{number + 1}/{ours}/{part}"] = state[f"h.{number}.{theirs}.{name}"]
+            weights[f"{block}/{ours}/kernel"] = state[f"h.{number}.{theirs}.weight"]
+            weights[f"{block}/{ours}/bias"] = state[f"h.{number}.{theirs}.bias"]
         for theirs, ours in norms.items():
-            for name, part in (("weight", "gamma"), ("bias", "beta")):
-                found[f"block_{number + 1}/{ours}/{part}"] = state[f"h.{number}.{theirs}.{name}"]
-    for name, part in (("weight", "gamma"), ("bias", "beta")):
-        found[f"final_norm/{part}"] = state[f"ln_f.{name}"]
-    return found
+            weights[f"{block}/{ours}/gamma"] = state[f"h.{number}.{theirs}.weight"]
+            weights[f"{block}/{ours}/beta"] = state[f"h.{number}.{theirs}.bias"]
+    weights["final_norm/gamma"] = state["ln_f.weight"]
+    weights["final_norm/beta"] = state["ln_f.bias"]
+    return weights
 
 
 def llama_weights(state):
     """The weights by tfdl's paths. Hugging Face's Linear has the layout (outputs, inputs), Keras (inputs, outputs)."""
-    found = {"token_embedding/table": state["model.embed_tokens.weight"], "logits/kernel": state["lm_head.weight"].T}
+    weights = {"token_embedding/table": state["model.embed_tokens.weight"], "logits/kernel": state["lm_head.weight"].T}
     for number in range(LAYERS):
         layer = f"model.layers.{number}"
         block = f"block_{number + 1}"
-        heads = [state[f"{layer}.self_attn.{part}_proj.weight"] for part in "qkv"]
-        wide = [state[f"{layer}.mlp.{part}_proj.weight"] for part in ("gate", "up")]
-        found |= {
-            f"{block}/attention/query_key_value/kernel": torch.cat(heads).T,
+        query_key_value = [state[f"{layer}.self_attn.{part}_proj.weight"] for part in "qkv"]
+        gate_and_up = [state[f"{layer}.mlp.{part}_proj.weight"] for part in ("gate", "up")]
+        weights |= {
+            f"{block}/attention/query_key_value/kernel": torch.cat(query_key_value).T,
             f"{block}/attention/output/kernel": state[f"{layer}.self_attn.o_proj.weight"].T,
-            f"{block}/feed_forward/up/kernel": torch.cat(wide).T,
+            f"{block}/feed_forward/up/kernel": torch.cat(gate_and_up).T,
             f"{block}/feed_forward/down/kernel": state[f"{layer}.mlp.down_proj.weight"].T,
             f"{block}/attention_norm/gamma": state[f"{layer}.input_layernorm.weight"],
             f"{block}/feed_forward_norm/gamma": state[f"{layer}.post_attention_layernorm.weight"],
         }
-    found["final_norm/gamma"] = state["model.norm.weight"]
-    return found
+    weights["final_norm/gamma"] = state["model.norm.weight"]
+    return weights
 
 
 def gpt2():
@@ -133,14 +141,14 @@ def test_every_layer_and_the_logits(pair, tokens):
     with torch.no_grad():
         expected = reference(torch.from_numpy(tokens), output_hidden_states=True)
     x = model.embed(tokens)
-    found = [x]
+    hidden_states = [x]
     for block in model.blocks:
         x = block(x)
-        found.append(x)
-    found[-1] = model.final_norm(x)  # Hugging Face returns the inputs of each block and of the head
-    assert len(found) == len(expected.hidden_states) == LAYERS + 1
-    for value, hidden in zip(found, expected.hidden_states, strict=True):
-        np.testing.assert_allclose(value, hidden.numpy(), rtol=1e-4, atol=1e-4)
+        hidden_states.append(x)
+    hidden_states[-1] = model.final_norm(x)  # Hugging Face returns the inputs of each block and of the head
+    assert len(hidden_states) == len(expected.hidden_states) == LAYERS + 1
+    for ours, theirs in zip(hidden_states, expected.hidden_states, strict=True):
+        np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-4, atol=1e-4)
     assert expected.logits.abs().max() > 3  # the comparison is not of zeros
     np.testing.assert_allclose(model(tokens), expected.logits.numpy(), rtol=1e-4, atol=1e-4)
 
@@ -157,11 +165,12 @@ def test_gradients(pair, tokens):
         loss = tf.reduce_mean(losses)
     assert float(loss) == pytest.approx(expected.item(), rel=1e-5)
     gradients = tape.gradient(loss, model.trainable_variables)
-    state = {name: parameter.grad for name, parameter in reference.named_parameters()}
-    convert = llama_weights if "logits/kernel" in weights else gpt2_weights
-    theirs = convert({name.removeprefix("transformer."): gradient for name, gradient in state.items()})
+    state = {}
+    for name, parameter in reference.named_parameters():
+        state[name.removeprefix("transformer.")] = parameter.grad
+    by_path = llama_weights(state) if "logits/kernel" in weights else gpt2_weights(state)
     for weight, gradient in zip(model.trainable_variables, gradients, strict=True):
-        reference_gradient = theirs[weight.path].numpy()
+        reference_gradient = by_path[weight.path].numpy()
         np.testing.assert_allclose(
             tf.convert_to_tensor(gradient),
             reference_gradient,
@@ -184,9 +193,12 @@ def test_greedy_tokens(pair, tokens):
         eos_token_id=None,
         pad_token_id=0,
     )
-    found, following, cache = prompt, prompt, model.initial_cache(2, total)
-    while found.shape[1] < total:
-        logits, cache = model.decode(following, cache, found.shape[1] - following.shape[1])
-        following = np.argmax(np.asarray(logits)[:, -1:], -1)
-        found = np.concatenate([found, following], 1)
-    np.testing.assert_array_equal(found, expected.numpy())
+    sequence = prompt
+    new_tokens = prompt  # not in the cache yet
+    cache = model.initial_cache(2, total)
+    while sequence.shape[1] < total:
+        position = sequence.shape[1] - new_tokens.shape[1]
+        logits, cache = model.decode(new_tokens, cache, position)
+        new_tokens = np.argmax(np.asarray(logits)[:, -1:], -1)  # (batch, 1)
+        sequence = np.concatenate([sequence, new_tokens], 1)
+    np.testing.assert_array_equal(sequence, expected.numpy())

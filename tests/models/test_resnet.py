@@ -27,12 +27,16 @@ def randomize(model):
     """Sets every weight to random values large enough that swapping two weights changes the result."""
     random = np.random.default_rng(1)
     for weight in model.weights:
-        scale = 1 / np.sqrt(np.prod(weight.shape[:-1])) if len(weight.shape) > 1 else 1.0
-        value = random.normal(size=weight.shape) * scale
-        weight.assign(np.abs(value) + 0.5 if "variance" in weight.path or "gamma" in weight.path else value)
+        value = random.normal(size=weight.shape)
+        if len(weight.shape) > 1:
+            value /= np.sqrt(np.prod(weight.shape[:-1]))
+        if "variance" in weight.path or "gamma" in weight.path:
+            value = np.abs(value) + 0.5
+        weight.assign(value)
 
 
 def partial_model(model, *names):
+    """A model that returns the outputs of the layers of these names."""
     return keras.Model(model.input, [model.get_layer(name).output for name in names])
 
 
@@ -51,21 +55,24 @@ IMAGENET = {
 
 
 def num_parameters(name):
+    """Returns the name of a preset's model and the number of its trainable parameters."""
     with shapes_only():
         model = tfdl.build_model(name)
     return model.name, sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
 def test_every_preset_is_tested():
-    assert [name for name, preset in PRESETS.items() if preset.config is ResNetConfig] == [*SMALL_IMAGES, *IMAGENET]
+    names = [name for name, preset in PRESETS.items() if preset.config is ResNetConfig]
+    assert names == [*SMALL_IMAGES, *IMAGENET]
 
 
 @pytest.mark.parametrize(("name", "millions"), SMALL_IMAGES.items())
 def test_parameters_of_small_images_networks(name, millions):
-    built, parameters = num_parameters(name)
-    assert built == name  # the depth of the configuration
+    model_name, parameters = num_parameters(name)
+    assert model_name == name  # the model computes it from its depth
     assert parameters == PRESETS[name].parameters
-    assert round(parameters / 1e6, 1 if name == "resnet110" else 2) == millions
+    digits = 1 if name == "resnet110" else 2
+    assert round(parameters / 1e6, digits) == millions
 
 
 def test_parameters_of_resnet20_added_up():
@@ -83,13 +90,20 @@ def test_parameters_of_imagenet_networks(name, parameters):
 
 def test_resolution_of_each_stage():
     with shapes_only():
-        small, large = tfdl.build_model("resnet20"), tfdl.build_model("resnet50")
+        small = tfdl.build_model("resnet20")
+        large = tfdl.build_model("resnet50")
     shapes = [small.get_layer(f"stage_{stage}_block_3_relu_2").output.shape for stage in (1, 2, 3)]
     assert shapes == [(None, 32, 32, 16), (None, 16, 16, 32), (None, 8, 8, 64)]
-    names = ["stem_relu", "stem_pool"] + [f"stage_{stage}_block_3_relu_3" for stage in (1, 2, 3, 4)]
-    assert [large.get_layer(name).output.shape[1:] for name in names] == [
-        (112, 112, 64), (56, 56, 64), (56, 56, 256), (28, 28, 512), (14, 14, 1024), (7, 7, 2048),
-    ]  # fmt: skip
+    expected = {
+        "stem_relu": (None, 112, 112, 64),
+        "stem_pool": (None, 56, 56, 64),
+        "stage_1_block_3_relu_3": (None, 56, 56, 256),
+        "stage_2_block_3_relu_3": (None, 28, 28, 512),
+        "stage_3_block_3_relu_3": (None, 14, 14, 1024),
+        "stage_4_block_3_relu_3": (None, 7, 7, 2048),
+    }
+    for name, shape in expected.items():
+        assert large.get_layer(name).output.shape == shape, name
 
 
 def test_a_bottleneck_has_its_stride_in_the_3x3_convolution():
@@ -99,9 +113,10 @@ def test_a_bottleneck_has_its_stride_in_the_3x3_convolution():
     assert strides == [(1, 1), (2, 2), (1, 1)]
 
 
-def test_data_and_fields_win_over_the_preset():
+def test_data_and_fields_override_the_preset():
     model = tfdl.build_model("resnet20", input_shape=(24, 24, 1), num_classes=7, filters=(4, 4, 4))
-    assert (model.input_shape, model.output_shape) == ((None, 24, 24, 1), (None, 7))
+    assert model.input_shape == (None, 24, 24, 1)
+    assert model.output_shape == (None, 7)
     assert model.get_layer("stem_conv").kernel.shape == (3, 3, 1, 4)
 
 
@@ -134,33 +149,39 @@ def torch_network(config, channels, num_classes):
             super().__init__()
             expansion = {"basic": 1, "bottleneck": 4}[config.block]
             size, stride = (3, 1) if config.stem == "3x3" else (7, 2)
-            self.add("stem_", "", channels, config.filters[0], size, stride)
-            self.blocks, width = [], config.filters[0]
+            width = config.filters[0]  # channels of the layer before
+            self.add_pair("stem_", "", channels, width, size, stride)
+            self.blocks = []  # the name, stride and output channels of each
             for stage, (count, filters) in enumerate(zip(config.blocks, config.filters, strict=True), start=1):
+                outputs = expansion * filters
                 for block in range(1, count + 1):
-                    name, stride = f"stage_{stage}_block_{block}_", 2 if stage > 1 and block == 1 else 1
+                    name = f"stage_{stage}_block_{block}_"
+                    stride = 2 if stage > 1 and block == 1 else 1
                     if config.block == "basic":
-                        self.add(name, "_1", width, filters, 3, stride)
-                        self.add(name, "_2", filters, filters, 3, 1)
+                        self.add_pair(name, "_1", width, filters, 3, stride)
+                        self.add_pair(name, "_2", filters, filters, 3, 1)
                     else:
-                        self.add(name, "_1", width, filters, 1, 1)
-                        self.add(name, "_2", filters, filters, 3, stride)
-                        self.add(name, "_3", filters, 4 * filters, 1, 1)
-                    changes = stride == 2 or width != expansion * filters
-                    if changes and config.shortcut == "projection":
-                        self.add(name + "shortcut_", "", width, expansion * filters, 1, stride)
-                    self.blocks.append((name, stride, expansion * filters))
-                    width = expansion * filters
+                        self.add_pair(name, "_1", width, filters, 1, 1)
+                        self.add_pair(name, "_2", filters, filters, 3, stride)
+                        self.add_pair(name, "_3", filters, outputs, 1, 1)
+                    changes_shape = stride == 2 or width != outputs
+                    if changes_shape and config.shortcut == "projection":
+                        self.add_pair(name + "shortcut_", "", width, outputs, 1, stride)
+                    self.blocks.append((name, stride, outputs))
+                    width = outputs
             self.logits = nn.Linear(width, num_classes)
 
-        def add(self, name, number, inputs, outputs, size, stride):
+        def add_pair(self, name, number, inputs, outputs, size, stride):
+            """A convolution and the normalization of its outputs."""
             conv = nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False)
+            normalization = nn.BatchNorm2d(outputs, eps=config.epsilon)
             self.add_module(f"{name}conv{number}", conv)
-            self.add_module(f"{name}batch_normalization{number}", nn.BatchNorm2d(outputs, eps=config.epsilon))
+            self.add_module(f"{name}batch_normalization{number}", normalization)
 
         def apply_pair(self, name, number, x):
             conv = getattr(self, f"{name}conv{number}")
-            return getattr(self, f"{name}batch_normalization{number}")(conv(x))
+            normalization = getattr(self, f"{name}batch_normalization{number}")
+            return normalization(conv(x))
 
         def shortcut(self, name, x, stride, width):
             if hasattr(self, f"{name}shortcut_conv"):
@@ -178,28 +199,39 @@ def torch_network(config, channels, num_classes):
                 y = x
                 for number in range(1, count + 1):
                     y = self.apply_pair(name, f"_{number}", y)
-                    y = torch.relu(y) if number < count else y
+                    if number < count:  # the last ReLU follows the sum
+                        y = torch.relu(y)
                 x = torch.relu(y + self.shortcut(name, x, stride, width))
             return self.logits(x.mean((2, 3)))
 
     return torch, Network()
 
 
-TORCH_NAMES = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+TORCH_NAMES = {
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
 
 
 def copy_into_torch(torch, model, network):
+    """Copies the weights of a Keras model into ``torch_network``'s, and checks that none is left out."""
     state = network.state_dict()
     copied = set()
     for weight in model.weights:
         layer, name = weight.path.split("/")
-        key = f"{layer}.{TORCH_NAMES.get(name, 'weight' if name == 'kernel' else name)}"
+        key = f"{layer}.{TORCH_NAMES[name]}"
         value = np.asarray(weight)
+        # A convolution's kernel becomes (outputs, inputs, height, width).
         value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
         assert tuple(state[key].shape) == value.shape, key
         state[key] = torch.from_numpy(np.ascontiguousarray(value))
         copied.add(key)
-    assert {key for key in state if "num_batches" not in key} == copied
+    expected = {key for key in state if "num_batches" not in key}  # PyTorch counts batches, Keras does not
+    assert copied == expected
     network.load_state_dict(state)
 
 
@@ -222,20 +254,24 @@ def test_logits_and_gradients_as_in_pytorch(fields, training, size):
         model = tfdl.build_model(config, input_shape=(*size, 3), num_classes=5)
     randomize(model)
     copy_into_torch(torch, model, network.double())
-    batch, upstream = images(4, *size, 3).astype("float64"), images(4, 5, seed=1).astype("float64")
+    batch = images(4, *size, 3).astype("float64")
+    upstream = images(4, 5, seed=1).astype("float64")  # the gradient by the logits
 
     inputs = tf.constant(batch)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         logits = model(inputs, training=training)
-    by_inputs, by_stem = tape.gradient(logits, [inputs, model.get_layer("stem_conv").kernel.value], upstream)
+    stem_kernel = model.get_layer("stem_conv").kernel.value
+    by_inputs, by_stem = tape.gradient(logits, [inputs, stem_kernel], upstream)
 
-    theirs = torch.tensor(batch.transpose(0, 3, 1, 2), requires_grad=True)
-    expected = network.train(training)(theirs)
+    torch_inputs = torch.tensor(batch.transpose(0, 3, 1, 2), requires_grad=True)  # channels first
+    expected = network.train(training)(torch_inputs)
     expected.backward(torch.from_numpy(upstream))
+    expected_by_inputs = torch_inputs.grad.permute(0, 2, 3, 1)
+    expected_by_stem = network.stem_conv.weight.grad.permute(2, 3, 1, 0)
     np.testing.assert_allclose(logits, expected.detach(), rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(by_inputs, theirs.grad.numpy().transpose(0, 2, 3, 1), rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(by_stem, network.stem_conv.weight.grad.permute(2, 3, 1, 0), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(by_inputs, expected_by_inputs, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(by_stem, expected_by_stem, rtol=1e-5, atol=1e-5)
 
 
 # Shortcuts and initial values
@@ -247,7 +283,8 @@ def test_an_identity_shortcut_adds_every_second_pixel_and_zeros():
     last = model.get_layer("stage_2_block_1_batch_normalization_2")
     last.gamma.assign(np.zeros(8))
     last.beta.assign(np.full(8, 0.5))
-    before, after = partial_model(model, "stage_1_block_1_relu_2", "stage_2_block_1_relu_2")(images(2, 9, 8, 3))
+    around_the_block = partial_model(model, "stage_1_block_1_relu_2", "stage_2_block_1_relu_2")
+    before, after = around_the_block(images(2, 9, 8, 3))
     assert after.shape == (2, 5, 4, 8)
     np.testing.assert_allclose(after[..., :4], before[:, ::2, ::2] + 0.5, rtol=1e-6)
     np.testing.assert_array_equal(after[..., 4:], np.full((2, 5, 4, 4), 0.5))
@@ -267,12 +304,13 @@ def test_with_zero_gamma_a_block_starts_as_its_shortcut(block, training):
 
 
 def test_zero_gamma_is_for_the_last_normalization_of_each_block():
-    for zero_gamma, expected in [(True, 0.0), (False, 1.0)]:
+    for zero_gamma, expected_of_last in [(True, 0.0), (False, 1.0)]:
         model = tfdl.build_model("resnet", **DATA, **SMALL, shortcut="projection", zero_gamma=zero_gamma)
         for weight in model.trainable_weights:
             if weight.path.endswith("gamma"):
                 is_last = "block" in weight.path and "batch_normalization_2" in weight.path
-                np.testing.assert_array_equal(weight, np.full(weight.shape, expected if is_last else 1.0), weight.path)
+                value = expected_of_last if is_last else 1.0
+                np.testing.assert_array_equal(weight, np.full(weight.shape, value), weight.path)
 
 
 def test_initial_kernels():
@@ -280,7 +318,8 @@ def test_initial_kernels():
     kernel = np.asarray(model.get_layer("stage_1_block_1_conv_1").kernel)
     assert kernel.std() == pytest.approx(np.sqrt(2 / (9 * 64)), rel=0.03)
     assert abs(kernel.mean()) < 0.03 * kernel.std()
-    assert np.asarray(model.get_layer("logits").kernel).std() == pytest.approx(0.01, rel=0.05)
+    logits_kernel = np.asarray(model.get_layer("logits").kernel)
+    assert logits_kernel.std() == pytest.approx(0.01, rel=0.05)
     assert not np.array_equal(kernel, model.get_layer("stage_1_block_1_conv_2").kernel)
 
 
@@ -298,11 +337,13 @@ def test_fields_reach_the_layers():
     normalizations = [layer for layer in model.layers if isinstance(layer, tfdl.layers.BatchNormalization)]
     assert len(normalizations) == 1 + 6 + 1
     for layer in normalizations:
-        assert (layer.momentum, layer.epsilon, layer.synchronized) == (0.75, 0.01, False)
+        assert layer.momentum == 0.75
+        assert layer.epsilon == 0.01
+        assert layer.synchronized is False
     kernels = [weight for weight in model.weights if weight.path.endswith("kernel")]
     assert len(kernels) == 1 + 6 + 1 + 1
-    expected = sum(0.01 * np.square(np.asarray(kernel, "float64")).sum() for kernel in kernels)
-    assert float(tf.add_n(model.losses)) == pytest.approx(expected, rel=1e-5)
+    sum_of_squares = sum(np.square(np.asarray(kernel, "float64")).sum() for kernel in kernels)
+    assert float(tf.add_n(model.losses)) == pytest.approx(0.01 * sum_of_squares, rel=1e-5)
 
 
 # Learning, precision, saving
@@ -318,9 +359,11 @@ def test_fields_reach_the_layers():
 )
 def test_it_overfits_one_small_batch(fields):
     model = tfdl.build_model("resnet", input_shape=(8, 8, 1), num_classes=10, **fields)
-    optimizer, loss_fn = Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizer = Adam(0.01)
     optimizer.build(model.trainable_variables)
-    batch, labels = images(16, 8, 8, 1), np.arange(16) % 10
+    batch = images(16, 8, 8, 1)
+    labels = np.arange(16) % 10
 
     @tf.function
     def train_step():
@@ -332,15 +375,17 @@ def test_it_overfits_one_small_batch(fields):
     losses = [float(train_step()) for _ in range(100)]
     assert losses[0] > 1.5
     assert losses[-1] < 0.02
-    assert np.argmax(model(batch, training=True), -1).tolist() == labels.tolist()
+    predictions = np.argmax(model(batch, training=True), -1)
+    assert predictions.tolist() == labels.tolist()
 
 
-def test_the_command_s_route_trains_it(tmp_path, data_dir):  # noqa: ARG001
+def test_it_trains_from_a_configuration(tmp_path, data_dir):  # noqa: ARG001
     model = {"name": "resnet", "blocks": [1, 1], "filters": [4, 8]}
     settings = {"model": model, "dataset.image_size": [8, 8], "batch_size": 64, "steps": 8}
     tfdl.train(compose(settings), tmp_path / "run")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert (summary["model"], summary["steps"]) == ("resnet", 8)
+    assert summary["model"] == "resnet"
+    assert summary["steps"] == 8
     assert np.isfinite(summary["test"]["loss"])
 
 
@@ -358,8 +403,10 @@ def test_precisions(policy, inside, outside):
         model = tfdl.build_model("resnet", **DATA, **SMALL)
     model.set_weights(reference.get_weights())
     batch = images(4, 9, 8, 3)
-    middle, logits = partial_model(model, "stage_2_block_1_relu_2", "logits")(batch, training=True)
-    assert (middle.dtype, logits.dtype) == (inside, outside)
+    hidden_and_logits = partial_model(model, "stage_2_block_1_relu_2", "logits")
+    hidden, logits = hidden_and_logits(batch, training=True)
+    assert hidden.dtype == inside
+    assert logits.dtype == outside
     assert {weight.dtype for weight in model.weights} == {outside}
     np.testing.assert_allclose(logits, reference(batch, training=True), atol=0.05)
 
@@ -368,7 +415,8 @@ def test_it_compiles():
     model = tfdl.build_model("resnet", **DATA, **SMALL)
     randomize(model)
     batch = images(2, 9, 8, 3)
-    np.testing.assert_allclose(tf.function(model, jit_compile=True)(batch), model(batch), rtol=1e-4, atol=1e-4)
+    compiled = tf.function(model, jit_compile=True)
+    np.testing.assert_allclose(compiled(batch), model(batch), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("fields", NETWORKS.values(), ids=NETWORKS)
@@ -379,18 +427,20 @@ def test_it_saves_and_loads_as_a_keras_file(fields, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "resnet.keras")
     assert json.dumps(loaded.get_config()) == json.dumps(model.get_config())  # JSON has no tuples
     assert [type(layer) for layer in loaded.layers] == [type(layer) for layer in model.layers]
-    np.testing.assert_array_equal(loaded(images(2, 16, 16, 3)), model(images(2, 16, 16, 3)))
+    batch = images(2, 16, 16, 3)
+    np.testing.assert_array_equal(loaded(batch), model(batch))
 
 
 def test_it_is_rebuilt_from_its_own_configuration():
     model = tfdl.build_model("resnet", **DATA, **SMALL)
     copy = keras.Model.from_config(model.get_config())
     copy.set_weights(model.get_weights())
-    np.testing.assert_array_equal(copy(images(2, 9, 8, 3), training=True), model(images(2, 9, 8, 3), training=True))
+    batch = images(2, 9, 8, 3)
+    np.testing.assert_array_equal(copy(batch, training=True), model(batch, training=True))
 
 
 @pytest.mark.parametrize("name", ["resnet", *SMALL_IMAGES, *IMAGENET])
-def test_its_configuration_comes_back_from_yaml(name):
+def test_its_configuration_survives_yaml(name):
     config = TrainConfig(model={"name": name, "zero_gamma": True})
     assert TrainConfig.from_mapping(yaml.safe_load(to_yaml(config))) == config
 
@@ -402,7 +452,8 @@ def test_its_configuration_comes_back_from_yaml(name):
 def test_an_image_too_small_for_the_strides(shape, stem, halvings):
     with pytest.raises(UserError) as raised:
         tfdl.build_model("resnet", input_shape=shape, num_classes=10, stem=stem)
-    smallest, smaller_stem = 2**halvings, ", model.stem=3x3" if stem == "7x7" else ""
+    smallest = 2**halvings
+    smaller_stem = ", model.stem=3x3" if stem == "7x7" else ""
     assert str(raised.value) == (
         f"images of {shape[0]}x{shape[1]} are too small for {halvings} halvings, which need at least"
         f" {smallest}x{smallest}; give fewer stages (model.blocks and model.filters){smaller_stem} or a larger"
@@ -417,12 +468,12 @@ def test_the_smallest_image_that_fits(stem, size):
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (32, None, 3), (32, 32, 0)])
-def test_a_shape_that_is_no_image(shape):
+def test_a_shape_that_is_not_an_image(shape):
     with pytest.raises(UserError, match=r"input_shape=\(32, .*\), expected \(height, width, channels\) such as"):
         tfdl.build_model("resnet", input_shape=shape, num_classes=10)
 
 
-def test_no_class_to_tell_apart():
+def test_no_classes():
     with pytest.raises(UserError, match="num_classes=0, expected a whole number of at least 1"):
         tfdl.build_model("resnet", input_shape=(32, 32, 3), num_classes=0)
 

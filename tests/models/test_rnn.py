@@ -39,19 +39,28 @@ def test_the_paper_s_networks(name, units, dropout, scale):
     layer = 4 * (units * units + units * units + units)
     assert preset.parameters == table + 2 * layer + head
     config = tfdl.config.choose_model(name)
-    assert (config.cell, config.num_layers, config.units) == ("lstm", 2, units)
-    assert (config.dropout, config.init_scale) == (dropout, scale)
+    assert config.cell == "lstm"
+    assert config.num_layers == 2
+    assert config.units == units
+    assert config.dropout == dropout
+    assert config.init_scale == scale
 
 
 @pytest.mark.parametrize(("cell", "gates"), [("lstm", 4), ("gru", 3), ("simple", 1)])
 @pytest.mark.parametrize("devices", [[], ["a GPU"]])
-def test_a_step_costs_its_products(cell, gates, devices, monkeypatch):
+def test_the_cost_of_a_step(cell, gates, devices, monkeypatch):
     """Each token takes two products for each layer and one for the head; the backward pass takes each of them twice."""
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: devices)
-    model, (batch, length, units) = language_model(cell=cell), (3, 7, 8)
-    cost = tfdl.inspection.step_cost(model, [tf.TensorSpec((batch, length), tf.int32)])
-    products = batch * length * (2 * 2 * units * gates * units + units * 11)
-    assert (cost.forward_flops, cost.training_flops) == (2 * products, 3 * 2 * products)
+    batch = 3
+    length = 7
+    units = SMALL["units"]
+    vocab_size = 11
+    cost = tfdl.inspection.step_cost(language_model(cell=cell), [tf.TensorSpec((batch, length), tf.int32)])
+    layer = units * gates * units + units * gates * units  # of the inputs and of the state
+    head = units * vocab_size
+    multiplications = batch * length * (2 * layer + head)
+    assert cost.forward_flops == 2 * multiplications
+    assert cost.training_flops == 3 * 2 * multiplications
 
 
 def test_weights_begin_within_the_scale():
@@ -71,41 +80,47 @@ def test_shapes(cell):
 
 
 def test_a_tied_table_is_the_head():
-    free, tied = language_model(), language_model(tie_embeddings=True)
+    free = language_model()
+    tied = language_model(tie_embeddings=True)
     assert free.count_params() - tied.count_params() == 8 * 11 + 11
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_windows_with_the_state_carried_are_one_long_text(cell):
-    model, text = language_model(cell=cell), tokens(length=9)
-    state, parts = model.initial_state(3), []
+    model = language_model(cell=cell)
+    text = tokens(length=9)
+    state = model.initial_state(3)
+    logits_by_window = []
     for window in (text[:, :4], text[:, 4:5], text[:, 5:]):
         logits, state = model.with_state(window, state)
-        parts.append(logits)
-    np.testing.assert_allclose(tf.concat(parts, 1), model(text), rtol=1e-5, atol=1e-6)
+        logits_by_window.append(logits)
+    np.testing.assert_allclose(tf.concat(logits_by_window, 1), model(text), rtol=1e-5, atol=1e-6)
 
 
-def test_no_gradient_goes_back_into_the_last_window():
+def test_no_gradient_reaches_the_previous_window():
     model = language_model()
     state = model.initial_state(3)
     with tf.GradientTape() as tape:
         tape.watch(state)
         logits, _ = model.with_state(tokens(), state, training=True)
-    assert all(gradient is None for gradient in tf.nest.flatten(tape.gradient(logits, state)))
+    gradients = tf.nest.flatten(tape.gradient(logits, state))
+    assert all(gradient is None for gradient in gradients)
 
 
-def test_the_next_token_is_not_seen():
-    model, text = language_model(), tokens()
+def test_logits_do_not_depend_on_later_tokens():
+    model = language_model()
+    text = tokens()
     changed = text.copy()
     changed[:, 4] = (changed[:, 4] % 10) + 1
-    before, after = np.asarray(model(text)), np.asarray(model(changed))
+    before = np.asarray(model(text))
+    after = np.asarray(model(changed))
     np.testing.assert_array_equal(before[:, :4], after[:, :4])
     assert (before[:, 4:] != after[:, 4:]).any()
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
-def test_padding_changes_nothing_to_the_bit(cell, bidirectional):
+def test_padding_changes_no_bit_of_the_logits(cell, bidirectional):
     model = classifier(cell=cell, bidirectional=bidirectional)
     text = tokens(batch=4, length=6)
     text[1, 3:] = 0
@@ -114,42 +129,59 @@ def test_padding_changes_nothing_to_the_bit(cell, bidirectional):
     assert np.isfinite(model(np.zeros((4, 6), "int32"))).all()
 
 
-def test_the_other_direction_begins_at_the_last_token():
+def test_the_backward_direction_begins_at_the_last_token():
     """Swapping the directions and reversing the text leaves the final states equal."""
-    model, swapped = classifier(bidirectional=True, num_layers=1), classifier(bidirectional=True, num_layers=1)
+    model = classifier(bidirectional=True, num_layers=1)
+    swapped = classifier(bidirectional=True, num_layers=1)
     swapped.set_weights(model.get_weights())
-    (forward, backward), (other_forward, other_backward) = model.recurrent[0], swapped.recurrent[0]
-    other_forward.set_weights(backward.get_weights())
-    other_backward.set_weights(forward.get_weights())
-    kernel, bias = model.head.get_weights()
-    swapped.head.set_weights([np.concatenate([kernel[8:], kernel[:8]]), bias])
+    forward, backward = model.recurrent[0]
+    swapped_forward, swapped_backward = swapped.recurrent[0]
+    swapped_forward.set_weights(backward.get_weights())
+    swapped_backward.set_weights(forward.get_weights())
+    kernel, bias = model.head.get_weights()  # (2 * units, classes), (classes,)
+    swapped_kernel = np.concatenate([kernel[8:], kernel[:8]])
+    swapped.head.set_weights([swapped_kernel, bias])
     text = tokens(batch=1, length=5)
     np.testing.assert_allclose(model(text), swapped(text[:, ::-1]), rtol=1e-5, atol=1e-6)
 
 
 def test_dropout_repeats_with_the_seed_and_not_from_step_to_step():
-    def drawn():
+    def logits_of_two_steps():
         keras.utils.set_random_seed(3)
         model = language_model(dropout=0.5, variational=True)
-        return np.asarray(model(tokens(), training=True)), np.asarray(model(tokens(), training=True))
+        first = np.asarray(model(tokens(), training=True))
+        second = np.asarray(model(tokens(), training=True))
+        return first, second
 
-    (first, second), (again, _) = drawn(), drawn()
+    first, second = logits_of_two_steps()
+    again, _ = logits_of_two_steps()
     np.testing.assert_array_equal(first, again)
     assert (first != second).any()
 
 
 def test_variational_dropout_takes_the_same_values_at_all_steps():
     model = language_model(dropout=0.5, variational=True)
-    dropped = np.asarray(model.dropouts[0](tf.ones([2, 6, 8]), training=True))
+    ones = tf.ones([2, 6, 8])  # (batch, length, units)
+    dropped = np.asarray(model.dropouts[0](ones, training=True))
     assert (dropped == dropped[:, :1]).all()
     assert set(np.unique(dropped)) == {0.0, 2.0}
     assert model.recurrent[0].recurrent_dropout == 0.5
-    plain = np.asarray(language_model(dropout=0.5).dropouts[0](tf.ones([2, 6, 8]), training=True))
+    plain_model = language_model(dropout=0.5)
+    plain = np.asarray(plain_model.dropouts[0](ones, training=True))
     assert (plain != plain[:, :1]).any()
 
 
-def trained(model, inputs, targets, steps, rate=0.02, mask=None):
-    """Trains with Adam on one batch, and returns the last loss."""
+def train(model, inputs, targets, steps, rate=0.02, mask=None):
+    """Trains with Adam on one batch, and returns the last loss.
+
+    Args:
+        model: The model, whose weights change.
+        inputs: Token numbers, (batch, length).
+        targets: The label of each text, or the next token at each position.
+        steps: The number of optimizer steps.
+        rate: The learning rate.
+        mask: 1 where a target counts, 0 elsewhere, in the shape of ``targets``; None counts all.
+    """
     optimizer = Adam(rate, global_clipnorm=1.0)
     optimizer.build(model.trainable_variables)
     weights = tf.ones_like(targets, tf.float32) if mask is None else tf.constant(mask, tf.float32)
@@ -168,16 +200,16 @@ def trained(model, inputs, targets, steps, rate=0.02, mask=None):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_language_model_learns_a_batch_by_heart(cell):
+def test_a_language_model_overfits_one_batch(cell):
     text = tokens(batch=4, length=9)
     model = language_model(cell=cell, units=32)
-    assert trained(model, text[:, :-1], text[:, 1:], steps=150) < 0.05
+    assert train(model, text[:, :-1], text[:, 1:], steps=150) < 0.05
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_classifier_learns_a_batch_by_heart(bidirectional):
+def test_a_classifier_overfits_one_batch(bidirectional):
     model = classifier(units=16, bidirectional=bidirectional)
-    assert trained(model, tokens(batch=12), np.arange(12) % 3, steps=80) < 0.01
+    assert train(model, tokens(batch=12), np.arange(12) % 3, steps=80) < 0.01
 
 
 def test_an_lstm_learns_to_copy():
@@ -185,23 +217,26 @@ def test_an_lstm_learns_to_copy():
     letters = np.array(list(itertools.product(range(1, 6), repeat=3)), "int32")
     np.random.default_rng(0).shuffle(letters)
     text = np.concatenate([letters, np.full((len(letters), 1), 6, "int32"), letters], 1)  # (125, 7)
-    seen = text[:100]
-    unseen = text[100:]
+    training_texts = text[:100]
+    test_texts = text[100:]
     model = language_model(units=48, num_layers=1, vocab_size=7)
-    copied = np.zeros(6)
-    copied[3:] = 1
-    assert trained(model, seen[:, :-1], seen[:, 1:], steps=250, rate=0.01, mask=np.tile(copied, (100, 1))) < 0.05
-    right = np.argmax(model(unseen[:, :-1]), -1)[:, 3:] == unseen[:, 4:]
-    assert right.mean() > 0.9
+    mask = np.zeros((100, 6))
+    mask[:, 3:] = 1  # the letters that repeat
+    inputs = training_texts[:, :-1]
+    targets = training_texts[:, 1:]
+    assert train(model, inputs, targets, steps=250, rate=0.01, mask=mask) < 0.05
+    predictions = np.argmax(model(test_texts[:, :-1]), -1)
+    correct = predictions[:, 3:] == test_texts[:, 4:]
+    assert correct.mean() > 0.9
 
 
 @pytest.mark.parametrize("make", [language_model, classifier, lambda: classifier(bidirectional=True, cell="gru")])
-def test_a_model_comes_back_from_its_file(make, tmp_path):
+def test_it_saves_and_loads_as_a_keras_file(make, tmp_path):
     model = make()
     model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras")
-    assert again.get_config() == model.get_config()
-    np.testing.assert_array_equal(again(tokens()), model(tokens()))
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.get_config() == model.get_config()
+    np.testing.assert_array_equal(loaded(tokens()), model(tokens()))
 
 
 @pytest.mark.parametrize("make", [language_model, lambda: classifier(bidirectional=True)])
@@ -221,8 +256,9 @@ def test_a_saved_model_takes_texts_of_any_length(make, tmp_path):
 def test_other_precisions(precision):
     with tfdl.models.compute_precision(precision):
         models = [language_model(), classifier(bidirectional=True)]
+    expected = "float64" if precision == "float64" else "float32"
     for model in models:
-        assert model(tokens()).dtype == ("float64" if precision == "float64" else "float32")
+        assert model(tokens()).dtype == expected
 
 
 @pytest.mark.parametrize(

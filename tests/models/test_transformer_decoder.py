@@ -43,8 +43,11 @@ def small(variant="gpt", **fields):
     model = tfdl.build_model("transformer", vocab_size=VOCABULARY, **{**SMALL, **VARIANTS[variant], **fields})
     random = np.random.default_rng(1)
     for weight in model.weights:
-        value = random.normal(size=weight.shape) / (np.sqrt(weight.shape[0]) if len(weight.shape) > 1 else 4)
-        weight.assign(value + ("gamma" in weight.path))
+        scale = 1 / np.sqrt(weight.shape[0]) if len(weight.shape) > 1 else 1 / 4
+        value = random.normal(size=weight.shape) * scale
+        if "gamma" in weight.path:
+            value += 1
+        weight.assign(value)
     return model
 
 
@@ -74,23 +77,21 @@ def test_published_parameters(name, parameters):
 
 
 def test_every_decoder_preset_is_tested():
-    decoders = [
-        preset.name
-        for preset in PRESETS.values()
-        if preset.config is TransformerConfig and preset.fields.get("architecture", "decoder") == "decoder"
-    ]
-    assert decoders == list(PARAMETERS)
+    transformers = [preset for preset in PRESETS.values() if preset.config is TransformerConfig]
+    decoders = [preset for preset in transformers if preset.fields.get("architecture", "decoder") == "decoder"]
+    assert [preset.name for preset in decoders] == list(PARAMETERS)
 
 
 def test_variables_have_explicit_paths():
     paths = [weight.path for weight in small().weights]
-    dense = ["attention/query_key_value", "attention/output", "feed_forward/up", "feed_forward/down"]
+    dense_layers = ("attention/query_key_value", "attention/output", "feed_forward/up", "feed_forward/down")
+    norms = ("attention_norm", "feed_forward_norm")
     assert paths[:2] == ["token_embedding/table", "position_embedding/table"]
     for number in (1, 2):
-        expected = {f"block_{number}/{layer}/{name}" for layer in dense for name in ("kernel", "bias")}
-        norms = ("attention_norm", "feed_forward_norm")
-        expected |= {f"block_{number}/{norm}/{name}" for norm in norms for name in ("gamma", "beta")}
-        assert {path for path in paths if path.startswith(f"block_{number}/")} == expected
+        block = f"block_{number}"
+        expected = {f"{block}/{layer}/{name}" for layer in dense_layers for name in ("kernel", "bias")}
+        expected |= {f"{block}/{norm}/{name}" for norm in norms for name in ("gamma", "beta")}
+        assert {path for path in paths if path.startswith(f"{block}/")} == expected
     assert paths[-2:] == ["final_norm/gamma", "final_norm/beta"]
     assert paths == [weight.path for weight in small().weights]  # also in a second model
 
@@ -101,23 +102,27 @@ def test_shapes_are_known_without_a_call():
     assert model.inputs[0].dtype == "int32"
     assert model.output_shape == (None, None, VOCABULARY)
     logits = model(tokens(3, 5))
-    assert (logits.shape, logits.dtype) == ((3, 5, VOCABULARY), "float32")
+    assert logits.shape == (3, 5, VOCABULARY)
+    assert logits.dtype == "float32"
     assert model.get_layer("block_1").output.shape == (None, None, 16)
 
 
-def test_options_without_weights_of_their_own():
-    paths = {weight.path for weight in small("llama").weights}
+def test_llama_s_weights():
+    model = small("llama")
+    paths = {weight.path for weight in model.weights}
     assert not any(path.endswith(("bias", "beta")) for path in paths)
     assert not any(path.startswith("position") for path in paths)
-    model = small("llama")
-    assert model.get_layer("block_1").attention.query_key_value.kernel.shape == (16, 16 + 8 + 8)
-    assert model.get_layer("block_1").feed_forward.up.kernel.shape == (16, 2 * 64)
+    block = model.get_layer("block_1")
+    # Queries of 4 heads, keys and values of 2.
+    assert block.attention.query_key_value.kernel.shape == (16, 16 + 8 + 8)
+    assert block.feed_forward.up.kernel.shape == (16, 2 * 64)
     assert model.get_layer("logits").kernel.shape == (16, VOCABULARY)
 
 
 def test_initial_values_are_gpt_2_s():
     model = tfdl.build_model("transformer", vocab_size=500, num_layers=8)
-    first, second = model.get_layer("block_1"), model.get_layer("block_2")
+    first = model.get_layer("block_1")
+    second = model.get_layer("block_2")
     for kernel in (first.attention.query_key_value.kernel, first.feed_forward.up.kernel, model.token_embedding.table):
         assert np.std(kernel) == pytest.approx(0.02, rel=0.05)
     for kernel in (first.attention.output_projection.kernel, second.feed_forward.down.kernel):
@@ -125,7 +130,8 @@ def test_initial_values_are_gpt_2_s():
     assert (np.asarray(first.feed_forward.up.kernel) != second.feed_forward.up.kernel).any()
     # With such small logits all tokens are about equally likely.
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    assert float(loss(tokens(4, 20, seed=1), model(tokens(4, 20)))) == pytest.approx(np.log(500), rel=0.02)
+    value = loss(tokens(4, 20, seed=1), model(tokens(4, 20)))
+    assert float(value) == pytest.approx(np.log(500), rel=0.02)
 
 
 # Causality
@@ -133,24 +139,27 @@ def test_initial_values_are_gpt_2_s():
 
 @EVERY_VARIANT
 @pytest.mark.parametrize("mode", MODES)
-def test_the_future_changes_no_bit(mode, variant):
+def test_later_tokens_change_no_bit_of_earlier_logits(mode, variant):
     model = small(variant)
-    run, given = MODES[mode](model), tokens(2, 12)
-    before = np.asarray(run(given))
-    for now in range(1, 12):
-        changed = given.copy()
-        changed[:, now:] = (given[:, now:] + tokens(2, 12 - now, seed=now)) % VOCABULARY
-        changed[:, now] = (given[:, now] + 1) % VOCABULARY
+    run = MODES[mode](model)
+    inputs = tokens(2, 12)
+    before = np.asarray(run(inputs))
+    for position in range(1, 12):
+        changed = inputs.copy()
+        random_tokens = tokens(2, 12 - position, seed=position)
+        changed[:, position:] = (inputs[:, position:] + random_tokens) % VOCABULARY
+        changed[:, position] = (inputs[:, position] + 1) % VOCABULARY  # certainly another token
         after = np.asarray(run(changed))
-        np.testing.assert_array_equal(after[:, :now], before[:, :now])
-        assert (after[:, now:] != before[:, now:]).any()
+        np.testing.assert_array_equal(after[:, :position], before[:, :position])
+        assert (after[:, position:] != before[:, position:]).any()
 
 
 @EVERY_VARIANT
-def test_the_order_of_the_past_matters(variant):
+def test_the_order_of_earlier_tokens_matters(variant):
     model = small(variant)
-    swapped = model(np.array([[4, 3, 5, 6]]))[0, -1]
-    assert np.abs(np.asarray(model(np.array([[3, 4, 5, 6]]))[0, -1]) - swapped).max() > 1e-3
+    last_logits = np.asarray(model(np.array([[3, 4, 5, 6]]))[0, -1])
+    swapped = np.asarray(model(np.array([[4, 3, 5, 6]]))[0, -1])
+    assert np.abs(last_logits - swapped).max() > 1e-3
 
 
 # Decoding
@@ -158,73 +167,98 @@ def test_the_order_of_the_past_matters(variant):
 
 @pytest.mark.parametrize(("mode", "variant"), [*itertools.product(["eager", "graph"], VARIANTS), ("compiled", "llama")])
 def test_decoding_equals_the_whole_sequence(mode, variant):
-    model, given = small(variant), tokens(3, 10)
+    model = small(variant)
+    inputs = tokens(3, 10)
     step = MODES[mode](model.decode)
-    expected = np.asarray(model(given))
-    cache, found = model.initial_cache(3), []
-    assert [part.shape for part in cache[0]] == [(3, 2 if variant == "llama" else 4, 12, 4)] * 2
+    expected = np.asarray(model(inputs))
+    cache = model.initial_cache(3)
+    keys, values = cache[0]
+    key_value_heads = 2 if variant == "llama" else 4
+    assert keys.shape == values.shape == (3, key_value_heads, 12, 4)  # (batch, heads, positions, head width)
+    logits_by_step = []
     for start, stop in itertools.pairwise((0, 5, 6, 8, 9, 10)):
-        logits, cache = step(given[:, start:stop], cache, tf.constant(start))
-        found.append(np.asarray(logits))
-    np.testing.assert_allclose(np.concatenate(found, 1), expected, rtol=1e-5, atol=1e-5)
+        logits, cache = step(inputs[:, start:stop], cache, tf.constant(start))
+        logits_by_step.append(np.asarray(logits))
+    np.testing.assert_allclose(np.concatenate(logits_by_step, 1), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(("mode", "variant"), [("graph", "gpt"), ("graph", "llama"), ("compiled", "gpt")])
 def test_greedy_decoding_in_a_loop(mode, variant):
-    model, prompt = small(variant), tokens(2, 3)
+    model = small(variant)
+    prompt = tokens(2, 3)
 
     def generate(prompt):
         logits, cache = model.decode(prompt, model.initial_cache(2, 10))
-        chosen = tf.argmax(logits[:, -1], -1, tf.int32)
+        token = tf.argmax(logits[:, -1], -1, tf.int32)
         written = tf.TensorArray(tf.int32, 7)
 
-        def body(place, chosen, cache, written):
-            written = written.write(place - 3, chosen)
-            logits, cache = model.decode(chosen[:, tf.newaxis], cache, place)
-            return place + 1, tf.argmax(logits[:, -1], -1, tf.int32), cache, written
+        def body(position, token, cache, written):
+            written = written.write(position - 3, token)
+            logits, cache = model.decode(token[:, tf.newaxis], cache, position)
+            next_token = tf.argmax(logits[:, -1], -1, tf.int32)
+            return position + 1, next_token, cache, written
 
-        state = tf.while_loop(lambda place, *_: place < 10, body, (3, chosen, cache, written))
+        state = tf.while_loop(lambda position, *_: position < 10, body, (3, token, cache, written))
         return tf.transpose(state[-1].stack())
 
     sequence = prompt
     for _ in range(7):  # without a cache
-        following = np.argmax(np.asarray(model(sequence))[:, -1:], -1)
-        sequence = np.concatenate([sequence, following], 1)
-    np.testing.assert_array_equal(MODES[mode](generate)(tf.constant(prompt)), sequence[:, 3:])
+        next_token = np.argmax(np.asarray(model(sequence))[:, -1:], -1)
+        sequence = np.concatenate([sequence, next_token], 1)
+    generated = MODES[mode](generate)(tf.constant(prompt))
+    np.testing.assert_array_equal(generated, sequence[:, 3:])
 
 
 @EVERY_VARIANT
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_prompts_of_unequal_lengths(side, variant):
-    model, lengths, prompt_length, total = small(variant), [5, 3, 1], 5, 9
-    prompts, following = tokens(3, prompt_length), tokens(3, total - prompt_length, seed=1)
-    real = np.arange(prompt_length) < np.array(lengths)[:, None]
+    model = small(variant)
+    lengths = np.array([5, 3, 1])
+    prompt_length = 5
+    total = 9
+    prompts = tokens(3, prompt_length)
+    continuations = tokens(3, total - prompt_length, seed=1)
+
+    # The mask is true for the prompts' tokens and all that follow, false for padding.
     mask = np.ones((3, total), bool)
-    mask[:, :prompt_length] = real[:, ::-1] if side == "left" else real
-    last = np.array([prompt_length - 1] * 3 if side == "left" else lengths) - (side == "right")
+    if side == "left":
+        mask[:, :prompt_length] = np.arange(prompt_length) >= prompt_length - lengths[:, None]
+        last = np.full(3, prompt_length - 1)
+    else:
+        mask[:, :prompt_length] = np.arange(prompt_length) < lengths[:, None]
+        last = lengths - 1
+
     logits, cache = model.decode(prompts, model.initial_cache(3, total), padding_mask=mask, at=last)
-    found = [np.asarray(logits)]
-    for place in range(prompt_length, total):
-        step = following[:, place - prompt_length, None]
-        logits, cache = model.decode(step, cache, place, padding_mask=mask)
-        found.append(np.asarray(logits))
+    logits_by_step = [np.asarray(logits)]
+    for position in range(prompt_length, total):
+        next_tokens = continuations[:, position - prompt_length, None]
+        logits, cache = model.decode(next_tokens, cache, position, padding_mask=mask)
+        logits_by_step.append(np.asarray(logits))
+    decoded = np.concatenate(logits_by_step, 1)
+
     for row, length in enumerate(lengths):
-        alone = np.concatenate([prompts[row, mask[row, :prompt_length]], following[row]])[None]
-        expected = np.asarray(model(alone))[0, length - 1 :]
-        np.testing.assert_allclose(np.concatenate(found, 1)[row], expected, rtol=1e-5, atol=1e-5)
+        prompt = prompts[row, mask[row, :prompt_length]]
+        alone = np.concatenate([prompt, continuations[row]])
+        expected = np.asarray(model(alone[None]))[0, length - 1 :]
+        np.testing.assert_allclose(decoded[row], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_only_the_last_logits():
-    model, given = small(), tokens(3, 6)
-    whole, _ = model.decode(given, model.initial_cache(3))
-    some, _ = model.decode(given, model.initial_cache(3), at=np.array([5, 0, 2]))
-    assert some.shape == (3, 1, VOCABULARY)
-    np.testing.assert_allclose(some[:, 0], np.asarray(whole)[[0, 1, 2], [5, 0, 2]], rtol=1e-5, atol=1e-6)
+    model = small()
+    inputs = tokens(3, 6)
+    positions = np.array([5, 0, 2])
+    all_logits, _ = model.decode(inputs, model.initial_cache(3))
+    last_logits, _ = model.decode(inputs, model.initial_cache(3), at=positions)
+    assert last_logits.shape == (3, 1, VOCABULARY)
+    expected = np.asarray(all_logits)[np.arange(3), positions]
+    np.testing.assert_allclose(last_logits[:, 0], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_decoding_never_drops():
-    model, given = small(dropout=0.5, attention_dropout=0.5), tokens(2, 4)
-    np.testing.assert_allclose(model.decode(given, model.initial_cache(2))[0], model(given), rtol=1e-5, atol=1e-5)
+def test_decoding_has_no_dropout():
+    model = small(dropout=0.5, attention_dropout=0.5)
+    inputs = tokens(2, 4)
+    logits, _ = model.decode(inputs, model.initial_cache(2))
+    np.testing.assert_allclose(logits, model(inputs), rtol=1e-5, atol=1e-5)
 
 
 # Learning
@@ -235,8 +269,8 @@ def test_decoding_never_drops():
 )
 def test_it_overfits_one_small_batch(variant, jit_compile):
     model = tfdl.build_model("transformer", vocab_size=VOCABULARY, **{**SMALL, **VARIANTS[variant], "hidden_dim": 32})
-    given = tokens(4, 13)
-    given[:, 0] = range(4)  # otherwise the same first token would have different successors
+    text = tokens(4, 13)
+    text[:, 0] = range(4)  # otherwise the same first token would have different successors
     optimizer = Adam(0.01)
     optimizer.build(model.trainable_variables)
 
@@ -248,35 +282,45 @@ def test_it_overfits_one_small_batch(variant, jit_compile):
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
         return loss
 
-    losses = [float(step(given[:, :-1], given[:, 1:])) for _ in range(100)]
+    losses = [float(step(text[:, :-1], text[:, 1:])) for _ in range(100)]
     assert losses[0] > 2
     assert losses[-1] < 0.05
 
 
 def test_dropout_is_for_training():
-    model, given = small(dropout=0.3, attention_dropout=0.3), tokens(2, 8)
-    np.testing.assert_array_equal(model(given), small()(given))
-    first, second = (np.asarray(model(given, training=True)) for _ in range(2))
+    model = small(dropout=0.3, attention_dropout=0.3)
+    without_dropout = small()
+    inputs = tokens(2, 8)
+    np.testing.assert_array_equal(model(inputs), without_dropout(inputs))
+    first = np.asarray(model(inputs, training=True))
+    second = np.asarray(model(inputs, training=True))
     assert (first != second).any()
-    generators = [layer for layer in model._flatten_layers() if hasattr(layer, "seed_generator")]
-    assert len(generators) == 1 + 2 * 2  # of the embedding, and in each block of the weights and the residuals
-    assert not [layer for layer in small()._flatten_layers() if hasattr(layer, "seed_generator")]
+    # One layer for the embedding; in each of the 2 blocks, one for the attention's weights and one for the residuals.
+    assert len(layers_with_seeds(model)) == 1 + 2 * 2
+    assert layers_with_seeds(without_dropout) == []
+
+
+def layers_with_seeds(model):
+    return [layer for layer in model._flatten_layers() if hasattr(layer, "seed_generator")]
 
 
 @EVERY_VARIANT
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16", "float64"])
 def test_precisions(variant, precision):
-    exact, given = small(variant), tokens(2, 10)
+    reference = small(variant)
+    inputs = tokens(2, 10)
     with compute_precision(precision):
         model = small(variant)
-    model.set_weights(exact.get_weights())
-    logits = model(given)
-    assert logits.dtype == ("float64" if precision == "float64" else "float32")
+    model.set_weights(reference.get_weights())
+    logits = model(inputs)
+    expected_dtype = "float64" if precision == "float64" else "float32"
+    assert logits.dtype == expected_dtype
     assert {weight.dtype for weight in model.weights} == {model.dtype_policy.variable_dtype}
     assert model.get_layer("block_1").compute_dtype == model.dtype_policy.compute_dtype
     tolerance = {"mixed_bfloat16": 0.1, "mixed_float16": 0.01, "float64": 1e-5}[precision]
-    np.testing.assert_allclose(logits, exact(given), atol=tolerance * np.abs(np.asarray(exact(given))).max())
-    decoded, cache = model.decode(given, model.initial_cache(2))
+    expected = np.asarray(reference(inputs))
+    np.testing.assert_allclose(logits, expected, atol=tolerance * np.abs(expected).max())
+    decoded, cache = model.decode(inputs, model.initial_cache(2))
     assert cache[0][0].dtype == model.compute_dtype
     np.testing.assert_allclose(decoded, logits, atol=tolerance)
 
@@ -293,7 +337,8 @@ def test_it_saves_and_loads_as_a_keras_file(variant, tmp_path):
     assert type(loaded) is type(model)
     assert loaded.get_config() == model.get_config()
     assert loaded.config == model.config
-    assert loaded.dtype_policy.name == loaded.get_layer("block_2").dtype_policy.name == "mixed_bfloat16"
+    assert loaded.dtype_policy.name == "mixed_bfloat16"
+    assert loaded.get_layer("block_2").dtype_policy.name == "mixed_bfloat16"
     assert [weight.path for weight in loaded.weights] == [weight.path for weight in model.weights]
     np.testing.assert_array_equal(loaded(tokens(2, 9)), model(tokens(2, 9)))
 
@@ -305,11 +350,12 @@ def test_its_configuration_is_plain():
 
 
 def test_a_stateless_call():
-    model, given = small(), tokens(2, 6)
-    logits, _ = model.stateless_call(
-        [weight.value for weight in model.trainable_variables], [v.value for v in model.non_trainable_variables], given
-    )
-    np.testing.assert_array_equal(logits, model(given))
+    model = small()
+    inputs = tokens(2, 6)
+    trainable = [variable.value for variable in model.trainable_variables]
+    non_trainable = [variable.value for variable in model.non_trainable_variables]
+    logits, _ = model.stateless_call(trainable, non_trainable, inputs)
+    np.testing.assert_array_equal(logits, model(inputs))
 
 
 # Errors
@@ -330,7 +376,7 @@ def test_a_stateless_call():
         ({"activation": "gelo"}, r"model\.activation='gelo', expected one of gelu, .* Did you mean 'gelu'\?"),
     ],
 )
-def test_what_does_not_fit(arguments, message):
+def test_bad_input(arguments, message):
     with pytest.raises(UserError, match=message):
         tfdl.build_model("transformer", **{**SMALL, "vocab_size": VOCABULARY, **arguments})
 
@@ -345,7 +391,7 @@ def test_a_sequence_longer_than_its_positions():
     assert small("llama")(tokens(1, 13)).shape == (1, 13, VOCABULARY)  # rotary positions have no limit
 
 
-def test_more_tokens_than_places():
+def test_more_tokens_than_the_cache_holds():
     model = small()
     with pytest.raises(UserError, match="max_length=13, expected at most the model's 12 learned positions"):
         model.initial_cache(1, 13)

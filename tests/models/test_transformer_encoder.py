@@ -47,30 +47,37 @@ def test_pytorch_s_encoder_gives_the_same(norm_first, activation):
         16, 2, 64, 0.0, activation.removesuffix("_exact"), batch_first=True, norm_first=norm_first
     )
     theirs = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
-    for block, other in zip(model.blocks, theirs.layers, strict=True):
-        feed = block.feed_forward.get_weights()
-        values = {
-            "self_attn.in_proj": block.attention.query_key_value.get_weights(),
-            "self_attn.out_proj.": block.attention.output_projection.get_weights(),
-            "linear1.": feed[:2],
-            "linear2.": feed[2:],
-        }
-        state = {}
-        for name, (kernel, bias) in values.items():
-            joint = "_" if name.endswith("proj") else ""
-            state |= {f"{name}{joint}weight": torch.tensor(kernel.T), f"{name}{joint}bias": torch.tensor(bias)}
-        for number, norm in enumerate([block.attention_norm, block.feed_forward_norm], start=1):
-            gamma, beta = norm.get_weights()
-            state |= {f"norm{number}.weight": torch.tensor(gamma), f"norm{number}.bias": torch.tensor(beta)}
-        other.load_state_dict({name: value.contiguous() for name, value in state.items()})
-    x = np.random.default_rng(2).normal(size=(3, 6, 16)).astype("float32")
-    mask = np.arange(6) < np.array([[6], [4], [1]])
-    found = tf.constant(x)
+    for block, torch_block in zip(model.blocks, theirs.layers, strict=True):
+        copy_into_torch(torch, block, torch_block)
+    inputs = np.random.default_rng(2).normal(size=(3, 6, 16)).astype("float32")
+    mask = np.arange(6) < np.array([[6], [4], [1]])  # true for tokens; PyTorch's mask is true for padding
+    hidden = tf.constant(inputs)
     for block in model.blocks:
-        found = block(found, padding_mask=mask)
+        hidden = block(hidden, padding_mask=mask)
     with torch.no_grad():
-        expected = theirs(torch.tensor(x), src_key_padding_mask=torch.tensor(~mask)).numpy()
-    np.testing.assert_allclose(np.asarray(found)[mask], expected[mask], rtol=1e-4, atol=1e-5)
+        expected = theirs(torch.tensor(inputs), src_key_padding_mask=torch.tensor(~mask)).numpy()
+    np.testing.assert_allclose(np.asarray(hidden)[mask], expected[mask], rtol=1e-4, atol=1e-5)
+
+
+def copy_into_torch(torch, block, torch_block):
+    """Copies the weights of a Transformer block into PyTorch's TransformerEncoderLayer."""
+    up_kernel, up_bias, down_kernel, down_bias = block.feed_forward.get_weights()
+    dense_layers = {
+        "self_attn.in_proj_": block.attention.query_key_value.get_weights(),
+        "self_attn.out_proj.": block.attention.output_projection.get_weights(),
+        "linear1.": [up_kernel, up_bias],
+        "linear2.": [down_kernel, down_bias],
+    }
+    norms = {"norm1.": block.attention_norm, "norm2.": block.feed_forward_norm}
+    state = {}
+    for prefix, (kernel, bias) in dense_layers.items():
+        state[f"{prefix}weight"] = torch.tensor(kernel.T).contiguous()
+        state[f"{prefix}bias"] = torch.tensor(bias)
+    for prefix, norm in norms.items():
+        gamma, beta = norm.get_weights()
+        state[f"{prefix}weight"] = torch.tensor(gamma)
+        state[f"{prefix}bias"] = torch.tensor(beta)
+    torch_block.load_state_dict(state)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "first"])
@@ -86,24 +93,28 @@ def test_padding_changes_nothing(pooling, norm_first):
     assert np.isfinite(model(np.zeros((2, 5), "int32"))).all()
 
 
-def test_every_token_sees_both_sides():
-    model, text = randomized(text_model()), tokens()
+def test_every_token_attends_to_both_sides():
+    model = randomized(text_model())
+    text = tokens()
     hidden = keras.Model(model.inputs[0], model.get_layer("final_norm").output)
     before = np.asarray(hidden(text))
     text[:, 3] = text[:, 3] % 10 + 1
-    assert (np.asarray(hidden(text)) != before).any(axis=(0, 2)).all()
+    after = np.asarray(hidden(text))
+    changed_positions = (after != before).any(axis=(0, 2))
+    assert changed_positions.all()
 
 
-def test_patches_are_a_convolution_s():
+def test_patch_embedding_is_a_convolution():
     layer = PatchEmbedding(4, 5)
-    found = layer(images())
+    patches = layer(images())  # (batch, patches, width)
     kernel, bias = layer.get_weights()
     expected = tf.nn.conv2d(images(), kernel.reshape(4, 4, 2, 5), 4, "VALID") + bias
-    np.testing.assert_allclose(found, tf.reshape(expected, [4, 6, 5]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(patches, tf.reshape(expected, [4, 6, 5]), rtol=1e-5, atol=1e-6)
 
 
 def test_the_class_token_stands_before_the_patches():
-    first, mean = image_model(), image_model(pooling="mean")
+    first = image_model()
+    mean = image_model(pooling="mean")
     assert first.position_embedding.table.shape == (7, 16)
     assert mean.position_embedding.table.shape == (6, 16)
     assert first.count_params() - mean.count_params() == 16 + 16
@@ -122,7 +133,8 @@ def test_hugging_face_s_vit_has_as_many_parameters():
     assert ours.count_params() == theirs
 
 
-def trained(model, inputs, labels, steps):
+def train(model, inputs, labels, steps):
+    """Trains with Adam on one batch, and returns the last loss."""
     optimizer = Adam(0.003)
     optimizer.build(model.trainable_variables)
 
@@ -144,36 +156,39 @@ def trained(model, inputs, labels, steps):
     [(text_model, tokens), (lambda: text_model(pooling="first", norm_first=False), tokens), (image_model, images)],
     ids=["mean", "bert", "vit"],
 )
-def test_a_batch_is_learnt_by_heart(make, inputs):
-    assert trained(make(), inputs(9), np.arange(9) % 3, steps=400) < 0.05
+def test_it_overfits_one_batch(make, inputs):
+    assert train(make(), inputs(9), np.arange(9) % 3, steps=400) < 0.05
 
 
 @pytest.mark.usefixtures("data_dir")
-def test_a_vision_transformer_trains_from_the_command_s_configuration(tmp_path):
+def test_a_vision_transformer_trains_from_a_configuration(tmp_path):
     config = compose({"model": "vit-nano", "model.num_layers": 1, "dataset.image_size": [8, 8], "steps": 40})
     run = tfdl.train(config, tmp_path / "run")
     summary = run.read_summary()
-    assert (summary["model"], summary["task"]) == ("vit-nano", "image-classification")
+    assert summary["model"] == "vit-nano"
+    assert summary["task"] == "image-classification"
     assert summary["test"]["accuracy"] > 0.3
 
 
 @pytest.mark.parametrize("make", [text_model, lambda: text_model(pooling="first", dropout=0.1), image_model])
-def test_a_model_comes_back_from_its_file(make, tmp_path):
+def test_it_saves_and_loads_as_a_keras_file(make, tmp_path):
     model = randomized(make())
     model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
     inputs = images() if len(model.input_shape) == 4 else tokens()
-    np.testing.assert_array_equal(again(inputs), model(inputs))
-    assert again.get_config() == model.get_config()
+    np.testing.assert_array_equal(loaded(inputs), model(inputs))
+    assert loaded.get_config() == model.get_config()
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16", "float64"])
 def test_other_precisions(precision):
     with tfdl.models.compute_precision(precision):
         models = [(text_model(), tokens()), (image_model(), images())]
+    expected = "float64" if precision == "float64" else "float32"
     for model, inputs in models:
-        assert model(inputs).dtype == ("float64" if precision == "float64" else "float32")
-        assert np.isfinite(model(inputs)).all()
+        logits = model(inputs)
+        assert logits.dtype == expected
+        assert np.isfinite(logits).all()
 
 
 @pytest.mark.parametrize(
