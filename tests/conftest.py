@@ -1,4 +1,4 @@
-"""Fixtures that several test folders share: quiet TensorFlow, prepared data, one small trained run, and ranks."""
+"""Fixtures that several test folders share: prepared data, small configurations, one trained run, and ranks."""
 
 import os
 import subprocess
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once, when TensorFlow is first imported
+# TensorFlow reads this once, when it is first imported.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import pytest
@@ -22,19 +23,21 @@ from tfdl.distributed.world import set_current_world
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast tests first, whole runs after them, several ranks last: a first failure shows early."""
+    """Sorts fast tests first, slow ones after them, and several ranks last, so that most failures show early."""
 
-    def place(item: pytest.Item) -> int:
-        return 2 * bool(item.get_closest_marker("distributed")) + bool(item.get_closest_marker("slow"))
+    def sort_key(item: pytest.Item) -> tuple[bool, bool]:
+        is_distributed = item.get_closest_marker("distributed") is not None
+        is_slow = item.get_closest_marker("slow") is not None
+        return is_distributed, is_slow
 
-    items.sort(key=place)
+    items.sort(key=sort_key)
 
 
 @pytest.fixture(autouse=True)
 def random_seed() -> None:
     """Every test starts from the same random state, whichever tests ran before it.
 
-    TensorFlow's global seed is left alone: nothing draws from it, and setting it makes TensorFlow forget its kernels.
+    TensorFlow's global seed is not set: nothing draws from it, and setting it makes TensorFlow discard its kernels.
     """
     with patch.object(tf.random, "set_seed"):
         keras.utils.set_random_seed(0)
@@ -42,7 +45,7 @@ def random_seed() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One folder of prepared data for the whole session, for this process and all that it starts."""
+    """One folder of prepared data for the whole session, used by this process and all that it starts."""
     folder = tmp_path_factory.mktemp("tfds")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TFDS_DATA_DIR", str(folder))
@@ -64,7 +67,7 @@ def real_data() -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def digits(data_dir: Path) -> Any:
-    """The prepared digits as they are, 8x8."""
+    """The prepared digits in their own size, 8x8."""
     from tfdl.config import DatasetConfig
     from tfdl.data import open_images
 
@@ -84,11 +87,11 @@ TINY = {
 
 @pytest.fixture(scope="session")
 def tiny() -> Callable[..., TrainConfig]:
-    """A configuration that trains in a second or two; keys with dots, ``steps`` takes the place of ``epochs``."""
+    """``tiny(changes, **fields)``: a configuration that trains in a second or two; ``steps`` replaces ``epochs``."""
 
-    def make(changes: dict[str, Any] | None = None, **plain: Any) -> TrainConfig:
-        lengths = {"epochs": None} if "steps" in plain else {}
-        return compose(TINY, changes or {}, lengths, plain)
+    def make(changes: dict[str, Any] | None = None, **fields: Any) -> TrainConfig:
+        lengths = {"epochs": None} if "steps" in fields else {}
+        return compose(TINY, changes or {}, lengths, fields)
 
     return make
 
@@ -113,18 +116,18 @@ TINY_LANGUAGE_MODELS = {
 
 @pytest.fixture(scope="session")
 def tiny_language() -> Callable[..., TrainConfig]:
-    """A language model that trains in seconds: ``tiny_language("rnn", changes, **plain)``; as ``tiny`` otherwise."""
+    """``tiny_language("rnn", changes, **fields)``: a language model that trains in seconds; otherwise as ``tiny``."""
 
-    def make(model: str, changes: dict[str, Any] | None = None, **plain: Any) -> TrainConfig:
-        lengths = {"epochs": None} if "steps" in plain else {}
-        return compose(TINY_LANGUAGE, TINY_LANGUAGE_MODELS[model], changes or {}, lengths, plain)
+    def make(model: str, changes: dict[str, Any] | None = None, **fields: Any) -> TrainConfig:
+        lengths = {"epochs": None} if "steps" in fields else {}
+        return compose(TINY_LANGUAGE, TINY_LANGUAGE_MODELS[model], changes or {}, lengths, fields)
 
     return make
 
 
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory: pytest.TempPathFactory, tiny: Any, data_dir: Path) -> Any:  # noqa: ARG001
-    """A finished run of two epochs. To be read only: copy it before changing it."""
+    """A finished run of two epochs. Tests must copy it before they change it."""
     import tfdl
 
     return tfdl.train(tiny(), tmp_path_factory.mktemp("trained") / "run")
@@ -132,7 +135,7 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory, tiny: Any, data_dir: P
 
 @pytest.fixture
 def tfdl_command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs ``tfdl ARGUMENTS`` in a process of its own, in an empty working directory."""
+    """Runs ``tfdl ARGUMENTS`` in a separate process, in an empty working directory."""
     folder = tmp_path / "cwd"
     folder.mkdir()
 
@@ -151,7 +154,7 @@ def tfdl_command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[st
 
 
 class ThreadWorld(World):
-    """``size`` ranks as threads of this process, in eager mode. Each collective waits for every rank, then computes."""
+    """``size`` ranks as threads of this process, in eager mode. Each collective waits for all ranks, then computes."""
 
     local_rank = 0
 
@@ -159,11 +162,11 @@ class ThreadWorld(World):
         self.size = self.local_size = size
         self._barrier = threading.Barrier(size)
         self._tensors: list[Any] = [None] * size
-        self._mine = threading.local()
+        self._thread = threading.local()  # has the rank of each thread
 
     @property
     def rank(self) -> int:
-        return self._mine.rank
+        return self._thread.rank
 
     def all_reduce(self, tensor: Any) -> Any:
         return tf.add_n(self._exchange(tensor))
@@ -175,32 +178,37 @@ class ThreadWorld(World):
         return self._exchange(tensor)[root]
 
     def run(self, function: Callable[[int], Any]) -> list[Any]:
-        """``function(rank)`` on every rank at once; the first rank's own error, if any."""
+        """Calls ``function(rank)`` on all ranks at the same time.
+
+        Returns:
+            The results by rank. An error is that of the lowest rank that has an error of its own.
+        """
 
         def on_rank(rank: int) -> Any:
-            self._mine.rank = rank
+            self._thread.rank = rank
             try:
                 return function(rank)
             except threading.BrokenBarrierError:
-                return None  # another rank failed, and says why
+                return None  # another rank failed, and raises the error
             except BaseException:
                 self._barrier.abort()
                 raise
 
         with ThreadPoolExecutor(self.size) as pool:
-            return [done.result() for done in [pool.submit(on_rank, rank) for rank in range(self.size)]]
+            futures = [pool.submit(on_rank, rank) for rank in range(self.size)]
+            return [future.result() for future in futures]
 
     def _exchange(self, tensor: Any) -> list[Any]:
         self._tensors[self.rank] = tf.convert_to_tensor(tensor)
         self._barrier.wait(60)
-        everyone = list(self._tensors)
-        self._barrier.wait(60)  # nobody writes the next tensors before all have read these
-        return everyone
+        tensors_by_rank = list(self._tensors)
+        self._barrier.wait(60)  # no rank may write its next tensor before all have read these
+        return tensors_by_rank
 
 
 @pytest.fixture
 def ranks() -> Iterator[Callable[[int], ThreadWorld]]:
-    """``ranks(2)`` is a World of two ranks, which layers find as the current one until the test ends."""
+    """``ranks(2)`` returns a World of two ranks, which is the current one until the test ends."""
 
     def make(size: int) -> ThreadWorld:
         world = ThreadWorld(size)

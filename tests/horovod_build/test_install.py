@@ -1,4 +1,4 @@
-"""install-horovod: what the key depends on, the headers, the build, the cache, and a whole installation."""
+"""install-horovod: the key of a build, the headers, the build, the cache, and the installation."""
 
 import os
 import shutil
@@ -105,7 +105,7 @@ def test_the_key_does_not_depend_on_cmake_and_paths():
     assert elsewhere.key == BUILD.key
 
 
-def test_the_version_names_what_it_was_built_for():
+def test_the_version_names_tensorflow_cuda_and_mpi():
     assert BUILD.version == f"0.28.1+tf2.21.0.cpu.k{BUILD.key}"
     gpu = replace(BUILD, cuda=CUDA, nccl=NCCL, mpi=Mpi("", ""), tensorflow=replace(TENSORFLOW, version="2.22.0-rc1"))
     assert gpu.version == f"0.28.1+tf2.22.0.rc1.cuda12.5.mpi.k{gpu.key}"
@@ -118,12 +118,15 @@ def test_the_headers_are_complete_and_their_hash_depends_on_contents_and_names(m
     headers = compat_headers()
     assert set(headers) == HEADERS
     first = hash_of_headers()
-    for changed in ({**headers, "tensorflow/compiler/xla/shape.h": b"\n"}, {"a/" + k: v for k, v in headers.items()}):
-        monkeypatch.setattr(build_environment, "compat_headers", lambda changed=changed: changed)
-        assert hash_of_headers() != first
+    other_contents = {**headers, "tensorflow/compiler/xla/shape.h": b"\n"}
+    monkeypatch.setattr(build_environment, "compat_headers", lambda: other_contents)
+    assert hash_of_headers() != first
+    other_names = {f"a/{name}": contents for name, contents in headers.items()}
+    monkeypatch.setattr(build_environment, "compat_headers", lambda: other_names)
+    assert hash_of_headers() != first
 
 
-def test_a_wheel_of_tfdl_carries_the_headers(tmp_path):
+def test_a_wheel_of_tfdl_contains_the_headers(tmp_path):
     checkout = Path(__file__).resolve().parents[2]
     if not (checkout / "setup.cfg").exists():
         pytest.skip("not a checkout")
@@ -136,15 +139,17 @@ def test_a_wheel_of_tfdl_carries_the_headers(tmp_path):
     (source / "LICENSE").write_text("tfdl")
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), "."]
     subprocess.run(pip, cwd=source, check=True, capture_output=True)
-    names = zipfile.ZipFile(next(tmp_path.glob("tfdl-*.whl"))).namelist()
+    (wheel,) = tmp_path.glob("tfdl-*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
     prefix = "tfdl/horovod_build/compat_headers/"
-    assert {name.removeprefix(prefix) for name in names if name.startswith(prefix)} == HEADERS
+    headers = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    assert headers == HEADERS
 
 
 # The build
 
 
-def test_the_builds_variables_extend_the_users_without_those_that_change_the_build(tmp_path):
+def test_the_users_variables_are_kept_except_those_that_change_the_build(tmp_path):
     user_variables = {
         "PATH": "/usr/bin",
         "CXXFLAGS": "-O1",
@@ -163,22 +168,26 @@ def test_the_builds_variables_extend_the_users_without_those_that_change_the_bui
     assert variables["HOROVOD_BUILD_ARCH_FLAGS"] == "-mavx"
     assert variables["HOROVOD_WITHOUT_MPI"] == "1"
     assert not {"HOROVOD_RANK", "HOROVOD_WITHOUT_GLOO", "CCL_ROOT", "HOROVOD_GPU"} & set(variables)
-    assert build_variables(replace(BUILD, mpi=Mpi("", "")), tmp_path, user_variables)["HOROVOD_WITH_MPI"] == "1"
+    mpi = build_variables(replace(BUILD, mpi=Mpi("", "")), tmp_path, user_variables)
+    assert mpi["HOROVOD_WITH_MPI"] == "1"
     gpu = build_variables(replace(BUILD, cuda=CUDA, nccl=NCCL), tmp_path, user_variables)
-    assert (gpu["HOROVOD_GPU_OPERATIONS"], gpu["HOROVOD_CUDA_HOME"]) == ("NCCL", "/usr/local/cuda-12.5")
+    assert gpu["HOROVOD_GPU_OPERATIONS"] == "NCCL"
+    assert gpu["HOROVOD_CUDA_HOME"] == "/usr/local/cuda-12.5"
     assert gpu["PATH"].startswith("/usr/local/cuda-12.5/bin:")
 
 
 def test_only_a_whole_wheel_of_the_right_version_is_taken_from_the_cache(tmp_path):
-    name = tmp_path / f"horovod-{BUILD.version}-cp311-cp311-linux_x86_64.whl"
+    wheel = tmp_path / f"horovod-{BUILD.version}-cp311-cp311-linux_x86_64.whl"
     assert wheel_build.cached_wheel(tmp_path, BUILD.version) is None
-    with zipfile.ZipFile(name, "w") as archive:
+    with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("horovod/__init__.py", "x = 1\n" * 1000)
-    assert wheel_build.cached_wheel(tmp_path, BUILD.version) == name
+    assert wheel_build.cached_wheel(tmp_path, BUILD.version) == wheel
     assert wheel_build.cached_wheel(tmp_path, "0.28.1+other") is None
-    content = name.read_bytes()
-    for torn in (content[: len(content) // 2], content.replace(b"x = 1", b"x = 2", 1)):
-        name.write_bytes(torn)
+    content = wheel.read_bytes()
+    half = content[: len(content) // 2]
+    changed = content.replace(b"x = 1", b"x = 2", 1)
+    for damaged in (half, changed):
+        wheel.write_bytes(damaged)
         assert wheel_build.cached_wheel(tmp_path, BUILD.version) is None
 
 
@@ -204,22 +213,24 @@ def test_the_first_error_of_a_log(tmp_path, lines, expected):
 
 
 def test_a_command_that_takes_too_long_is_ended_with_its_children(tmp_path):
-    log, ticks = tmp_path / "log", []
-    code = run_logged(["sh", "-c", "sleep 77 & echo $! > child; wait"], log, os.environ, tmp_path, 0.5, ticks.append)
+    ticks = []
+    command = ["sh", "-c", "sleep 77 & echo $! > child; wait"]
+    code = run_logged(command, tmp_path / "log", os.environ, tmp_path, 0.5, ticks.append)
     assert code is None
     assert ticks
     child = int((tmp_path / "child").read_text())
-    assert ended(child, within=10.0)
+    assert ends(child, within=10.0)
 
 
-def ended(process, within):
-    """Whether a process ends within so many seconds. A zombie, which waits for its parent, counts as ended."""
+def ends(process, within):
+    """Whether a process ends within so many seconds. A zombie, which waits for its parent, has ended."""
     limit = time.monotonic() + within
     while time.monotonic() < limit:
         try:
-            if Path(f"/proc/{process}/stat").read_text().split()[2] == "Z":
-                return True
+            _, _, state, *_ = Path(f"/proc/{process}/stat").read_text().split()
         except FileNotFoundError:
+            return True
+        if state == "Z":
             return True
         time.sleep(0.05)
     return False
@@ -257,7 +268,7 @@ def test_a_second_install_waits_and_reports_it(tmp_path):
 
 
 def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
-    (tmp_path / "file").touch()
+    (tmp_path / "file").touch()  # where the cache should be a folder
     monkeypatch.setenv("TFDL_CACHE_DIR", str(tmp_path / "file"))
     with pytest.raises(UserError, match=r"cannot write to the cache .*/file \(.*\): set TFDL_CACHE_DIR"):
         install._cache_folder()

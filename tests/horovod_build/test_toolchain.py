@@ -1,5 +1,6 @@
-"""What install-horovod finds on a machine, and the error line when something is missing."""
+"""How install-horovod finds the tools on a machine, and the error line if something is missing."""
 
+import json
 import os
 import venv
 from dataclasses import replace
@@ -69,10 +70,15 @@ def test_a_tensorflow_that_cannot_be_imported(tools):
 
 
 def test_a_tensorflow_in_a_folder_with_spaces(tools):
-    answer = (
-        '{"version": "2.21.0", "source": "", "include": "/my venv/include", "flags": [], "libraries": [], "cuda": null}'
-    )
-    environment = tools("python", f"echo '{answer}'")
+    build = {
+        "version": "2.21.0",
+        "source": "",
+        "include": "/my venv/include",
+        "flags": [],
+        "libraries": [],
+        "cuda": None,
+    }
+    environment = tools("python", f"echo '{json.dumps(build)}'")
     with pytest.raises(UserError, match=r"TensorFlow is installed in '/my venv/include', .* a folder without them"):
         python_environment.find_tensorflow(environment, f"{environment['PATH']}/python")
 
@@ -90,20 +96,21 @@ def test_no_compiler(tools):
 def test_a_compiler_that_is_too_old_and_no_make(tools):
     tools("gcc", "exit 0")
     tools("c++", "echo \"c++: error: unrecognized command line option '-std=c++17'\"; exit 1")
-    with pytest.raises(
-        UserError, match=r"c\+\+ cannot compile C\+\+17 \(c\+\+: error: unrecognized command line option"
-    ):
+    message = r"c\+\+ cannot compile C\+\+17 \(c\+\+: error: unrecognized command line option"
+    with pytest.raises(UserError, match=message):
         toolchain.find_compiler(tools())
     tools("c++", "exit 0")
     with pytest.raises(UserError, match=r"no make on PATH, .*apt-get install make"):
         toolchain.find_compiler(tools())
 
 
-def test_the_users_compiler_is_taken(tools):
+def test_the_users_compiler_is_used(tools):
     for name in ("c++", "g++-13", "ccache", "cc", "make"):
         tools(name, f"echo {name}")
-    found = toolchain.find_compiler({**tools(), "CXX": "ccache g++-13"})
-    assert (found.cxx, found.cc, found.version) == ("ccache g++-13", "cc", "ccache")
+    compiler = toolchain.find_compiler({**tools(), "CXX": "ccache g++-13"})
+    assert compiler.cxx == "ccache g++-13"
+    assert compiler.cc == "cc"
+    assert compiler.version == "ccache"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +125,8 @@ def test_the_users_compiler_is_taken(tools):
 )
 def test_cmake_versions(tools, script, usable, words):
     environment = tools("cmake", script)
-    assert toolchain.find_cmake(environment) == (f"{environment['PATH']}/cmake" if usable else None, words)
+    expected_path = f"{environment['PATH']}/cmake" if usable else None
+    assert toolchain.find_cmake(environment) == (expected_path, words)
 
 
 def test_no_cmake(tools):
@@ -131,14 +139,16 @@ def test_no_mpi(tools):
     tools("mpirun", "echo 'mpirun (Open MPI) 4.1.4'; echo; echo Report bugs")
     with pytest.raises(UserError, match=r"no working mpicxx is on PATH"):
         toolchain.find_mpi(tools())
-    found = toolchain.find_mpi(tools("mpicxx", "echo g++ -I/opt/include -L/opt/lib -lmpi"))
-    assert (found.version, found.library_folders) == ("mpirun (Open MPI) 4.1.4", ("/opt/lib",))
+    mpi = toolchain.find_mpi(tools("mpicxx", "echo g++ -I/opt/include -L/opt/lib -lmpi"))
+    assert mpi.version == "mpirun (Open MPI) 4.1.4"
+    assert mpi.library_folders == ("/opt/lib",)
 
 
 # GPUs
 
 
-def toolkit(folder: Path, version: str) -> Path:
+def fake_toolkit(folder: Path, version: str) -> Path:
+    """Writes a program ``nvcc`` that prints this version."""
     nvcc = folder / "bin" / "nvcc"
     nvcc.parent.mkdir(parents=True)
     nvcc.write_text(f'#!/bin/sh\necho "Cuda compilation tools, release {version}, V{version}.1"\n')
@@ -154,12 +164,12 @@ def test_no_cuda_toolkit(tools, tmp_path):
 
 
 def test_a_cuda_toolkit_of_another_version(tools, tmp_path):
-    other = toolkit(tmp_path / "cuda-13.0", "13.0")
+    other = fake_toolkit(tmp_path / "cuda-13.0", "13.0")
     with pytest.raises(UserError, match=r"built for CUDA 12.5.1 and the toolkit found is CUDA 13.0 .* or use --cpu"):
         cuda_toolkit.find_cuda(TENSORFLOW, tools(), tmp_path)
     explicit = {**tools(), "HOROVOD_CUDA_HOME": str(other)}
     assert cuda_toolkit.find_cuda(TENSORFLOW, explicit, tmp_path) == CudaToolkit(other, "13.0")
-    fitting = toolkit(tmp_path / "cuda-12.6", "12.6")
+    fitting = fake_toolkit(tmp_path / "cuda-12.6", "12.6")
     assert cuda_toolkit.find_cuda(TENSORFLOW, tools(), tmp_path) == CudaToolkit(fitting, "12.6")
 
 
@@ -182,8 +192,9 @@ def test_nccl_of_the_user(tools, tmp_path):
     (tmp_path / "include" / "nccl.h").write_text(
         '#define NCCL_MAJOR 2\n#define NCCL_MINOR 27\n#define NCCL_PATCH 7\n#define NCCL_SUFFIX ""\n'
     )
-    found = cuda_toolkit.find_nccl(TENSORFLOW, {**tools(), "HOROVOD_NCCL_HOME": str(tmp_path)})
-    assert found == Nccl("2.27.7", tmp_path / "include", tmp_path / "lib" / "libnccl.so.2", str(tmp_path / "lib"))
+    nccl = cuda_toolkit.find_nccl(TENSORFLOW, {**tools(), "HOROVOD_NCCL_HOME": str(tmp_path)})
+    library = tmp_path / "lib" / "libnccl.so.2"
+    assert nccl == Nccl("2.27.7", tmp_path / "include", library, str(tmp_path / "lib"))
 
 
 def test_the_gpus_decide_when_no_option_is_given(tools):

@@ -154,8 +154,8 @@ def test_dropout_repeats_with_the_seed_and_not_from_step_to_step():
         return first, second
 
     first, second = logits_of_two_steps()
-    again, _ = logits_of_two_steps()
-    np.testing.assert_array_equal(first, again)
+    repeated, _ = logits_of_two_steps()
+    np.testing.assert_array_equal(first, repeated)
     assert (first != second).any()
 
 

@@ -1,29 +1,37 @@
-"""What must not be in a notebook that is committed."""
+"""Finds what a committed notebook must not contain."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
-# Folders of somebody's machine, and addresses of objects: they differ with every execution.
+# Folders of one machine and addresses of objects, which differ with every execution.
 _PATH = re.compile(r"(?<![\w.:/])/(?:home|root|work|tmp|Users|usr|var|opt|mnt|private)/\w")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
 _ID = re.compile(r"[a-z][a-z0-9-]{2,}")
 
 
 def faults(notebook: Any) -> list[str]:
-    """One line for each fault, beginning with the cell's id; none for a notebook as it should be."""
-    cells = notebook.cells
-    found = [f"{cell.id}: no name of small letters" for cell in cells if not _ID.fullmatch(cell.id)]
-    found += [f"{cell.id}: metadata {dict(cell.metadata)}" for cell in cells if cell.metadata]
-    found += [f"{cell.id}: a path of this machine" for cell in cells if _PATH.search(cell.source)]
-    code = [cell for cell in cells if cell.cell_type == "code"]
-    for number, cell in enumerate(code, start=1):
-        found += [f"{cell.id}: {fault}" for fault in _faults_of(cell, number)]
-    return found
+    """Returns one line for each fault, which begins with the cell's id."""
+    lines = []
+    for cell in notebook.cells:
+        lines += [f"{cell.id}: {fault}" for fault in _faults_of_cell(cell)]
+    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code_cells, start=1):
+        lines += [f"{cell.id}: {fault}" for fault in _faults_of_outputs(cell, number)]
+    return lines
+
+
+def _faults_of_cell(cell: Any) -> Iterator[str]:
+    if not _ID.fullmatch(cell.id):
+        yield "no name of small letters"
+    if cell.metadata:
+        yield f"metadata {dict(cell.metadata)}"
+    if _PATH.search(cell.source):
+        yield "a path of this machine"
 
 
 def kinds(cell: Any) -> list[str]:
-    """What a cell shows: ``stdout``, ``stderr``, ``error``, ``image/png`` or ``text``, in order."""
+    """The kinds of a cell's outputs, in order: ``stdout``, ``stderr``, ``error``, ``image/png`` or ``text``."""
     return [_kind(output) for output in cell.outputs]
 
 
@@ -35,7 +43,8 @@ def _kind(output: Any) -> str:
     return "image/png" if "image/png" in output.data else "text"
 
 
-def _faults_of(cell: Any, number: int) -> Iterator[str]:
+def _faults_of_outputs(cell: Any, number: int) -> Iterator[str]:
+    """The faults of a code cell that should have been executed as this number."""
     if cell.execution_count != number:
         yield f"executed as {cell.execution_count}, expected {number}"
     shown = kinds(cell)

@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, and what is committed is what they show."""
+"""The notebooks run from top to bottom, and their committed outputs are those of an execution."""
 
 import re
 import sys
@@ -15,10 +15,10 @@ from tests.notebooks.faults import faults, kinds
 
 NOTEBOOKS = execute.notebooks()
 STARTS_RANKS = {"04_from_one_process_to_two"}
-# Kilobytes: the repository keeps every version of every plot.
-LARGEST = 300
-# A notebook states what it shows as facts: so many of its cells fail where they do not hold.
-FEWEST_CHECKED_CELLS = 5
+# Kilobytes. The repository keeps every version of every plot.
+MAX_SIZE = 300
+# The cells of a notebook that assert what its text states.
+MIN_CHECKED_CELLS = 5
 
 
 def read(path: Path) -> Any:
@@ -30,38 +30,43 @@ def name_of(path: Path) -> str:
 
 
 def marked(path: Path) -> Any:
-    """Each of them takes about a minute."""
-    marks = [pytest.mark.slow, *([pytest.mark.distributed] if path.stem in STARTS_RANKS else [])]
+    """A parameter with the marks that executing this notebook needs. Each takes about a minute."""
+    marks = [pytest.mark.slow]
+    if path.stem in STARTS_RANKS:
+        marks.append(pytest.mark.distributed)
     return pytest.param(path, marks=marks, id=path.stem)
 
 
 def test_they_are_numbered_from_one() -> None:
-    assert [path.name[:2] for path in NOTEBOOKS] == [f"{number:02}" for number in range(1, len(NOTEBOOKS) + 1)]
+    expected = [f"{number:02}" for number in range(1, len(NOTEBOOKS) + 1)]
+    assert [path.name[:2] for path in NOTEBOOKS] == expected
     assert len(NOTEBOOKS) >= 4
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
-def test_what_is_committed_is_whole_and_clean(path: Path) -> None:
+def test_a_committed_notebook_is_complete_and_has_no_faults(path: Path) -> None:
     notebook = read(path)
     nbformat.validate(notebook)
     assert faults(notebook) == []
-    assert path.stat().st_size < LARGEST * 1000
+    assert path.stat().st_size < MAX_SIZE * 1000
     assert re.match(rf"# {int(path.name[:2])}\. \w", notebook.cells[0].source)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
-def test_it_states_facts_and_its_links_lead_somewhere(path: Path) -> None:
+def test_it_has_assertions_and_its_links_exist(path: Path) -> None:
     cells = read(path).cells
-    checked = [cell.id for cell in cells if cell.cell_type == "code" and re.search(r"assert\b|assert_", cell.source)]
-    assert len(checked) >= FEWEST_CHECKED_CELLS
+    code_cells = [cell for cell in cells if cell.cell_type == "code"]
+    checked = [cell for cell in code_cells if re.search(r"assert\b|assert_", cell.source)]
+    assert len(checked) >= MIN_CHECKED_CELLS
     for cell in cells:
-        for target in re.findall(r"\]\(([^)#]+)\)", cell.source) if cell.cell_type == "markdown" else []:
-            assert target.startswith("http") or (path.parent / target).is_file(), target
+        if cell.cell_type == "markdown":
+            for target in re.findall(r"\]\(([^)#]+)\)", cell.source):
+                assert target.startswith("http") or (path.parent / target).is_file(), target
 
 
 @pytest.mark.parametrize("path", map(marked, NOTEBOOKS))
 def test_it_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
-    executed = execute.execute(path, tmp_path)  # raises where a cell fails, those that state facts among them
+    executed = execute.execute(path, tmp_path)  # raises if a cell fails, which includes its assertions
     assert faults(executed) == []
     for now, committed in zip(executed.cells, read(path).cells, strict=True):
         assert now.source == committed.source
@@ -89,20 +94,20 @@ def test_faults_are_found(source: str, outputs: list[Any], count: int, expected:
     assert faults(new_notebook(cells=[cell])) == [expected]
 
 
-def test_executing_saves_what_a_notebook_shows_and_leaves_one_that_fails(
+def test_executing_saves_the_outputs_and_does_not_change_a_notebook_that_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(execute, "FOLDER", tmp_path)
     path = tmp_path / "01_small.ipynb"
-    which = "import shutil\nprint(shutil.which('python'), end='')"
+    python = "import shutil\nprint(shutil.which('python'), end='')"
     colours = "for text in ('\\x1b[', '1mbo', 'ld\\x1b[0m'):\n    print(text, end='', flush=True)"
-    sources = {"empty": "import os\nos.listdir()", "which": which, "colours": colours}
+    sources = {"empty": "import os\nos.listdir()", "python": python, "colours": colours}
     cells = [new_code_cell(source, id=name) for name, source in sources.items()]
     nbformat.write(new_notebook(cells=cells), path)
     execute.main([])
     saved = read(path)
     assert [cell.execution_count for cell in saved.cells] == [1, 2, 3]
-    assert saved.cells[0].outputs[0].data["text/plain"] == "[]"  # a folder of its own
+    assert saved.cells[0].outputs[0].data["text/plain"] == "[]"  # it ran in an empty folder
     assert Path(saved.cells[1].outputs[0].text).parent == Path(sys.executable).parent
     assert [output.text for output in saved.cells[2].outputs] == ["bold"]
 
