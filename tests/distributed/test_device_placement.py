@@ -1,6 +1,7 @@
 """Which GPU, or how many threads, each rank of a host gets. Fake lists of devices stand in for real ones."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,20 +16,20 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Any:
     """``host(gpus=4)`` fakes a host with 4 GPUs, and returns the settings that TensorFlow receives."""
     settings: dict[str, Any] = {}
 
+    def record(name: str) -> Callable[..., None]:
+        def setter(*arguments: Any) -> None:
+            settings[name] = arguments
+
+        return setter
+
     def make(gpus: int = 0, cores: int = 8) -> dict[str, Any]:
         devices = [f"GPU:{number}" for number in range(gpus)]
         monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
         monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: devices if kind == "GPU" else ["CPU:0"])
-        monkeypatch.setattr(
-            tf.config, "set_visible_devices", lambda device, kind: settings.update(visible=(device, kind))
-        )
-        monkeypatch.setattr(
-            tf.config.experimental, "set_memory_growth", lambda device, on: settings.update(growth=(device, on))
-        )
-        monkeypatch.setattr(
-            tf.config.threading, "set_intra_op_parallelism_threads", lambda threads: settings.update(threads=threads)
-        )
+        monkeypatch.setattr(tf.config, "set_visible_devices", record("visible"))
+        monkeypatch.setattr(tf.config.experimental, "set_memory_growth", record("growth"))
+        monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", record("threads"))
         return settings
 
     return make
@@ -42,7 +43,7 @@ def test_each_rank_sees_one_gpu_with_memory_growth(host: Any, local_rank: int, l
 
 
 def test_more_ranks_than_gpus_are_refused_on_every_rank(host: Any) -> None:
-    """Also on the ranks for which there is a GPU, so that they do not wait for the others."""
+    """Also on the ranks that could have a GPU. Otherwise they would wait for the others."""
     settings = host(gpus=2)
     for local_rank in range(3):
         with pytest.raises(UserError, match="3 ranks on a host with 2 GPUs, expected one GPU for each rank: start at"):
@@ -54,7 +55,7 @@ def test_more_ranks_than_gpus_are_refused_on_every_rank(host: Any) -> None:
 def test_without_a_gpu_ranks_share_the_cores(host: Any, local_size: int, threads: int) -> None:
     settings = host(gpus=0)
     place_on_device(0, local_size)
-    assert settings == {"threads": threads}
+    assert settings == {"threads": (threads,)}
 
 
 def test_the_user_s_number_of_threads_is_kept(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from tfdl.distributed import SingleWorld
 from tfdl.distributed.metrics import check_additive, exact_metrics
 from tfdl.errors import UserError
 
-PARTS = (0, 41, 43, 100)  # where two and three ranks' rows begin and end; 41, 2 and 57 of them
+BOUNDS = (0, 41, 43, 100)  # three ranks have 41, 2 and 57 rows
 
 RANDOM = np.random.default_rng(0)
 CLASSES = RANDOM.integers(0, 7, 100)
@@ -36,14 +36,13 @@ ARGUMENTS = {
     "SpecificityAtSensitivity": {"sensitivity": 0.5},
     "SparseTopKCategoricalAccuracy": {"k": 3},
 }
-KERAS = sorted(
-    name
-    for name, kind in vars(keras.metrics).items()
-    if inspect.isclass(kind) and issubclass(kind, keras.Metric) and kind is not keras.Metric
-)
+KERAS_CLASSES = {name: cls for name, cls in vars(keras.metrics).items() if inspect.isclass(cls)}
+# The names of all metrics of Keras.
+KERAS = sorted(name for name, cls in KERAS_CLASSES.items() if issubclass(cls, keras.Metric) and cls is not keras.Metric)
 
 
 def rows_for(name):
+    """The targets and predictions that suit a metric."""
     if name in ("Mean", "Sum"):
         return (SCORES[:, 0],)
     if name in SPARSE:
@@ -55,36 +54,39 @@ def rows_for(name):
     return ONE_HOT, SCORES
 
 
-def measured(name, begin, end):
+def updated_metric(name, begin, end):
+    """A metric after the weighted rows from ``begin`` to ``end``, in batches of 16."""
     metric = getattr(keras.metrics, name)(**ARGUMENTS.get(name, {}))
-    arrays = [array[begin:end] for array in rows_for(name)]
-    for start in range(0, end - begin, 16):
-        batch = [array[start : start + 16] for array in arrays]
-        metric.update_state(*batch, sample_weight=WEIGHTS[begin:end][start : start + 16])
+    arrays = rows_for(name)
+    for start in range(begin, end, 16):
+        rows = slice(start, min(start + 16, end))
+        metric.update_state(*(array[rows] for array in arrays), sample_weight=WEIGHTS[rows])
     return metric
 
 
 def as_model(metric):
-    return SimpleNamespace(metrics=[metric], get_metrics_result=lambda: {"found": metric.result()})
+    """Stands in for a model with this metric."""
+    return SimpleNamespace(metrics=[metric], get_metrics_result=lambda: {"metric": metric.result()})
 
 
 @pytest.mark.parametrize("name", KERAS)
 def test_every_metric_of_keras_adds_up(ranks, name):
     world = ranks(3)
-    parts = [as_model(measured(name, *pair)) for pair in pairwise(PARTS)]
-    found = world.run(lambda rank: exact_metrics(parts[rank], world)["found"])
-    whole = np.asarray(measured(name, 0, 100).result())
-    for value in found:
-        np.testing.assert_allclose(value, whole, rtol=2e-6)
-        np.testing.assert_array_equal(value, found[0])
-    local = [np.asarray(part.metrics[0].result()) for part in parts]
-    are_all_close = all(np.allclose(value, whole, rtol=1e-5) for value in local)
+    metrics = [updated_metric(name, begin, end) for begin, end in pairwise(BOUNDS)]
+    models = [as_model(metric) for metric in metrics]
+    results = world.run(lambda rank: exact_metrics(models[rank], world)["metric"])
+    whole = np.asarray(updated_metric(name, 0, 100).result())
+    for result in results:
+        np.testing.assert_allclose(result, whole, rtol=2e-6)
+        np.testing.assert_array_equal(result, results[0])
+    own_results = [np.asarray(metric.result()) for metric in metrics]
+    are_all_close = all(np.allclose(result, whole, rtol=1e-5) for result in own_results)
     assert not are_all_close, "the test proves nothing: each rank's own rows give the same value"
 
 
 def test_the_metrics_keep_their_own_state(ranks):
     world = ranks(2)
-    models = [as_model(measured("Mean", *part)) for part in ((0, 30), (30, 100))]
+    models = [as_model(updated_metric("Mean", 0, 30)), as_model(updated_metric("Mean", 30, 100))]
     before = [float(model.metrics[0].result()) for model in models]
     world.run(lambda rank: exact_metrics(models[rank], world))
     assert [float(model.metrics[0].result()) for model in models] == before
@@ -93,13 +95,13 @@ def test_the_metrics_keep_their_own_state(ranks):
 def test_a_value_for_each_class_is_kept():
     metric = keras.metrics.F1Score(average=None)
     metric.update_state(ONE_HOT, SCORES)
-    found = exact_metrics(as_model(metric), SingleWorld())["found"]
-    np.testing.assert_array_equal(found, metric.result())
-    assert found.shape == (7,)
+    result = exact_metrics(as_model(metric), SingleWorld())["metric"]
+    np.testing.assert_array_equal(result, metric.result())
+    assert result.shape == (7,)
 
 
 class LargestError(keras.metrics.Metric):
-    """Not a sum: added up over ranks it would be the sum of their largest errors."""
+    """Not a sum: over ranks it would be the sum of their largest errors."""
 
     def __init__(self, aggregation="sum", name="largest_error", **kwargs):
         super().__init__(name=name, **kwargs)
@@ -113,33 +115,34 @@ class LargestError(keras.metrics.Metric):
         return self.largest
 
 
-class Right(keras.metrics.Metric):
+class NumCorrect(keras.metrics.Metric):
     """A sum, in a custom class."""
 
-    def __init__(self, name="right", **kwargs):
+    def __init__(self, name="num_correct", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.right = self.add_weight(initializer="zeros", name="right")
+        self.count = self.add_weight(initializer="zeros", name="count")
 
     def update_state(self, y_true, y_pred, sample_weight=None):  # noqa: ARG002
-        self.right.assign_add(keras.ops.sum(keras.ops.cast(y_true == y_pred, "float32")))
+        self.count.assign_add(keras.ops.sum(keras.ops.cast(y_true == y_pred, "float32")))
 
     def result(self):
-        return self.right
+        return self.count
 
 
-class Halved(keras.metrics.Mean):
-    """Counts as Keras does, and computes another result."""
+class HalfMean(keras.metrics.Mean):
+    """Has Keras's sums, but computes another result."""
 
     def result(self):
         return super().result() / 2
 
 
-class Both(keras.metrics.Metric):
-    """Has no variables itself."""
+class Nested(keras.metrics.Metric):
+    """Has no variables itself, only those of two other metrics."""
 
-    def __init__(self, part, name="both"):
+    def __init__(self, part, name="nested"):
         super().__init__(name=name)
-        self.part, self.other = part, keras.metrics.Mean()
+        self.part = part
+        self.other = keras.metrics.Mean()
 
     def update_state(self, *arrays, sample_weight=None):
         self.part.update_state(*arrays, sample_weight=sample_weight)
@@ -148,18 +151,20 @@ class Both(keras.metrics.Metric):
         return self.part.result()
 
 
-@pytest.mark.parametrize("make", [LargestError, lambda: Both(LargestError())], ids=["itself", "a part"])
+@pytest.mark.parametrize("make", [LargestError, lambda: Nested(LargestError())], ids=["itself", "a part"])
 def test_a_metric_that_may_not_be_a_sum_is_named(make):
     message = r"metric 'largest_error' is of the custom class LargestError, .* declare it with AverageMetrics\("
     with pytest.raises(UserError, match=message):
         check_additive([make()])
 
 
-def test_a_variable_that_is_declared_as_no_sum_is_named():
+def test_a_variable_with_another_aggregation_is_named():
     with pytest.raises(UserError, match=r"'largest_error' \(LargestError\) keeps 'largest' with aggregation='mean'"):
         check_additive([LargestError("mean")], [LargestError])
 
 
-@pytest.mark.parametrize("make", [Right, Halved, lambda: Both(Right())], ids=["declared", "updated by Keras", "nested"])
+@pytest.mark.parametrize(
+    "make", [NumCorrect, HalfMean, lambda: Nested(NumCorrect())], ids=["declared", "updated by Keras", "nested"]
+)
 def test_sums_are_accepted(make):
-    check_additive([make()], [Right])
+    check_additive([make()], [NumCorrect])

@@ -1,4 +1,4 @@
-"""When the ranks' state is compared: which steps, and what then happens to statistics of each rank's own."""
+"""At which steps the ranks' state is compared, and the treatment of statistics that each rank keeps for itself."""
 
 import keras
 import numpy as np
@@ -13,14 +13,28 @@ def small_model():
     """A synchronized normalization, and one that each rank keeps for itself."""
     from tfdl.layers import BatchNormalization
 
-    layers = [BatchNormalization(synchronized=True), keras.layers.BatchNormalization(name="own"), keras.layers.Dense(2)]
-    return keras.Sequential([keras.Input((3,)), *layers])
+    return keras.Sequential(
+        [
+            keras.Input((3,)),
+            BatchNormalization(synchronized=True),
+            keras.layers.BatchNormalization(name="local"),
+            keras.layers.Dense(2),
+        ]
+    )
 
 
 def steps_compared(world, every, begin, end, portion=20):
-    """The steps at which ``SyncProof`` compares in a loop that runs ``portion`` steps at a time, as ``Fit`` does."""
-    model, compared = small_model(), []
-    proof = SyncProof.of_training(model, [], world, every, begin)
+    """The steps at which ``SyncProof`` compares in a loop that runs some steps at a time, as ``Fit`` does.
+
+    Args:
+        world: The ranks.
+        every: The steps between two comparisons.
+        begin: The step from which the run begins or resumes.
+        end: The last step.
+        portion: The most steps at a time.
+    """
+    compared = []
+    proof = SyncProof.of_training(small_model(), [], world, every, begin)
     proof.compare = compared.append
     step = begin
     while step < end:
@@ -39,27 +53,28 @@ def steps_compared(world, every, begin, end, portion=20):
         (0, 0, 450, []),
     ],
 )
-def test_the_first_step_and_then_every_so_many(ranks, every, begin, end, expected):
+def test_the_first_step_and_multiples_of_the_interval_are_compared(ranks, every, begin, end, expected):
     assert steps_compared(ranks(2), every, begin, end) == expected
 
 
-def test_one_rank_has_nobody_to_compare_with():
+def test_one_rank_compares_nothing():
     assert steps_compared(SingleWorld(), 200, 0, 450) == []
 
 
-def test_statistics_of_each_rank_s_own_are_averaged_before_results_and_not_compared(ranks):
+def test_local_statistics_are_averaged_before_results_and_not_compared(ranks):
     world = ranks(2)
     keras.utils.set_random_seed(0)
     models = [small_model(), small_model()]
     models[1].set_weights(models[0].get_weights())
-    own = [model.get_layer("own") for model in models]
-    for rank, layer in enumerate(own):
+    layers = [model.get_layer("local") for model in models]
+    for rank, layer in enumerate(layers):
         layer.moving_mean.assign([rank + 1.0] * 3)
-    names = [[variable for variable in model.weights if "own" not in variable.path] for model in models]
-    assert len(names[0]) == 6
+    others = [variable for variable in models[0].weights if "local" not in variable.path]
+    assert len(others) == 6
 
     world.run(lambda rank: SyncProof.of_training(models[rank], [], world, 200).before_results(5))
-    assert [np.asarray(layer.moving_mean).tolist() for layer in own] == [[1.5] * 3] * 2
+    for layer in layers:
+        assert np.asarray(layer.moving_mean).tolist() == [1.5] * 3
 
 
 def test_synchronized_statistics_are_compared(ranks):

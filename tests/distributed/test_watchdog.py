@@ -1,4 +1,4 @@
-"""Ranks that hang are found, named with their stacks, and ended in time, and no process is left."""
+"""Ranks that hang are found, named with their stacks, and ended in time. No process is left."""
 
 from pathlib import Path
 
@@ -15,6 +15,7 @@ GRACE = 5.0
 
 
 def check_hang(job: Aftermath, rank: int, words: str) -> None:
+    """The job has ended in time with one line, which names ``rank`` and begins with ``words``."""
     assert job.code not in (0, None)
     assert len(job.complaints) == 1, job.lines
     assert job.complaints[0].startswith(f"tfdl: rank {rank}: error: {words}"), job.lines
@@ -48,7 +49,7 @@ def test_preparing_compiling_saving_and_declared_work_may_take_longer(tmp_path: 
 
 
 def test_the_stacks_of_ranks_with_different_collectives_are_printed() -> None:
-    """One rank broadcasts while the other sums: neither is late, and neither will ever finish."""
+    """One rank broadcasts while the other sums. Neither is late, and neither will ever finish."""
     job = follow(2, (*program("faulty_script"), "diverge", str(TIMEOUT)))
     assert job.code not in (0, None)
     assert len(job.complaints) == 1, job.lines
@@ -58,8 +59,8 @@ def test_the_stacks_of_ranks_with_different_collectives_are_printed() -> None:
     assert any("rank 0, thread MainThread:" in line for line in job.lines)
 
 
-def test_data_that_end_early_on_one_rank_are_named_at_once() -> None:
-    """``fit`` ends its epoch on one rank only. The guards of ``fit`` find that before the watchdog does."""
+def test_data_that_end_early_on_one_rank_are_reported_immediately() -> None:
+    """``fit`` ends its epoch on one rank only. The checks in ``fit`` find that before the watchdog does."""
     job = follow(2, (*program("faulty_script"), "short", str(TIMEOUT)))
     assert job.code not in (0, None)
     assert len(job.complaints) == 1, job.lines
@@ -68,7 +69,7 @@ def test_data_that_end_early_on_one_rank_are_named_at_once() -> None:
 
 
 def test_data_that_stop_coming_in_a_plain_script() -> None:
-    """All ranks are in ``fit``'s compiled step. The one that has not entered the collective is to blame."""
+    """All ranks are in ``fit``'s compiled step. The rank that has not entered the collective is named."""
     job = follow(2, (*program("faulty_script"), "data", str(TIMEOUT)))
     check_hang(job, 1, "hangs (on ")
     assert any(line.endswith("in batches_that_end") for line in job.lines)

@@ -1,4 +1,4 @@
-"""The decision which rank is to blame, with made-up reports and clocks."""
+"""The decision which rank is to blame, with invented reports and clocks."""
 
 import math
 
@@ -12,18 +12,28 @@ from tfdl.distributed.watchdog.messages import format_verdict
 from tfdl.distributed.watchdog.rank_state import Failure, RankState, Report
 
 TIMEOUT = 60.0
+# Reports of a rank that waits in its eighth collective, and of one that has not entered it.
 WAITS = {"begun": 8, "done": 7}
 WORKS = {"begun": 7, "done": 7}
 
 
 def ranks(*reports: dict, since: float = 0.0, heard: float = 100.0) -> dict[int, RankState]:
-    """A state for each report, which was last heard at ``heard`` and has not changed since ``since``."""
+    """The states of ranks.
+
+    Args:
+        reports: The fields of each rank's report.
+        since: The time since which the reports have not changed.
+        heard: The time when the reports were last received.
+    """
     return {rank: RankState(heard, since, Report(**report)) for rank, report in enumerate(reports)}
 
 
 def kind_and_ranks(states: dict[int, RankState], now: float = 100.0, timeout: float = TIMEOUT):
+    """The verdict's kind and the ranks that it names, or ``None`` if there is no verdict."""
     verdict = decide(states, now, timeout)
-    return verdict and (verdict.kind, verdict.ranks)
+    if verdict is None:
+        return None
+    return verdict.kind, verdict.ranks
 
 
 def test_the_rank_that_others_wait_for_is_late():
@@ -43,7 +53,7 @@ def test_if_no_rank_waits_a_step_may_take_any_time():
 
 
 def test_a_rank_that_makes_progress_is_not_late():
-    """A validation on one rank, batch after batch."""
+    """As in a validation on one rank, batch after batch."""
     states = ranks(WAITS, WORKS)
     states[1].update(Report(**WORKS, ticks=5), 90.0)
     assert kind_and_ranks(states) is None
@@ -73,7 +83,7 @@ def test_all_ranks_in_a_collective_without_progress_are_stuck():
     assert kind_and_ranks(states) is None
 
 
-def test_a_silent_rank_is_blamed_whatever_it_was_doing():
+def test_a_silent_rank_is_blamed_also_in_long_work():
     states = ranks(WAITS, {**WORKS, "long_work": "preparing", "long_work_limit": math.inf})
     states[1].last_heard = 39.0
     assert kind_and_ranks(states) == ("silent", (1,))
@@ -82,7 +92,7 @@ def test_a_silent_rank_is_blamed_whatever_it_was_doing():
     assert kind_and_ranks(states) is None
 
 
-def test_a_death_needs_no_timeout_but_a_short_delay():
+def test_a_death_is_reported_after_a_short_delay_without_a_timeout():
     states = ranks(WAITS, WORKS)
     states[0].unchanged_since = 99.0
     states[1].disconnected_at = 99.9
@@ -96,13 +106,15 @@ def test_a_reported_error_comes_before_what_it_causes():
     states[2].disconnected_at = 99.1
     states[0].broken_collective = Failure(99.2, 1, "error: a collective failed")
     verdict = decide(states, 100.0, TIMEOUT)
-    assert (verdict.kind, verdict.ranks, verdict.line) == ("failed", (2,), "error: ValueError: no image")
+    assert verdict.kind == "failed"
+    assert verdict.ranks == (2,)
+    assert verdict.line == "error: ValueError: no image"
 
 
 def test_the_same_error_on_all_ranks_blames_no_single_rank():
     states = ranks(WORKS, WORKS)
-    for rank, time in ((1, 99.9), (0, 99.95)):
-        states[rank].failure = Failure(time, 1, "error: the loss is nan")
+    states[1].failure = Failure(99.9, 1, "error: the loss is nan")
+    states[0].failure = Failure(99.95, 1, "error: the loss is nan")
     assert kind_and_ranks(states) == ("failed", ())
     states[0].failure = None
     assert kind_and_ranks(states) is None  # the other rank may still report it
@@ -113,7 +125,8 @@ def test_the_same_error_on_all_ranks_blames_no_single_rank():
     ("change", "expected"),
     [
         ({"has_left": True}, ("left", (1,))),
-        ({"last_heard": 90.0}, ("silent", (1,))),  # long before the timeout: a broken collective is evidence
+        # Long before the timeout, because the broken collective is evidence.
+        ({"last_heard": 90.0}, ("silent", (1,))),
         ({"disconnected_at": 99.9}, None),
         ({"has_left": True, "was_terminated": True}, None),
         ({}, None),
@@ -136,7 +149,7 @@ def test_a_broken_collective_without_a_known_cause_is_reported_after_a_while():
 def test_time_in_which_this_process_was_suspended_does_not_count():
     times = iter([0.0, 1.0, 2.0, 500.0, 501.0])
     clock = AwakeClock(longest=3.0, source=lambda: next(times))
-    assert [clock.advance() for _ in range(4)] == [1.0, 2.0, 5.0, 6.0]
+    assert [clock.advance() for _ in range(4)] == [1.0, 2.0, 5.0, 6.0]  # the suspended time counts as 3 seconds
 
 
 def test_the_message_names_ranks_host_and_step():
@@ -156,7 +169,7 @@ def test_the_deputy_is_on_another_host_if_there_is_one():
     assert choose_coordinators(members("a", "a")) == [0, 1]
 
 
-def test_the_deputy_acts_only_after_rank_0_had_time_to():
+def test_the_deputy_acts_only_after_rank_0_had_time_to_act():
     coordinator = Coordinator(members("a", "a", "a"), turn=1, now=0.0)
     for time in (0.0, 61.0, 62.9):
         for rank in (0, 1):

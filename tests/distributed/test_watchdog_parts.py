@@ -23,10 +23,10 @@ from tfdl.distributed.watchdog.wire import listen, own_address
 from tfdl.errors import RunError, StoppedBetweenStepsError, StoppedError, UserError
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "the condition did not come about"
+        assert time.monotonic() < end, "the condition did not become true"
         time.sleep(0.01)
 
 
@@ -36,37 +36,46 @@ def pair():
     listener = listen("127.0.0.1", 4)
     coordinator = Links(listener, "secret")
     member = Links(None, "secret")
-    member.connect([Member(0, "this-host", "127.0.0.1", listener.getsockname()[1], 1, "")], 1)
-    until(lambda: bool(coordinator.poll(0.01)) or 1 in coordinator.members)
+    _, port = listener.getsockname()
+    member.connect([Member(0, "this-host", "127.0.0.1", port, 1, "")], 1)
+    wait_until(lambda: bool(coordinator.poll(0.01)) or 1 in coordinator.members)
     yield coordinator, member
     coordinator.close()
     member.close()
 
 
-def test_messages_arrive_whole_and_in_order_however_long(pair):
+def test_long_messages_arrive_whole_and_in_order(pair):
     coordinator, member = pair
     member.send_to_coordinators(report=[1])
     member.send_to_coordinators(stacks="x" * 200_000)
     member.send_to_coordinators(bye="done")
-    found = []
+    arrivals = []
 
-    def all_here() -> bool:
-        member.poll(0.01)  # sends what the kernel did not accept at first
-        found.extend(coordinator.poll(0.01))
-        return len(found) == 3
+    def all_have_arrived() -> bool:
+        member.poll(0.01)  # sends the bytes that the kernel did not accept at first
+        arrivals.extend(coordinator.poll(0.01))
+        return len(arrivals) == 3
 
-    until(all_here)
-    assert [list(arrival.message) for arrival in found] == [["report"], ["stacks"], ["bye"]]
-    assert {(arrival.rank, arrival.from_coordinator) for arrival in found} == {(1, False)}
+    wait_until(all_have_arrived)
+    assert [list(arrival.message) for arrival in arrivals] == [["report"], ["stacks"], ["bye"]]
+    for arrival in arrivals:
+        assert arrival.rank == 1
+        assert arrival.from_coordinator is False
 
 
 def test_the_end_of_a_connection_arrives(pair):
     coordinator, member = pair
     for connection in member.coordinators.values():
         connection.close()
-    found = []
-    until(lambda: bool(found.extend(coordinator.poll(0.01)) or found))
-    assert (found[0].rank, found[0].message) == (1, None)
+    arrivals = []
+
+    def has_arrived() -> bool:
+        arrivals.extend(coordinator.poll(0.01))
+        return len(arrivals) > 0
+
+    wait_until(has_arrived)
+    assert arrivals[0].rank == 1
+    assert arrivals[0].message is None
     assert coordinator.members == {}
 
 
@@ -78,23 +87,23 @@ def test_the_end_of_a_connection_arrives(pair):
         b"GET / HTTP/1.1\r\n\r\n",
     ],
 )
-def test_a_stranger_s_connection_is_closed(words: bytes):
+def test_the_connection_of_another_program_is_closed(words: bytes):
     listener = listen("127.0.0.1", 4)
     coordinator = Links(listener, "secret")
-    with socket.create_connection(listener.getsockname(), timeout=20) as stranger:
-        stranger.sendall(words)
-        stranger.setblocking(False)
+    with socket.create_connection(listener.getsockname(), timeout=20) as client:
+        client.sendall(words)
+        client.setblocking(False)
 
-        def is_out() -> bool:
+        def is_closed() -> bool:
             assert coordinator.poll(0.01) == []
             try:
-                return stranger.recv(1) == b""
+                return client.recv(1) == b""
             except BlockingIOError:
                 return False
             except ConnectionResetError:
                 return True
 
-        until(is_out)
+        wait_until(is_closed)
     assert coordinator.members == {}
     coordinator.close()
 
@@ -118,6 +127,7 @@ def test_the_address_is_the_loopback_s_on_one_host_and_the_interface_s_on_severa
 
 
 def sleeper(code: str = "") -> subprocess.Popen:
+    """Starts a process that runs some code and then sleeps."""
     program = f"import time\n{code}\nprint('up', flush=True)\ntime.sleep(1000)"
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "up\n"
@@ -128,7 +138,7 @@ def test_a_stopped_rank_of_this_host_is_killed_and_no_other_process():
     process = sleeper()
     os.kill(process.pid, signal.SIGSTOP)
     key = own_process_key(process.pid)
-    kill_if_here(Member(1, "this-host", "", 0, process.pid, key + " of another birth"))
+    kill_if_here(Member(1, "this-host", "", 0, process.pid, key + " of another start"))
     kill_if_here(Member(1, "elsewhere", "", 0, process.pid, ""))
     kill_if_here(Member(0, "this-host", "", 0, os.getpid(), own_process_key(os.getpid())))
     assert process.poll() is None
@@ -151,8 +161,10 @@ def test_a_stopped_process_is_killed_by_the_kernel_s_timer():
 
 
 def test_the_stack_of_c_code_that_blocks_python_is_printed():
-    hog = "def hog():\n    import ctypes\n    ctypes.PyDLL(None).sleep(1000)\n"  # with the interpreter's lock
-    program = f"{ARMED.replace('KILL_MARGIN = 0.5', 'KILL_MARGIN = 3.0')}{hog}hog()"
+    # The C function sleeps with the interpreter's lock.
+    hog = "def hog():\n    import ctypes\n    ctypes.PyDLL(None).sleep(1000)\n"
+    armed = ARMED.replace("KILL_MARGIN = 0.5", "KILL_MARGIN = 3.0")
+    program = f"{armed}{hog}hog()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL
     assert "in hog" in done.stderr
@@ -168,16 +180,17 @@ def test_a_disarmed_switch_does_nothing():
 
 
 def test_the_main_thread_comes_first_and_the_innermost_call_last():
-    found = []
-    thread = threading.Thread(target=lambda: found.append(python_stacks()))
+    results = []
+    thread = threading.Thread(target=lambda: results.append(python_stacks()))
     thread.start()
     thread.join()
-    assert found[0].startswith("thread MainThread:\n")
-    assert "test_the_main_thread_comes_first" in found[0]
-    assert "python_stacks" not in found[0]  # the caller's own thread is left out
+    (stacks,) = results
+    assert stacks.startswith("thread MainThread:\n")
+    assert "test_the_main_thread_comes_first" in stacks
+    assert "python_stacks" not in stacks  # the caller's own thread is left out
 
 
-def test_counts_move_as_graphs_run_and_tell_when_one_is_compiled():
+def test_counts_increase_when_graphs_run_and_show_compilation():
     counts = CollectiveCounts()
 
     @tf.function
@@ -196,11 +209,12 @@ def test_counts_move_as_graphs_run_and_tell_when_one_is_compiled():
     assert not counts.is_compiling
 
 
-def test_a_collective_that_waits_is_begun_and_not_done():
-    counts, gate = CollectiveCounts(), threading.Event()
+def test_a_collective_that_waits_has_begun_and_is_not_done():
+    counts = CollectiveCounts()
+    may_end = threading.Event()
 
     def wait(x):
-        gate.wait(60)
+        may_end.wait(60)
         return x
 
     @tf.function
@@ -209,8 +223,8 @@ def test_a_collective_that_waits_is_begun_and_not_done():
 
     thread = threading.Thread(target=step, args=(tf.constant(1.0),))
     thread.start()
-    until(lambda: counts.read() == (1, 0))
-    gate.set()
+    wait_until(lambda: counts.read() == (1, 0))
+    may_end.set()
     thread.join()
     assert counts.read() == (1, 1)
 
@@ -219,8 +233,9 @@ class HorovodInternalError(RuntimeError):
     pass
 
 
-def agreed() -> RunError:
-    error = RunError("all met it")
+def agreed_error() -> RunError:
+    """An error that all ranks have agreed to raise."""
+    error = RunError("raised on all ranks")
     vars(error)["agreed"] = True
     return error
 
@@ -235,16 +250,17 @@ def agreed() -> RunError:
         (UserError("wrong"), False, False),
         (StoppedError("SIGTERM"), False, True),
         (StoppedBetweenStepsError("SIGUSR1"), False, False),
-        (agreed(), False, True),
+        (agreed_error(), False, True),
         (KeyboardInterrupt(), False, True),
         (SystemExit(1), False, True),
     ],
 )
 def test_the_origin_of_an_error(error: BaseException, broken: bool, shared: bool):
-    assert (is_broken_collective(error), is_shared(error)) == (broken, shared)
+    assert is_broken_collective(error) == broken
+    assert is_shared(error) == shared
 
 
-def test_an_error_in_a_line():
+def test_the_first_line_of_an_error():
     assert first_line(ValueError("one\ntwo")) == "error: ValueError: one"
     assert first_line(KeyError()) == "error: KeyError"
 
@@ -256,8 +272,9 @@ def test_ranks_of_one_host_connect_and_only_coordinators_keep_listening(ranks):
     assert [member.rank for member in all_peers[0].members] == [0, 1, 2]
     assert {tuple(peers.coordinators) for peers in all_peers} == {(0, 1)}
     assert [sorted(peers.links.coordinators) for peers in all_peers] == [[1], [0], [0, 1]]
+    port_of_rank_2 = all_peers[0].members[2].port
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", all_peers[0].members[2].port), timeout=20)
+        socket.create_connection(("127.0.0.1", port_of_rank_2), timeout=20)
     for peers in all_peers:
         peers.links.close()
 
