@@ -1,4 +1,4 @@
-"""Horovod's launcher without its slow checks whether Horovod has MPI and Gloo, for which it imports TensorFlow."""
+"""Horovod's launcher without its slow checks for MPI and Gloo, which import TensorFlow."""
 
 if __name__ == "__main__":
     from horovod.runner import launch

@@ -35,7 +35,14 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def launch(ranks: int, *command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Finished:
-    """``horovodrun -np RANKS COMMAND``, to its end."""
+    """Runs ``horovodrun -np RANKS COMMAND`` to its end.
+
+    Args:
+        ranks: The number of ranks.
+        command: The program of each rank, and its arguments.
+        cwd: The working directory.
+        env: Environment variables to add.
+    """
     job = start(ranks, *command, cwd=cwd, env=env)
     try:
         output, _ = job.communicate(timeout=TIMEOUT)
@@ -49,7 +56,7 @@ def launch(ranks: int, *command: str, cwd: Path | None = None, env: Mapping[str,
 def start(
     ranks: int, *command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> "subprocess.Popen[str]":
-    """The same job, running."""
+    """Starts the same job as ``launch``, and returns while it runs."""
     return subprocess.Popen(
         [*HOROVODRUN, "-np", str(ranks), *command],
         cwd=cwd,

@@ -1,4 +1,4 @@
-"""``quickly.py PROGRAM ARGUMENTS``: runs a program as Python does, after TensorFlow's quick start."""
+"""``quickly.py PROGRAM ARGUMENTS`` runs a program as Python does, but with tfdl's quick import of TensorFlow."""
 
 import runpy
 import sys

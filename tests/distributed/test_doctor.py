@@ -15,23 +15,29 @@ def job() -> Finished:
     return launch(2, *program("doctor"))
 
 
-def test_the_ranks_are_looked_at_and_proven(job: Finished) -> None:
+def test_the_ranks_are_reported_and_proven(job: Finished) -> None:
     assert job.code == 0, job.output
     lines = job.lines_of(0)[1:]
-    found = {line[6:].split("  ")[0]: line for line in lines if line[:4] in ("ok  ", "warn", "FAIL")}
-    assert found["ranks"].split()[2] == "2:"
-    assert re.search(r"transport +Gloo$", found["transport"])
-    assert re.search(r"^ok .* all \d+ variables are bit-identical on all ranks$", found["sync proof"])
-    assert re.search(r"^ok .* made alone is found: rank 1 differs from rank 0 in conv_1/kernel", found["its control"])
+    findings = {}
+    for line in lines:
+        if line.startswith(("ok  ", "warn", "FAIL")):
+            subject, *_ = line[6:].split("  ")
+            findings[subject] = line
+    assert findings["ranks"].split()[2] == "2:"
+    assert re.search(r"transport +Gloo$", findings["transport"])
+    assert re.search(r"^ok .* all \d+ variables are bit-identical on all ranks$", findings["sync proof"])
+    control = r"^ok .* made alone is found: rank 1 differs from rank 0 in conv_1/kernel"
+    assert re.search(control, findings["its control"])
 
 
 def test_messages_of_every_size_are_timed(job: Finished) -> None:
-    rows = [re.findall(r"[\d.]+ [kM]?B?(?:ms)?(?:/s)?", line) for line in job.lines_of(0) if line.startswith("│")]
+    table = [line for line in job.lines_of(0) if line.startswith("│")]
+    rows = [re.findall(r"[\d.]+ [kM]?B?(?:ms)?(?:/s)?", line) for line in table]
     assert [row[0] for row in rows] == ["4 B", "4 kB", "400 kB", "4 MB", "32 MB"]
     assert all(len(row) == 4 for row in rows), rows
 
 
-def test_only_rank_0_speaks(job: Finished) -> None:
+def test_only_rank_0_prints(job: Finished) -> None:
     assert job.lines_of(1) == []
     assert [line for line in job.lines_of(1, "stderr") if line.startswith("tfdl")] == []
 
@@ -42,7 +48,7 @@ def test_ranks_that_train_alone_fail_the_proof(job: Finished) -> None:
     assert "rank 1 differs from rank 0 in conv_1/kernel" in finding["found"]
 
 
-def test_a_comparison_that_sees_nothing_fails_the_control(job: Finished) -> None:
+def test_a_comparison_that_finds_nothing_fails_the_control(job: Finished) -> None:
     proof, control = json.loads(job.lines_of(0)[0])["the comparison is blind"]
     assert proof["level"] == "ok"
     assert control["level"] == "error"

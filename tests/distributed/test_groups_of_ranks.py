@@ -12,15 +12,17 @@ pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 def test_two_groups_train_two_models_side_by_side() -> None:
     job = launch(4, *program("two_groups"))
     assert job.code == 0, job.output
-    ranks = json.loads(job.lines_of(0)[-1])
-    for rank, seen in enumerate(ranks):
-        first, second = (0, 1) if rank < 2 else (2, 3)
-        assert seen["group"] == [rank - first, 2, rank == first]
-        assert seen["sum"] == first + second
-        assert seen["gathered"] == seen["broadcast"] == [first, second]
-        assert seen["equal"]
-        assert seen["from_alone"] < 1e-9
-        assert seen["stepped"] == -(first + second) / 2
-        other_group = [2, 3] if rank < 2 else [0, 1]
-        assert f"rank {rank} requested the subset {other_group}, expected a subset that contains" in seen["refused"]
-        assert seen["whole"] == 4
+    results_by_rank = json.loads(job.lines_of(0)[-1])
+    for rank, results in enumerate(results_by_rank):
+        group, other_group = ([0, 1], [2, 3]) if rank < 2 else ([2, 3], [0, 1])
+        first, second = group
+        assert results["group"] == [rank - first, 2, rank == first]
+        assert results["sum"] == first + second
+        assert results["gathered"] == group
+        assert results["broadcast"] == group
+        assert results["equal"]
+        assert results["difference_from_one"] < 1e-9
+        assert results["kernel_after_a_step"] == -(first + second) / 2  # minus the mean of their gradients
+        message = f"rank {rank} requested the subset {other_group}, expected a subset that contains"
+        assert message in results["refusal"]
+        assert results["whole"] == 4

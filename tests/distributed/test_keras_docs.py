@@ -19,6 +19,6 @@ def test_every_block_of_code_trains_one_model(tmp_path: Path) -> None:
         assert job.lines_of(rank)[-1] == f"{blocks} blocks"
 
 
-def test_the_scripts_that_it_names_are_there() -> None:
+def test_the_script_that_it_names_exists() -> None:
     assert "programs/keras_io/gan.py" in PAGE.read_text(encoding="utf-8")
     assert (PROGRAMS / "keras_io" / "gan.py").is_file()

@@ -1,4 +1,4 @@
-"""What would make the ranks of a plain Keras script diverge, or hang, is an error that tells the user what to do."""
+"""Mistakes that would make the ranks of a plain Keras script diverge or hang are errors that state the fix."""
 
 from pathlib import Path
 
@@ -8,25 +8,25 @@ from tests.distributed.launching import launch, program
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
-# Case -> the error on every rank.
+# The error on every rank, by case.
 EXPECTED = {
     "plain_after_loading": "UserError: 2 ranks train with a plain Adam, so each rank would train a separate model",
     "plain_after_loading_without_callbacks": "UserError: 2 ranks train with a plain Adam, so each rank would train a",
     "wrapped_after_loading": "no error",
     "plain_in_gan": "UserError: 2 ranks train with a plain Adam, so each rank",
-    "unasked_in_gan": "UserError: 2 ranks train with a plain RMSprop, so each rank",
+    "default_optimizer": "UserError: 2 ranks train with a plain RMSprop, so each rank",
     "without_broadcast": "UserError: 2 ranks start training without a common state; add tfdl.distributed.Broadcast",
     "other_model": "UserError: the ranks' models differ: rank 0 has (3, 4) float32",
     "eager_and_unbuilt": "UserError: the first step has built layers of sequential",
     "unequal_pydataset": "UserError: the ranks have different numbers of steps in an epoch (rank 0 has 3, rank 1",
     "in_mixed_precision": "no error",
     "eagerly": "no error",
-    "xla_asked_for": "no error",
+    "xla_requested": "no error",
     "xla_as_keras_chooses_on_a_gpu": "no error",
     "an_optimizer_for_each_layer": "no error",
     "several_random_streams": "no error",
-    "metric_that_is_no_sum": "UserError: metric 'largest_error' is of the custom class LargestError",
-    "xla_all_the_same": "RunError: XLA refuses HorovodAllreduce",
+    "metric_that_is_not_a_sum": "UserError: metric 'largest_error' is of the custom class LargestError",
+    "xla_left_on": "RunError: XLA refuses HorovodAllreduce",
     "unequal_batches": "RunError: the ranks' batches are not equally large: rank 0 had 16, rank 1 had 20 samples",
     "local_plateau": "RunError: the ranks' learning rates differ: rank 0 has 0.1, rank 1 has 0.05;",
     "stops_alone_after_an_epoch": "RunError: the ranks diverge: rank 0 begins epoch 2, rank 1 ends;",
@@ -34,24 +34,28 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
-    """What each rank printed for each case, from one job."""
+def errors(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    """Each rank's error by case, from one job."""
     job = launch(2, *program("keras_faults"), str(tmp_path_factory.mktemp("saved")), *EXPECTED)
     assert job.code == 0, job.output
-    return [dict(line.split(": ", 1) for line in job.lines_of(rank) if ": " in line) for rank in range(2)]
+    by_rank = []
+    for rank in range(2):
+        lines = [line for line in job.lines_of(rank) if ": " in line]
+        by_rank.append(dict(line.split(": ", 1) for line in lines))
+    return by_rank
 
 
 @pytest.mark.parametrize("case", EXPECTED)
-def test_all_ranks_raise_the_error(printed: list[dict[str, str]], case: str) -> None:
-    for rank in printed:
-        assert rank[case].startswith(EXPECTED[case])
+def test_all_ranks_raise_the_error(errors: list[dict[str, str]], case: str) -> None:
+    for of_rank in errors:
+        assert of_rank[case].startswith(EXPECTED[case])
 
 
 @pytest.mark.parametrize(
     ("case", "where"),
     [
         ("stops_alone_in_an_epoch", "ended epoch 1 after 2 steps"),
-        ("runs_out_of_data_with_several_steps_a_call", "come to step 6"),  # as Keras counts, three by three
+        ("runs_out_of_data_with_several_steps_a_call", "come to step 6"),  # Keras counts three steps at a time
         ("runs_out_of_data_with_synchronized_statistics", "ended epoch 1 after 5 steps"),
     ],
 )
@@ -59,5 +63,5 @@ def test_a_rank_that_ends_its_epoch_before_the_others_ends_the_job(tmp_path: Pat
     """This cannot be known earlier: the data sets have no known length, or one rank's callback decides alone."""
     job = launch(2, *program("keras_faults"), str(tmp_path), case)
     assert job.code != 0
-    (line,) = [line for line in job.lines_of(1) if line.startswith(case)]
+    (line,) = (line for line in job.lines_of(1) if line.startswith(case))
     assert f"rank 1 has {where}, but another rank is still training" in line

@@ -1,4 +1,4 @@
-"""Ranks that come apart are found, named and stopped; what is promised to be equal starts and stays so."""
+"""Ranks that diverge are found, named and stopped; state that is shared by the ranks starts and stays equal."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def outcomes(runs: Path) -> list[dict[str, dict[str, Any]]]:
-    """How each case went on each rank, from one job."""
+    """The outcome of each case on each rank, from one job."""
     job = launch(2, *program("one_bit"), str(runs), *CASES)
     assert job.code == 0, job.output
     return json.loads(job.lines_of(0)[-1])
@@ -32,14 +32,14 @@ def test_one_bit_on_one_rank_ends_the_command(tmp_path: Path) -> None:
     run = tmp_path / "run"
     job = launch(2, *program("one_bit"), str(run), "command", "weight")
     assert job.code == 1
-    said = [line for line in job.output.splitlines() if "tfdl: " in line]
-    assert len(said) == 1, job.output
-    assert said[0].startswith("[0]<stderr>:tfdl: error: at step 24, rank 1 differs from rank 0 in ")
-    assert "/kernel: " in said[0]
-    assert "they diverged after step 12; every checkpoint is of equal ranks" in said[0]
+    lines = [line for line in job.output.splitlines() if "tfdl: " in line]
+    assert len(lines) == 1, job.output
+    assert lines[0].startswith("[0]<stderr>:tfdl: error: at step 24, rank 1 differs from rank 0 in ")
+    assert "/kernel: " in lines[0]
+    assert "they diverged after step 12; every checkpoint is of equal ranks" in lines[0]
     status = json.loads((run / "status.json").read_text())
     assert status["code"] == 1
-    assert status["reason"] in said[0]
+    assert status["reason"] in lines[0]
     assert [path.name for path in (run / "checkpoints").glob("step-*")] == ["step-00000012"]
     verify(run / "checkpoints" / "last")
     assert not (run / "summary.json").exists()
@@ -52,17 +52,17 @@ def test_one_bit_on_one_rank_ends_the_command(tmp_path: Path) -> None:
         ("moving_variance", 24, "/moving_variance"),
     ],
 )
-def test_whatever_part_of_the_state_differs_is_named(
+def test_the_variable_that_differs_is_named(
     outcomes: list[dict[str, dict[str, Any]]], case: str, step: int, word: str
 ) -> None:
     errors = {rank[case]["error"] for rank in outcomes}
-    assert len(errors) == 1  # every rank stops, with the same words
+    assert len(errors) == 1  # every rank stops with the same message
     (error,) = errors
     assert error.startswith(f"at step {step}, rank 1 differs from rank 0 in ")
     assert word in error.split(":")[0]
 
 
-def test_without_comparisons_on_the_way_it_is_found_at_the_end(outcomes: list[dict[str, dict[str, Any]]]) -> None:
+def test_without_comparisons_during_training_it_is_found_at_the_end(outcomes: list[dict[str, dict[str, Any]]]) -> None:
     error = outcomes[0]["weight/0"]["error"]
     assert error.startswith("at step 24, rank 1 differs")
     assert "do not use what was saved" in error
@@ -71,38 +71,38 @@ def test_without_comparisons_on_the_way_it_is_found_at_the_end(outcomes: list[di
 def test_without_any_comparison_the_job_ends_well_with_two_models(
     outcomes: list[dict[str, dict[str, Any]]], runs: Path
 ) -> None:
-    """The control: the fault is real, and nothing else sees it."""
-    found = outcomes[0]["unwatched"]
-    assert found["error"] == ""
-    assert any("kernel" in name for name in found["apart"])
+    """The control: the fault is real, and nothing else detects it."""
+    outcome = outcomes[0]["unwatched"]
+    assert outcome["error"] == ""
+    assert any("kernel" in name for name in outcome["differing"])
     assert json.loads((runs / "unwatched" / "status.json").read_text())["code"] == 0
 
 
 def test_every_variable_starts_as_rank_0_s(outcomes: list[dict[str, dict[str, Any]]]) -> None:
-    """Weights, statistics, slots, step count, averages, loss scale; random streams get the rank folded in."""
-    found = outcomes[0]["start"]
-    assert found["error"] == ""  # the comparison after the first step included
-    assert found["apart"]
-    assert all("seed_generator" in name for name in found["apart"])
+    """Weights, statistics, slots, step count, averages and loss scale are equal. Only random streams differ by rank."""
+    outcome = outcomes[0]["start"]
+    assert outcome["error"] == ""  # also from the comparison after the first step
+    assert outcome["differing"]
+    assert all("seed_generator" in name for name in outcome["differing"])
 
 
 def test_without_the_broadcast_the_first_comparison_finds_it(outcomes: list[dict[str, dict[str, Any]]]) -> None:
-    """The control."""
+    """The control: without the broadcast the variables differ."""
     error = outcomes[0]["start-alone"]["error"]
     assert error.startswith("at step 1, rank 1 differs from rank 0 in ")
     assert " more: " in error
 
 
-def test_statistics_of_each_rank_s_own_are_averaged_for_what_is_saved(
+def test_local_statistics_are_averaged_before_they_are_saved(
     outcomes: list[dict[str, dict[str, Any]]], runs: Path
 ) -> None:
-    found = [rank["local"] for rank in outcomes]
-    assert found[0]["error"] == ""
-    mine = [rank["after the last step"] for rank in found]
-    assert mine[0] != mine[1]
-    mean = [(a + b) / 2 for a, b in zip(*mine, strict=True)]
-    assert found[0]["at the end"] == pytest.approx(mean, rel=1e-6)
-    assert found[1]["at the end"] == found[0]["at the end"]
-    saved = load_file(runs / "local" / "checkpoints" / "last" / "model.safetensors")
-    (variance,) = (value for path, value in saved.items() if path.endswith("moving_variance"))
-    assert variance.tolist() == found[0]["at the end"]
+    first, second = (rank["local"] for rank in outcomes)
+    assert first["error"] == ""
+    assert first["after the last step"] != second["after the last step"]
+    pairs = zip(first["after the last step"], second["after the last step"], strict=True)
+    mean = [(a + b) / 2 for a, b in pairs]
+    assert first["at the end"] == pytest.approx(mean, rel=1e-6)
+    assert second["at the end"] == first["at the end"]
+    weights = load_file(runs / "local" / "checkpoints" / "last" / "model.safetensors")
+    (variance,) = (value for path, value in weights.items() if path.endswith("moving_variance"))
+    assert variance.tolist() == first["at the end"]

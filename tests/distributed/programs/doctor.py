@@ -1,4 +1,4 @@
-"""Runs the doctor's proof with something broken, twice, and prints what it found; then the doctor as it is."""
+"""Runs the doctor's proof with two different faults and prints its findings, as JSON. Then runs the doctor itself."""
 
 import json
 from collections.abc import Sequence
@@ -23,13 +23,13 @@ def unreduced(gradients: Sequence[Any], weight: Any, _: World, **options: Any) -
 
 def main() -> None:
     world = distributed.init()
-    found = {}
+    findings = {}
     with patch("tfdl.training.trainer.reduce_gradients", unreduced):
-        found["every rank trains alone"] = proof(world)
+        findings["every rank trains alone"] = proof(world)
     with patch.object(Fingerprints, "difference", lambda *_: None):
-        found["the comparison is blind"] = proof(world)
+        findings["the comparison is blind"] = proof(world)
     if world.is_chief:
-        print(json.dumps(found), flush=True)
+        print(json.dumps(findings), flush=True)
     command(["doctor"])
 
 

@@ -1,7 +1,7 @@
 """Metrics of 1,797 rows over four ranks and in one process, as JSON.
 
-First tfdl's evaluation, of a classifier and of a language model. Then Keras's metrics, where each rank has another
-number of rows, and what one rank alone finds.
+First tfdl's evaluation, of a classifier and of a language model. Then Keras's metrics, where the ranks have different
+numbers of rows. The metrics of one rank's own rows are the control.
 """
 
 import json
@@ -35,7 +35,7 @@ def classifier() -> keras.Model:
     return model
 
 
-def of_tfdl(world: World) -> dict[str, float]:
+def tfdl_metrics(world: World) -> dict[str, float]:
     """Both tasks' metrics, of models that were never trained."""
     keras.utils.set_random_seed(0)
     digits = load_digits()
@@ -43,31 +43,40 @@ def of_tfdl(world: World) -> dict[str, float]:
     source = ArraySource({"image": images, "label": digits.target.astype(np.int32)})
     task = ImageClassification((8, 8, 1), tuple("0123456789"), resized=False)
     model = tfdl.build_model("cnn", filters=(4,), units=8, **task.model_arguments)
-    text = tfdl.build_model("rnn", units=8, num_layers=1, vocab_size=VOCAB_SIZE)
-    found = evaluator_for(model, task).metrics(source, world)
-    language = evaluator_for(text, NextByte()).metrics(text_source(len(images)), world)
-    return {**found, **{f"language {name}": value for name, value in language.items()}}
+    metrics = dict(evaluator_for(model, task).metrics(source, world))
+    language_model = tfdl.build_model("rnn", units=8, num_layers=1, vocab_size=VOCAB_SIZE)
+    language_metrics = evaluator_for(language_model, NextByte()).metrics(text_source(len(images)), world)
+    for name, value in language_metrics.items():
+        metrics[f"language {name}"] = value
+    return metrics
 
 
 def main() -> None:
     world = distributed.init()
-    found = of_tfdl(world)
+    together = tfdl_metrics(world)
     if world.is_chief:
-        print(json.dumps({"together": found, "whole": of_tfdl(SingleWorld())}), flush=True)
-    digits = load_digits()
-    images, labels = digits.data.astype("float32") / 16, np.eye(10, dtype="float32")[digits.target]
-    model = classifier()
-    means = images.T @ labels / labels.sum(0)
-    model.set_weights([4 * means, -2 * (means**2).sum(0)])  # the nearest mean: right for most
-    mine = slice(*ENDS[world.rank : world.rank + 2])
+        print(json.dumps({"together": together, "whole": tfdl_metrics(SingleWorld())}), flush=True)
+    compare_keras_metrics(world)
 
-    def measured(rows: slice, *callbacks: keras.callbacks.Callback) -> dict[str, float]:
+
+def compare_keras_metrics(world: World) -> None:
+    digits = load_digits()
+    images = digits.data.astype("float32") / 16  # (rows, 64)
+    labels = np.eye(10, dtype="float32")[digits.target]  # (rows, 10)
+    model = classifier()
+    # A linear classifier that chooses the class with the nearest mean. It is right for most rows.
+    means = images.T @ labels / labels.sum(0)  # (64, 10)
+    model.set_weights([4 * means, -2 * (means**2).sum(0)])
+    own_rows = slice(ENDS[world.rank], ENDS[world.rank + 1])
+
+    def evaluate(rows: slice, *callbacks: keras.callbacks.Callback) -> dict[str, float]:
         return model.evaluate(images[rows], labels[rows], callbacks=list(callbacks), verbose=0, return_dict=True)
 
-    together = measured(mine, distributed.AverageMetrics())
-    assert all(found == together for found in world.all_gather_object(together))
+    together = evaluate(own_rows, distributed.AverageMetrics())
+    assert all(metrics == together for metrics in world.all_gather_object(together))
     if world.is_chief:
-        print(json.dumps({"together": together, "alone": measured(mine), "whole": measured(slice(None))}), flush=True)
+        results = {"together": together, "alone": evaluate(own_rows), "whole": evaluate(slice(None))}
+        print(json.dumps(results), flush=True)
 
 
 main()

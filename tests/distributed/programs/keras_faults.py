@@ -28,8 +28,11 @@ def callbacks(*more):
 
 
 def fit(model, *data, **options):
+    """Trains on the given data, by default on this rank's half of X and Y."""
+    if not data:
+        data = (X[world.rank :: 2], Y[world.rank :: 2])
     options = {"epochs": 2, "batch_size": 4, "verbose": 0, "callbacks": callbacks(), **options}
-    return model.fit(*(data or (X[world.rank :: 2], Y[world.rank :: 2])), **options)
+    return model.fit(*data, **options)
 
 
 def compiled(optimizer=None, model=None, **options):
@@ -43,19 +46,19 @@ def plain_after_loading():
     fit(model, epochs=1)
     path = f"{sys.argv[1]}/rank{world.rank}.keras"
     model.save(path)
-    again = keras.saving.load_model(path)
-    assert type(again.optimizer) is keras.optimizers.Adam
-    assert int(again.optimizer.iterations) == 4
-    fit(again)
+    loaded = keras.saving.load_model(path)
+    assert type(loaded.optimizer) is keras.optimizers.Adam
+    assert int(loaded.optimizer.iterations) == 4
+    fit(loaded)
 
 
 def plain_after_loading_without_callbacks():
     """This fit has none of tfdl's callbacks. A rank that trains a separate model passes its own world."""
     model = keras.saving.load_model(f"{sys.argv[1]}/rank{world.rank}.keras")
-    own = keras.saving.load_model(f"{sys.argv[1]}/rank{world.rank}.keras")
-    own.optimizer = wrap(own.optimizer, world=distributed.SingleWorld())
+    separate = keras.saving.load_model(f"{sys.argv[1]}/rank{world.rank}.keras")
+    separate.optimizer = wrap(separate.optimizer, world=distributed.SingleWorld())
     if world.is_chief:
-        fit(own, callbacks=[])
+        fit(separate, callbacks=[])
     fit(model, callbacks=[])
 
 
@@ -73,10 +76,10 @@ def plain_in_gan():
     gan.train(world, wrap=lambda optimizer: optimizer)
 
 
-def unasked_in_gan():
-    """The RMSprop that ``compile`` makes by default, in a train_step that uses it."""
+def default_optimizer():
+    """The script wraps its own optimizer, but ``compile`` makes a plain RMSprop by default, which Keras then uses."""
 
-    class Two(keras.Model):
+    class TwoOptimizers(keras.Model):
         def __init__(self):
             super().__init__()
             self.net = network()
@@ -88,7 +91,7 @@ def unasked_in_gan():
         def call(self, inputs):
             return self.net(inputs)
 
-    model = Two()
+    model = TwoOptimizers()
     model.compile(wrap(keras.optimizers.SGD(0.1)))
     fit(model)
 
@@ -98,11 +101,14 @@ def without_broadcast():
 
 
 def other_model():
-    fit(compiled(model=network() if world.is_chief else keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])))
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model = network() if world.is_chief else other
+    fit(compiled(model=model))
 
 
 def eager_and_unbuilt():
-    fit(compiled(model=keras.Sequential([keras.layers.Dense(1)]), run_eagerly=True))
+    model = keras.Sequential([keras.layers.Dense(1)])
+    fit(compiled(model=model, run_eagerly=True))
 
 
 def unequal_pydataset():
@@ -117,15 +123,20 @@ def unequal_pydataset():
 
 
 def in_mixed_precision():
-    """SyncCheck would find ranks that differ, at the third step and the end. All ranks must see an overflow."""
+    """SyncCheck would find ranks that differ, at the third step and at the end.
+
+    In float16 the gradients overflow on rank 1 only, and all ranks must lower their loss scale.
+    """
     for policy, compression in (("mixed_float16", "float16"), ("mixed_bfloat16", "bfloat16")):
         keras.config.set_dtype_policy(policy)
         try:
-            model = compiled(wrap(keras.optimizers.Adam(0.1, clipnorm=0.5), compression=compression))
+            optimizer = wrap(keras.optimizers.Adam(0.1, clipnorm=0.5), compression=compression)
+            model = compiled(optimizer)
         finally:
             keras.config.set_dtype_policy("float32")
-        weight = np.full(16, 1e6 if world.rank and policy == "mixed_float16" else 1.0)
-        fit(model, X[world.rank :: 2], Y[world.rank :: 2], sample_weight=weight)
+        overflows = world.rank == 1 and policy == "mixed_float16"
+        sample_weight = np.full(16, 1e6 if overflows else 1.0)
+        fit(model, X[world.rank :: 2], Y[world.rank :: 2], sample_weight=sample_weight)
         if policy == "mixed_float16":
             assert float(model.optimizer.dynamic_scale) < 2**15
 
@@ -134,7 +145,7 @@ def eagerly():
     fit(compiled(run_eagerly=True), epochs=1)
 
 
-def xla_asked_for():
+def xla_requested():
     model = compiled(jit_compile=True)
     fit(model)
     assert model.jit_compile is False
@@ -161,14 +172,14 @@ def fit_in_a_loop(model):
 
 def an_optimizer_for_each_layer():
     """Keras passes gradients on to several optimizers. SyncCheck would find ranks that do not average."""
-    kinds = keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.1), {".*kernel": keras.optimizers.Adam(0.1)})
-    model = compiled(wrap(keras.optimizers.MultiOptimizer(kinds)))
+    by_layer = keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.1), {".*kernel": keras.optimizers.Adam(0.1)})
+    model = compiled(wrap(keras.optimizers.MultiOptimizer(by_layer)))
     fit(model)
     path = f"{sys.argv[1]}/several{world.rank}.keras"
     model.save(path)
-    again = keras.saving.load_model(path)
-    again.optimizer = wrap(again.optimizer)
-    fit(again)
+    loaded = keras.saving.load_model(path)
+    loaded.optimizer = wrap(loaded.optimizer)
+    fit(loaded)
 
 
 def several_random_streams():
@@ -180,26 +191,32 @@ def several_random_streams():
             self.streams = [keras.random.SeedGenerator(seed) for seed in (1, 2)]
 
         def call(self, inputs):
-            return inputs + sum(keras.random.normal(tf.shape(inputs), seed=stream) for stream in self.streams)
+            for stream in self.streams:
+                inputs += keras.random.normal(tf.shape(inputs), seed=stream)
+            return inputs
 
     class Variational(keras.Model):
         def __init__(self):
             super().__init__()
-            self.stream, self.noise, self.net = keras.random.SeedGenerator(3), Noise(), network()
+            self.stream = keras.random.SeedGenerator(3)
+            self.noise = Noise()
+            self.net = network()
 
         def call(self, inputs):
-            return self.net(self.noise(inputs) * keras.random.uniform(tf.shape(inputs), seed=self.stream))
+            factors = keras.random.uniform(tf.shape(inputs), seed=self.stream)
+            return self.net(self.noise(inputs) * factors)
 
     model = compiled(model=Variational())
     fit(model)
-    states = [np.asarray(found.state).tolist() for found in (*model.noise.streams, model.stream)]
-    mine, other = world.all_gather_object(states)
-    assert len({seed for seed, _ in mine + other}) == 6, (mine, other)
-    assert [counter for _, counter in mine] == [counter for _, counter in other]
+    states = [np.asarray(stream.state).tolist() for stream in (*model.noise.streams, model.stream)]
+    rank_0, rank_1 = world.all_gather_object(states)
+    seeds = {seed for seed, _ in rank_0 + rank_1}
+    assert len(seeds) == 6, (rank_0, rank_1)
+    assert [counter for _, counter in rank_0] == [counter for _, counter in rank_1]
 
 
-def metric_that_is_no_sum():
-    """Over ranks it would be the sum of their largest errors."""
+def metric_that_is_not_a_sum():
+    """A sum over the ranks would be the sum of their largest errors."""
 
     class LargestError(keras.metrics.Metric):
         def __init__(self):
@@ -217,16 +234,16 @@ def metric_that_is_no_sum():
     model.evaluate(X, Y, callbacks=[distributed.AverageMetrics()], verbose=0)
 
 
-def xla_all_the_same():
-    """The control: what Keras would do on a GPU."""
+def xla_left_on():
+    """The control: XLA, as Keras chooses it on a GPU, cannot compile Horovod's operations."""
     model = compiled()
     distributed.Replicas(model, model.optimizer).broadcast()
+    train_step = tf.function(model.train_step, jit_compile=True)
     try:
-        tf.function(model.train_step, jit_compile=True)((tf.constant(X[:4]), tf.constant(Y[:4])))
+        train_step((tf.constant(X[:4]), tf.constant(Y[:4])))
     except tf.errors.InvalidArgumentError as error:
-        raise RunError(
-            "XLA refuses " + ("HorovodAllreduce" if "HorovodAllreduce" in str(error) else str(error))
-        ) from error
+        reason = "HorovodAllreduce" if "HorovodAllreduce" in str(error) else str(error)
+        raise RunError(f"XLA refuses {reason}") from error
 
 
 def unequal_batches():
@@ -235,40 +252,41 @@ def unequal_batches():
 
 
 def local_plateau():
-    """As ReduceLROnPlateau before AverageMetrics, which decides by each rank's own metrics."""
+    """Like a ReduceLROnPlateau before AverageMetrics, which decides by each rank's own metrics."""
 
-    class Own(keras.callbacks.Callback):
+    class LowerRate(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
             self.model.optimizer.learning_rate = 0.1 / (1 + world.rank)
 
-    fit(compiled(), callbacks=callbacks(Own()))
+    fit(compiled(), callbacks=callbacks(LowerRate()))
 
 
 def stops_alone_after_an_epoch():
-    class Own(keras.callbacks.Callback):
+    class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
             self.model.stop_training = world.rank == 1
 
-    fit(compiled(), callbacks=callbacks(Own()))
+    fit(compiled(), callbacks=callbacks(Stop()))
 
 
 def stops_alone_in_an_epoch():
-    class Own(keras.callbacks.Callback):
+    class Stop(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
             self.model.stop_training = world.rank == 1 and batch == 1
 
-    fit(compiled(), callbacks=callbacks(Own()))
+    fit(compiled(), callbacks=callbacks(Stop()))
 
 
 def runs_out_of_data(**options):
-    """A data set of unknown length."""
+    """A data set of unknown length: 7 batches on rank 0, 5 on rank 1."""
 
     def batches():
         for _ in range(7 - 2 * world.rank):
             yield X[:4], Y[:4]
 
     signature = (tf.TensorSpec((4, 3), tf.float32), tf.TensorSpec((4, 1), tf.bool))
-    fit(compiled(**options), tf.data.Dataset.from_generator(batches, output_signature=signature), batch_size=None)
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    fit(compiled(**options), dataset, batch_size=None)
 
 
 def runs_out_of_data_with_several_steps_a_call():

@@ -1,4 +1,4 @@
-"""Language modeling on real text, small: which byte comes next, in rows of unequal lengths."""
+"""A small language-modeling task on real text: predict the next byte, in rows of unequal lengths."""
 
 from collections.abc import Mapping
 from pydoc_data.topics import topics
@@ -13,19 +13,22 @@ from tfdl.tasks.cross_entropy_loss import cross_entropy
 from tfdl.tasks.language_metrics import language_metrics
 from tfdl.tasks.task import Task
 
-VOCAB_SIZE, LENGTH = 128, 16
+VOCAB_SIZE = 128
+LENGTH = 16
 
 
 def text_source(rows: int) -> ArraySource:
-    """Windows of Python's own documentation; of each, a number of tokens between 2 and all is counted."""
-    text = np.frombuffer("".join(topics.values()).encode("ascii", "ignore"), np.uint8)
-    tokens = text[: rows * (LENGTH + 1)].reshape(rows, LENGTH + 1).astype(np.int32)
+    """Windows of Python's own documentation. In each window between 2 and all tokens count."""
+    text = "".join(topics.values()).encode("ascii", "ignore")
+    tokens = np.frombuffer(text, np.uint8)[: rows * (LENGTH + 1)]
+    tokens = tokens.reshape(rows, LENGTH + 1).astype(np.int32)
     lengths = np.random.default_rng(0).integers(2, LENGTH + 1, rows)
-    return ArraySource({"tokens": tokens, "counted": np.arange(LENGTH) < lengths[:, np.newaxis]})
+    counted = np.arange(LENGTH) < lengths[:, np.newaxis]  # (rows, LENGTH)
+    return ArraySource({"tokens": tokens, "counted": counted})
 
 
 class StepTask(Task):
-    """A task without data and serving: enough for steps and evaluations of batches that a test makes."""
+    """A task without data and serving. It is enough for steps and evaluations on batches that a test makes."""
 
     monitor = "loss"
     larger_is_better = False
@@ -56,11 +59,11 @@ class StepTask(Task):
 
 
 class NextByte(StepTask):
-    """The loss of a token counts where the token does.
+    """The loss is the mean over the tokens that count.
 
     Args:
-        plain_mean: weigh each rank's mean alike, however many tokens it has (the control: what a loss that is averaged
-            on each rank comes to).
+        plain_mean: Whether each rank's mean has the same weight, however many tokens count on it. This is the control:
+            the result of a loss that is averaged on each rank.
     """
 
     name = "next-byte"
@@ -77,15 +80,17 @@ class NextByte(StepTask):
         weights = tf.cast(batch["counted"], losses.dtype)  # (B, T)
         if WEIGHT in batch:
             weights *= tf.cast(batch[WEIGHT], losses.dtype)[:, tf.newaxis]
-        return losses, tf.math.divide_no_nan(weights, tf.reduce_sum(weights)) if self.plain_mean else weights
+        if self.plain_mean:
+            weights = tf.math.divide_no_nan(weights, tf.reduce_sum(weights))
+        return losses, weights
 
     def running_sums(self, batch: Mapping[str, Any], logits: Any, losses: Any) -> list[Any]:
         _, weights = self.losses(batch, logits)
         return [tf.reduce_sum(losses * weights)]
 
     def evaluation_rows(self, batch: Mapping[str, Any], logits: Any) -> dict[str, Any]:
-        losses, weights = self.losses(batch, logits)
-        return {"loss": tf.reduce_sum(losses * weights, 1), "tokens": tf.reduce_sum(weights, 1)}
+        losses, weights = self.losses(batch, logits)  # (B, T)
+        return {"loss": tf.reduce_sum(losses * weights, 1), "tokens": tf.reduce_sum(weights, 1)}  # (B,)
 
     def metrics(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
         return language_metrics(rows["loss"], rows["tokens"])

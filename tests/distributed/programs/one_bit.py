@@ -1,8 +1,8 @@
-"""Trains small models on two ranks, and changes one bit of rank 1's state on the way.
+"""Trains small models on two ranks, and changes one bit of rank 1's state during the training.
 
 ``one_bit.py OUTPUT command WHAT`` is ``tfdl train`` with that fault. ``one_bit.py OUTPUT CASE...`` runs several
-trainings, one after the other, and prints how each went, as JSON. A case is ``WHAT`` or ``WHAT/EVERY``: what is
-changed, and the steps between two comparisons.
+trainings, one after the other, and prints the outcome of each, as JSON. A case is ``WHAT`` or ``WHAT/EVERY``: what is
+changed, and the number of steps between two comparisons.
 """
 
 import json
@@ -21,12 +21,13 @@ from tfdl.distributed.fingerprints import Fingerprints
 from tfdl.distributed.sync_proof import SyncProof
 from tfdl.training import Trainer
 
-STEP = 17  # of 12 an epoch: after the first checkpoint
+STEP = 17  # an epoch has 12 steps, so this is after the first checkpoint
 SMALL = {
     "model.filters": [4], "model.units": 8, "model.dropout": 0.25, "dataset.image_size": [8, 8], "batch_size": 64,
     "steps_per_execution": 5, "epochs": 2, "optimizer.ema_momentum": 0.9,
 }  # fmt: skip
-WANTED: dict[str, Callable[[Trainer], Any]] = {
+# The variable that a fault changes.
+CHANGED: dict[str, Callable[[Trainer], Any]] = {
     "weight": lambda trainer: named(trainer.model.weights, "kernel"),
     "moving_variance": lambda trainer: named(trainer.model.weights, "moving_variance"),
     "slot": lambda trainer: named(trainer.optimizer.variables, "velocity"),
@@ -34,6 +35,7 @@ WANTED: dict[str, Callable[[Trainer], Any]] = {
 
 
 def named(variables: list[Any], word: str) -> Any:
+    """The first of the variables with this word in its path."""
     return next(variable for variable in variables if word in variable.path)
 
 
@@ -49,7 +51,7 @@ def flip_one_bit(variable: Any) -> None:
 
 @contextmanager
 def fault(what: str) -> Iterator[list[Trainer]]:
-    """After step ``STEP`` rank 1 has another ``what``. Gives the trainers that were made."""
+    """Changes a variable of rank 1 after step ``STEP``. Yields a list that gets the trainer of the run."""
     trainers: list[Trainer] = []
     run = Trainer.run
 
@@ -58,9 +60,9 @@ def fault(what: str) -> Iterator[list[Trainer]]:
         run(self, batches, num_steps)
         trainers[:] = [self]
         vars(self)["statistics"] = statistics_of(self)
-        hit = before < STEP <= int(self.optimizer.iterations)
-        if hit and self.world.rank == 1 and what in WANTED:
-            flip_one_bit(WANTED[what](self))
+        is_due = before < STEP <= int(self.optimizer.iterations)
+        if is_due and self.world.rank == 1 and what in CHANGED:
+            flip_one_bit(CHANGED[what](self))
 
     with patch.object(Trainer, "run", run_and_flip):
         yield trainers
@@ -68,7 +70,7 @@ def fault(what: str) -> Iterator[list[Trainer]]:
 
 @contextmanager
 def another_start() -> Iterator[None]:
-    """On rank 1 every single variable differs before the state is broadcast; ``variables`` is not asked which."""
+    """On rank 1 every variable differs before the state is broadcast, also those that ``variables`` may leave out."""
     init = Trainer.__init__
 
     def init_and_flip(self: Trainer, *arguments: Any, **options: Any) -> None:
@@ -86,7 +88,7 @@ def outcome(output: str, case: str) -> dict[str, Any]:
     """One training's error and, where it has none, whether the ranks ended equal."""
     what, _, every = case.partition("/")
     changes: dict[str, Any] = {"sync_check_steps": int(every or 200)}
-    if what == "start" or what == "start-alone":
+    if what in ("start", "start-alone"):
         changes |= {"epochs": None, "steps": 1, "precision": "mixed_float16", "optimizer.schedule": "cosine"}
     if what == "local":
         changes |= {"model.synchronized": False}
@@ -97,23 +99,27 @@ def outcome(output: str, case: str) -> dict[str, Any]:
         except tfdl.RunError as error:
             return {"error": str(error)}
     (trainer,) = trainers
-    everything = [*trainer.model.variables, *trainer.update_variables]
-    found = Fingerprints(everything).difference(trainer.world)
-    apart = list(found.variables) if found else []
-    mine, final = vars(trainer)["statistics"], statistics_of(trainer)
-    return {"error": "", "apart": apart, "after the last step": mine, "at the end": final}
+    fingerprints = Fingerprints([*trainer.model.variables, *trainer.update_variables])
+    difference = fingerprints.difference(trainer.world)
+    return {
+        "error": "",
+        "differing": list(difference.variables) if difference else [],
+        "after the last step": vars(trainer)["statistics"],
+        "at the end": statistics_of(trainer),
+    }
 
 
 @contextmanager
 def patches(what: str) -> Iterator[None]:
+    """The changes of tfdl that a case needs."""
     if what == "start":
         with another_start():
             yield
-    elif what == "start-alone":  # a control: nobody broadcasts
+    elif what == "start-alone":  # a control without the broadcast
         with another_start(), patch("tfdl.training.training_state.broadcast_state"):
             yield
-    elif what == "unwatched":  # a control: nobody compares
-        WANTED["unwatched"] = WANTED["weight"]
+    elif what == "unwatched":  # a control without comparisons
+        CHANGED["unwatched"] = CHANGED["weight"]
         with patch.object(SyncProof, "compare"):
             yield
     else:
@@ -125,14 +131,16 @@ def main() -> None:
     if cases[0] == "command":
         from tfdl.cli.main import main as command
 
-        options = [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
+        options = []
+        for key, value in SMALL.items():
+            options += ["--set", f"{key}={value}"]
         with fault(cases[1]):
             command(["train", "--output", output, *options])
     world = distributed.init()
     outcomes = {case: outcome(output, case) for case in cases}
-    everyone = world.all_gather_object(outcomes)
+    outcomes_by_rank = world.all_gather_object(outcomes)
     if world.is_chief:
-        print(json.dumps(everyone), flush=True)
+        print(json.dumps(outcomes_by_rank), flush=True)
 
 
 main()
