@@ -24,8 +24,8 @@ class Aftermath:
     """``None`` if the job was still running and the test ended it."""
     lines: list[str]
     seconds: float
-    """From the fault to the end of the last rank. The launcher may take five seconds more: it stops the shell in which
-    a rank ran, and if the shell has not gone by then, waits in vain for it to heed SIGTERM."""
+    """From the fault to the end of the last rank. The launcher may take five seconds more: it sends SIGTERM to the
+    shell in which a rank ran, and waits that long if the shell does not end."""
     left: list[str]
     """The command lines of processes that are still running."""
     status: dict[str, Any]
@@ -37,13 +37,29 @@ class Aftermath:
 
 
 def train(fault: str, rank: int, run: Path, *options: str, ranks: int = 2, patience: float = TIMEOUT) -> Aftermath:
-    """``tfdl train`` with a fault on one rank after six steps."""
+    """``tfdl train`` with a fault on one rank after six steps.
+
+    Args:
+        fault: A case of ``programs/faulty_train.py``.
+        rank: The rank that has the fault.
+        run: The run directory.
+        options: Options of ``tfdl train``.
+        ranks: The number of ranks.
+        patience: The seconds after the fault until the job is ended.
+    """
     command = (*program("faulty_train"), fault, str(rank), "--output", str(run), *SMALL, *options)
     return follow(ranks, command, patience, run)
 
 
 def follow(ranks: int, command: tuple[str, ...], patience: float = TIMEOUT, run: Path | None = None) -> Aftermath:
-    """Runs a job to its end, or for ``patience`` seconds after the fault."""
+    """Runs a job to its end, or for ``patience`` seconds after the fault.
+
+    Args:
+        ranks: The number of ranks.
+        command: The program of each rank, which prints MARK when the fault happens.
+        patience: The seconds after the fault until the job is ended.
+        run: The job's run directory, if it has one.
+    """
     job = start(ranks, *command, env={"TF_CPP_MIN_LOG_LEVEL": "3"})
     assert job.stdout is not None
     lines: list[str] = []
@@ -53,24 +69,28 @@ def follow(ranks: int, command: tuple[str, ...], patience: float = TIMEOUT, run:
             break
     begin = time.monotonic()
     launcher = psutil.Process(job.pid)
-    family = [launcher, *launcher.children(recursive=True)]
+    processes = [launcher, *launcher.children(recursive=True)]
+    rank_processes = [process for process in processes if _is_rank(process)]
     code: int | None = None
-    with ThreadPoolExecutor() as beside:
-        end = beside.submit(_end_of, [process for process in family if _is_rank(process)])
+    with ThreadPoolExecutor() as pool:
+        end = pool.submit(_end_of, rank_processes)
         try:
             output, _ = job.communicate(timeout=patience)
             code = job.returncode
         except subprocess.TimeoutExpired:
             job.terminate()  # horovodrun: SIGTERM to its ranks, SIGKILL 5 s later
             output, _ = job.communicate()
-        # What horovodrun takes beyond its ranks' end is in ``Aftermath.seconds``.
-        assert code is None or time.monotonic() - end.result() < 10, "horovodrun outlived its ranks"
+        if code is not None:
+            # horovodrun may end a few seconds after its ranks; see ``Aftermath.seconds``.
+            assert time.monotonic() - end.result() < 10, "horovodrun outlived its ranks"
         seconds = end.result() - begin
-    _, alive = psutil.wait_procs(family, timeout=3)
+    _, alive = psutil.wait_procs(processes, timeout=3)
     left = [" ".join(process.cmdline()) for process in alive if process.is_running()]
     for process in alive:
         process.kill()
-    status = json.loads((run / "status.json").read_text()) if run is not None else {}
+    status = {}
+    if run is not None:
+        status = json.loads((run / "status.json").read_text())
     return Aftermath(code, lines + output.splitlines(), seconds, left, status)
 
 
@@ -83,6 +103,6 @@ def _is_rank(process: psutil.Process) -> bool:
 
 
 def _end_of(ranks: list[psutil.Process]) -> float:
-    """When the last of the ranks had ended, or the time limit."""
+    """The time when the last of the ranks had ended, or the time limit was reached."""
     psutil.wait_procs(ranks, timeout=TIMEOUT)
     return time.monotonic()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -33,7 +34,7 @@ STEP = {**BATCH, "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"}
 @pytest.mark.parametrize(
     ("variables", "launch"),
     [
-        pytest.param(BATCH, Launch("none", 0, 1), id="a batch script is no rank"),
+        pytest.param(BATCH, Launch("none", 0, 1), id="a batch script"),
         pytest.param(STEP, Launch("srun", 3, 4), id="a task"),
         pytest.param({**STEP, "PMI_RANK": "3", "PMI_SIZE": "4"}, Launch("srun", 3, 4), id="srun --mpi=pmi2"),
         pytest.param(
@@ -51,7 +52,8 @@ def test_which_process_is_a_rank(variables, launch, monkeypatch):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert find_launch() == launch
-    assert launched_rank() == (None if launch.launcher == "none" else launch.rank)
+    expected_rank = None if launch.launcher == "none" else launch.rank
+    assert launched_rank() == expected_rank
 
 
 def test_a_task_without_a_number_is_an_error(monkeypatch):
@@ -71,7 +73,7 @@ def test_a_task_without_a_number_is_an_error(monkeypatch):
         ("rack[0-1]n[3,5]-ib,x", "rack0n3-ib"),
     ],
 )
-def test_the_first_of_slurm_s_nodes(nodelist, first):
+def test_the_first_node_of_slurm_s_list(nodelist, first):
     assert first_host(nodelist) == first
 
 
@@ -92,9 +94,10 @@ def test_ranks_of_an_mpi_plugin_are_left_to_an_mpi_horovod(monkeypatch):
 
 
 def srun(tmp_path: Path, *, size: int, nodes: int = 1, **extra: str) -> "subprocess.CompletedProcess[str]":
+    """Runs ``programs/rank_position.py`` on ``size`` ranks of ``nodes`` nodes, with extra environment variables."""
     variables = {"SLURM_JOB_ID": str(time.time_ns()), "SLURM_NTASKS": str(size), "SLURM_JOB_NUM_NODES": str(nodes)}
     return subprocess.run(
-        [sys.executable, str(PROGRAMS / "srun.py"), sys.executable, str(PROGRAMS / "places.py")],
+        [sys.executable, str(PROGRAMS / "srun.py"), sys.executable, str(PROGRAMS / "rank_position.py")],
         env=environment(TF_CPP_MIN_LOG_LEVEL="3", **variables, **extra),
         cwd=tmp_path,
         capture_output=True,
@@ -119,27 +122,27 @@ def own_address() -> str:
 def test_ranks_of_two_nodes_find_each_other(tmp_path):
     done = srun(tmp_path, size=4, nodes=2, HOROVOD_GLOO_RENDEZVOUS_ADDR=own_address())
     assert done.returncode == 0, done.stderr
-    places = sorted(json.loads(line) for line in done.stdout.splitlines())
-    assert places == [[rank, 4, rank % 2, 2, 10] for rank in range(4)]
+    positions = sorted(json.loads(line) for line in done.stdout.splitlines())
+    assert positions == [[rank, 4, rank % 2, 2, 10] for rank in range(4)]
 
 
 @pytest.mark.distributed
 @pytest.mark.slow
 def test_another_job_on_the_port_is_not_taken_for_rank_0(tmp_path):
-    """Another program has rank 0's port: rank 0 cannot listen, and the other ranks find that it is not their job."""
+    """Another program has rank 0's port. Rank 0 cannot listen, and the other ranks detect that it is not their job."""
     with subprocess.Popen(
         [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "0"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         text=True,
-    ) as stranger:
+    ) as server:
         (tmp_path / "tfdl").mkdir()
         (tmp_path / "tfdl" / "job").write_text("6.0.0")
-        port = stranger.stdout.readline().split("port ")[1].split()[0]
+        port = re.search(r"port (\d+)", server.stdout.readline()).group(1)
         done = srun(tmp_path, size=2, HOROVOD_GLOO_RENDEZVOUS_PORT=port, TFDL_START_SECONDS="1")
-        stranger.terminate()
-    assert done.returncode == 1  # a plain script's traceback
+        server.terminate()
+    assert done.returncode == 1  # the code of a plain script that ends with a traceback
     assert f"rank 0 cannot listen on 127.0.0.1:{port} (Address already in use)" in done.stderr
     assert f"was not found at 127.0.0.1:{port} in 1 s (job 6.0.0 answered); see rank 0's own error" in done.stderr
 

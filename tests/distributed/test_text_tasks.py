@@ -12,23 +12,25 @@ pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module", params=[2])
-def found(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Of 53 samples the last of five batches has five, which are dealt out unevenly."""
+def results(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Of 53 samples the last of five batches has five, which the ranks share unevenly."""
     job = launch(request.param, *program("text_tasks"))
     assert job.code == 0, job.output
-    return json.loads(next(line for line in job.lines_of(0) if line.startswith("{")))
+    line = next(line for line in job.lines_of(0) if line.startswith("{"))
+    return json.loads(line)
 
 
 @pytest.mark.parametrize("task", ["text-classification", "translation"])
-def test_steps_and_metrics_are_those_of_one_process(found: dict[str, Any], task: str) -> None:
-    assert found[task]["weights"] < 1e-9
-    assert found[task]["together"] == pytest.approx(found[task]["alone"], rel=1e-9)
-    assert len(found[task]["alone"]) > 5
+def test_steps_and_metrics_are_those_of_one_process(results: dict[str, Any], task: str) -> None:
+    result = results[task]
+    assert result["weights"] < 1e-9
+    assert result["together"] == pytest.approx(result["alone"], rel=1e-9)
+    assert len(result["alone"]) > 5
 
 
-def test_a_mean_over_each_rank_s_own_tokens_is_another_model(found: dict[str, Any]) -> None:
-    """The control."""
-    assert found["plain mean"] > 1e-4
+def test_a_mean_over_each_rank_s_own_tokens_is_another_model(results: dict[str, Any]) -> None:
+    """The control: the comparison finds a loss that each rank averages for itself."""
+    assert results["plain mean"] > 1e-4
 
 
 @pytest.mark.parametrize("task", ["text-classification", "translation"])
@@ -41,5 +43,7 @@ def test_a_run_and_its_evaluation_on_two_ranks(tmp_path, task: str) -> None:
     job = launch(2, "tfdl", "train", "--task", task, "--output", str(run), "--steps", "12", *sizes[task])
     assert job.code == 0, job.output
     summary = json.loads((run / "summary.json").read_text())
-    assert (summary["world_size"], summary["global_batch_size"], summary["steps"]) == (2, 128, 12)
+    assert summary["world_size"] == 2
+    assert summary["global_batch_size"] == 128
+    assert summary["steps"] == 12
     assert tfdl.evaluate(run) == pytest.approx(summary["test"], rel=1e-6)

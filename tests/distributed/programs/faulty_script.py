@@ -1,4 +1,7 @@
-"""A plain Keras script with a fault on rank 1 at step 20: ``faulty_script.py CASE TIMEOUT``."""
+"""A plain Keras script with a fault on rank 1 at step 20: ``faulty_script.py CASE TIMEOUT``.
+
+With the case ``none``, it prints FAULT and nothing else happens.
+"""
 
 import sys
 import time

@@ -14,7 +14,7 @@ from tfdl.distributed import current_world, long_work
 CASE = sys.argv[1]
 RANK = int(sys.argv[2])
 STEP = int(os.environ.get("FAULT_STEP", "6"))
-LONG = 5.0  # seconds: longer than the timeout of the test
+LONG = 5.0  # seconds, longer than the timeout of the test
 train = tfdl.training.train
 
 
@@ -29,8 +29,10 @@ def fail():
         never_returns()
     if CASE == "raise":
         raise ValueError("not an image")
-    if CASE in ("stop", "kill"):
-        os.kill(os.getpid(), signal.SIGSTOP if CASE == "stop" else signal.SIGKILL)
+    if CASE == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if CASE == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
     if CASE == "long":
         with long_work("thinking"):
             time.sleep(LONG)
@@ -63,6 +65,14 @@ def slow_to_prepare_and_save():
 
 
 def slowly(function, rank, done):
+    """The same function, which takes longer on one rank.
+
+    Args:
+        function: The function to slow down.
+        rank: The rank on which it is slow.
+        done: What it did, for the line that it prints at the end.
+    """
+
     def work(*args, **kwargs):
         result = function(*args, **kwargs)
         if current_world().rank == rank:

@@ -15,7 +15,7 @@ world = tfdl.distributed.init()
 random = np.random.default_rng(0)
 images = random.normal(size=(96, 8, 8, 1)).astype("float32")
 labels = (images.mean(axis=(1, 2, 3)) > 0).astype("int64")
-mine = slice(world.rank, None, world.size)
+own_rows = slice(world.rank, None, world.size)
 
 
 class Drift(keras.callbacks.Callback):
@@ -43,33 +43,39 @@ def train(case):
     optimizer = keras.optimizers.Adam(1e-2, global_clipnorm=1.0)
     if case != "unwrapped":
         optimizer = tfdl.distributed.DistributedOptimizer(optimizer)
-    model.compile(
-        optimizer=optimizer, loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
-    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
     callbacks = [tfdl.distributed.BroadcastState(), tfdl.distributed.AverageMetrics()]
     if case != "unchecked":
         callbacks.append(tfdl.distributed.SyncCheck(5))
     if case in ("drift", "unchecked"):
         callbacks.append(Drift())
-    held_out = 10 + world.rank
+    held_out = held_out_rows(world.rank)
     history = model.fit(
-        images[mine], labels[mine], batch_size=8, epochs=3,
+        images[own_rows], labels[own_rows], batch_size=8, epochs=3,
         callbacks=callbacks, verbose=world.is_chief * 2,
-        validation_data=(images[mine][:held_out], labels[mine][:held_out]),
+        validation_data=(images[held_out], labels[held_out]),
     )  # fmt: skip
     report(case, model, history.history)
 
 
+def held_out_rows(rank):
+    """A rank validates on its first 10 rows, or one more for each rank before it."""
+    rows = np.arange(rank, len(images), world.size)
+    return rows[: 10 + rank]
+
+
 def report(case, model, history):
     weights = np.concatenate([np.asarray(weight).ravel() for weight in model.weights])
-    everyone = world.all_gather_object((weights, history))
+    all_weights = world.all_gather_object(weights)
+    all_histories = world.all_gather_object(history)
     if world.is_chief:
         predictions = np.argmax(model.predict(images, verbose=0), -1)
-        held_out = [number for rank in range(world.size) for number in range(rank, 96, world.size)[: 10 + rank]]
+        held_out = np.concatenate([held_out_rows(rank) for rank in range(world.size)])
         results = {
             "case": case,
-            "equal weights": all((other == weights).all() for other, _ in everyone),
-            "equal metrics": all(other == history for _, other in everyone),
+            "equal weights": all((other == weights).all() for other in all_weights),
+            "equal metrics": all(other == history for other in all_histories),
             "reported accuracy": history["val_accuracy"][-1],
             "counted accuracy": float((predictions == labels)[held_out].mean()),
         }

@@ -1,8 +1,8 @@
-"""Trains a classifier of texts and a translator in float64 on all ranks, then alone on the whole batches; as JSON, the
-largest difference of any weight, and the metrics of either evaluation.
+"""Trains a classifier of texts and a translator in float64 on all ranks, then alone on the whole batches.
 
-Batches are of unequal texts and the last one is short. The control leaves it to each rank to average over its own
-tokens, which is another model.
+It prints the largest difference of any weight and the metrics of both evaluations, as JSON. The texts of a batch have
+unequal lengths, and the last batch is short. In the control each rank averages the loss over its own tokens, which
+trains another model.
 """
 
 import json
@@ -23,7 +23,8 @@ from tfdl.training import Trainer
 from tfdl.training.opening import open_data
 from tfdl.training.python_parts import PythonParts
 
-GLOBAL_BATCH, STEPS = 12, 9
+GLOBAL_BATCH = 12
+STEPS = 9
 SPLITS = {"dataset.validation_split": "validation[:70]", "dataset.test_split": "test[:5]"}
 CASES: dict[str, dict[str, Any]] = {
     "text-classification": {
@@ -51,11 +52,20 @@ class PlainMean:
         return losses, tf.math.divide_no_nan(weights, tf.reduce_sum(weights))
 
 
-def trained(world: World, case: str, plain_mean: bool = False) -> tuple[list[np.ndarray], dict[str, float]]:
-    """The weights after some steps, and the metrics of the validation split."""
+def train(world: World, case: str, plain_mean: bool = False) -> tuple[list[np.ndarray], dict[str, float]]:
+    """Returns the weights after the last step, and the metrics of the validation split.
+
+    Args:
+        world: The ranks that train.
+        case: A key of CASES, which is the name of the task.
+        plain_mean: Whether each rank averages the loss over its own tokens (the control).
+    """
     set_current_world(world)
     config = compose(CASES[case])
-    task, sources = open_data(config, world, PythonParts()) if world.size > 1 else TASKS.load(case).open(config)
+    if world.size > 1:
+        task, sources = open_data(config, world, PythonParts())
+    else:
+        task, sources = TASKS.load(case).open(config)
     keras.utils.set_random_seed(0)
     model = tfdl.build_model(config.model, **task.model_arguments)
     optimizer = tfdl.build_optimizer("adam", learning_rate=0.01, clip_norm=1.0)
@@ -79,19 +89,20 @@ def distance(one: list[np.ndarray], other: list[np.ndarray]) -> float:
 def main() -> None:
     keras.config.set_dtype_policy("float64")
     world = distributed.init()
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
+    weights_alone: dict[str, list[np.ndarray]] = {}
     for case in CASES:
-        together, metrics = trained(world, case)
-        control = trained(world, case, plain_mean=True)[0] if case == "translation" else None
+        weights, metrics = train(world, case)
         if world.is_chief:
-            alone, metrics_alone = trained(SingleWorld(), case)
-            found[case] = {"weights": distance(together, alone), "together": metrics, "alone": metrics_alone}
-            if control is not None:
-                found["plain mean"] = distance(control, alone)
+            weights_alone[case], metrics_alone = train(SingleWorld(), case)
+            difference = distance(weights, weights_alone[case])
+            results[case] = {"weights": difference, "together": metrics, "alone": metrics_alone}
         set_current_world(world)
         world.barrier()
+    weights, _ = train(world, "translation", plain_mean=True)
     if world.is_chief:
-        print(json.dumps(found), flush=True)
+        results["plain mean"] = distance(weights, weights_alone["translation"])
+        print(json.dumps(results), flush=True)
 
 
 main()

@@ -1,15 +1,16 @@
-"""Trains a CNN, an LSTM and a Transformer for 20 steps and prints how far from one process it came, as JSON.
+"""Trains a CNN, an LSTM and a Transformer for 20 steps and prints the distance to one process, as JSON.
 
-``trajectories.py FOLDER`` on one rank writes FOLDER/one.npz, and prints how far one process comes from itself when the
-samples of its batches stand in another order: no computation in float32 can be asked to be nearer. On several ranks it
-compares with that file. On four it also trains twice with dropout and prints digests of the weights.
+``trajectories.py FOLDER`` on one rank writes FOLDER/one.npz. It prints the distance of one process to itself when the
+samples of each batch are in another order, which is the accuracy that float32 allows. On several ranks it prints the
+distance to that file. On four it also trains twice with dropout and prints digests of the weights.
 
-195 samples in batches of 16: the last batch of an epoch has three, and on four ranks one rank has none of them.
+Of 195 samples in batches of 16, the last batch of an epoch has three. On four ranks one rank has none of them.
 """
 
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,11 @@ from tfdl.runs import weights_sha256
 from tfdl.tasks import ImageClassification
 from tfdl.training import Trainer
 
-GLOBAL_BATCH, STEPS, SAMPLES = 16, 20, 195
+GLOBAL_BATCH = 16
+STEPS = 20
+SAMPLES = 195
+PRECISIONS = ("float64", "float32")
+# Other orders of the samples in a batch.
 ORDERS: dict[str, Callable[[Any], Any]] = {
     "halves swapped": lambda value: tf.roll(value, tf.shape(value)[0] // 2, 0),
     "reversed": lambda value: value[::-1],
@@ -40,8 +45,29 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 
 
+@dataclass(frozen=True)
+class Trajectory:
+    """The losses of all steps, and the weights after the last."""
+
+    losses: np.ndarray
+    weights: list[np.ndarray]
+
+    def distance(self, other: "Trajectory") -> dict[str, float]:
+        """The largest difference of any step's loss and of any weight."""
+        losses = np.abs(self.losses - other.losses).max()
+        weights = [np.abs(a - b).max() for a, b in zip(self.weights, other.weights, strict=True)]
+        return {"losses": float(losses), "weights": float(max(weights))}
+
+
 class Case:
-    """A model and its training, which can start over."""
+    """A model and its training, which can start again from the same state.
+
+    Args:
+        family: A key of SIZES.
+        precision: The name of a Keras dtype policy.
+        dropout: The rate of the model's dropout.
+        plain_mean: Whether each rank averages the loss over its own tokens (the control).
+    """
 
     def __init__(self, family: str, precision: str, dropout: float = 0.0, plain_mean: bool = False):
         self.world = distributed.current_world()
@@ -53,7 +79,9 @@ class Case:
             task = ImageClassification((8, 8, 1), tuple("0123456789"), resized=False)
             arguments = task.model_arguments
         else:
-            self.source, task, arguments = text_source(SAMPLES), NextByte(plain_mean), {"vocab_size": VOCAB_SIZE}
+            self.source = text_source(SAMPLES)
+            task = NextByte(plain_mean)
+            arguments = {"vocab_size": VOCAB_SIZE}
         keras.utils.set_random_seed(0)
         with compute_precision(precision):
             self.model = tfdl.build_model(family, dropout=dropout, **SIZES[family], **arguments)
@@ -62,8 +90,8 @@ class Case:
         self.trainer = Trainer(self.model, optimizer, task, self.world)
         self._start = [np.asarray(variable) for variable in self.trainer.variables]
 
-    def train(self, order: Callable[[Any], Any] | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
-        """The losses of all steps, and the weights after them; from the start, whatever was trained before."""
+    def train(self, order: Callable[[Any], Any] | None = None) -> Trajectory:
+        """Trains from the initial state, with the samples of each batch in the given order."""
         for variable, value in zip(self.trainer.variables, self._start, strict=True):
             variable.assign(value)
         batches = training_batches(
@@ -75,68 +103,72 @@ class Case:
         )
         if order is not None:
             batches = batches.map(lambda batch: {name: order(value) for name, value in batch.items()})
-        iterator, losses = iter(batches), []
+        iterator = iter(batches)
+        losses = []
         for _ in range(STEPS):
             self.trainer.run(iterator, 1)
             total, *_, weight = self.trainer.take_sums()
             losses.append(total / weight)
-        return np.array(losses), [np.asarray(weight) for weight in self.model.weights]
-
-
-def distance(one: tuple[np.ndarray, list[np.ndarray]], other: tuple[np.ndarray, list[np.ndarray]]) -> dict[str, float]:
-    """The largest difference of any step's loss and of any weight."""
-    weights = max(float(np.abs(a - b).max()) for a, b in zip(one[1], other[1], strict=True))
-    return {"losses": float(np.abs(one[0] - other[0]).max()), "weights": weights}
+        return Trajectory(np.array(losses), [np.asarray(weight) for weight in self.model.weights])
 
 
 def run_alone(folder: Path) -> dict[str, Any]:
-    found, kept = {}, {}
+    """Saves the trajectories of one process, and returns their distances to those with other orders."""
+    distances = {}
+    saved = {}
     for family in SIZES:
-        for precision in ("float64", "float32"):
+        for precision in PRECISIONS:
+            name = f"{family} {precision}"
             case = Case(family, precision)
-            losses, weights = case.train()
-            kept[f"{family} {precision} losses"] = losses
-            kept |= {f"{family} {precision} {place:03}": weight for place, weight in enumerate(weights)}
-            moved = [distance((losses, weights), case.train(order)) for order in ORDERS.values()]
-            found[f"{family} {precision}"] = {what: max(one[what] for one in moved) for what in ("losses", "weights")}
-    np.savez(folder / "one.npz", **kept)
-    return found
+            trajectory = case.train()
+            saved[f"{name} losses"] = trajectory.losses
+            for number, weight in enumerate(trajectory.weights):
+                saved[f"{name} weight {number:03}"] = weight
+            by_order = [trajectory.distance(case.train(order)) for order in ORDERS.values()]
+            distances[name] = {
+                "losses": max(distance["losses"] for distance in by_order),
+                "weights": max(distance["weights"] for distance in by_order),
+            }
+    np.savez(folder / "one.npz", **saved)
+    return distances
 
 
 def run_together(folder: Path) -> dict[str, Any]:
+    """The distances of these ranks' trajectories to those of one process."""
     world = distributed.current_world()
-    kept = np.load(folder / "one.npz")
+    saved = np.load(folder / "one.npz")
 
-    def from_alone(family: str, precision: str, **changes: Any) -> dict[str, float]:
+    def distance_to_one(family: str, precision: str, **changes: Any) -> dict[str, float]:
         case = Case(family, precision, **changes)
-        trained = case.train()
+        trajectory = case.train()
         digests = world.all_gather_object(weights_sha256(case.model))
         assert len(set(digests)) == 1, "the ranks' weights differ"
-        name = f"{family} {precision} "
-        weights = [kept[key] for key in sorted(kept) if key.startswith(name) and key != f"{name}losses"]
-        return distance(trained, (kept[f"{name}losses"], weights))
+        name = f"{family} {precision}"
+        weights = [saved[key] for key in sorted(saved) if key.startswith(f"{name} weight")]
+        return trajectory.distance(Trajectory(saved[f"{name} losses"], weights))
 
-    found = {
-        f"{family} {precision}": from_alone(family, precision)
-        for family in SIZES
-        for precision in ("float64", "float32")
-    }
+    distances = {}
+    for family in SIZES:
+        for precision in PRECISIONS:
+            distances[f"{family} {precision}"] = distance_to_one(family, precision)
     if world.size == 2:
-        found["plain mean"] = from_alone("transformer", "float64", plain_mean=True)
-    return found
+        distances["plain mean"] = distance_to_one("transformer", "float64", plain_mean=True)
+    return distances
 
 
 def run_with_dropout() -> dict[str, Any]:
-    found = {}
+    """Digests of the weights by family. The ranks' weights must be equal, and their random streams must differ."""
+    digests = {}
     for family in SIZES:
         case = Case(family, "float32", dropout=0.3)
         case.train()
-        found[family] = weights_sha256(case.model)
+        digests[family] = weights_sha256(case.model)
         states = [np.asarray(generator.state).tolist() for generator in seed_generators(case.model)]
-        everyone = case.world.all_gather_object((found[family], states))
-        assert len({digest for digest, _ in everyone}) == 1, "the ranks' weights differ"
-        assert len({str(states) for _, states in everyone}) == case.world.size, "ranks drop the same values"
-    return found
+        digests_by_rank = case.world.all_gather_object(digests[family])
+        states_by_rank = case.world.all_gather_object(str(states))
+        assert len(set(digests_by_rank)) == 1, "the ranks' weights differ"
+        assert len(set(states_by_rank)) == case.world.size, "ranks drop the same values"
+    return digests
 
 
 def main() -> None:

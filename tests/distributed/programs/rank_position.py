@@ -9,6 +9,6 @@ from tfdl import distributed
 
 world = distributed.init()
 total = int(world.all_reduce(tf.constant(world.rank + 1)))
-place = [world.rank, world.size, world.local_rank, world.local_size, total]
-sys.stdout.write(f"{json.dumps(place)}\n")  # in one piece
+position = [world.rank, world.size, world.local_rank, world.local_size, total]
+sys.stdout.write(f"{json.dumps(position)}\n")  # one write, so that lines of ranks do not mix
 distributed.launch.close()
