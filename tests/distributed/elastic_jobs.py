@@ -1,4 +1,4 @@
-"""Starts ``tfdl train --elastic`` under horovodrun's elastic launcher, with faults, and reads what came out."""
+"""Starts ``tfdl train --elastic`` under horovodrun's elastic launcher, with faults, and reads its results."""
 
 import json
 import subprocess
@@ -22,8 +22,18 @@ def train(
     launcher: Sequence[str] = ("--min-np", "1"),
     **env: str,
 ) -> Finished:
-    """Runs a job with the given faults, whose run directory is ``folder/run``."""
-    (folder / "hosts").write_text("".join(f"{host}:1\n" for host in HOSTS[:ranks]))
+    """Runs a job with the given faults, whose run directory is ``folder/run``.
+
+    Args:
+        folder: An empty folder.
+        faults: The action, rank and step of each fault; see ``programs/elastic_train.py``.
+        options: Options of ``tfdl train``.
+        ranks: The number of ranks at the start.
+        launcher: Options of horovodrun.
+        env: Environment variables.
+    """
+    hosts = [f"{host}:1\n" for host in HOSTS[:ranks]]
+    (folder / "hosts").write_text("".join(hosts))
     script = folder / "discover_hosts.sh"
     script.write_text(f"#!/bin/sh\ncat {folder}/hosts\n")
     script.chmod(0o755)
@@ -39,9 +49,11 @@ def train(
 
 
 def changes(run: Path) -> list[dict[str, Any]]:
+    """The run's records of changes of the number of ranks."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [line for line in lines if line["kind"] == "ranks"]
 
 
 def ends(job: Finished) -> list[str]:
+    """The last line of each rank that ended well, without horovodrun's prefix."""
     return [line.split(":", 1)[1] for line in job.output.splitlines() if ">:end: " in line]

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -29,6 +28,7 @@ SMALL = (
 NETWORK = ("--network-interfaces", "eth0")
 # An epoch has 12 steps, so this is in the middle of the third epoch.
 CUT_STEP = 30
+# Seconds. The job must end within the sum of the two.
 WATCHDOG = 4.0
 GRACE = 5.0
 
@@ -38,8 +38,8 @@ def hosts() -> Iterator[Hosts]:
     """``h1`` and ``h2``."""
     if reason := missing_requirements():
         pytest.skip(reason)
-    with simulated_hosts("h1", "h2") as made:
-        yield made
+    with simulated_hosts("h1", "h2") as simulated:
+        yield simulated
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +54,19 @@ def straight(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(
     hosts: Hosts, *command: str, network: Sequence[str] = NETWORK, env: Mapping[str, str] | None = None
 ) -> "subprocess.Popen[str]":
-    """``horovodrun -np 2 -H h1:1,h2:1 COMMAND`` on ``h1``."""
+    """Starts ``horovodrun -np 2 -H h1:1,h2:1 COMMAND`` on ``h1``.
+
+    Args:
+        hosts: The two hosts.
+        command: The program of each rank.
+        network: horovodrun's options for the network interface.
+        env: Environment variables to add.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{hosts.environment['PATH']}"
+    env = environment(**{**hosts.environment, "PATH": path}, **(env or {}))
     return hosts["h1"].start(
         *HOROVODRUN, "--disable-cache", *network, "-np", "2", "-H", "h1:1,h2:1", *command,
-        env=environment(**{**hosts.environment, "PATH": path}, **(env or {})),
+        env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )  # fmt: skip
@@ -74,7 +82,7 @@ def weights(run: Path) -> str:
 
 
 def test_two_hosts_train_the_model_of_one(straight: Path, tmp_path: Path) -> None:
-    """All comparisons of the ranks succeeded, because the job did; and the model is that of one host."""
+    """The job succeeded, so all comparisons of the ranks did too. The model is that of one host."""
     assert json.loads((straight / "status.json").read_text())["code"] == 0
     job = launch(2, "tfdl", "train", "--output", str(tmp_path / "run"), *SMALL)
     assert job.code == 0, job.output
@@ -91,38 +99,49 @@ class Aftermath:
     left: dict[str, list[str]]
     """Commands of the job that are still running, by host."""
     complaints: dict[str, list[str]]
-    """tfdl's lines on each host's own standard error, because those of ``h2`` cannot reach the launcher."""
+    """tfdl's lines on each host's own standard error. Those of ``h2`` cannot reach the launcher."""
 
 
 def cut_a_job(hosts: Hosts, folder: Path, watchdog_timeout: float, patience: float) -> Aftermath:
-    """Cuts the link of ``h2`` while its rank is between two steps and the other rank waits for it."""
+    """Cuts the link of ``h2`` while its rank is between two steps and the other rank waits for it.
+
+    Args:
+        hosts: The two hosts.
+        folder: A folder for the run directory and each host's standard error.
+        watchdog_timeout: The job's option of this name, in seconds.
+        patience: The seconds after the cut until the job is ended.
+    """
     run = folder / "run"
     train = (*program("faulty_train"), "cut off", "1", "--output", str(run), *SMALL)
-    keeper = ("sh", "-c", f'exec "$@" 2> {folder}/$(hostname)', "keeper")
-    job = start(hosts, *keeper, *train, "--watchdog-timeout", str(watchdog_timeout), env={"FAULT_STEP": str(CUT_STEP)})
+    timeout = ("--watchdog-timeout", str(watchdog_timeout))
+    # Standard error goes to a file that is named after the host. sh takes the last word as the name of the command.
+    with_own_stderr = ("sh", "-c", f'exec "$@" 2> {folder}/$(hostname)', "sh")
+    job = start(hosts, *with_own_stderr, *train, *timeout, env={"FAULT_STEP": str(CUT_STEP)})
     try:
         assert job.stdout is not None
         for line in job.stdout:
             if MARK in line:
                 break
-        family = {process: host.name for host in hosts for process in host.processes()}
+        processes = {host.name: host.processes() for host in hosts}
         hosts.disconnect("h2")
-        cut, ends = time.monotonic(), {}
+        cut_time = time.monotonic()
+        seconds_of: dict[psutil.Process, float] = {}
 
-        def note(process: psutil.Process) -> None:
-            ends[process] = time.monotonic() - cut
+        def note_end(process: psutil.Process) -> None:
+            seconds_of[process] = time.monotonic() - cut_time
 
-        psutil.wait_procs(list(family), timeout=patience, callback=note)
+        everything = [*processes["h1"], *processes["h2"]]
+        psutil.wait_procs(everything, timeout=patience, callback=note_end)
         left = {host.name: commands_on(host) for host in hosts}
     finally:
         end_all(hosts, job)
-    seconds = {
-        host.name: max(ends[process] for process, home in family.items() if home == host.name)
-        for host in hosts
-        if not left[host.name]
-    }
-    said = {host.name: (folder / host.name).read_text().splitlines() for host in hosts}
-    complaints = {name: [line for line in lines if line.startswith("tfdl: ")] for name, lines in said.items()}
+    seconds = {}
+    complaints = {}
+    for host in hosts:
+        if not left[host.name]:
+            seconds[host.name] = max(seconds_of[process] for process in processes[host.name])
+        lines = (folder / host.name).read_text().splitlines()
+        complaints[host.name] = [line for line in lines if line.startswith("tfdl: ")]
     return Aftermath(run, seconds, left, complaints)
 
 
@@ -157,8 +176,8 @@ def test_a_cut_link_ends_both_sides_in_time_with_the_cause(cut_off: Aftermath) -
     assert max(cut_off.seconds.values()) < WATCHDOG + GRACE
     for host, other, rank in (("h1", "h2", 1), ("h2", "h1", 0)):
         assert len(cut_off.complaints[host]) == 1, cut_off.complaints
-        line = rf"tfdl: rank {rank}: error: no heartbeat for \d+ s \(on {other}, last step \d+\): it is stopped or cut "
-        assert re.match(line + "off ", cut_off.complaints[host][0]), cut_off.complaints
+        cause = rf"no heartbeat for \d+ s \(on {other}, last step \d+\): it is stopped or cut off "
+        assert re.match(f"tfdl: rank {rank}: error: {cause}", cut_off.complaints[host][0]), cut_off.complaints
     status = json.loads((cut_off.run / "status.json").read_text())
     assert status["code"] == 1
     assert "error: no heartbeat for" in status["reason"]
@@ -174,16 +193,17 @@ def test_a_run_that_was_cut_off_resumes_to_the_same_weights(hosts: Hosts, cut_of
 
 
 def test_without_the_watchdog_a_cut_job_keeps_waiting(hosts: Hosts, tmp_path: Path) -> None:
-    """The control: when both sides should have ended, both are still running."""
+    """The control: after the time in which both sides should have ended, both are still running."""
     job = cut_a_job(hosts, tmp_path, 0, patience=WATCHDOG + GRACE)
     assert job.seconds == {}
-    assert all(any("faulty_train" in command for command in left) for left in job.left.values()), job.left
+    for commands in job.left.values():
+        assert any("faulty_train" in command for command in commands), job.left
     assert job.complaints == {"h1": [], "h2": []}
 
 
 @pytest.fixture
 def debian_name(hosts: Hosts) -> Iterator[Host]:
-    """``h1`` as Debian installs a machine: its own name resolves to an address that only it can reach."""
+    """``h1`` as Debian configures a machine: its name resolves to an address that no other machine can reach."""
     host = hosts["h1"]
     before = host.hosts_file.read_text()
     host.hosts_file.write_text(before.replace(f"{host.address} h1", "127.0.1.1 h1"))
@@ -192,17 +212,17 @@ def debian_name(hosts: Hosts) -> Iterator[Host]:
 
 
 def test_the_doctor_finds_a_name_that_other_hosts_cannot_reach(hosts: Hosts, debian_name: Host, tmp_path: Path) -> None:
-    """The name of ``h1``. The name of ``h2`` resolves, and ssh works."""
+    """The name of ``h1`` is an error. The name of ``h2`` is not, and ssh works."""
     (tmp_path / "hosts").write_text("h1 slots=1\nh2 slots=1\n")
     command = [sys.executable, "-m", "tfdl", "doctor", "--hostfile", str(tmp_path / "hosts"), "--json"]
     done = debian_name.run(*command, env=environment(**hosts.environment))
     assert done.returncode == 1, done.stdout
-    found: dict[str, Any] = {}
-    for finding in json.loads(done.stdout[done.stdout.index("{\n") :])["findings"]:
-        found[finding["subject"]] = (finding["level"], finding["found"])
-    level, said = found["host name"]
-    assert level == "error"
-    assert said.startswith("h1 resolves to 127.0.1.1: other hosts cannot reach ranks here")
-    own = "from tfdl.diagnosis.hosts import check_own_name; print(*check_own_name(True))"
-    assert "level='ok'" in hosts["h2"].run(sys.executable, "-c", own).stdout
-    assert found["h2"] == ("ok", f"{hosts['h2'].address}, ssh without a password works")
+    diagnosis = json.loads(done.stdout[done.stdout.index("{\n") :])
+    findings = {finding["subject"]: finding for finding in diagnosis["findings"]}
+    own_name = findings["host name"]
+    assert own_name["level"] == "error"
+    assert own_name["found"].startswith("h1 resolves to 127.0.1.1: other hosts cannot reach ranks here")
+    check = "from tfdl.diagnosis.hosts import check_own_name; print(*check_own_name(True))"
+    assert "level='ok'" in hosts["h2"].run(sys.executable, "-c", check).stdout
+    assert findings["h2"]["level"] == "ok"
+    assert findings["h2"]["found"] == f"{hosts['h2'].address}, ssh without a password works"

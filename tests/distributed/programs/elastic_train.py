@@ -1,14 +1,14 @@
-"""``tfdl train`` with faults at given steps, printing each rank's view of the end.
+"""``tfdl train`` with faults at given steps. Each rank prints the size of the job and its weights' digest at the end.
 
-``FAULTS`` in the environment: JSON, a list of ``[action, rank, step]``. The process that is ``rank`` then acts once it
-has seen ``step``, and no other does it again: ``kill`` (SIGKILL), ``raise``, or ``join:HOST``, which adds a host to the
-file that the discovery script prints, and waits until Horovod has reported it.
+``FAULTS`` in the environment is JSON, a list of ``[action, rank, step]``. Each fault happens once: the process that is
+``rank`` acts when it reaches ``step``. The actions are ``kill`` (SIGKILL), ``raise``, and ``join:HOST``, which adds a
+host to the file that the discovery script prints and waits until Horovod has reported it.
 
-A rank that joins on ``BROKEN_HOST`` dies before it meets the others.
+A rank that joins on ``BROKEN_HOST`` dies before it connects to the others.
 
 With ``COUNT_USES`` set, the model's only weights count how often each training sample was used, and its optimizer keeps
-the step that used it last. So the last checkpoint shows which samples its weights have seen, without the steps that
-were undone after a rank was lost.
+the last step that used it. So the last checkpoint shows which samples its weights depend on. Steps that were undone
+after a rank was lost are not in it.
 """
 
 import json
@@ -45,7 +45,8 @@ class Faulty(progress.Progress):
     def on_steps(self, report: Any) -> None:
         super().on_steps(report)
         for number, action, rank, step in FAULTS:
-            if rank == launched_rank() and report.progress.step >= step and first(number):
+            is_due = rank == launched_rank() and report.progress.step >= step
+            if is_due and claim(number):
                 act(action)
 
     def on_end(self, summary: dict[str, Any]) -> None:
@@ -53,7 +54,8 @@ class Faulty(progress.Progress):
         print(f"end: size {summary['world_size']} weights {summary['weights_sha256']}", flush=True)
 
 
-def first(number: int) -> bool:
+def claim(number: int) -> bool:
+    """Whether no process has claimed this fault before."""
     try:
         (FOLDER / f"fault-{number}").touch(exist_ok=False)
     except FileExistsError:
@@ -83,12 +85,14 @@ class Uses(keras.layers.Layer):
         self.uses = self.add_weight(shape=(self._num_examples,), initializer="zeros", name="uses")
 
     def call(self, images: Any) -> Any:
-        pixels = tf.cast(tf.round(images[:, 0, :2, 0] * 255.0), tf.int32)
-        number = tf.minimum(pixels[:, 0] * 256 + pixels[:, 1], self._num_examples - 1)
+        pixels = tf.cast(tf.round(images[:, 0, :2, 0] * 255.0), tf.int32)  # (batch, 2)
+        number = tf.minimum(pixels[:, 0] * 256 + pixels[:, 1], self._num_examples - 1)  # (batch,)
         return tf.one_hot(tf.zeros_like(number), 10) * tf.gather(self.uses, number)[:, None]
 
 
 class CountUses(keras.optimizers.Optimizer):
+    """Subtracts 1 from the weight of each sample in the batch, and keeps the step."""
+
     def build(self, variables: Any) -> None:
         super().build(variables)
         self.last = [self.add_variable_from_reference(variable, "last") for variable in variables]
@@ -109,16 +113,21 @@ def open_numbered(*arguments: Any) -> Any:
 
 
 class Numbered(ArraySource):
+    """The same samples with each sample's number in its first two pixels."""
+
     def __init__(self, source: Any):
         numbers = np.arange(source.num_examples)
         features = {name: np.array(value) for name, value in source.read(numbers).items()}
-        features["image"][:, 0, 0, 0], features["image"][:, 0, 1, 0] = numbers // 256, numbers % 256
+        images = features["image"]
+        images[:, 0, 0, 0] = numbers // 256
+        images[:, 0, 1, 0] = numbers % 256
         super().__init__(features)
 
 
 def counting_model(*_: Any, input_shape: Any, **__: Any) -> keras.Model:
     inputs = keras.Input(input_shape)
-    return keras.Model(inputs, Uses(1437)(inputs))
+    logits = Uses(1437)(inputs)
+    return keras.Model(inputs, logits)
 
 
 if (FOLDER / "fault-0").exists() and os.environ["HOROVOD_HOSTNAME"] == os.environ.get("BROKEN_HOST"):

@@ -20,7 +20,9 @@ def build() -> keras.Model:
 
 def data(rank: int) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(rank)
-    return generator.normal(size=(64, 8)).astype("float32"), generator.integers(0, 3, 64)
+    inputs = generator.normal(size=(64, 8)).astype("float32")
+    labels = generator.integers(0, 3, 64)
+    return inputs, labels
 
 
 def train_with_tfdl(world: distributed.World, model: keras.Model) -> None:
@@ -36,7 +38,8 @@ def train_with_tfdl(world: distributed.World, model: keras.Model) -> None:
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
             objective = tf.reduce_sum(losses)
         gradients = tape.gradient(objective, model.trainable_variables)
-        optimizer.apply(distributed.reduce_gradients(gradients, len(labels), world), model.trainable_variables)
+        gradients = distributed.reduce_gradients(gradients, len(labels), world)
+        optimizer.apply(gradients, model.trainable_variables)
 
     for _ in range(5):
         step()
@@ -51,7 +54,7 @@ def train_with_horovod_keras(world: distributed.World, model: keras.Model) -> No
     model.fit(inputs, labels, batch_size=64, epochs=5, verbose=0)
 
 
-def verdict(world: distributed.World, train: Callable[[distributed.World, keras.Model], None]) -> str:
+def compare_ranks(world: distributed.World, train: Callable[[distributed.World, keras.Model], None]) -> str:
     keras.utils.set_random_seed(0)
     model = build()
     train(world, model)
@@ -60,12 +63,14 @@ def verdict(world: distributed.World, train: Callable[[distributed.World, keras.
 
 
 def main() -> None:
+    results = {}
     # The control is first: after ``distributed.init()``, ``fit`` would refuse to train with Horovod's wrapper.
-    verdicts = {"horovod-keras": verdict(distributed.HorovodWorld("horovodrun", 2), train_with_horovod_keras)}
+    horovod_world = distributed.HorovodWorld("horovodrun", 2)
+    results["horovod-keras"] = compare_ranks(horovod_world, train_with_horovod_keras)
     world = distributed.init()
-    verdicts["tfdl"] = verdict(world, train_with_tfdl)
+    results["tfdl"] = compare_ranks(world, train_with_tfdl)
     if world.is_chief:
-        print(json.dumps(verdicts), flush=True)
+        print(json.dumps(results), flush=True)
 
 
 main()
