@@ -1,4 +1,4 @@
-"""Bad input under the launcher: every rank ends, the chief says why in one line, and nothing is left behind."""
+"""Bad input under the launcher: every rank ends, the chief prints one line with the reason, and no file is left."""
 
 import os
 import subprocess
@@ -13,6 +13,7 @@ TFDL = str(Path(sys.executable).with_name("tfdl"))
 
 
 def complaints(output: str) -> list[str]:
+    """tfdl's own lines."""
     return [line for line in output.splitlines() if "tfdl: " in line]
 
 
@@ -30,8 +31,9 @@ def test_one_line_and_nothing_written(tmp_path: Path, options: tuple[str, ...], 
     run = tmp_path / "run"
     job = launch(2, "tfdl", "train", "--output", str(run), *options)
     assert job.code != 0
-    assert len(complaints(job.output)) == 1, job.output
-    assert words in complaints(job.output)[0]
+    lines = complaints(job.output)
+    assert len(lines) == 1, job.output
+    assert words in lines[0]
     assert "status code 2" in job.output  # horovodrun's own report of a rank's exit code
     assert not run.exists()
 
@@ -40,7 +42,7 @@ def test_one_line_and_nothing_written(tmp_path: Path, options: tuple[str, ...], 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 def test_a_full_disk_ends_every_rank(tmp_path: Path) -> None:
-    """Only the chief meets it; nobody is left waiting, and no checkpoint is half-written."""
+    """The error occurs on the chief only. No other rank keeps waiting, and no checkpoint is half-written."""
     small = tmp_path / "small"
     small.mkdir()
     mounted = subprocess.run(
@@ -51,10 +53,11 @@ def test_a_full_disk_ends_every_rank(tmp_path: Path) -> None:
     try:
         job = launch(2, "tfdl", "train", "--output", str(small / "run"), "--epochs", "3")
         assert job.code != 0
-        assert len(complaints(job.output)) == 1, job.output
-        assert "No space left on device" in complaints(job.output)[0]
-        left = [path for path in (small / "run" / "checkpoints").iterdir() if not path.is_symlink()]
-        assert all((path / "manifest.json").is_file() for path in left), left
+        lines = complaints(job.output)
+        assert len(lines) == 1, job.output
+        assert "No space left on device" in lines[0]
+        checkpoints = [path for path in (small / "run" / "checkpoints").iterdir() if not path.is_symlink()]
+        assert all((path / "manifest.json").is_file() for path in checkpoints), checkpoints
     finally:
         subprocess.run(["umount", str(small)], check=True)
 
@@ -62,7 +65,7 @@ def test_a_full_disk_ends_every_rank(tmp_path: Path) -> None:
 SLOW_CHIEF = """
 import os, runpy, sys, time
 if os.environ["HOROVOD_RANK"] == "0":
-    time.sleep(2)  # the fault: a chief that starts later than the others meet their error
+    time.sleep(2)  # the fault: the chief starts after the other ranks have had their error
 sys.argv = ["tfdl", "train", "--output", sys.argv[1], *sys.argv[2:]]
 runpy.run_module("tfdl", run_name="__main__")
 """
@@ -72,7 +75,7 @@ import importlib, os, signal, sys
 from tfdl.cli import main as cli
 def imported(name):
     if os.environ["HOROVOD_RANK"] == "1":
-        signal.pause()  # the fault: a rank that meets the error only after the launcher has asked it to end
+        signal.pause()  # the fault: the rank has the error only after the launcher has asked it to end
     return importlib.import_module(name)
 cli.import_module = imported
 cli.main(["train", "--output", sys.argv[1], *sys.argv[2:]])
@@ -82,22 +85,24 @@ cli.main(["train", "--output", sys.argv[1], *sys.argv[2:]])
 @pytest.mark.distributed
 @pytest.mark.slow
 @pytest.mark.parametrize("program", [SLOW_CHIEF, SLOW_RANK], ids=["chief", "rank"])
-def test_the_chief_says_why_and_nobody_else_whoever_is_late(tmp_path: Path, program: str) -> None:
+def test_only_the_chief_reports_the_error_whichever_rank_is_late(tmp_path: Path, program: str) -> None:
     (tmp_path / "late.py").write_text(program)
     job = launch(2, sys.executable, str(tmp_path / "late.py"), str(tmp_path / "run"), "--model", "cn")
     assert job.code != 0
-    assert len(complaints(job.output)) == 1, job.output
-    assert "tfdl: error: unknown model 'cn'" in complaints(job.output)[0]
+    lines = complaints(job.output)
+    assert len(lines) == 1, job.output
+    assert "tfdl: error: unknown model 'cn'" in lines[0]
 
 
 @pytest.mark.distributed
 @pytest.mark.slow
-def test_a_rank_that_alone_has_bad_input_says_it(tmp_path: Path) -> None:
-    """As on a host without the data: the chief goes on, and the others' silence would be all that the user gets."""
-    one = f'[ "$HOROVOD_RANK" = 1 ] && set -- --model cn; exec {TFDL} train --output {tmp_path / "run"} "$@"'
-    job = launch(2, "bash", "-c", one)
+def test_bad_input_of_one_rank_is_reported_by_that_rank(tmp_path: Path) -> None:
+    """As on a host without the data. The chief has no error, so the user would otherwise see none."""
+    command = f'[ "$HOROVOD_RANK" = 1 ] && set -- --model cn; exec {TFDL} train --output {tmp_path / "run"} "$@"'
+    job = launch(2, "bash", "-c", command)
     assert job.code != 0
-    errors = [line for line in complaints(job.output) if "error:" in line]  # rank 0 may say that it was interrupted
+    # Rank 0 may print that it was interrupted.
+    errors = [line for line in complaints(job.output) if "error:" in line]
     assert len(errors) == 1, job.output
     assert "tfdl: rank 1: error: unknown model 'cn'" in errors[0]
 
@@ -116,24 +121,25 @@ def run_alone(tmp_path: Path, **extra: str) -> "subprocess.CompletedProcess[str]
 
 @pytest.mark.distributed
 @pytest.mark.parametrize("rank", ["0", "1"])
-def test_a_launcher_that_counts_otherwise_is_an_error_on_every_rank(tmp_path: Path, rank: str) -> None:
+def test_a_launcher_with_another_number_of_ranks_is_an_error_on_every_rank(tmp_path: Path, rank: str) -> None:
     """mpirun with a Horovod built for Gloo alone: each rank would train by itself."""
     done = run_alone(tmp_path, OMPI_COMM_WORLD_RANK=rank, OMPI_COMM_WORLD_SIZE="2")
     assert done.returncode == 2
-    speaker = "" if rank == "0" else "rank 1: "  # no launcher ends it here, so that it tells what it met
-    assert f"tfdl: {speaker}error: mpirun started 2 ranks but Horovod sees 1" in done.stderr
+    prefix = "" if rank == "0" else "rank 1: "  # no launcher ends rank 1 here, so it reports its error itself
+    assert f"tfdl: {prefix}error: mpirun started 2 ranks but Horovod sees 1" in done.stderr
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])
 def test_several_ranks_without_horovod_are_an_error_on_every_rank(tmp_path: Path, rank: str) -> None:
-    """A package that fails to import stands in front of the installed one, if there is one."""
+    """A package that fails to import comes before the installed one on the path."""
     broken = tmp_path / "packages" / "horovod"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise ImportError('no Horovod here')\n")
     done = run_alone(tmp_path, HOROVOD_RANK=rank, HOROVOD_SIZE="2", PYTHONPATH=str(broken.parent))
     assert done.returncode == 2
-    assert f"tfdl: {'rank 1: ' if rank == '1' else ''}error: horovodrun started 2 ranks" in done.stderr
+    prefix = "" if rank == "0" else "rank 1: "
+    assert f"tfdl: {prefix}error: horovodrun started 2 ranks" in done.stderr
     assert "tfdl install-horovod" in done.stderr
     assert not (tmp_path / "run").exists()
 

@@ -1,4 +1,4 @@
-"""``horovodrun -np 2 tfdl train`` on language models: one run on any number of ranks, in step with the text."""
+"""``horovodrun -np 2 tfdl train`` on language models: the same model on any number of ranks, and exact resuming."""
 
 import json
 import shutil
@@ -18,13 +18,14 @@ from tfdl.training import Callback
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
-# An epoch has 691 windows: 21 steps of 32, and one of 19, of which one rank of two has 10.
+# An epoch has 691 windows: 21 steps of 32 and one of 19. Of these 19, one of two ranks has 10.
 STEPS = 27
 EXACT = {"precision": "float64", "model.dropout": 0.0, "xla": "off"}
 
 
 @pytest.fixture(scope="module")
 def train(tiny_language: Callable[..., TrainConfig], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """``train(model, name, *options, ranks=2, **changes)`` returns the run directory ``name`` and the job."""
     folder = tmp_path_factory.mktemp("language")
 
     def run(model: str, name: str, *options: str, ranks: int = 2, **changes: Any) -> tuple[Path, Finished]:
@@ -41,7 +42,9 @@ def train(tiny_language: Callable[..., TrainConfig], tmp_path_factory: pytest.Te
 @pytest.fixture(scope="module", params=["rnn", "transformer"])
 def straight(request: pytest.FixtureRequest, train: Callable[..., Any]) -> tuple[str, Path]:
     """Two ranks without a stop."""
-    return request.param, train(request.param, request.param)[0]
+    model = request.param
+    run, _ = train(model, model)
+    return model, run
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +55,7 @@ def half(train: Callable[..., Any]) -> Path:
 
 
 def summary(run: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((run / "summary.json").read_text())
-    return found
+    return json.loads((run / "summary.json").read_text())
 
 
 def test_two_ranks_train_as_one(
@@ -61,19 +63,21 @@ def test_two_ranks_train_as_one(
 ) -> None:
     model, together = straight
     alone = tfdl.train(tiny_language(model, EXACT, steps=STEPS), tmp_path / "alone").path
-    one, two = (load_file(run / "checkpoints/last/model.safetensors") for run in (alone, together))
-    for path, value in one.items():
+    weights_alone = load_file(alone / "checkpoints/last/model.safetensors")
+    weights = load_file(together / "checkpoints/last/model.safetensors")
+    for path, value in weights_alone.items():
         assert value.dtype == np.float64
-        np.testing.assert_allclose(two[path], value, rtol=0, atol=1e-9, err_msg=path)
+        np.testing.assert_allclose(weights[path], value, rtol=0, atol=1e-9, err_msg=path)
     for split in ("validation", "test"):
         assert summary(together)[split] == pytest.approx(summary(alone)[split], rel=1e-9)
     if model == "rnn":
-        mine, theirs = (load_file(run / "checkpoints/last/carried.safetensors") for run in (alone, together))
-        for name, value in mine.items():
-            np.testing.assert_allclose(theirs[name], value, rtol=0, atol=1e-9, err_msg=name)
+        state_alone = load_file(alone / "checkpoints/last/carried.safetensors")
+        state = load_file(together / "checkpoints/last/carried.safetensors")
+        for name, value in state_alone.items():
+            np.testing.assert_allclose(state[name], value, rtol=0, atol=1e-9, err_msg=name)
 
 
-def test_evaluation_is_the_same_on_any_ranks(straight: tuple[str, Path]) -> None:
+def test_evaluation_is_the_same_on_any_number_of_ranks(straight: tuple[str, Path]) -> None:
     model, run = straight
     if model == "rnn":
         job = launch(2, "tfdl", "evaluate", str(run), "--json")
@@ -83,7 +87,9 @@ def test_evaluation_is_the_same_on_any_ranks(straight: tuple[str, Path]) -> None
 
 
 @pytest.mark.parametrize("straight", ["rnn"], indirect=True)
-def test_going_on_within_an_epoch_is_the_straight_run(straight: tuple[str, Path], half: Path, tmp_path: Path) -> None:
+def test_a_run_resumed_within_an_epoch_is_the_straight_run(
+    straight: tuple[str, Path], half: Path, tmp_path: Path
+) -> None:
     _, expected = straight
     copy = shutil.copytree(half, tmp_path / "copy", symlinks=True)
     job = launch(2, "tfdl", "train", "--output", str(copy), "--resume", "--steps", str(STEPS))
@@ -91,8 +97,8 @@ def test_going_on_within_an_epoch_is_the_straight_run(straight: tuple[str, Path]
     assert summary(copy)["weights_sha256"] == summary(expected)["weights_sha256"]
 
 
-def test_going_on_alone_says_what_becomes_of_the_state(half: Path, tmp_path: Path) -> None:
-    """No window is lost; the state is, until the epoch ends, and that is said."""
+def test_resuming_on_one_rank_reports_that_no_state_is_carried(half: Path, tmp_path: Path) -> None:
+    """No window is lost. The state is lost until the epoch ends, and a note says that."""
     notes = []
 
     class Watch(Callback):
@@ -104,7 +110,9 @@ def test_going_on_alone_says_what_becomes_of_the_state(half: Path, tmp_path: Pat
     run = tfdl.train(config, copy, resume=True, callbacks=[Watch()])
     expected = "this epoch began with 32 windows in a step: until it ends, each window begins with a state of zeros"
     assert notes == [expected]
-    # 691 - 9 * 32 = 403 windows are left, 26 steps of one rank.
+    # 691 - 9 * 32 = 403 windows are left, which are 26 steps of one rank. Then 3 steps of 16 windows follow.
     progress = json.loads((run.checkpoint() / "progress.json").read_text())
-    assert (progress["epoch"], progress["sample"], progress["examples"]) == (1, 48, 691 + 48)
+    assert progress["epoch"] == 1
+    assert progress["sample"] == 48
+    assert progress["examples"] == 691 + 48
     assert (run.checkpoint() / "carried.safetensors").exists()

@@ -1,4 +1,4 @@
-"""Each fault of test_failing_ranks.py and test_watchdog.py on the rank on which it is not tested there."""
+"""The faults of test_failing_ranks.py and test_watchdog.py, each on the rank that is not tested there."""
 
 from pathlib import Path
 
@@ -14,7 +14,8 @@ GRACE = test_failing_ranks.GRACE
 
 
 def test_an_error_on_rank_0(tmp_path: Path) -> None:
-    test_failing_ranks.check_error(train("raise", 0, tmp_path / "run"), 0)
+    job = train("raise", 0, tmp_path / "run")
+    test_failing_ranks.check_error(job, 0)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tfdl.horovod_build import install
 
 @pytest.mark.distributed
 def test_a_fresh_environment_gets_a_horovod_that_works(tmp_path):
-    """A new environment that sees this one's packages. With the wheel in the user's cache it takes seconds."""
+    """The new environment can import this one's packages. With the wheel in the user's cache it takes seconds."""
     if not (shutil.which("c++") and shutil.which("make")):
         pytest.skip("needs a C++ compiler and make")
     fresh = tmp_path / "fresh"
@@ -24,9 +24,9 @@ def test_a_fresh_environment_gets_a_horovod_that_works(tmp_path):
     (packages / "parent.pth").write_text(f"import site; site.addsitedir({str(site)!r})\n")
     variables = {**os.environ, "PYTHONPATH": str(Path(install.__file__).resolve().parents[2])}
     command = [str(fresh / "bin" / "python"), "-m", "tfdl", "install-horovod", "--cpu"]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=3600, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "proved over gloo: two ranks summed a tensor on the CPU" in done.stdout
-    again = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
-    assert "is already installed; proving it" in again.stdout
+    first = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=3600, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "proved over gloo: two ranks summed a tensor on the CPU" in first.stdout
+    second = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    assert second.returncode == 0, second.stderr
+    assert "is already installed; proving it" in second.stdout

@@ -27,19 +27,21 @@ def test_a_job_over_ssh_resumes_where_a_signal_stopped_it(straight: dict[str, ob
     job = start(*command, cwd=tmp_path)
     output = wait_until_it_trains(job)
     job.send_signal(signal.SIGUSR1)
-    output += job.communicate(timeout=120)[0]
+    rest, _ = job.communicate(timeout=120)
+    output += rest
     assert job.returncode == 75, output
     code, output = run(*command, "--resume", cwd=tmp_path)
     assert code == 0, output
     assert summary_of(tmp_path)["weights_sha256"] == straight["weights_sha256"]
 
 
-def test_without_the_recipe_the_launcher_dies_of_the_signal(tmp_path: Path) -> None:
+def test_without_the_recipe_the_signal_kills_the_launcher(tmp_path: Path) -> None:
     """The control: a scheduler could not distinguish this from a crash."""
     job = start("local.sh", "2", *OPTIONS[:-1], "50", cwd=tmp_path)
     output = wait_until_it_trains(job)
     job.send_signal(signal.SIGUSR1)
-    output += job.communicate(timeout=120)[0]
+    rest, _ = job.communicate(timeout=120)
+    output += rest
     assert job.returncode == -signal.SIGUSR1, output
 
 
@@ -54,4 +56,5 @@ def test_an_elastic_job_on_one_host(straight: dict[str, object], tmp_path: Path)
 
 
 def test_slurm_does_not_requeue_a_cancelled_job(tmp_path: Path) -> None:
-    assert stop_by_slurm(tmp_path, "SIGTERM", fake_slurm(tmp_path)) == (75, "")
+    environment = fake_slurm(tmp_path)
+    assert stop_by_slurm(tmp_path, "SIGTERM", environment) == (75, "")

@@ -1,4 +1,4 @@
-"""Trains a Keras model of its own on NumPy arrays, with EarlyStopping and ReduceLROnPlateau; prints what came out.
+"""Trains a custom Keras model on NumPy arrays, with EarlyStopping and ReduceLROnPlateau; prints the results as JSON.
 
 ``own_keras_model.py KIND OUTPUT [--resume] [--die-at EPOCH]``, where KIND is ``sequential`` or ``subclassed``. All
 numbers are float64, so that one and two ranks can be compared. With ``--die-at`` the process is killed when that epoch
@@ -57,12 +57,14 @@ def build(kind: str) -> keras.Model:
 def arrays(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(seed)
     x = generator.normal(size=(count, 5))
-    scores = x @ np.random.default_rng(0).normal(size=(5, 3)) + generator.normal(scale=0.5, size=(count, 3))
+    matrix = np.random.default_rng(0).normal(size=(5, 3))  # the same for every split
+    noise = generator.normal(scale=0.5, size=(count, 3))
+    scores = x @ matrix + noise  # (count, 3)
     return x, scores.argmax(1)
 
 
 class DieAtEpoch(keras.callbacks.Callback):
-    """Stands for a power cut."""
+    """Simulates a power cut."""
 
     def __init__(self, epoch: int):
         super().__init__()
@@ -99,7 +101,7 @@ def main() -> None:
         callbacks=callbacks,
         resume=options.resume,
     )
-    # Every rank decides alike.
+    # The callbacks must decide alike on every rank.
     decisions = (stopping.stopped_epoch, stopping.best_epoch, float(stopping.best), plateau.cooldown_counter)
     all_decisions = world.all_gather_object(decisions)
     if world.is_chief:

@@ -1,4 +1,4 @@
-"""``tfdl train ARGUMENTS`` whose rank 0 gets SIGUSR1 after all ranks have met, and before the first step."""
+"""``tfdl train ARGUMENTS`` whose rank 0 gets SIGUSR1 after the ranks have connected and before the first step."""
 
 import os
 import signal
