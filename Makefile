@@ -12,7 +12,7 @@ comma := ,
 RUNS ?= runs/first
 EXPORTED ?= exported/first
 # Test files run in two processes at a time. A job of two ranks mostly waits: for imports, time limits and its launcher.
-SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help

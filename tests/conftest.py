@@ -21,16 +21,41 @@ from tfdl.config import TrainConfig, compose
 from tfdl.distributed import SingleWorld, World
 from tfdl.distributed.world import set_current_world
 
+TESTS = Path(__file__).parent
+# The files that take longest. They start first, so that no process waits at the end for the last file of the other.
+LONG_FILES = (
+    "notebooks/test_notebooks.py",
+    "training/test_text_runs.py",
+    "training/test_own_keras_model.py",
+    "distributed/test_np_invariance.py",
+    "distributed/test_watchdog.py",
+    "distributed/test_training.py",
+    "distributed/test_language_modeling.py",
+    "distributed/test_hosts.py",
+    "distributed/test_elastic.py",
+    "distributed/test_text_tasks.py",
+    "distributed/test_keras_examples.py",
+    "distributed/test_failing_ranks.py",
+    "distributed/test_srun.py",
+    "horovod_launch/test_jobs.py",
+    "plugins/test_toy_parts.py",
+    "training/test_language_runs.py",
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sorts fast tests first, slow ones after them, and several ranks last, so that most failures show early."""
 
-    def sort_key(item: pytest.Item) -> tuple[bool, bool]:
+    def cost(item: pytest.Item) -> tuple[bool, bool]:
         is_distributed = item.get_closest_marker("distributed") is not None
         is_slow = item.get_closest_marker("slow") is not None
         return is_distributed, is_slow
 
-    items.sort(key=sort_key)
+    def order_of_file(item: pytest.Item) -> int:
+        name = item.path.relative_to(TESTS).as_posix()
+        return LONG_FILES.index(name) if name in LONG_FILES else len(LONG_FILES)
+
+    items.sort(key=lambda item: (cost(item), order_of_file(item)))
 
 
 @pytest.fixture(autouse=True)

@@ -33,8 +33,8 @@ def test_a_rank_that_hangs_in_python_ends_the_job_with_its_stack(tmp_path: Path)
 
 
 def test_without_the_watchdog_the_job_keeps_hanging(tmp_path: Path) -> None:
-    """The control: the same job, three timeouts later."""
-    job = train("hang", 1, tmp_path / "run", "--watchdog-timeout", "0", patience=1.5 * (TIMEOUT + GRACE))
+    """The control: the same job still runs when the watchdog would have ended it."""
+    job = train("hang", 1, tmp_path / "run", "--watchdog-timeout", "0", patience=TIMEOUT + GRACE)
     assert job.code is None, job.lines
     assert job.complaints == []
     assert job.status["code"] is None

@@ -133,3 +133,6 @@ def test_two_ranks_train_it_as_one(run: Any, folder: Path) -> None:
         assert found[split] == pytest.approx(summary(folder / "one")[split], rel=1e-4)
     evaluated = launch(2, *tfdl, "evaluate", "two", *plugin, "--json", cwd=folder)
     assert json.loads(evaluated.lines_of(0)[-1]) == found["test"]
+    exported = run("export", "two", "exported", *plugin)
+    assert exported.returncode == 0, exported.stderr
+    assert (folder / "exported" / "1" / "saved_model.pb").exists()
