@@ -79,7 +79,10 @@ class Progress(Callback):
             line += f" {rate:,.0f} examples/s;"
         self._console.print(f"{line} weights {summary['weights_sha256'][:12]}")
         run = self._plan.directory
-        self._console.print(f"Next:\n  tfdl evaluate {run}\n  tfdl export {run} exported/{run.name}")
+        plugins = "".join(f" --plugin {name}" for name in self._plan.plugins)
+        evaluate = f"tfdl evaluate {run}{plugins}"
+        export = f"tfdl export {run} exported/{run.name}{plugins}"
+        self._console.print(f"Next:\n  {evaluate}\n  {export}")
 
     def close(self) -> None:
         if self._bar is not None:

@@ -34,6 +34,7 @@ from tfdl.config import (
 from tfdl.config.fields import require
 from tfdl.config.schedules import ConstantScheduleConfig, CosineScheduleConfig
 from tfdl.errors import UserError
+from tfdl.models import build_model
 from tfdl.tasks.text_inputs import longest_text
 
 
@@ -167,3 +168,11 @@ def test_a_model_may_have_a_length_and_no_positions() -> None:
     assert longest_text(TrainConfig(model="length", dataset={"sequence_length": 80})) == 80
     with pytest.raises(UserError, match=r"dataset\.sequence_length=101, expected at most 100 tokens"):
         longest_text(TrainConfig(model="length", dataset={"sequence_length": 101}))
+
+
+def test_a_builder_without_arguments_for_the_data():
+    register_model(OddModelConfig, lambda config: config)
+    with pytest.raises(
+        UserError, match=r"the builder of '.*' takes none of input_shape, expected keyword-only arguments"
+    ):
+        build_model(OddModelConfig(), input_shape=(8, 8, 1))

@@ -63,6 +63,11 @@ def _family_of(model: str | ModelConfig, preset: Any) -> str:
 
 
 def _refuse_fields(config: ModelConfig, fields: Mapping[str, Any], data_arguments: Mapping[str, bool]) -> None:
+    if fields and not data_arguments:
+        raise UserError(
+            f"the builder of {config.name!r} takes none of {', '.join(fields)}, expected keyword-only arguments for"
+            " what the data decides: def build(config, *, input_shape, num_classes)"
+        )
     if fields:
         raise UserError(
             f"a configuration of {config.name!r} with {', '.join(fields)}, expected only {', '.join(data_arguments)};"

@@ -37,6 +37,8 @@ class RunPlan:
     """Validation metrics to show after each epoch, besides those that are also measured in training."""
     membership: str = ""
     """In an elastic run, how its ranks have changed; empty while it has the ranks that it started with."""
+    plugins: tuple[str, ...] = ()
+    """The user's modules that commands on the run must import."""
 
 
 @dataclass(frozen=True)

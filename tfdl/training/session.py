@@ -197,6 +197,7 @@ class Session:
             notes=tuple(note for note in notes if note),
             headline=parts.task.headline,
             membership=self._membership.note,
+            plugins=config.plugins,
         )
 
     def _fit_plan(self) -> FitPlan:
