@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfdl.data.objects.arrays import arrays_source, as_array
 from tfdl.data.objects.py_dataset import PyDatasetSource
-from tfdl.data.objects.structure import named_features
+from tfdl.data.objects.structure import SAMPLE_WEIGHT, named_features, part_names
 from tfdl.data.objects.tf_dataset import cardinality, tf_dataset_source
 from tfdl.data.sources import Source
 from tfdl.errors import UserError, nearest
@@ -46,8 +46,27 @@ def split_sources(data: Any, roles: Sequence[str], memory_limit_mb: int) -> dict
             sources[split] = _whole(given[split], roles, memory_limit_mb, split)
     if "test" not in sources:
         sources["test"] = sources["validation"]
+    _check_roles(sources["train"], roles)
     _check_equal_features(sources)
     return {split: sources[split] for split in SPLITS}
+
+
+def refuse_sample_weights(sources: Mapping[str, Source], task: str) -> None:
+    """Raises an error if samples have weights, for a task that does not read them.
+
+    Args:
+        sources: the splits.
+        task: what the task is called in the message.
+
+    Raises:
+        UserError: a split has sample weights.
+    """
+    for split, source in sources.items():
+        if part_names(signature_of(source), SAMPLE_WEIGHT):
+            raise UserError(
+                f"{_where(split)} has sample weights, which {task} does not read; leave them out, or pass a model of"
+                " your own with task=tfdl.tasks.Objective(loss=...), which weights samples"
+            )
 
 
 def _check_names(data: Any) -> None:
@@ -137,6 +156,17 @@ def _is_py_dataset(value: Any) -> bool:
 def _where(split: str) -> str:
     """What a split is called in messages."""
     return f"data[{split!r}]"
+
+
+def _check_roles(source: Source, roles: Sequence[str]) -> None:
+    """Raises an error if a source, which may be the user's own, lacks a role."""
+    signature = signature_of(source)
+    for role in roles:
+        if not part_names(signature, role):
+            raise UserError(
+                f"{_where('train')} has the features {', '.join(signature)}, expected {' and '.join(roles)}, or parts"
+                f" of them such as {role}/a"
+            )
 
 
 def _check_equal_features(sources: Mapping[str, Source]) -> None:

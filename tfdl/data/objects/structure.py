@@ -1,9 +1,9 @@
 """Samples as Python code passes them, and as features by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tfdl.errors import UserError
+from tfdl.errors import UserError, nearest
 
 SAMPLE_WEIGHT = "sample_weight"
 """The name of the feature that the third item of a sample becomes."""
@@ -25,7 +25,7 @@ def named_features(sample: Any, roles: Sequence[str], where: str) -> dict[str, A
         Feature name -> array. The parts of a nested value are named ``role/key`` or ``role/0``.
 
     Raises:
-        UserError: a wrong number of items, or a missing role.
+        UserError: a wrong number of items, a missing role, or an unknown key.
     """
     values = _by_role(sample, tuple(roles), where)
     features: dict[str, Any] = {}
@@ -37,6 +37,7 @@ def named_features(sample: Any, roles: Sequence[str], where: str) -> dict[str, A
 def _by_role(sample: Any, roles: tuple[str, ...], where: str) -> dict[str, Any]:
     """Role -> value, and the sample weight if there is one."""
     if isinstance(sample, Mapping) and set(roles) <= set(sample):
+        _check_keys(sample, roles, where)
         return {role: sample[role] for role in (*roles, SAMPLE_WEIGHT) if role in sample}
     if isinstance(sample, tuple):
         if len(sample) == len(roles) + 1:
@@ -56,6 +57,17 @@ def _by_role(sample: Any, roles: tuple[str, ...], where: str) -> dict[str, Any]:
     )
 
 
+def _check_keys(sample: Mapping[str, Any], roles: tuple[str, ...], where: str) -> None:
+    """Raises an error for a key that nothing would read, such as a misspelled ``sample_weight``."""
+    known = (*roles, SAMPLE_WEIGHT)
+    for key in sample:
+        if key not in known:
+            raise UserError(
+                f"{where} has the key {key!r}, which is not read; expected {', '.join(roles)}, and {SAMPLE_WEIGHT} if"
+                f" samples have weights.{nearest(str(key), known)}"
+            )
+
+
 def _flattened(name: str, value: Any) -> dict[str, Any]:
     """One name for each array of nested mappings and tuples. A list is an array, as in NumPy."""
     if isinstance(value, Mapping):
@@ -68,6 +80,16 @@ def _flattened(name: str, value: Any) -> dict[str, Any]:
     for key, item in items:
         features.update(_flattened(f"{name}{SEPARATOR}{key}", item))
     return features
+
+
+def part_names(features: Iterable[str], role: str) -> list[str]:
+    """The features that belong to a role: itself, or its parts.
+
+    Args:
+        features: the names of all features.
+        role: the role.
+    """
+    return [name for name in features if name.split(SEPARATOR)[0] == role]
 
 
 def structure_of(features: Sequence[str], role: str) -> Any:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfdl.config import DatasetConfig
 from tfdl.data.objects.images import notes_of
 from tfdl.data.objects.labels import class_names_of
-from tfdl.data.objects.splits import signature_of, split_sources
+from tfdl.data.objects.splits import refuse_sample_weights, signature_of, split_sources
 from tfdl.data.pipeline import evaluation_batches
 from tfdl.data.sources import Source
 from tfdl.data.texts import Row, TextDataset
@@ -29,9 +29,10 @@ def open_given_texts(config: DatasetConfig, roles: Sequence[str], data: Mapping[
         data: splits as ``split_sources`` takes them.
 
     Raises:
-        UserError: values that are not texts, or labels that are not classes.
+        UserError: values that are not texts, labels that are not classes, or sample weights.
     """
     sources = split_sources(data, roles, config.memory_limit_mb)
+    refuse_sample_weights(sources, "a task of texts")
     signature = signature_of(sources["train"])
     for role in roles:
         spec = signature[role]
