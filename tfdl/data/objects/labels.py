@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow.autograph.experimental import do_not_convert
 
 from tfdl.data.pipeline import evaluation_batches
+from tfdl.data.python_reading import taken
 from tfdl.data.sources import Source
 from tfdl.errors import UserError
 
@@ -57,8 +58,8 @@ def label_numbers(class_names: tuple[str, ...], label: tf.TensorSpec) -> Callabl
 
 
 def _labels(source: Source) -> np.ndarray:
-    batches = evaluation_batches(source, batch_size=_BATCH)
-    return np.concatenate([batch["label"] for batch in batches.map(do_not_convert(_label_alone)).as_numpy_iterator()])
+    batches = evaluation_batches(source, batch_size=_BATCH).map(do_not_convert(_label_alone))
+    return np.concatenate([batch["label"] for batch in taken(batches.as_numpy_iterator())])
 
 
 def _label_alone(batch: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from tfdl.data.objects.images import notes_of
 from tfdl.data.objects.labels import class_names_of
 from tfdl.data.objects.splits import refuse_sample_weights, signature_of, split_sources
 from tfdl.data.pipeline import evaluation_batches
+from tfdl.data.python_reading import taken
 from tfdl.data.sources import Source
 from tfdl.data.texts import Row, TextDataset
 from tfdl.errors import UserError
@@ -64,7 +65,8 @@ class GivenTexts:
         self.fingerprint = self._digest()
 
     def __iter__(self) -> Iterator[Row]:
-        for batch in evaluation_batches(self._source, batch_size=_BATCH).as_numpy_iterator():
+        batches = evaluation_batches(self._source, batch_size=_BATCH)
+        for batch in taken(batches.as_numpy_iterator()):
             for number in range(len(batch[self._roles[0]])):
                 yield {role: self._value(role, batch[role][number]) for role in self._roles}
 
