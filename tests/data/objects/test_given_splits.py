@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import tfdl
 from tfdl.data import ArraySource, ShuffledSource
-from tfdl.data.objects.splits import split_sources
+from tfdl.data.objects.splits import data_of_split, split_sources
 from tfdl.data.opening import open_images, open_texts
 from tfdl.errors import UserError
 
@@ -55,3 +55,28 @@ def test_a_source_without_a_role_is_refused():
 
     with pytest.raises(UserError, match=r"data\['train'\] has the features image, label, expected x and y"):
         split_sources({"train": Unnamed(), "validation": Unnamed()}, ("x", "y"), 1024)
+
+
+@pytest.mark.parametrize("labels", [LABELS * 20_000_000, np.arange(30) * 40])
+def test_labels_that_are_no_class_numbers(labels):
+    largest = f"the largest label is {labels.max()}, but there are only {len(np.unique(labels))} different labels"
+    with pytest.raises(UserError, match=largest):
+        open_images(CONFIG, {"train": (IMAGES, labels)})
+
+
+def test_a_small_set_may_lack_many_classes():
+    assert len(open_images(CONFIG, {"train": (IMAGES, LABELS * 499)}).class_names) == 999
+
+
+def test_one_split_has_the_classes_of_the_run():
+    data = data_of_split({"validation": (["b", "c"], ["dog", "cat"])}, "test", ("bird", "cat", "dog"))
+    dataset = open_texts(CONFIG, ("text", "label"), data)
+    assert dataset.class_names == ("bird", "cat", "dog")
+    assert list(dataset.splits["test"]) == [{"text": "b", "label": 2}, {"text": "c", "label": 1}]
+    with pytest.raises(UserError, match=r"the label 'cat', expected one of the 1 classes that the run was trained for"):
+        open_texts(CONFIG, ("text", "label"), data_of_split(data, "test", ("bird",)))
+
+
+def test_one_split_is_not_enough_to_train():
+    with pytest.raises(UserError, match="data has no split 'train', expected splits by name"):
+        split_sources({"test": (LABELS, LABELS)}, ("x", "y"), 1024)

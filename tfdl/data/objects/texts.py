@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfdl.config import DatasetConfig
 from tfdl.data.objects.images import notes_of
 from tfdl.data.objects.labels import class_names_of
-from tfdl.data.objects.splits import refuse_sample_weights, signature_of, split_sources
+from tfdl.data.objects.splits import refuse_sample_weights, signature_of, split_sources, trained_names_of
 from tfdl.data.pipeline import evaluation_batches
 from tfdl.data.python_reading import taken
 from tfdl.data.sources import Source
@@ -43,7 +43,7 @@ def open_given_texts(config: DatasetConfig, roles: Sequence[str], data: Mapping[
             )
     class_names: tuple[str, ...] = ()
     if _LABEL in roles:
-        class_names = class_names_of(sources, signature[_LABEL])
+        class_names = class_names_of(sources, signature[_LABEL], trained_names_of(data))
     splits = {split: GivenTexts(source, roles, class_names) for split, source in sources.items()}
     return TextDataset(config.name, splits, class_names, notes_of(sources))
 
