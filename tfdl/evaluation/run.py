@@ -79,5 +79,6 @@ def evaluate_in_detail(
             data = data_of_split(data, split, tuple(getattr(loaded.task, "class_names", ())))
         task, sources = task_class.open(loaded.config, loaded.run.assets, data)
         task.fit_to(loaded.model)
+        task.check_data({split: sources[split]})
     rows = evaluator_for(loaded.model, task).rows(sources[split], world)
     return Evaluation(task.metrics(rows), task.details(rows))
