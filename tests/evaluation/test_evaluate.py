@@ -101,3 +101,18 @@ def test_ranks_all_hear_of_one_rank_s_failure(ranks):
         return str(raised.value)
 
     assert world.run(on_rank) == ["rank 1 failed"] * 3
+
+
+def test_the_evaluated_split_is_enough(tmp_path):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (60, 6, 6), np.uint8)
+    labels = np.arange(60) % 3
+    held_out = (images[:20], np.minimum(labels[:20], 1))  # no sample of the last class
+    config = tfdl.TrainConfig(model={"name": "cnn", "filters": [2], "units": 2}, epochs=1, batch_size=8)
+    run = tfdl.train(config, tmp_path / "run", data={"train": (images[20:], labels[20:]), "validation": held_out})
+    # There were no test data, so the validation split was the test split.
+    for split in ("validation", "test"):
+        assert tfdl.evaluate(run, split, data={"validation": held_out}) == run.read_summary()[split]
+    assert tfdl.evaluate(run, data={"test": held_out}) == run.read_summary()["test"]
+    with pytest.raises(UserError, match=r"data has test, expected the split 'validation' to evaluate, or 'train'"):
+        tfdl.evaluate(run, "validation", data={"test": held_out})

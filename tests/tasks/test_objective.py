@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tfdl.config import TrainConfig
+from tfdl.data import ArraySource
 from tfdl.errors import UserError
 from tfdl.tasks import Objective, Supervised
 
@@ -162,3 +163,24 @@ def test_a_new_run_needs_an_objective_and_label_smoothing_belongs_to_its_loss() 
 def test_a_keras_model_or_optimizer_is_not_chosen_by_name() -> None:
     with pytest.raises(UserError, match=r"optimizer\.serialized=\{\}, expected a Keras optimizer, which Python code"):
         TrainConfig(optimizer="keras")
+
+
+@pytest.mark.parametrize("wrong", [-1, 3])
+@pytest.mark.parametrize(
+    "loss", ["sparse_categorical_crossentropy", keras.losses.SparseCategoricalCrossentropy(from_logits=True)]
+)
+def test_class_numbers_are_those_of_the_outputs(loss: Any, wrong: int) -> None:
+    task = task_of(Objective(loss), model_of(units=3), y=tf.TensorSpec([], tf.int64))
+    x = np.zeros((4, 3), np.float32)
+    task.check_data({"train": ArraySource({"x": x, "y": np.array([0, 1, 2, 2])})})
+    sources = {"test": ArraySource({"x": x, "y": np.array([0, 1, wrong, 2])})}
+    with pytest.raises(
+        UserError, match=rf"y of data\['test'\] has the class number {wrong}, but the model has 3 outputs"
+    ):
+        task.check_data(sources)
+
+
+def test_an_ignored_class_needs_no_output() -> None:
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=255)
+    task = task_of(Objective(loss), model_of(units=3), y=tf.TensorSpec([], tf.int64))
+    task.check_data({"train": ArraySource({"x": np.zeros((2, 3), np.float32), "y": np.array([0, 255])})})

@@ -122,6 +122,14 @@ class ArraySource(ShuffledSource):
         """A ``tf.TensorSpec`` for each feature of one sample."""
         return {name: tf.TensorSpec(values.shape[1:], values.dtype) for name, values in self._features.items()}
 
+    def values(self, name: str) -> np.ndarray:
+        """A feature of all samples, ``(n, ...)``.
+
+        Args:
+            name: the feature.
+        """
+        return np.asarray(self._features[name])
+
     def read(self, indices: Any) -> dict[str, Any]:
         """See ``Source.read``."""
         return {name: tf.gather(values, indices) for name, values in self._features.items()}

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.data import Source, evaluation_batches
+from tfdl.data.python_reading import taken
 from tfdl.distributed import World
 from tfdl.distributed.watchdog.current import tick
 from tfdl.tasks.task import Task
@@ -102,7 +103,7 @@ def batch_parts(
     )
     # One graph for batches of all shapes.
     compiled: Callable[..., dict[str, Any]] = batch_rows.get_concrete_function(batches.element_spec)
-    for numbers, batch in zip(pieces, batches, strict=True):
+    for numbers, batch in zip(pieces, taken(batches), strict=True):
         rows = compiled(batch)
         yield numbers, {name: np.asarray(column) for name, column in rows.items()}
         tick()

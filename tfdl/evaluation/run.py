@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tfdl.config import TASKS
+from tfdl.data.objects.splits import data_of_split
 from tfdl.distributed import World, current_world
 from tfdl.errors import UserError, nearest
 from tfdl.evaluation.choice import evaluator_for
@@ -38,7 +39,8 @@ def evaluate(
         split: ``train``, ``validation`` or ``test``.
         checkpoint: ``last``, ``best``, or a folder's name such as ``step-00000460``.
         world: the ranks that share the work. Defaults to the current ones.
-        data: the splits, for a run whose data Python code passed to ``tfdl.train(data=...)``.
+        data: the splits, for a run whose data Python code passed to ``tfdl.train(data=...)``. The evaluated split is
+            enough; a split that was cut from the training data needs the training data.
 
     Raises:
         UserError: not a run directory, no such split or checkpoint, or data that is missing.
@@ -73,7 +75,10 @@ def evaluate_in_detail(
         loaded = load_run(run, checkpoint)
     with world.agreement():
         task_class = TASKS.load(loaded.config.task)
+        if data is not None:
+            data = data_of_split(data, split, tuple(getattr(loaded.task, "class_names", ())))
         task, sources = task_class.open(loaded.config, loaded.run.assets, data)
         task.fit_to(loaded.model)
+        task.check_data({split: sources[split]})
     rows = evaluator_for(loaded.model, task).rows(sources[split], world)
     return Evaluation(task.metrics(rows), task.details(rows))

@@ -158,6 +158,17 @@ def is_mean(metric: Any) -> bool:
     return isinstance(metric, keras.metrics.MeanMetricWrapper)
 
 
+def takes_class_numbers(loss: Any) -> bool:
+    """Whether the targets of a loss are class numbers, and not a value for each class.
+
+    Args:
+        loss: of ``OutputObjective``.
+    """
+    if isinstance(loss, _FunctionLoss):
+        return loss.function is keras.losses.sparse_categorical_crossentropy
+    return isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
+
+
 def whole_metric(metric: Any, targets: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None) -> float:
     """Any Keras metric of a whole split.
 
@@ -288,10 +299,10 @@ class _FunctionLoss:
     """A plain function as a loss."""
 
     def __init__(self, function: Any):
-        self._function = function
+        self.function = function
 
     def call(self, target: Any, output: Any) -> Any:
-        return self._function(target, output)
+        return self.function(target, output)
 
 
 def _metrics(value: Any, target: tf.TensorSpec, output: tf.TensorSpec) -> list[Any]:

@@ -15,6 +15,7 @@ from tfdl.data.objects.splits import signature_of
 from tfdl.data.objects.structure import SAMPLE_WEIGHT, pick, structure_of
 from tfdl.data.opening import open_sources
 from tfdl.errors import UserError
+from tfdl.tasks.class_numbers import check_class_numbers
 from tfdl.tasks.objective import (
     Objective,
     OutputObjective,
@@ -70,6 +71,7 @@ class Supervised(Task):
         self._inputs = structure_of(names, INPUTS)
         self._targets = structure_of(names, TARGETS)
         self._output_names: list[str] = []
+        self._output_specs: list[tf.TensorSpec] = []
         self._outputs: list[OutputObjective] = []
         self._metrics: list[_MetricColumn] = []
         self.running_metrics = ("loss",)
@@ -158,6 +160,7 @@ class Supervised(Task):
                 " expected the same number"
             )
         output_specs = [tf.TensorSpec(output.shape[1:], output.dtype) for output in flat_outputs]
+        self._output_specs = output_specs
         self._outputs = resolve(self.objective, targets, output_specs, names)
         self._metrics = []
         for number, output in enumerate(self._outputs):
@@ -193,6 +196,13 @@ class Supervised(Task):
             raise UserError(
                 f"the loss or a metric cannot be computed from a sample's targets and outputs: {reason[:300]}"
             ) from error
+
+    def check_data(self, sources: Mapping[str, Source]) -> None:
+        """See ``Task.check_data``; compares class numbers with the number of outputs."""
+        target_names = self._flat_targets({name: name for name in self.signature})
+        for split, source in sources.items():
+            for name, output, spec in zip(target_names, self._outputs, self._output_specs, strict=True):
+                check_class_numbers(source, name, output.loss, spec, f"data[{split!r}]")
 
     def prefers_larger(self, metric: str) -> bool | None:
         """The direction that a Keras metric declares.

@@ -123,6 +123,16 @@ class Task(ABC):
             UserError: the model does not fit the task.
         """
 
+    def check_data(self, sources: Mapping[str, Source]) -> None:  # noqa: B027  (most tasks need nothing)
+        """Called once after ``fit_to``, for a task that compares samples with the model; does nothing by default.
+
+        Args:
+            sources: the splits.
+
+        Raises:
+            UserError: the samples do not fit the model.
+        """
+
     # Training
 
     @abstractmethod

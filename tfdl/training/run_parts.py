@@ -48,6 +48,7 @@ def build_parts(
     check_batch_size(config, sources["train"], world.size)
     model = python_parts.build_model(config, task, world.size)
     task.fit_to(model)
+    task.check_data(sources)
     rank_batch = config.batch_size * config.accumulation_steps
     length = RunLength(sources["train"].num_examples, rank_batch * world.size, config.epochs, config.steps)
     optimizer = python_parts.optimizer or optimizer_for(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfdl.config import TrainConfig
+from tfdl.data.python_reading import taken
 from tfdl.distributed import World
 from tfdl.distributed.watchdog import long_work
 from tfdl.evaluation import evaluator_for
@@ -154,7 +155,7 @@ class Session:
             return ""
         trainer = self.parts.trainer
         batches = open_batches(self._fit_plan(), trainer, self.state.progress)
-        batch = next(iter(batches))
+        batch = next(taken(batches))
         with long_work("timing XLA"):
             decision = decide(self.config.xla, trainer, batch, self.parts.length.total_steps)
         trainer.xla = decision.xla

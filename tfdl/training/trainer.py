@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.data.pipeline import WEIGHT
+from tfdl.data.python_reading import own_errors
 from tfdl.distributed import LossScale, NoLossScale, World, reduce_gradients
 from tfdl.distributed.world import statistics_weight
 from tfdl.tasks.task import Task
@@ -89,7 +90,8 @@ class Trainer:
             batches: an iterator over training batches.
             num_steps: the number of steps.
         """
-        self._run_steps(batches, tf.constant(num_steps))
+        with own_errors():
+            self._run_steps(batches, tf.constant(num_steps))
 
     def gradients(self, batch: Any, xla: bool) -> Result:
         """Computes a step without its update: the gradient of the mean loss over all ranks' samples.

@@ -74,3 +74,29 @@ def test_texts_keep_zeros_at_their_end():
 def test_bad_arrays(x, y, message):
     with pytest.raises(UserError, match=message):
         sources_of(x, y)
+
+
+ONE = np.arange(30.0)
+TWO = np.arange(60.0).reshape(30, 2)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "names"),
+    [
+        ([ONE, TWO], ONE, ["x/0", "x/1", "y"]),
+        ([ONE, TWO], {"a": ONE}, ["x/0", "x/1", "y/a"]),
+        (ONE, [ONE, TWO], ["x", "y/0", "y/1"]),
+        ([ONE, TWO], [ONE], ["x/0", "x/1", "y/0"]),
+        ([ONE] * 30, list(range(30)), None),
+        ([ONE] * 10, list(range(10)), ["x", "y"]),
+        ([ONE, TWO], [TWO, ONE], ["x/0", "x/1", "y/0", "y/1"]),
+        ([ONE] * 10, [TWO] * 10, None),
+        ([ONE] * 10, [TWO[:5]] * 10, ["x", "y"]),
+    ],
+)
+def test_a_list_of_arrays_is_several_arrays_if_these_have_the_rows_of_the_others(x, y, names):
+    if names is None:
+        with pytest.raises(UserError, match=r"a list of .* arrays of 30 rows, which may be several arrays or one"):
+            sources_of(x, y)
+    else:
+        assert sorted(sources_of(x, y)["train"].signature) == names

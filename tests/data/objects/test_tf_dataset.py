@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfdl.data.objects.splits import split_sources
 from tfdl.data.objects.tf_dataset import StreamSource
 from tfdl.data.pipeline import evaluation_batches
+from tfdl.data.python_reading import taken
 from tfdl.errors import UserError
 
 ROLES = ("x", "y")
@@ -19,7 +20,7 @@ def dataset_of(count=50):
 
 
 def values_of(source, name):
-    batches = evaluation_batches(source, batch_size=8).as_numpy_iterator()
+    batches = taken(evaluation_batches(source, batch_size=8).as_numpy_iterator())
     return np.concatenate([batch[name] for batch in batches]).tolist()
 
 
@@ -40,6 +41,22 @@ def test_splits_are_the_same_in_memory_and_read_again(memory_limit_mb):
 def test_samples_are_read_in_any_order():
     source = split_sources({"train": dataset_of(), "validation": dataset_of()}, ROLES, 0)["train"]
     assert source.read(np.array([7, 8, 3, 49, 0]))["x"].numpy().tolist() == [7, 8, 3, 49, 0]
+
+
+def test_a_data_set_that_fails_in_a_later_pass():
+    passes = []
+
+    def samples():
+        passes.append(None)
+        for number in range(50 if len(passes) <= 2 else 20):  # two passes are compared
+            yield number, "text"
+
+    types = (tf.TensorSpec((), tf.int64), tf.TensorSpec((), tf.string))
+    dataset = tf.data.Dataset.from_generator(samples, output_signature=types)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(50))
+    source = split_sources({"train": dataset, "validation": dataset_of()}, ROLES, 0)["train"]
+    with pytest.raises(UserError, match=r"data\['train'\] fails while it is read.*contained only 20 elements"):
+        values_of(source, "x")
 
 
 @pytest.mark.parametrize(

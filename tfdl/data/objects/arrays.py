@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfdl.data.python_reading import python_columns
 from tfdl.data.sources import ArraySource, ShuffledSource, Source
 from tfdl.errors import UserError
 
@@ -25,12 +26,7 @@ class DiskArraySource(ShuffledSource):
 
     def read(self, indices: Any) -> dict[str, Any]:
         """See ``Source.read``."""
-        dtypes = [spec.dtype for spec in self.signature.values()]
-        columns = tf.numpy_function(self._rows, [indices], dtypes, stateful=False)
-        return {
-            name: tf.ensure_shape(column, [None, *spec.shape])
-            for (name, spec), column in zip(self.signature.items(), columns, strict=True)
-        }
+        return python_columns(self._rows, indices, self.signature, stateful=False)
 
     def _rows(self, indices: np.ndarray) -> list[np.ndarray]:
         return [np.ascontiguousarray(values[indices]) for values in self._features.values()]

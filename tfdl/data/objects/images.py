@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfdl.config import DatasetConfig
 from tfdl.data.images import ImageDataset, common_image_shape, resize
 from tfdl.data.objects.labels import class_names_of, label_numbers
-from tfdl.data.objects.splits import signature_of, split_sources
+from tfdl.data.objects.splits import refuse_sample_weights, signature_of, split_sources, trained_names_of
 from tfdl.data.sources import ShuffledSource, Source
 from tfdl.errors import UserError
 
@@ -22,12 +22,14 @@ def open_given_images(config: DatasetConfig, data: Mapping[str, Any]) -> ImageDa
         data: splits as ``split_sources`` takes them, with the roles ``image`` and ``label``.
 
     Raises:
-        UserError: images that are not uint8 ``(h, w)`` or ``(h, w, c)``, or labels that are not classes.
+        UserError: images that are not uint8 ``(h, w)`` or ``(h, w, c)``, labels that are not classes, or sample
+            weights.
     """
     sources = split_sources(data, ("image", "label"), config.memory_limit_mb)
+    refuse_sample_weights(sources, "image classification")
     signature = signature_of(sources["train"])
     shape = _image_shape(signature["image"], config)
-    class_names = class_names_of(sources, signature["label"])
+    class_names = class_names_of(sources, signature["label"], trained_names_of(data))
     images: dict[str, Source] = {
         split: GivenImages(source, shape, config.image_size, class_names, signature["label"])
         for split, source in sources.items()

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfdl.data.objects.structure import named_features
 from tfdl.data.order import epoch_order
+from tfdl.data.python_reading import python_columns
 from tfdl.data.sources import ShuffledSource
 from tfdl.errors import UserError
 
@@ -30,7 +31,8 @@ class PyDatasetSource(ShuffledSource):
         batches: numbers of the batches that belong to this source; ``None`` stands for all.
 
     Raises:
-        UserError: no batches, batches of unequal sizes before the last, or samples that do not have the roles.
+        UserError: no batches, batches of unequal sizes before the last, batches of different features, shapes or
+            dtypes, or samples that do not have the roles.
     """
 
     def __init__(self, dataset: Any, roles: Sequence[str], where: str, batches: np.ndarray | None = None):
@@ -41,10 +43,12 @@ class PyDatasetSource(ShuffledSource):
         self._kept: OrderedDict[int, dict[str, np.ndarray]] = OrderedDict()
         count = _num_batches(dataset, where)
         self._batches = np.arange(count) if batches is None else batches
-        first = self._batch(0)
+        self._first: dict[str, np.ndarray] = {}
+        first = self._first = self._batch(0)
+        # Whether batches differ is known when they are made. What differs is mostly seen in these two.
+        self._batch(count // 2)
         last = self._batch(count - 1)
-        self._batch_size = _rows(first)
-        sizes = np.full(count, self._batch_size)
+        sizes = np.full(count, _rows(first))
         sizes[-1] = _rows(last)
         self._sizes = sizes[self._batches]
         self._ends = np.cumsum(self._sizes)
@@ -56,12 +60,7 @@ class PyDatasetSource(ShuffledSource):
 
     def read(self, indices: Any) -> dict[str, Any]:
         """See ``Source.read``."""
-        dtypes = [spec.dtype for spec in self.signature.values()]
-        columns = tf.numpy_function(self._read, [indices], dtypes, stateful=False)
-        return {
-            name: tf.ensure_shape(column, [None, *spec.shape])
-            for (name, spec), column in zip(self.signature.items(), columns, strict=True)
-        }
+        return python_columns(self._read, indices, self.signature, stateful=False)
 
     def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:  # noqa: ARG002
         """Whole batches of the data set in random order."""
@@ -112,12 +111,13 @@ class PyDatasetSource(ShuffledSource):
         """A batch by its number in the data set, made anew.
 
         Raises:
-            UserError: features of different lengths, or a batch that is not as large as the first.
+            UserError: features of different lengths, or a batch that is not like the first.
         """
         features = named_features(self._dataset[number], self._roles, self._where)
         batch = {name: np.asarray(value) for name, value in features.items()}
         num_rows = _rows(batch)
-        expected_rows = getattr(self, "_batch_size", num_rows)  # not known yet when the first batch is made
+        first = self._first or batch  # there is none yet when it is made itself
+        expected_rows = _rows(first)
         is_last = number == _num_batches(self._dataset, self._where) - 1
         is_unequal = any(len(values) != num_rows for values in batch.values())
         if is_unequal or (num_rows != expected_rows and not is_last):
@@ -125,6 +125,7 @@ class PyDatasetSource(ShuffledSource):
             raise UserError(
                 f"batch {number} of {self._where}: {shown} rows, expected {expected_rows} in each but the last batch"
             )
+        _check_like_first(batch, first, f"batch {number} of {self._where}")
         return batch
 
     def _repeats(self, first: dict[str, np.ndarray]) -> bool:
@@ -140,6 +141,37 @@ def _num_batches(dataset: Any, where: str) -> int:
     if count == 0:
         raise UserError(f"{where} has no batches, expected at least 1")
     return int(count)
+
+
+def _check_like_first(batch: dict[str, np.ndarray], first: dict[str, np.ndarray], where: str) -> None:
+    """Raises an error if a batch has other features than the first, of other shapes, or of values that it cannot hold.
+
+    Args:
+        batch: the batch.
+        first: the first batch, whose shapes and dtypes are those of the source.
+        where: which batch it is, for messages.
+    """
+    if batch.keys() != first.keys():
+        raise UserError(f"{where} has {', '.join(batch)}, expected the features of batch 0: {', '.join(first)}")
+    for name, values in batch.items():
+        shape = values.shape[1:]
+        expected_shape = first[name].shape[1:]
+        if shape != expected_shape:
+            raise UserError(
+                f"{where}: the samples of {name} have the shape {shape}, expected {expected_shape} as in batch 0; pad"
+                " all batches to one length"
+            )
+        # An array of texts has another dtype for each length of its longest text.
+        is_text = _is_text(values) and _is_text(first[name])
+        if not is_text and not np.can_cast(values.dtype, first[name].dtype, "safe"):
+            raise UserError(
+                f"{where}: {name} has the dtype {values.dtype}, expected {first[name].dtype} as in batch 0; give all"
+                " batches one dtype"
+            )
+
+
+def _is_text(values: np.ndarray) -> bool:
+    return values.dtype.kind in "USO"
 
 
 def _rows(batch: dict[str, np.ndarray]) -> int:

@@ -8,15 +8,58 @@ import tensorflow as tf
 
 from tfdl.data.objects.arrays import arrays_source, as_array
 from tfdl.data.objects.py_dataset import PyDatasetSource
-from tfdl.data.objects.structure import named_features
+from tfdl.data.objects.structure import SAMPLE_WEIGHT, named_features, part_names
 from tfdl.data.objects.tf_dataset import cardinality, tf_dataset_source
 from tfdl.data.sources import Source
 from tfdl.errors import UserError, nearest
 
 SPLITS = ("train", "validation", "test")
+_EXPECTED = "splits by name, such as {'train': (x, y), 'validation': (x, y), 'test': (x, y)}"
 # Decides which samples are held out if a split is missing. It is not the run's seed: runs with different seeds hold out
 # the same samples, so they can be compared.
 _HOLD_OUT_SEED = 0
+
+
+class OneSplit(dict[str, Any]):
+    """The data of one split alone, for the evaluation of a run that was trained before.
+
+    Args:
+        split: its name.
+        value: its data.
+        class_names: the classes that the run was trained for, where it has classes. They need not all occur in the
+            split.
+    """
+
+    def __init__(self, split: str, value: Any, class_names: tuple[str, ...] = ()):
+        super().__init__({split: value})
+        self.split = split
+        self.class_names = class_names
+
+
+def data_of_split(data: Mapping[str, Any], split: str, class_names: tuple[str, ...]) -> Mapping[str, Any]:
+    """What the evaluation of one split reads: all the data, or the split alone if there is no training data.
+
+    Args:
+        data: the splits by name.
+        split: the one to evaluate.
+        class_names: as for ``OneSplit``.
+
+    Raises:
+        UserError: the split is missing, and the training data that it may be cut from too.
+    """
+    _check_names(data)
+    if data.get("train") is not None:
+        return data
+    for name in (split, "validation") if split == "test" else (split,):  # without test data, validation data serve
+        if data.get(name) is not None:
+            return OneSplit(name, data[name], class_names)
+    given = ", ".join(data) or "no split"
+    raise UserError(f"data has {given}, expected the split {split!r} to evaluate, or 'train' to cut it from")
+
+
+def trained_names_of(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """The classes of the run that the data are evaluated for; none if the classes are those of the data."""
+    return data.class_names if isinstance(data, OneSplit) else ()
 
 
 def split_sources(data: Any, roles: Sequence[str], memory_limit_mb: int) -> dict[str, Source]:
@@ -28,14 +71,20 @@ def split_sources(data: Any, roles: Sequence[str], memory_limit_mb: int) -> dict
     80%, 10% and 10%.
 
     Args:
-        data: the splits by name; ``train`` must be among them.
+        data: the splits by name; ``train`` must be among them. ``OneSplit`` serves as all three.
         roles: what a sample consists of.
         memory_limit_mb: the largest split that is kept in memory, in MiB, where there is a choice.
 
     Raises:
         UserError: data that cannot be used.
     """
+    if isinstance(data, OneSplit):
+        source = _whole(data[data.split], roles, memory_limit_mb, data.split)
+        _check_roles(source, roles, data.split)
+        return dict.fromkeys(SPLITS, source)
     _check_names(data)
+    if data.get("train") is None:
+        raise UserError(f"data has no split 'train', expected {_EXPECTED}")
     given = {split: data[split] for split in SPLITS if data.get(split) is not None}
     training_data = _TrainingData(given["train"], roles, memory_limit_mb)
     sources = {}
@@ -46,19 +95,35 @@ def split_sources(data: Any, roles: Sequence[str], memory_limit_mb: int) -> dict
             sources[split] = _whole(given[split], roles, memory_limit_mb, split)
     if "test" not in sources:
         sources["test"] = sources["validation"]
+    _check_roles(sources["train"], roles, "train")
     _check_equal_features(sources)
     return {split: sources[split] for split in SPLITS}
 
 
+def refuse_sample_weights(sources: Mapping[str, Source], task: str) -> None:
+    """Raises an error if samples have weights, for a task that does not read them.
+
+    Args:
+        sources: the splits.
+        task: what the task is called in the message.
+
+    Raises:
+        UserError: a split has sample weights.
+    """
+    for split, source in sources.items():
+        if part_names(signature_of(source), SAMPLE_WEIGHT):
+            raise UserError(
+                f"{_where(split)} has sample weights, which {task} does not read; leave them out, or pass a model of"
+                " your own with task=tfdl.tasks.Objective(loss=...), which weights samples"
+            )
+
+
 def _check_names(data: Any) -> None:
-    expected = "splits by name, such as {'train': (x, y), 'validation': (x, y), 'test': (x, y)}"
     if not isinstance(data, Mapping):
-        raise UserError(f"data is {type(data).__name__}, expected {expected}")
+        raise UserError(f"data is {type(data).__name__}, expected {_EXPECTED}")
     for split in data:
         if split not in SPLITS:
             raise UserError(f"data has the split {split!r}, expected {', '.join(SPLITS)}.{nearest(str(split), SPLITS)}")
-    if data.get("train") is None:
-        raise UserError(f"data has no split 'train', expected {expected}")
 
 
 def _parts_of_train(given: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
@@ -137,6 +202,17 @@ def _is_py_dataset(value: Any) -> bool:
 def _where(split: str) -> str:
     """What a split is called in messages."""
     return f"data[{split!r}]"
+
+
+def _check_roles(source: Source, roles: Sequence[str], split: str) -> None:
+    """Raises an error if a source, which may be the user's own, lacks a role."""
+    signature = signature_of(source)
+    for role in roles:
+        if not part_names(signature, role):
+            raise UserError(
+                f"{_where(split)} has the features {', '.join(signature)}, expected {' and '.join(roles)}, or parts"
+                f" of them such as {role}/a"
+            )
 
 
 def _check_equal_features(sources: Mapping[str, Source]) -> None:

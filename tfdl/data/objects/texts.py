@@ -9,8 +9,9 @@ import tensorflow as tf
 from tfdl.config import DatasetConfig
 from tfdl.data.objects.images import notes_of
 from tfdl.data.objects.labels import class_names_of
-from tfdl.data.objects.splits import signature_of, split_sources
+from tfdl.data.objects.splits import refuse_sample_weights, signature_of, split_sources, trained_names_of
 from tfdl.data.pipeline import evaluation_batches
+from tfdl.data.python_reading import taken
 from tfdl.data.sources import Source
 from tfdl.data.texts import Row, TextDataset
 from tfdl.errors import UserError
@@ -29,9 +30,10 @@ def open_given_texts(config: DatasetConfig, roles: Sequence[str], data: Mapping[
         data: splits as ``split_sources`` takes them.
 
     Raises:
-        UserError: values that are not texts, or labels that are not classes.
+        UserError: values that are not texts, labels that are not classes, or sample weights.
     """
     sources = split_sources(data, roles, config.memory_limit_mb)
+    refuse_sample_weights(sources, "a task of texts")
     signature = signature_of(sources["train"])
     for role in roles:
         spec = signature[role]
@@ -41,7 +43,7 @@ def open_given_texts(config: DatasetConfig, roles: Sequence[str], data: Mapping[
             )
     class_names: tuple[str, ...] = ()
     if _LABEL in roles:
-        class_names = class_names_of(sources, signature[_LABEL])
+        class_names = class_names_of(sources, signature[_LABEL], trained_names_of(data))
     splits = {split: GivenTexts(source, roles, class_names) for split, source in sources.items()}
     return TextDataset(config.name, splits, class_names, notes_of(sources))
 
@@ -63,7 +65,8 @@ class GivenTexts:
         self.fingerprint = self._digest()
 
     def __iter__(self) -> Iterator[Row]:
-        for batch in evaluation_batches(self._source, batch_size=_BATCH).as_numpy_iterator():
+        batches = evaluation_batches(self._source, batch_size=_BATCH)
+        for batch in taken(batches.as_numpy_iterator()):
             for number in range(len(batch[self._roles[0]])):
                 yield {role: self._value(role, batch[role][number]) for role in self._roles}
 

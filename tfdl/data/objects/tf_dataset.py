@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow.autograph.experimental import do_not_convert
 
 from tfdl.data.objects.structure import named_features
+from tfdl.data.python_reading import python_columns
 from tfdl.data.sources import ArraySource, ShuffledSource, Source
 from tfdl.errors import UserError
 
@@ -46,8 +47,8 @@ def tf_dataset_source(
         if spec.dtype != tf.string:
             bytes_per_sample += np.prod(spec.shape) * spec.dtype.size
     if bytes_per_sample * len(numbers) <= memory_limit_mb * 2**20:
-        return _InOrder(_loaded(features, numbers))
-    return StreamSource(features, numbers)
+        return _InOrder(_loaded(features, numbers, where))
+    return StreamSource(features, numbers, where)
 
 
 def cardinality(dataset: tf.data.Dataset, where: str) -> int:
@@ -79,13 +80,15 @@ class StreamSource(ShuffledSource):
     Args:
         dataset: samples as features by name.
         numbers: which of its samples belong to this source, rising.
+        where: what is read, for messages.
     """
 
     # There is one iterator, which is quick only if numbers rise from batch to batch.
     parallel_reads = False
 
-    def __init__(self, dataset: tf.data.Dataset, numbers: np.ndarray):
+    def __init__(self, dataset: tf.data.Dataset, numbers: np.ndarray, where: str):
         self._dataset = dataset
+        self._where = where
         self._numbers = numbers
         self.num_examples = len(numbers)
         self.signature = dataset.element_spec
@@ -95,12 +98,7 @@ class StreamSource(ShuffledSource):
 
     def read(self, indices: Any) -> dict[str, Any]:
         """See ``Source.read``; quick if the numbers rise from call to call."""
-        dtypes = [spec.dtype for spec in self.signature.values()]
-        columns = tf.numpy_function(self._read, [indices], dtypes)
-        return {
-            name: tf.ensure_shape(column, [None, *spec.shape])
-            for (name, spec), column in zip(self.signature.items(), columns, strict=True)
-        }
+        return python_columns(self._read, indices, self.signature)
 
     def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:  # noqa: ARG002
         """The data set's own order."""
@@ -114,10 +112,14 @@ class StreamSource(ShuffledSource):
     def _sample(self, number: int) -> dict[str, np.ndarray]:
         """The sample of this number; the iterator starts again if it is already beyond it."""
         if number < self._next or self._next < 0:
-            self._iterator = self._dataset.skip(number).as_numpy_iterator()
+            self._iterator = _samples(self._dataset.skip(number), self._where)
             self._next = number
         while True:
-            sample = next(self._iterator)
+            sample = next(self._iterator, None)
+            if sample is None:
+                raise UserError(
+                    f"{self._where} ended before sample {number} in a later pass; expected the same samples in each"
+                )
             self._next += 1
             if self._next > number:
                 return sample
@@ -150,14 +152,31 @@ def _features(dataset: tf.data.Dataset, roles: Sequence[str], where: str) -> tf.
     return dataset.map(do_not_convert(rename))
 
 
+def _samples(dataset: tf.data.Dataset, where: str) -> Iterator[dict[str, np.ndarray]]:
+    """The samples as arrays.
+
+    Args:
+        dataset: samples as features by name.
+        where: what is read, for messages.
+
+    Raises:
+        UserError: the data set itself fails.
+    """
+    try:
+        yield from dataset.as_numpy_iterator()
+    except tf.errors.OpError as error:
+        reason = " ".join(str(error.message).split())
+        raise UserError(f"{where} fails while it is read, expected samples: {reason[:300]}") from error
+
+
 def _check_passes(dataset: tf.data.Dataset, count: int, where: str) -> None:
     """Raises an error if two passes differ.
 
     A run reads the data many times, resumes in the middle, and shares samples out to ranks by their number. So a number
     must always stand for the same sample.
     """
-    first = _digests(dataset)
-    second = _digests(dataset)
+    first = _digests(dataset, where)
+    second = _digests(dataset, where)
     for number, (one, other) in enumerate(zip(first, second, strict=False)):
         if one != other:
             raise UserError(
@@ -169,10 +188,10 @@ def _check_passes(dataset: tf.data.Dataset, count: int, where: str) -> None:
         raise UserError(f"{where} has {len(first)} samples in one pass, expected {count} in each")
 
 
-def _digests(dataset: tf.data.Dataset) -> list[bytes]:
+def _digests(dataset: tf.data.Dataset, where: str) -> list[bytes]:
     """A hash of each sample."""
     digests = []
-    for sample in dataset.as_numpy_iterator():
+    for sample in _samples(dataset, where):
         digest = hashlib.sha256()
         for name in sorted(sample):
             value = np.asarray(sample[name])
@@ -184,10 +203,10 @@ def _digests(dataset: tf.data.Dataset) -> list[bytes]:
     return digests
 
 
-def _loaded(dataset: tf.data.Dataset, numbers: np.ndarray) -> dict[str, np.ndarray]:
+def _loaded(dataset: tf.data.Dataset, numbers: np.ndarray, where: str) -> dict[str, np.ndarray]:
     """The samples of these numbers as one array for each feature."""
     wanted = set(numbers.tolist())
-    samples = [sample for number, sample in enumerate(dataset.as_numpy_iterator()) if number in wanted]
+    samples = [sample for number, sample in enumerate(_samples(dataset, where)) if number in wanted]
     return {name: _stacked([sample[name] for sample in samples], spec) for name, spec in dataset.element_spec.items()}
 
 
