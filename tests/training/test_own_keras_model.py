@@ -15,8 +15,10 @@ from safetensors.numpy import load_file
 
 import tfdl
 from tests.distributed.launching import environment, launch, program
+from tfdl.config import TASKS
 from tfdl.runs import RunDirectory, load_run
-from tfdl.tasks import ImageClassification, Objective
+from tfdl.tasks import ImageClassification, Objective, TextClassification
+from tfdl.training.python_parts import PythonParts
 
 KINDS = ("sequential", "subclassed")
 
@@ -274,6 +276,24 @@ def test_resuming_needs_the_same_parts(tmp_path):
     assert len(set(digests)) == 2  # in one process, Keras gives the second model's layers other names
     with pytest.raises(tfdl.UserError, match="--resume with optimizer"):
         train(tmp_path / "run", model=lambda: model_of(loss="mse", optimizer="adam"), resume=True)
+
+
+class OwnTexts(TextClassification):
+    """Nothing declares it; only Python code names it."""
+
+    name = "own-texts"
+
+
+def test_a_task_class_is_declared_as_its_base_is(monkeypatch):
+    monkeypatch.setattr(TASKS, "_parts", dict(TASKS._parts))
+    data = {"train": (["a b", "c"] * 8, [0, 1] * 8)}
+    passed = tfdl.TrainConfig(task="text-classification", model="bert-tiny", tokenizer="word")
+    config = PythonParts(data=data, task=OwnTexts).resolve(passed)
+    assert (config.task, config.model, config.tokenizer) == ("own-texts", passed.model, passed.tokenizer)
+    task, sources = PythonParts(data=data, task=OwnTexts).open_task(config, None)
+    assert isinstance(task, OwnTexts)
+    assert sources["train"].num_examples == 12
+    assert "own-texts" not in TASKS.names
 
 
 @keras.saving.register_keras_serializable(package="own")
