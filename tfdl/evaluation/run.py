@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tfdl.config import TASKS
+from tfdl.config.dataset import PythonDataConfig
 from tfdl.distributed import World, current_world
+from tfdl.distributed.equal_data import check_equal_data
 from tfdl.errors import UserError, nearest
 from tfdl.evaluation.choice import evaluator_for
 from tfdl.runs import RunDirectory, load_run
@@ -75,5 +77,7 @@ def evaluate_in_detail(
         task_class = TASKS.load(loaded.config.task)
         task, sources = task_class.open(loaded.config, loaded.run.assets, data)
         task.fit_to(loaded.model)
+    if isinstance(loaded.config.dataset, PythonDataConfig):
+        check_equal_data({split: sources[split]}, data, world)
     rows = evaluator_for(loaded.model, task).rows(sources[split], world)
     return Evaluation(task.metrics(rows), task.details(rows))
