@@ -73,3 +73,23 @@ def test_synchronized_statistics_are_compared(ranks):
             SyncProof.of_training(models[rank], [], world, 200).before_results(5)
 
     world.run(prove)
+
+
+class Counting(keras.layers.Layer):
+    """Keeps a number beside its weights."""
+
+    def build(self, input_shape):  # noqa: ARG002
+        self.count = self.add_weight(name="count", shape=(), initializer="zeros", trainable=False)
+
+    def call(self, inputs):
+        return inputs
+
+
+def test_what_a_layer_changes_itself_is_compared_and_named(ranks):
+    world = ranks(2)
+    models = [keras.Sequential([keras.Input((3,)), Counting(name="mine"), keras.layers.Dense(1)]) for _ in range(2)]
+    models[1].set_weights(models[0].get_weights())
+    world.run(lambda rank: SyncProof.of_training(models[rank], [], world, 200).compare(1))
+    models[1].get_layer("mine").count.assign(1.0)
+    with pytest.raises(RunError, match=r"rank 1 differs from rank 0 in .*mine/count: .* in the layer's call"):
+        world.run(lambda rank: SyncProof.of_training(models[rank], [], world, 200).compare(2))
