@@ -292,8 +292,18 @@ def test_a_task_class_is_declared_as_its_base_is(monkeypatch):
     assert (config.task, config.model, config.tokenizer) == ("own-texts", passed.model, passed.tokenizer)
     task, sources = PythonParts(data=data, task=OwnTexts).open_task(config, None)
     assert isinstance(task, OwnTexts)
-    assert sources["train"].num_examples == 12
+    assert set(sources) == {"train", "validation", "test"}
     assert "own-texts" not in TASKS.names
+
+
+def test_an_optimizer_of_another_model_is_refused(tmp_path):
+    optimizer = keras.optimizers.SGD(0.1)
+    model = model_of()
+    for _ in range(2):  # the same model may be trained again
+        train(tmp_path / "first", model=model, task=Objective("mse"), optimizer=optimizer, overwrite=True)
+    with pytest.raises(tfdl.UserError, match=r"the optimizer 'sgd.*' belongs to another model"):
+        train(tmp_path / "second", model=model_of(), task=Objective("mse"), optimizer=optimizer)
+    assert not (tmp_path / "second").exists()
 
 
 @keras.saving.register_keras_serializable(package="own")

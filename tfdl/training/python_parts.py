@@ -152,10 +152,26 @@ class PythonParts:
             check_rebuilding(model, lambda rebuilt: build_on_sample(rebuilt, task))
         return model
 
-    @property
-    def optimizer(self) -> Any:
-        """The optimizer that was passed, or that the model was compiled with; None for the configured one."""
-        return self._optimizer
+    def optimizer_of(self, model: Any) -> Any:
+        """The optimizer that was passed, or that the model was compiled with; None for the configured one.
+
+        Args:
+            model: the built model that it is to train.
+
+        Raises:
+            UserError: it has trained another model, whose moments it holds.
+        """
+        optimizer = self._optimizer
+        if optimizer is None or not optimizer.built:
+            return optimizer
+        variables = {id(variable) for variable in model.trainable_variables}
+        built_for = {id(variable) for variable in optimizer._trainable_variables}
+        if variables != built_for:
+            raise UserError(
+                f"the optimizer {optimizer.name!r} belongs to another model, or to other variables of this one; pass a"
+                f" new one: keras.optimizers.{type(optimizer).__name__}(...)"
+            )
+        return optimizer
 
     def save(self, assets: Path) -> None:
         """Writes what another process needs to rebuild the objects.
