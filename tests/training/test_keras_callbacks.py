@@ -311,6 +311,15 @@ def test_a_resume_within_an_epoch_has_the_learning_rates_of_a_run_without_a_stop
     assert len(set(straight)) > 1
 
 
+def test_a_rate_that_a_callback_sets_may_begin_at_zero(tmp_path):
+    model = build()
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    scheduler = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 * (epoch + 1))
+    run = train(tmp_path / "run", scheduler, model=model)
+    rates = [row["learning_rate"] for row in map(json.loads, run.metrics_path.open()) if row["kind"] == "steps"]
+    assert (rates[0], rates[-1]) == pytest.approx((0.1, 0.2))
+
+
 def test_ranks_with_different_rates_end(ranks):
     from tfdl.training.optimization import check_equal_rates
 
