@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfdl.distributed import SingleWorld
 from tfdl.distributed.sync_proof import SyncProof
@@ -93,3 +94,19 @@ def test_what_a_layer_changes_itself_is_compared_and_named(ranks):
     models[1].get_layer("mine").count.assign(1.0)
     with pytest.raises(RunError, match=r"rank 1 differs from rank 0 in .*mine/count: .* in the layer's call"):
         world.run(lambda rank: SyncProof.of_training(models[rank], [], world, 200).compare(2))
+
+
+def test_the_end_is_compared_although_its_step_is_proven(ranks):
+    """A callback may change weights after the last step."""
+    world = ranks(2)
+    variables = [[tf.Variable(1.0, name="v")], [tf.Variable(1.0, name="v")]]
+
+    def on_rank(rank):
+        proof = SyncProof(lambda: variables[rank], world, 200)
+        proof.compare(7)
+        variables[rank][0].assign(1.0 + rank)
+        proof.compare(7)
+        with pytest.raises(RunError, match="at step 7, rank 1 differs from rank 0 in v"):
+            proof.compare(7, again=True)
+
+    world.run(on_rank)

@@ -95,13 +95,17 @@ class SyncProof:
             self.compare(step)
         average_over_ranks(self._local_statistics, self._world)
 
-    def compare(self, step: int) -> None:
+    def compare(self, step: int, *, again: bool = False) -> None:
         """Compares now, unless this step is proven already; for every rank to call.
+
+        Args:
+            step: the number of steps that are done.
+            again: whether to compare also if the step is proven, since callbacks may have changed weights after it.
 
         Raises:
             RunError: as ``after_steps``.
         """
-        if step == self._last_proven:
+        if step == self._last_proven and not again:
             return
         difference = self.difference()
         if difference is not None:
