@@ -23,11 +23,9 @@ def test_the_cause_is_named_on_every_rank(tmp_path: Path) -> None:
     assert first.pop("notes kept") == "[0, 1]"
     assert second.pop("notes kept") == "None"
     assert first == second
-    for case in ("restored on rank 0", "changed by rank"):
-        assert first[case].startswith(
-            "RunError: when training ended, a callback changed the weights of some ranks only:"
-        )
-        assert "rank 1 differs from rank 0 in sequential" in first[case]
+    assert first["restored on rank 0"].startswith(
+        "RunError: when training ended, a callback changed the weights of some ranks only: rank 1 differs from rank 0"
+    )
     assert first["running mean"].startswith("RunError: at step 1, rank 1 differs from rank 0 in sequential")
     assert "centred/running: " in first["running mean"]
     assert "average the change over the ranks in the layer's call" in first["running mean"]
