@@ -229,5 +229,9 @@ def _plugins(layers: Sequence[dict[str, Any]], plugins: Sequence[str]) -> dict[s
     """The plugins that the command line names, and those that a file names."""
     if not plugins:
         return {}
-    named = [name for layer in layers for name in layer.get("plugins") or ()]
+    from tfdl.config.fields import convert
+
+    named: set[str] = set()
+    for layer in layers:
+        named.update(convert(layer.get("plugins") or (), tuple[str, ...], "plugins"))
     return {"plugins": sorted({*named, *plugins})}

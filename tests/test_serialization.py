@@ -155,3 +155,11 @@ def test_no_other_function_is_read(module, name):
     written = {"module": module, "class_name": "function", "config": name, "registered_name": "function"}
     with pytest.raises(tfdl.UserError, match=r"uses the function .*, which is not registered"):
         from_json(written, "the loss")
+
+
+def test_numpy_s_numbers_become_python_s():
+    schedule = keras.optimizers.schedules.ExponentialDecay(np.float64(0.1), np.int64(10), np.float32(0.5))
+    config = to_json(schedule, "the schedule")["config"]
+    values = [config[name] for name in ("initial_learning_rate", "decay_steps", "decay_rate")]
+    assert [type(value) for value in values] == [float, int, float]
+    assert values == [0.1, 10, 0.5]

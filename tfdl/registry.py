@@ -154,17 +154,32 @@ def providing(plugin: str) -> Iterator[None]:
 
 
 def _provider_of(declaration: Any, implementation: Any) -> str:
-    """The plugin that is being imported, else the module that declares the part, else the one that implements it."""
+    """The plugin that is being imported, else the module of the declaration's class, else the one that registers it.
+
+    An implementation that is only named is not imported yet, so its module cannot stand for the part.
+    """
     plugin = _importing.get()
     if plugin is not None:
         return plugin
     # A TaskSpec is an object of tfdl, whoever declares the task.
     module = declaration.__module__ if isinstance(declaration, type) else "tfdl"
     if _is_of_tfdl(module):
-        module = implementation.partition(":")[0] if isinstance(implementation, str) else implementation.__module__
+        module = _registering_module() if isinstance(implementation, str) else implementation.__module__
     if module == "__main__":
         return script_name()
     return "tfdl" if _is_of_tfdl(module) else str(module)
+
+
+def _registering_module() -> str:
+    """The module whose code called ``register``, or one of tfdl's functions around it, such as ``register_task``."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__", "__main__"))
+        is_around_register = _is_of_tfdl(module) and frame.f_code.co_name.startswith(("register", "_"))
+        if not is_around_register:
+            return module
+        frame = frame.f_back
+    return "__main__"
 
 
 def _is_of_tfdl(module: str) -> bool:

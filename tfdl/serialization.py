@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from types import FunctionType
 from typing import Any
 
+import numpy as np
+
 from tfdl.errors import UserError, first_line
 from tfdl.registry import script_name
 
@@ -35,7 +37,7 @@ def to_json(value: Any, what: str) -> Any:
         written = keras.saving.serialize_keras_object(value)
     except (NotImplementedError, TypeError, ValueError) as error:
         raise UserError(f"{what} cannot be saved: {first_line(error)}") from error
-    written = _without_compilation(written)
+    written = _plain(written)
     _check(written, what)
     return written
 
@@ -146,9 +148,12 @@ def _is_of_keras(entry: Mapping[str, Any]) -> bool:
     return isinstance(getattr(module, str(entry["class_name"]), None), type)
 
 
-def _without_compilation(written: Any) -> Any:
+def _plain(written: Any) -> Any:
+    """Without how a model was compiled, and with Python's own numbers, since YAML and JSON know no others."""
     if isinstance(written, Mapping):
-        return {key: _without_compilation(value) for key, value in written.items() if key != "compile_config"}
+        return {key: _plain(value) for key, value in written.items() if key != "compile_config"}
     if isinstance(written, list | tuple):
-        return [_without_compilation(value) for value in written]
+        return [_plain(value) for value in written]
+    if isinstance(written, np.generic):
+        return written.item()
     return written

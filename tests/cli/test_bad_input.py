@@ -53,6 +53,7 @@ CASES = [
     ("train --set epoch=1", "unknown key 'epoch', .* Did you mean 'epochs'"),
     ("train --set model.unts=1", "unknown key 'model.unts', .* Did you mean 'units'"),
     ("train --set model.filters=3", "model.filters=3, expected a list of items"),
+    ("train --set plugins=5 --plugin json", "plugins=5, expected a list of items"),
     ("train --set model.filters=[1", "--set model.filters is not valid YAML"),
     ("train --set dataset.train_split=trian", "unknown split 'trian' of 'digits', .* Did you mean 'train'"),
     ("train --set dataset.test_split=tset", "unknown split 'tset' of 'digits', .* Did you mean 'test'"),

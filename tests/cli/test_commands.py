@@ -78,6 +78,12 @@ def test_python_m_tfdl_is_the_command():
 # Configuration
 
 
+def test_a_file_s_plugin_without_brackets_is_one_name(run, tmp_path):
+    (tmp_path / "c.yaml").write_text("plugins: json\n")
+    _, out, _ = run("train", "--config", tmp_path / "c.yaml", "--plugin", "string", "--print-config")
+    assert yaml.safe_load(out)["plugins"] == ["json", "string"]
+
+
 def test_print_config_feeds_back(run, tmp_path):
     changes = ["--optimizer", "sgd", "--learning-rate", "0.5", "--image-size", "9x7", "--steps", "3"]
     code, first, err = run("train", *changes, "--set", "model.filters=[3]", "--print-config")

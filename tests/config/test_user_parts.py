@@ -1,5 +1,6 @@
 """Parts of a user, with fields and recipes that tfdl's own parts do not have."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -176,3 +177,23 @@ def test_a_builder_without_arguments_for_the_data():
         UserError, match=r"the builder of '.*' takes none of input_shape, expected keyword-only arguments"
     ):
         build_model(OddModelConfig(), input_shape=(8, 8, 1))
+
+
+def test_a_task_that_names_its_implementation_belongs_to_the_module_that_declares_it() -> None:
+    """The named module is imported later, so the configuration must not need it as a plugin."""
+    register_task(TaskSpec("later", "nowhere:Task", "cnn", "digits", ("image", "label")))
+    assert TASKS.part("later").provider == __name__
+    config = TrainConfig(task="later")
+    assert config.plugins == (__name__,)
+    assert config.replace(epochs=3).plugins == (__name__,)
+    assert TASKS.part("image-classification").provider == "tfdl"
+
+
+def test_a_task_has_the_models_and_recipes_of_its_base() -> None:
+    spec = TaskSpec("own-texts", "nowhere:Task", "rnn", "docstrings", ("text", "label"), base="text-classification")
+    register_task(dataclasses.replace(spec, reads_tokens=True))
+    config, expected = (TrainConfig(task=task, model="bert-tiny") for task in ("own-texts", "text-classification"))
+    assert config.model == expected.model
+    assert (config.optimizer, config.epochs) == (expected.optimizer, expected.epochs)
+    with pytest.raises(UserError, match="task='own-texts' and model='cnn', which is for image-classification"):
+        TrainConfig(task="own-texts", model="cnn")

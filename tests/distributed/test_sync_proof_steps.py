@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfdl.distributed import SingleWorld
 from tfdl.distributed.sync_proof import SyncProof
@@ -88,3 +89,39 @@ def test_synchronized_statistics_are_compared(ranks):
             SyncProof.of_training(models[rank], [], world, 200).before_results(5)
 
     world.run(prove)
+
+
+class Counting(keras.layers.Layer):
+    """Keeps a number beside its weights."""
+
+    def build(self, input_shape):  # noqa: ARG002
+        self.count = self.add_weight(name="count", shape=(), initializer="zeros", trainable=False)
+
+    def call(self, inputs):
+        return inputs
+
+
+def test_what_a_layer_changes_itself_is_compared_and_named(ranks):
+    world = ranks(2)
+    models = [keras.Sequential([keras.Input((3,)), Counting(name="mine"), keras.layers.Dense(1)]) for _ in range(2)]
+    models[1].set_weights(models[0].get_weights())
+    world.run(lambda rank: SyncProof.of_training(models[rank], [], world, 200).compare(1))
+    models[1].get_layer("mine").count.assign(1.0)
+    with pytest.raises(RunError, match=r"rank 1 differs from rank 0 in .*mine/count: .* in the layer's call"):
+        world.run(lambda rank: SyncProof.of_training(models[rank], [], world, 200).compare(2))
+
+
+def test_the_end_is_compared_although_its_step_is_proven(ranks):
+    """A callback may change weights after the last step."""
+    world = ranks(2)
+    variables = [[tf.Variable(1.0, name="v")], [tf.Variable(1.0, name="v")]]
+
+    def on_rank(rank):
+        proof = SyncProof(lambda: variables[rank], world, 200)
+        proof.compare(7)
+        variables[rank][0].assign(1.0 + rank)
+        proof.compare(7)
+        with pytest.raises(RunError, match="at step 7, rank 1 differs from rank 0 in v"):
+            proof.compare(7, again=True)
+
+    world.run(on_rank)

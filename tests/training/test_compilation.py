@@ -98,6 +98,8 @@ def test_a_forward_pass_that_reduces_cannot_be_compiled(ranks):
 def test_the_choice_is_kept_with_the_run(tmp_path, tiny):
     run = train(tiny({"xla": "auto"}, steps=2), tmp_path / "run")
     assert run.read_config().xla == "off"
+    resumed = train(tiny({"xla": "auto"}, steps=3), tmp_path / "run", resume=True)
+    assert (resumed.read_config().xla, resumed.read_summary()["steps"]) == ("off", 3)
     assert TrainConfig(xla="on").xla == "on"
     with pytest.raises(UserError, match="xla='always'"):
         TrainConfig(xla="always")

@@ -1,8 +1,10 @@
 """Keras callbacks get in tfdl's loop what they get in ``fit``."""
 
 import csv
+import inspect
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -12,9 +14,13 @@ import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
 import tfdl
+from tfdl.distributed import SingleWorld
 from tfdl.errors import RunError
 from tfdl.runs import RunDirectory
-from tfdl.training import Callback
+from tfdl.training import Callback, keras_callbacks
+from tfdl.training.callback_states import CallbackStates
+from tfdl.training.keras_callbacks import KerasCallbacks, _writes
+from tfdl.training.training_state import TrainingState
 
 SAMPLES = 64
 
@@ -305,6 +311,15 @@ def test_a_resume_within_an_epoch_has_the_learning_rates_of_a_run_without_a_stop
     assert len(set(straight)) > 1
 
 
+def test_a_rate_that_a_callback_sets_may_begin_at_zero(tmp_path):
+    model = build()
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    scheduler = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 * (epoch + 1))
+    run = train(tmp_path / "run", scheduler, model=model)
+    rates = [row["learning_rate"] for row in map(json.loads, run.metrics_path.open()) if row["kind"] == "steps"]
+    assert (rates[0], rates[-1]) == pytest.approx((0.1, 0.2))
+
+
 def test_ranks_with_different_rates_end(ranks):
     from tfdl.training.optimization import check_equal_rates
 
@@ -328,3 +343,56 @@ def test_an_error_in_a_callback_ends_the_run_with_that_error(tmp_path):
     status = json.loads((tmp_path / "run" / "status.json").read_text())
     assert status["code"] == 1
     assert "in the callback" in status["reason"]
+
+
+def test_a_rank_has_no_states_of_callbacks_that_run_on_rank_0_only(monkeypatch):
+    class Notes(keras.callbacks.Callback):
+        chief_only = True
+
+        def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+            self.notes: list[int] = []
+
+        def get_state(self) -> dict[str, Any]:
+            return {"notes": self.notes}
+
+        def set_state(self, state: dict[str, Any]) -> None:
+            self.notes.extend(state["notes"])
+
+    monkeypatch.setattr(keras_callbacks, "current_world", lambda: SimpleNamespace(is_chief=False))
+    model = build()
+    callbacks = KerasCallbacks([Notes(), keras.callbacks.EarlyStopping("loss", mode="min")])
+    trainer = SimpleNamespace(optimizer=model.optimizer)
+    callbacks.on_built(SimpleNamespace(model=model, trainer=trainer, task=None))
+    assert callbacks.get_state().keys() == {"EarlyStopping"}
+    callbacks.set_state({"Notes": {"notes": [1]}, "EarlyStopping": {"wait": 3}})
+    assert callbacks.keras_callbacks[1].wait == 3
+
+
+def test_every_callback_of_keras_that_writes_is_known():
+    refused = tuple(keras_callbacks._REFUSED)
+    classes = [value for value in vars(keras.callbacks).values() if isinstance(value, type)]
+    writers = [kind for kind in classes if _constructor_words(kind) & {"filepath", "filename", "directory", "log_dir"}]
+    unknown = [kind for kind in writers if not issubclass(kind, refused) and not _writes(object.__new__(kind))]
+    assert unknown == []
+    assert keras.callbacks.CSVLogger in writers  # the control
+
+
+def _constructor_words(kind: type) -> set[str]:
+    return set(inspect.signature(kind.__init__).parameters)
+
+
+def test_a_commit_does_not_follow_a_callback_that_goes_on():
+    class Seen(Callback):
+        def __init__(self) -> None:
+            self.seen = [1]
+
+        def get_state(self) -> dict[str, Any]:
+            return {"seen": self.seen}
+
+    callback = Seen()
+    trainer = SimpleNamespace(world=SingleWorld(), variables=[])
+    state = TrainingState(trainer, CallbackStates([callback]), begin=0.0)
+    state.restore_callbacks()
+    commit = state.commit()
+    callback.seen.append(2)
+    assert commit.callbacks == {"Seen": {"seen": [1]}}

@@ -15,8 +15,10 @@ from safetensors.numpy import load_file
 
 import tfdl
 from tests.distributed.launching import environment, launch, program
+from tfdl.config import TASKS
 from tfdl.runs import RunDirectory, load_run
-from tfdl.tasks import ImageClassification, Objective
+from tfdl.tasks import ImageClassification, Objective, TextClassification
+from tfdl.training.python_parts import PythonParts
 
 KINDS = ("sequential", "subclassed")
 
@@ -274,6 +276,34 @@ def test_resuming_needs_the_same_parts(tmp_path):
     assert len(set(digests)) == 2  # in one process, Keras gives the second model's layers other names
     with pytest.raises(tfdl.UserError, match="--resume with optimizer"):
         train(tmp_path / "run", model=lambda: model_of(loss="mse", optimizer="adam"), resume=True)
+
+
+class OwnTexts(TextClassification):
+    """Nothing declares it; only Python code names it."""
+
+    name = "own-texts"
+
+
+def test_a_task_class_is_declared_as_its_base_is(monkeypatch):
+    monkeypatch.setattr(TASKS, "_parts", dict(TASKS._parts))
+    data = {"train": (["a b", "c"] * 8, [0, 1] * 8)}
+    passed = tfdl.TrainConfig(task="text-classification", model="bert-tiny", tokenizer="word")
+    config = PythonParts(data=data, task=OwnTexts).resolve(passed)
+    assert (config.task, config.model, config.tokenizer) == ("own-texts", passed.model, passed.tokenizer)
+    task, sources = PythonParts(data=data, task=OwnTexts).open_task(config, None)
+    assert isinstance(task, OwnTexts)
+    assert set(sources) == {"train", "validation", "test"}
+    assert "own-texts" not in TASKS.names
+
+
+def test_an_optimizer_of_another_model_is_refused(tmp_path):
+    optimizer = keras.optimizers.SGD(0.1)
+    model = model_of()
+    for _ in range(2):  # the same model may be trained again
+        train(tmp_path / "first", model=model, task=Objective("mse"), optimizer=optimizer, overwrite=True)
+    with pytest.raises(tfdl.UserError, match=r"the optimizer 'sgd.*' belongs to another model"):
+        train(tmp_path / "second", model=model_of(), task=Objective("mse"), optimizer=optimizer)
+    assert not (tmp_path / "second").exists()
 
 
 @keras.saving.register_keras_serializable(package="own")

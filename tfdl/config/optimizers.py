@@ -18,6 +18,8 @@ class OptimizerConfig:
     """What every optimizer has, and how its learning rate changes."""
 
     name: ClassVar[str]
+    may_begin_at_zero: ClassVar[bool] = False
+    """Whether the learning rate may be 0, because a callback sets it."""
 
     learning_rate: float = 0.001
     """Step size; with a schedule, the largest step size."""
@@ -44,7 +46,10 @@ class OptimizerConfig:
         check_types(self, "optimizer.")
         for name in ("learning_rate", "clip_norm"):
             value = getattr(self, name)
-            require(value is None or 0 < value < math.inf, f"optimizer.{name}", value, "a positive number")
+            is_allowed = value is None or 0 < value < math.inf
+            if name == "learning_rate" and value == 0:
+                is_allowed = self.may_begin_at_zero
+            require(is_allowed, f"optimizer.{name}", value, "a positive number")
         require_at_least(self, "optimizer.", 0, "warmup_steps", "warmup_epochs", "weight_decay")
         if self.warmup_steps and self.warmup_epochs:
             raise UserError(
@@ -110,6 +115,7 @@ class KerasOptimizerConfig(OptimizerConfig):
     """A Keras optimizer that Python code passed. The fields of ``OptimizerConfig`` are read from it."""
 
     name: ClassVar[str] = "keras"
+    may_begin_at_zero: ClassVar[bool] = True
 
     serialized: Mapping[str, Any] = field(default_factory=dict)
     """The optimizer as ``keras.optimizers.serialize`` writes it."""

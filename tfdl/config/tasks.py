@@ -32,6 +32,13 @@ class TaskSpec:
     models: tuple[str, ...] = ()
     """More families and presets that can be trained for it. ``model``, and those whose configuration names the task,
     need not be listed."""
+    base: str = ""
+    """A task whose models and recipes this one has, too; for a task whose class derives from that task's."""
+
+    @property
+    def model_task(self) -> str:
+        """The name under which models list this task and its recipes."""
+        return self.base or self.name
 
 
 TASKS: Registry[TaskSpec] = Registry("task")

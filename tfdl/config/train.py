@@ -107,12 +107,14 @@ class TrainConfig:
         if task and task not in TASKS:
             raise UserError(f"task={task!r}, expected one of {', '.join(TASKS)}.{nearest(task, TASKS)}")
         default_model = TASKS[task or DEFAULT_TASK].model
-        model = choose_model(_with_name(self.model, default_model, alternative="preset"), task)
+        model_task = TASKS[task].model_task if task else ""
+        model = choose_model(_with_name(self.model, default_model, alternative="preset"), model_task)
         self._set("model", model)
         self._set("task", task or model.default_task)
         spec = self.task_spec
         is_named_by_task = bool({model.name, model.label} & {spec.model, *spec.models})
-        if self.task not in model.tasks and not is_named_by_task:
+        is_for_task = bool({self.task, spec.model_task} & set(model.tasks))
+        if not is_for_task and not is_named_by_task:
             tasks = " and ".join(model.tasks) or "no task"
             raise UserError(
                 f"task={self.task!r} and model={model.label!r}, which is for {tasks}; choose another --model, such as"
@@ -148,7 +150,7 @@ class TrainConfig:
 
     def _follow_recipe(self) -> None:
         """Fills in optimizer, epochs, batch size and XLA where the user did not set them."""
-        suggested = recipe(self.model.recipes, self.task, self.model.name)
+        suggested = recipe(self.model.recipes, self.task_spec.model_task, self.model.name)
         optimizer: Any = self.optimizer
         if isinstance(optimizer, str):
             optimizer = {"name": optimizer}

@@ -31,6 +31,15 @@ def local_statistics(model: Any) -> list[Any]:
     return [variable for layer in layers if _has_local_statistics(layer) for variable in _statistics_of(layer)]
 
 
+def layer_states(model: Any) -> list[Any]:
+    """What layers keep beside their weights, without moving statistics: a running mean of a user's layer, a codebook.
+
+    Random streams and metrics are left out.
+    """
+    others = {id(variable) for variable in [*replicated_weights(model), *local_statistics(model)]}
+    return [variable for variable in model.weights if id(variable) not in others]
+
+
 def average_over_ranks(variables: list[Any], world: World) -> None:
     """Gives every rank the mean of all ranks' values, to the same bits."""
     if world.size == 1 or not variables:

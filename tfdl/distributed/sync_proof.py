@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tfdl.distributed.fingerprints import Difference, Fingerprints
-from tfdl.distributed.replicated import average_over_ranks, local_statistics, replicated_weights
+from tfdl.distributed.replicated import average_over_ranks, layer_states, local_statistics, replicated_weights
 from tfdl.distributed.world import World
 from tfdl.errors import RunError, mark_agreed
 
@@ -22,6 +22,8 @@ class SyncProof:
         every: steps between two comparisons; 0 compares at the end only.
         step: steps that are done already.
         local_statistics: moving statistics that each rank keeps for itself: they are averaged before results.
+        layer_states: variables that layers change themselves. If only these differ, the error says how to keep them
+            equal.
     """
 
     def __init__(
@@ -31,9 +33,11 @@ class SyncProof:
         every: int,
         step: int = 0,
         local_statistics: Sequence[Any] = (),
+        layer_states: Sequence[Any] = (),
     ):
         self._variables = variables
         self._local_statistics = list(local_statistics)
+        self._layer_state_names = {variable.path for variable in layer_states}
         self._world = world
         self._every = every
         self._fingerprints: Fingerprints | None = None
@@ -46,9 +50,9 @@ class SyncProof:
     ) -> "SyncProof":
         """The proof for a model that tfdl trains.
 
-        Compared are weights, frozen ones too, synchronized moving statistics, and what the updates keep: optimizer
-        slots, step count, averaged weights, loss scale. Moving statistics that each rank keeps for itself are not
-        compared, and random streams differ on purpose.
+        Compared are weights, frozen ones too, synchronized moving statistics, what other layers keep beside their
+        weights, and what the updates keep: optimizer slots, step count, averaged weights, loss scale. Moving statistics
+        that each rank keeps for itself are not compared, and random streams differ on purpose.
 
         Args:
             model: the model.
@@ -57,8 +61,9 @@ class SyncProof:
             every: steps between two comparisons; 0 compares at the end only.
             step: steps that are done already.
         """
-        variables = [*replicated_weights(model), *update_variables]
-        return cls(lambda: variables, world, every, step, local_statistics(model))
+        states = layer_states(model)
+        variables = [*replicated_weights(model), *states, *update_variables]
+        return cls(lambda: variables, world, every, step, local_statistics(model), states)
 
     def steps_until_due(self, step: int) -> int:
         """How many steps may follow ``step`` before ``after_steps`` must be called."""
@@ -90,17 +95,22 @@ class SyncProof:
             self.compare(step)
         average_over_ranks(self._local_statistics, self._world)
 
-    def compare(self, step: int) -> None:
+    def compare(self, step: int, *, again: bool = False) -> None:
         """Compares now, unless this step is proven already; for every rank to call.
+
+        Args:
+            step: the number of steps that are done.
+            again: whether to compare also if the step is proven, since callbacks may have changed weights after it.
 
         Raises:
             RunError: as ``after_steps``.
         """
-        if step == self._last_proven:
+        if step == self._last_proven and not again:
             return
         difference = self.difference()
         if difference is not None:
-            error = RunError(f"at step {step}, {difference}: the ranks no longer train one model; {self._advice()}")
+            advice = self._advice(difference)
+            error = RunError(f"at step {step}, {difference}: the ranks no longer train one model; {advice}")
             mark_agreed(error)
             raise error
         self._last_proven = step
@@ -119,7 +129,13 @@ class SyncProof:
         """How many variables are compared."""
         return len(self._variables())
 
-    def _advice(self) -> str:
+    def _advice(self, difference: Difference) -> str:
+        if self._layer_state_names.issuperset(difference.variables):
+            return (
+                "a layer changes this variable by the samples of its own rank; average the change over the ranks in the"
+                " layer's call (world = tfdl.distributed.current_world(); world.all_reduce(change) / world.size), or"
+                " train on 1 rank"
+            )
         if not self._every:
             return (
                 "do not use what was saved; train again with --sync-check-steps 200 to find the step where they diverge"

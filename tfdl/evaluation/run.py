@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from tfdl.config import TASKS
+from tfdl.config.dataset import PythonDataConfig
 from tfdl.data.objects.splits import data_of_split
 from tfdl.distributed import World, current_world
+from tfdl.distributed.equal_data import check_equal_data
 from tfdl.errors import UserError, nearest
 from tfdl.evaluation.choice import evaluator_for
 from tfdl.runs import RunDirectory, load_run
@@ -80,5 +82,7 @@ def evaluate_in_detail(
         task, sources = task_class.open(loaded.config, loaded.run.assets, data)
         task.fit_to(loaded.model)
         task.check_data({split: sources[split]})
+    if isinstance(loaded.config.dataset, PythonDataConfig):
+        check_equal_data({split: sources[split]}, data, world)
     rows = evaluator_for(loaded.model, task).rows(sources[split], world)
     return Evaluation(task.metrics(rows), task.details(rows))

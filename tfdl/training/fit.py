@@ -98,7 +98,8 @@ class Fit:
         with StopRequest() as stop:
             while not self._is_done():
                 self._run_epoch(batches, stop)
-        self._proof.compare(self._progress.step)
+        # The last epoch was compared before its callbacks were called.
+        self._proof.compare(self._progress.step, again=True)
 
     def _is_done(self) -> bool:
         return self._ends or self._plan.length.is_done(self._progress)

@@ -25,6 +25,8 @@ _WRITERS = (
     keras.callbacks.RemoteMonitor,
     keras.callbacks.TensorBoard,
 )
+# Classes that not every version of Keras has.
+_LATER_WRITERS = ("OrbaxCheckpoint",)
 _WRITING_PACKAGES = ("mlflow", "wandb")
 # Callbacks whose work tfdl does itself: class -> how.
 _REFUSED = {
@@ -90,6 +92,8 @@ class KerasCallbacks(Callback):
                     raise UserError(f"callbacks= has {type(callback).__name__}, which tfdl replaces: {advice}")
         self.keras_callbacks = list(callbacks)
         self._world: World = current_world()
+        # The callbacks that run on this rank, by name.
+        self._active: dict[str, Any] = dict(named(self.keras_callbacks))
         self._list: Any = None
         self._model: Any = None
         self._epoch_logs: dict[str, float] = {}
@@ -118,7 +122,12 @@ class KerasCallbacks(Callback):
             _choose_mode(callback, parts.task)
             if not self._world.is_chief and hasattr(callback, "verbose"):
                 callback.verbose = 0
-        members = [callback for callback in self.keras_callbacks if self._world.is_chief or not _writes(callback)]
+        self._active = {
+            name: callback
+            for name, callback in named(self.keras_callbacks)
+            if self._world.is_chief or not _writes(callback)
+        }
+        members = list(self._active.values())
         self._list = keras.callbacks.CallbackList(members, add_history=False, add_progbar=False, model=self._model)
 
     def on_start(self, plan: RunPlan) -> None:
@@ -162,11 +171,11 @@ class KerasCallbacks(Callback):
         self._list.on_train_end(self._epoch_logs)
 
     def get_state(self) -> dict[str, Any]:
-        states = {name: _state_of(callback) for name, callback in named(self.keras_callbacks)}
+        states = {name: _state_of(callback) for name, callback in self._active.items()}
         return {name: state for name, state in states.items() if state}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        for name, callback in named(self.keras_callbacks):
+        for name, callback in self._active.items():
             if name in state:
                 _set_state(callback, state[name])
 
@@ -182,7 +191,12 @@ class KerasCallbacks(Callback):
 def _writes(callback: Any) -> bool:
     """Whether a callback runs on rank 0 only. A custom callback declares it with ``chief_only = True``."""
     package = type(callback).__module__.partition(".")[0]
-    return isinstance(callback, _WRITERS) or package in _WRITING_PACKAGES or getattr(callback, "chief_only", False)
+    later_writers = tuple(getattr(keras.callbacks, name) for name in _LATER_WRITERS if hasattr(keras.callbacks, name))
+    return (
+        isinstance(callback, (*_WRITERS, *later_writers))
+        or package in _WRITING_PACKAGES
+        or getattr(callback, "chief_only", False)
+    )
 
 
 def _follows_schedule(optimizer: Any) -> bool:

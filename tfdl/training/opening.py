@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from tfdl.config import TrainConfig
+from tfdl.config.dataset import PythonDataConfig
 from tfdl.data import Source
 from tfdl.distributed import World
+from tfdl.distributed.equal_data import check_equal_data
 from tfdl.errors import UserError
 from tfdl.tasks.task import Task
 from tfdl.training.python_parts import PythonParts
@@ -32,7 +34,8 @@ def open_data(
         opened: the task and its splits, on a rank that has opened them already.
 
     Raises:
-        UserError: the data cannot be used. It is raised on every rank.
+        UserError: the data cannot be used, or Python code passed different data on the ranks. It is raised on every
+            rank.
     """
     with world.agreement():
         if world.is_chief and opened is None:
@@ -41,6 +44,8 @@ def open_data(
         if opened is None:
             opened = python_parts.open_task(config, assets)
     assert opened is not None
+    if isinstance(config.dataset, PythonDataConfig):
+        check_equal_data(opened[1], python_parts.data, world)
     return opened
 
 

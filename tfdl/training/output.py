@@ -80,6 +80,8 @@ def _same_run(old: TrainConfig, new: TrainConfig | None) -> TrainConfig:
     """The configuration of a resumed run, which may differ from the old one in a few fields only."""
     if new is None:
         return old
+    if new.xla == "auto":
+        new = new.replace(xla=old.xla)  # the run has recorded the choice
     before = _flat(to_mapping(old))
     after = _flat(to_mapping(new))
     for key in {**before, **after}:

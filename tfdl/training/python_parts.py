@@ -59,6 +59,11 @@ class PythonParts:
         return any(part is not None for part in objects)
 
     @property
+    def data(self) -> Mapping[str, Any] | None:
+        """The splits that were passed."""
+        return self._data
+
+    @property
     def has_model(self) -> bool:
         """Whether a model was passed."""
         return self._passed_model is not None
@@ -147,10 +152,26 @@ class PythonParts:
             check_rebuilding(model, lambda rebuilt: build_on_sample(rebuilt, task))
         return model
 
-    @property
-    def optimizer(self) -> Any:
-        """The optimizer that was passed, or that the model was compiled with; None for the configured one."""
-        return self._optimizer
+    def optimizer_of(self, model: Any) -> Any:
+        """The optimizer that was passed, or that the model was compiled with; None for the configured one.
+
+        Args:
+            model: the built model that it is to train.
+
+        Raises:
+            UserError: it has trained another model, whose moments it holds.
+        """
+        optimizer = self._optimizer
+        if optimizer is None or not optimizer.built:
+            return optimizer
+        variables = {id(variable) for variable in model.trainable_variables}
+        built_for = {id(variable) for variable in optimizer._trainable_variables}
+        if variables != built_for:
+            raise UserError(
+                f"the optimizer {optimizer.name!r} belongs to another model, or to other variables of this one; pass a"
+                f" new one: keras.optimizers.{type(optimizer).__name__}(...)"
+            )
+        return optimizer
 
     def save(self, assets: Path) -> None:
         """Writes what another process needs to rebuild the objects.
@@ -242,16 +263,28 @@ def _registered_name(task: type[Task]) -> str:
     if task.name in TASKS and TASKS.load(task.name) is task:
         return task.name
     registered = TASKS.get(task.name)
-    if registered is None:
-        spec = TaskSpec(task.name, task, model="keras", dataset="python", roles=())
-    else:
-        # A class of the same module may be defined again, as in a notebook's cell that runs twice.
-        spec = dataclasses.replace(registered, implementation=task)
+    # A class of the same module may be defined again, as in a notebook's cell that runs twice.
+    spec = dataclasses.replace(registered, implementation=task) if registered else _derived_spec(task)
     try:
-        register_task(spec)
+        # Only Python code can name a task by its class, so a new one is not listed.
+        register_task(spec, is_listed=task.name in TASKS.names)
     except ValueError as error:
         raise UserError(
             f"task= is the class {task.__name__}, whose name {task.name!r} is another task's; give the class another"
             f" name, such as name = 'my-{task.name}'"
         ) from error
     return task.name
+
+
+def _derived_spec(task: type[Task]) -> TaskSpec:
+    """The declaration of a task class that has none: that of the registered class it derives from, if there is one.
+
+    It then has the same models, recipes and tokenizers, and reads the same fields of data sets.
+    """
+    for base in task.__mro__[1:]:
+        name = getattr(base, "name", None)
+        spec = TASKS.get(name)
+        if spec is None or TASKS.load(spec.name) is not base:
+            continue
+        return dataclasses.replace(spec, name=task.name, implementation=task, base=spec.base or spec.name)
+    return TaskSpec(task.name, task, model="keras", dataset="python", roles=())

@@ -51,7 +51,7 @@ def build_parts(
     task.check_data(sources)
     rank_batch = config.batch_size * config.accumulation_steps
     length = RunLength(sources["train"].num_examples, rank_batch * world.size, config.epochs, config.steps)
-    optimizer = python_parts.optimizer or optimizer_for(
+    optimizer = python_parts.optimizer_of(model) or optimizer_for(
         config.optimizer,
         model,
         total_steps=length.total_steps,

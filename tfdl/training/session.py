@@ -7,7 +7,9 @@ from typing import Any
 from tfdl.config import TrainConfig
 from tfdl.data.python_reading import taken
 from tfdl.distributed import World
+from tfdl.distributed.sync_proof import SyncProof
 from tfdl.distributed.watchdog import long_work
+from tfdl.errors import RunError, mark_agreed
 from tfdl.evaluation import evaluator_for
 from tfdl.runs import RunDirectory, weights_sha256
 from tfdl.runs.load import may_rename_variables
@@ -136,12 +138,35 @@ class Session:
         """Ends training, and writes the last checkpoint again if a callback changed the final weights.
 
         ``EarlyStopping`` changes them when it restores the best weights.
+
+        Raises:
+            RunError: a callback changed them in different ways on the ranks. It is raised on every rank.
         """
         before = weights_sha256(self.parts.model)
         watchers.on_training_end()
-        if weights_sha256(self.parts.model) != before:
+        has_changed = weights_sha256(self.parts.model) != before
+        # Saving is collective, so all ranks save if one of them has other weights.
+        if any(self._world.all_gather_object(has_changed)):
+            self._check_equal_ranks()
             self.state.progress.validation = {}
             self._save()
+
+    def _check_equal_ranks(self) -> None:
+        """Raises ``RunError`` if the ranks' states differ after the callbacks have ended training."""
+        trainer = self.parts.trainer
+        proof = SyncProof.of_training(
+            trainer.model, trainer.update_variables, self._world, self.config.sync_check_steps, self.step
+        )
+        difference = proof.difference()
+        if difference is None:
+            return
+        error = RunError(
+            f"when training ended, a callback changed the weights of some ranks only: {difference}; a callback that"
+            " changes weights, such as EarlyStopping(restore_best_weights=True), must run on every rank and do the same"
+            " there; the last checkpoint has the weights before the change"
+        )
+        mark_agreed(error)
+        raise error
 
     def _decide_compilation(self) -> str:
         """Decides whether XLA compiles, and records it in the configuration.

@@ -61,6 +61,7 @@ class TrainingState:
         self._world = trainer.world
         self._carried_rows: Rows | None = None
         self._callback_values: dict[str, Any] = {}
+        self._has_restored_callbacks = False
 
     def load(self, folder: Path) -> None:
         """Reads a checkpoint; called on rank 0, before ``share``.
@@ -120,6 +121,7 @@ class TrainingState:
         """Gives the loaded states to the callbacks; called after their ``on_start``, which may reset them."""
         self._callbacks.set(self._callback_values)
         self._callback_values = {}
+        self._has_restored_callbacks = True
 
     def commit(self) -> Commit:
         """Copies everything to memory; called on every rank. It takes about as long as reading the variables."""
@@ -127,7 +129,8 @@ class TrainingState:
         return Commit(
             variables=[np.array(variable) for variable in self._trainer.variables],
             carried=self._gathered_rows(),
-            callbacks=self._callbacks.get(),
+            # A callback may return the object that it changes later.
+            callbacks=copy.deepcopy(self._callbacks.get() if self._has_restored_callbacks else self._callback_values),
             progress=copy.deepcopy(self.progress),
             rank=self._world.rank,
             time=self._counted_until,
