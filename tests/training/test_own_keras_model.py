@@ -347,3 +347,48 @@ def test_bad_input_writes_nothing(tmp_path, parts, message):
     with pytest.raises(tfdl.UserError, match=message):
         train(tmp_path / "run", **parts())
     assert not (tmp_path / "run").exists()
+
+
+@keras.saving.register_keras_serializable(package="test_own_keras_model")
+class Times(keras.layers.Layer):
+    """Its configuration lacks the factor."""
+
+    def __init__(self, factor=1.0, **options):
+        super().__init__(**options)
+        self.factor = factor
+
+    def call(self, values):
+        return values * self.factor
+
+    def get_config(self):
+        return super().get_config()
+
+
+def test_an_argument_of_a_layer_that_is_lost_is_refused(tmp_path):
+    model = model_of(keras.layers.Dense(4), Times(5.0), loss="mse")
+    with pytest.raises(tfdl.UserError, match="the model has other outputs when it is rebuilt from its get_config"):
+        train(tmp_path / "run", model=model)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_adapted_lookup_needs_its_vocabulary(tmp_path):
+    words = np.array(["a", "b", "c", "d"] * 16, dtype=object)
+    lookup = keras.layers.StringLookup()
+    lookup.adapt(words)
+    model = keras.Sequential([keras.Input([], dtype="string"), lookup, keras.layers.Embedding(6, 1)])
+    model.compile(loss="mse")
+    with pytest.raises(tfdl.UserError, match=r"a lookup table is empty; .* vocabulary=layer\.get_vocabulary\(\)"):
+        train(tmp_path / "run", model=model, data={"train": (words, numbers()[1])})
+
+
+def test_an_adapted_normalization_is_the_same_after_a_rebuild(tmp_path):
+    x, y = numbers()
+    x = x * 10 + 50
+    normalization = keras.layers.Normalization()
+    normalization.adapt(x)
+    model = keras.Sequential([keras.Input([3]), normalization, keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    data = {"train": (x, y)}
+    run = train(tmp_path / "run", model=model, data=data)
+    assert tfdl.evaluate(run, "test", data=data) == pytest.approx(run.read_summary()["test"])
+    np.testing.assert_allclose(load_run(run).model(x[:8]), model(x[:8]), rtol=1e-5)

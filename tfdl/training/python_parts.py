@@ -22,6 +22,8 @@ from tfdl.tasks.sample import build_on_sample
 from tfdl.tasks.supervised import Supervised
 from tfdl.tasks.task import Task
 
+# The number of samples on which the model is compared with the one that is rebuilt.
+_COMPARED = 4
 _DEFAULT_PRECISION = "float32"
 _PRECISIONS = (_DEFAULT_PRECISION, "mixed_bfloat16", "mixed_float16", "float64")
 _NO_LOSS_ERROR = (
@@ -144,7 +146,7 @@ class PythonParts:
         build_on_sample(model, task)
         check_normalization(model, num_ranks)
         with compute_precision(config.precision):
-            check_rebuilding(model, lambda rebuilt: build_on_sample(rebuilt, task))
+            check_rebuilding(model, lambda built: build_on_sample(built, task, _COMPARED))
         return model
 
     @property
