@@ -392,3 +392,23 @@ def test_an_adapted_normalization_is_the_same_after_a_rebuild(tmp_path):
     run = train(tmp_path / "run", model=model, data=data)
     assert tfdl.evaluate(run, "test", data=data) == pytest.approx(run.read_summary()["test"])
     np.testing.assert_allclose(load_run(run).model(x[:8]), model(x[:8]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["train_step", "test_step", "compute_loss", "compute_metrics"])
+def test_a_method_of_fit_that_is_overridden_is_refused(tmp_path, method):
+    kind = type("Overriding", (keras.Sequential,), {method: lambda *_arguments, **_options: None})
+    model = kind([keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    with pytest.raises(tfdl.UserError, match=f"class Overriding overrides {method}, which tfdl does not call"):
+        train(tmp_path / "run", model=model)
+
+
+def test_a_loss_scale_factor_changes_no_step(tmp_path):
+    kernels = []
+    for factor in (None, 128.0):
+        optimizer = keras.optimizers.SGD(0.1, loss_scale_factor=factor)
+        model = keras.Sequential([keras.layers.Dense(1, kernel_initializer="ones")])
+        model.compile(loss="mse", optimizer=optimizer)
+        train(tmp_path / f"run-{factor}", model=model)
+        kernels.append(model.get_weights()[0])
+    np.testing.assert_allclose(kernels[1], kernels[0], rtol=1e-5)

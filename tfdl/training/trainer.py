@@ -147,7 +147,8 @@ class Trainer:
             losses, weights = self.task.losses(batch, outputs)  # (b,), (b,)
             weight = tf.reduce_sum(weights)
             objective = tf.reduce_sum(losses * weights) + weight * self._penalty()
-            objective = self.loss_scale.scaled(objective)
+            # Keras divides the gradients by ``loss_scale_factor`` when it applies them.
+            objective = self.optimizer.scale_loss(self.loss_scale.scaled(objective))
         variables = self.model.trainable_variables
         gradients = tape.gradient(objective, variables)
         gradients = [_with_shape(gradient, variable) for gradient, variable in zip(gradients, variables, strict=True)]
