@@ -146,6 +146,20 @@ def check_normalization(model: Any, num_ranks: int) -> None:
             )
 
 
+def check_own_losses(model: Any) -> None:
+    """Raises ``UserError`` if ``add_loss`` was not given one number: a sum over samples would depend on the ranks.
+
+    Args:
+        model: a ``keras.Model`` that was called.
+    """
+    for loss in model.losses:
+        if loss.shape.rank != 0:
+            raise UserError(
+                f"add_loss got a tensor of shape {tuple(loss.shape)}, expected one number, the mean over the samples:"
+                " self.add_loss(keras.ops.mean(values))"
+            )
+
+
 def _type_of(variable: Any) -> str:
     """Dtype and shape, such as ``float32 (3, 8)``."""
     return f"{variable.dtype} {tuple(variable.shape)}"

@@ -101,7 +101,11 @@ class Supervised(Task):
                 " tfdl.train(task=tfdl.tasks.Objective(loss=..., metrics=[...]), model=..., data=...)"
             )
         task = cls.load(assets)
-        return task, open_sources(config.dataset, ROLES, data)
+        sources = open_sources(config.dataset, ROLES, data)
+        signature = signature_of(sources["train"])
+        _check_signature(signature, task.signature)
+        # The data may have sample weights that the run's data had not.
+        return cls(task.objective, signature), sources
 
     @classmethod
     def open_with(
@@ -424,6 +428,27 @@ def _named(outputs: Any, names: Any) -> tuple[list[str], list[Any]]:
     if not names or len(names) != len(flat):
         names = ["output"] if len(flat) == 1 else [f"output_{number}" for number in range(len(flat))]
     return list(names), flat
+
+
+def _check_signature(signature: Mapping[str, tf.TensorSpec], expected: Mapping[str, tf.TensorSpec]) -> None:
+    """Raises ``UserError`` if inputs or targets differ from those that the run was trained with."""
+
+    def parts(features: Mapping[str, tf.TensorSpec]) -> dict[str, tf.TensorSpec]:
+        return {name: spec for name, spec in features.items() if name.split(SEPARATOR)[0] in ROLES}
+
+    if parts(signature).keys() != parts(expected).keys():
+        raise UserError(
+            f"the data has {', '.join(parts(signature))}, expected what the run was trained with:"
+            f" {', '.join(parts(expected))}"
+        )
+    for name, spec in parts(expected).items():
+        received = signature[name]
+        are_both_texts = (received.dtype == tf.string) == (spec.dtype == tf.string)
+        if not received.shape.is_compatible_with(spec.shape) or not are_both_texts:
+            raise UserError(
+                f"{name} of the data has the shape {received.shape} and the dtype {received.dtype.name}, expected those"
+                f" that the run was trained with: {spec.shape} and {spec.dtype.name}"
+            )
 
 
 def _without_last_axis(weights: Any) -> Any:

@@ -15,7 +15,7 @@ from tfdl.data import Source
 from tfdl.distributed.optimizer import undo
 from tfdl.errors import UserError
 from tfdl.models import build_model, compute_precision
-from tfdl.models.keras_model import check_normalization, check_rebuilding, save_model
+from tfdl.models.keras_model import check_normalization, check_own_losses, check_rebuilding, save_model
 from tfdl.serialization import provider_modules, to_json
 from tfdl.tasks.objective import Objective
 from tfdl.tasks.sample import build_on_sample
@@ -154,6 +154,7 @@ class PythonParts:
                 return build_model(config.model, **task.model_arguments)
         model = self._model
         build_on_sample(model, task)
+        check_own_losses(model)
         check_normalization(model, num_ranks)
         with compute_precision(config.precision):
             check_rebuilding(model, lambda built: build_on_sample(built, task, _COMPARED))
