@@ -4,6 +4,7 @@ Only Keras's own classes and registered ones (``keras.saving.register_keras_seri
 itself would import the modules that a file names; here every class must be known already.
 """
 
+import inspect
 from collections.abc import Iterator, Mapping
 from types import FunctionType
 from typing import Any
@@ -60,6 +61,46 @@ def from_json(written: Any, what: str) -> Any:
         return keras.saving.deserialize_keras_object(written, safe_mode=True)
     except (TypeError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
         raise UserError(f"{what} cannot be rebuilt: {first_line(error)}") from error
+
+
+def check_config(value: Any, what: str) -> None:
+    """Checks that an object of a user's class has all of its arguments in its configuration.
+
+    Otherwise another process would rebuild it with default values. An argument may be missing if it has its default
+    value, which is seen in the attribute of its name.
+
+    Args:
+        value: any object; only Keras objects of a class that is neither Keras's nor tfdl's are checked.
+        what: where it is used, for messages.
+
+    Raises:
+        UserError: an argument of ``__init__`` is missing in ``get_config()``.
+    """
+    kind = type(value)
+    if not hasattr(value, "get_config") or kind.__module__.partition(".")[0] in ("tfdl", "keras"):
+        return
+    fix = f"return every argument of {kind.__name__}.__init__ from get_config()"
+    try:
+        config = value.get_config()
+        rebuilt = kind.from_config(config)
+    except (TypeError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
+        raise UserError(f"{what} has a {kind.__name__} that cannot be rebuilt: {first_line(error)}; {fix}") from error
+    unknown = object()
+    for parameter in inspect.signature(kind.__init__).parameters.values():
+        name = parameter.name
+        is_named = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) and name != "self"
+        if not is_named or name in config:
+            continue
+        own = getattr(value, name, unknown)
+        if own is unknown or not _are_equal(own, getattr(rebuilt, name, unknown)):
+            raise UserError(f"{what} has a {kind.__name__}, whose get_config() lacks its argument {name!r}; {fix}")
+
+
+def _are_equal(first: Any, second: Any) -> bool:
+    """Whether two plain values are equal; False for values that cannot be compared."""
+    if not isinstance(first, int | float | str | bool | tuple | list | None):
+        return False
+    return type(first) is type(second) and bool(first == second)
 
 
 def provider_modules(written: Any) -> set[str]:

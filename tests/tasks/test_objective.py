@@ -105,6 +105,91 @@ def test_without_any_weight_a_weighted_metric_is_0_as_in_keras() -> None:
     assert values == {"loss": 0.0, "mae": 0.0}
 
 
+STEPS = 4
+
+
+def sequence_model(*, masked: bool) -> keras.Model:
+    tokens = keras.Input([STEPS], dtype="int32")
+    hidden = keras.layers.Embedding(5, 3, mask_zero=masked)(tokens)
+    return keras.Model(tokens, keras.layers.Dense(2)(hidden))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("weight_shape", [None, (), (1,), (STEPS,)])
+@pytest.mark.parametrize("ignored", [None, 1])
+def test_masks_and_weights_mean_what_they_mean_in_keras(masked: bool, weight_shape: Any, ignored: Any) -> None:
+    generator = np.random.default_rng(0)
+    batch = {"x": generator.integers(0, 5, (ROWS, STEPS)), "y": generator.integers(0, 2, (ROWS, STEPS))}
+    signature = {"x": tf.TensorSpec([STEPS], tf.int64), "y": tf.TensorSpec([STEPS], tf.int64)}
+    if weight_shape is not None:
+        batch["sample_weight"] = generator.uniform(size=(ROWS, *weight_shape)).astype(np.float32)
+        signature["sample_weight"] = tf.TensorSpec(weight_shape, tf.float32)
+    model = sequence_model(masked=masked)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=ignored)
+    metrics = ["sparse_categorical_accuracy"]
+    task = Supervised(Objective(loss, metrics, metrics), signature)
+    task.fit_to(model)
+    batch = {name: tf.constant(value) for name, value in batch.items()}
+    outputs = model(batch["x"])
+    values = task.metrics({name: np.asarray(rows) for name, rows in task.evaluation_rows(batch, outputs).items()})
+
+    weights = batch.get("sample_weight")
+    if weights is not None and weights.shape.rank == 1:
+        weights = weights[:, tf.newaxis]  # Keras cannot join a mask and weights of one axis
+    assert values["loss"] == pytest.approx(float(loss(batch["y"], outputs, weights)), rel=1e-5)
+    for name, metric_weights in (("", None), ("weighted_", weights)):
+        metric = keras.metrics.SparseCategoricalAccuracy()
+        metric.update_state(batch["y"], outputs, metric_weights)
+        assert values[f"{name}{metrics[0]}"] == pytest.approx(float(metric.result()), rel=1e-5)
+
+    # The running means of one batch are the same.
+    losses, loss_weights = task.losses(batch, outputs)
+    sums = task.running_sums(batch, outputs, losses)
+    total = float(tf.reduce_sum(loss_weights))
+    means = {name: float(value) / total for name, value in zip(task.running_metrics, sums, strict=True)}
+    assert task.running_values(means) == pytest.approx(values, rel=1e-5)
+
+
+def test_weights_of_another_shape_are_refused() -> None:
+    signature = {name: tf.TensorSpec([STEPS], tf.int64) for name in ("x", "y")}
+    signature["sample_weight"] = tf.TensorSpec([3], tf.float32)
+    task = Supervised(Objective(keras.losses.SparseCategoricalCrossentropy(from_logits=True)), signature)
+    with pytest.raises(UserError, match=r"sample_weight of a sample has the shape \(3,\), and the values .*\(4,\)"):
+        task.fit_to(sequence_model(masked=False))
+
+
+@pytest.mark.parametrize(
+    "names", [("sample_weight/0", "sample_weight/1"), ("sample_weight/second", "sample_weight/first")]
+)
+def test_each_output_may_have_its_own_weights(names: Any) -> None:
+    model = model_of(outputs=2)
+    number = tf.TensorSpec([1], tf.float32)
+    targets = {"y/0": np.ones((ROWS, 1), np.float32), "y/1": np.zeros((ROWS, 1), np.float32)}
+    specs = {**dict.fromkeys(targets, number), **dict.fromkeys(names, tf.TensorSpec([], tf.float32))}
+    task = task_of(Objective("mse", weighted_metrics=[["mae"], ["mae"]]), model, **specs)
+    plain = evaluated(
+        task_of(Objective("mse", [["mae"], ["mae"]]), model, **dict.fromkeys(targets, number)), model, **targets
+    )
+    weights = {names[0]: np.zeros(ROWS, np.float32), names[1]: np.full(ROWS, 2.0, np.float32)}
+    values = evaluated(task, model, **targets, **weights)
+    last = "second" if names[1].endswith("1") else "first"
+    single = keras.Model(model.inputs, model.get_layer(last).output)
+    target = targets["y/1" if last == "second" else "y/0"]
+    assert values["loss"] == pytest.approx(2.0 * evaluated(task_of(Objective("mse"), single), single, y=target)["loss"])
+    assert values[f"{last}_mae"] == pytest.approx(plain[f"{last}_mae"])
+    with pytest.raises(UserError, match="sample_weight has 1 parts, expected one array for all outputs, or one for"):
+        task_of(Objective("mse"), model, **dict.fromkeys(targets, number), **{"sample_weight/0": tf.TensorSpec([])})
+
+
+def test_a_mask_beside_several_losses_is_refused() -> None:
+    model = sequence_model(masked=True)
+    both = keras.Model(model.inputs, [model.outputs[0], keras.layers.Dense(2)(model.outputs[0])])
+    specs = {name: tf.TensorSpec([STEPS], tf.int64) for name in ("x", "y/0", "y/1")}
+    objective = Objective(keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    with pytest.raises(UserError, match=r"an output has a mask .*, and 2 outputs have a loss; expected one loss"):
+        Supervised(objective, specs).fit_to(both)
+
+
 def test_one_loss_weight() -> None:
     model = model_of()
     targets = np.ones((ROWS, 1), np.float32)
@@ -184,3 +269,58 @@ def test_an_ignored_class_needs_no_output() -> None:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=255)
     task = task_of(Objective(loss), model_of(units=3), y=tf.TensorSpec([], tf.int64))
     task.check_data({"train": ArraySource({"x": np.zeros((2, 3), np.float32), "y": np.array([0, 255])})})
+
+
+@keras.saving.register_keras_serializable(package="test_objective")
+class Scaled(keras.losses.Loss):
+    """Its configuration lacks the factor."""
+
+    def __init__(self, factor: float = 1.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.factor = factor
+
+    def call(self, target: Any, output: Any) -> Any:
+        return self.factor * tf.reduce_mean(tf.square(target - output), -1)
+
+
+@keras.saving.register_keras_serializable(package="test_objective")
+class Threshold(keras.metrics.Metric):
+    """Its configuration lacks the threshold, which it has no attribute for."""
+
+    def __init__(self, threshold: float, name: str = "threshold", **options: Any) -> None:
+        super().__init__(name=name, **options)
+        self.limit = threshold
+
+
+@keras.saving.register_keras_serializable(package="test_objective")
+class OwnCall(SquaredDifference):
+    def __call__(self, target: Any, output: Any, sample_weight: Any = None) -> Any:  # noqa: ARG002
+        return 7.0 * tf.reduce_mean(tf.square(target - output))
+
+
+def test_an_argument_that_would_be_lost_is_refused() -> None:
+    lacks = r"the objective's loss has a Scaled, whose get_config\(\) lacks its argument 'factor'; return"
+    with pytest.raises(UserError, match=lacks):
+        Objective(Scaled(100.0)).serialized()
+    Objective({"first": Scaled()}).serialized()  # nothing is lost
+    model = model_of()
+    model.compile(loss=Scaled(100.0))
+    with pytest.raises(UserError, match=lacks):
+        Objective.of_compiled(model).serialized()
+    with pytest.raises(UserError, match=r"the objective's metrics has a Threshold that cannot be rebuilt: .*threshold"):
+        Objective("mse", metrics=["mae", Threshold(0.9)]).serialized()
+
+
+def test_a_loss_that_overrides_call_of_keras_is_refused() -> None:
+    with pytest.raises(UserError, match="the loss 'own' of the class OwnCall overrides __call__, which tfdl does not"):
+        task_of(Objective(OwnCall(name="own")), model_of())
+
+
+def test_a_changed_file_imports_no_module() -> None:
+    objective = Objective({"first": keras.losses.Huber(0.5)}, ["mae", keras.metrics.AUC()], loss_weights=[2.0])
+    written = objective.serialized()
+    assert Objective.deserialized(written).serialized() == written
+    for name in ("loss", "metrics", "weighted_metrics", "loss_weights"):
+        entry = {"module": "keras_cv", "class_name": "Thing", "config": {}, "registered_name": None}
+        with pytest.raises(UserError, match=f"the objective's {name} uses the class 'Thing' of 'keras_cv'"):
+            Objective.deserialized({**written, name: [entry]})

@@ -377,3 +377,114 @@ def test_bad_input_writes_nothing(tmp_path, parts, message):
     with pytest.raises(tfdl.UserError, match=message):
         train(tmp_path / "run", **parts())
     assert not (tmp_path / "run").exists()
+
+
+@keras.saving.register_keras_serializable(package="test_own_keras_model")
+class Times(keras.layers.Layer):
+    """Its configuration lacks the factor."""
+
+    def __init__(self, factor=1.0, **options):
+        super().__init__(**options)
+        self.factor = factor
+
+    def call(self, values):
+        return values * self.factor
+
+    def get_config(self):
+        return super().get_config()
+
+
+def test_an_argument_of_a_layer_that_is_lost_is_refused(tmp_path):
+    model = model_of(keras.layers.Dense(4), Times(5.0), loss="mse")
+    with pytest.raises(tfdl.UserError, match="the model has other outputs when it is rebuilt from its get_config"):
+        train(tmp_path / "run", model=model)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_adapted_lookup_needs_its_vocabulary(tmp_path):
+    words = np.array(["a", "b", "c", "d"] * 16, dtype=object)
+    lookup = keras.layers.StringLookup()
+    lookup.adapt(words)
+    model = keras.Sequential([keras.Input([], dtype="string"), lookup, keras.layers.Embedding(6, 1)])
+    model.compile(loss="mse")
+    with pytest.raises(tfdl.UserError, match=r"a lookup table is empty; .* vocabulary=layer\.get_vocabulary\(\)"):
+        train(tmp_path / "run", model=model, data={"train": (words, numbers()[1])})
+
+
+def test_an_adapted_normalization_is_the_same_after_a_rebuild(tmp_path):
+    x, y = numbers()
+    x = x * 10 + 50
+    normalization = keras.layers.Normalization()
+    normalization.adapt(x)
+    model = keras.Sequential([keras.Input([3]), normalization, keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    data = {"train": (x, y)}
+    run = train(tmp_path / "run", model=model, data=data)
+    assert tfdl.evaluate(run, "test", data=data) == pytest.approx(run.read_summary()["test"])
+    np.testing.assert_allclose(load_run(run).model(x[:8]), model(x[:8]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["train_step", "test_step", "compute_loss", "compute_metrics"])
+def test_a_method_of_fit_that_is_overridden_is_refused(tmp_path, method):
+    kind = type("Overriding", (keras.Sequential,), {method: lambda *_arguments, **_options: None})
+    model = kind([keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    with pytest.raises(tfdl.UserError, match=f"class Overriding overrides {method}, which tfdl does not call"):
+        train(tmp_path / "run", model=model)
+
+
+def test_a_loss_scale_factor_changes_no_step(tmp_path):
+    kernels = []
+    for factor in (None, 128.0):
+        optimizer = keras.optimizers.SGD(0.1, loss_scale_factor=factor)
+        model = keras.Sequential([keras.layers.Dense(1, kernel_initializer="ones")])
+        model.compile(loss="mse", optimizer=optimizer)
+        train(tmp_path / f"run-{factor}", model=model)
+        kernels.append(model.get_weights()[0])
+    np.testing.assert_allclose(kernels[1], kernels[0], rtol=1e-5)
+
+
+def test_layers_of_one_name_in_two_submodels(tmp_path):
+    def part():
+        inputs = keras.Input([3])
+        return keras.Model(inputs, keras.layers.Dense(3, name="same")(inputs))
+
+    inputs = keras.Input([3])
+    model = keras.Model(inputs, keras.layers.Dense(1)(part()(part()(inputs))))
+    model.compile(loss="mse", optimizer="adam")
+    run = train(tmp_path / "run", model=model)
+    x, _ = numbers()
+    np.testing.assert_allclose(load_run(run).model(x), model(x), rtol=1e-5)
+
+
+def test_evaluated_data_has_the_shape_of_the_runs_data(tmp_path):
+    x, y = numbers()
+    run = train(tmp_path / "run", model=model_of(loss="mse"))
+    with pytest.raises(tfdl.UserError, match=r"x of the data has the shape \(2,\) .* trained with: \(3,\) and float32"):
+        tfdl.evaluate(run, data={"train": (x[:, :2], y)})
+    assert tfdl.evaluate(run, data={"train": (x, y, 0 * y)}) == {"loss": 0.0}
+
+
+@keras.saving.register_keras_serializable(package="test_own_keras_model")
+class Activity(keras.layers.Layer):
+    def call(self, values):
+        self.add_loss(keras.ops.sum(keras.ops.square(values), -1))
+        return values
+
+
+def test_own_losses_of_a_model(tmp_path):
+    with pytest.raises(tfdl.UserError, match=r"add_loss got a tensor of shape \(1,\), expected one number, the mean"):
+        train(tmp_path / "vector", model=model_of(Activity(), loss="mse"))
+    hidden = keras.layers.Dense(4, activity_regularizer="l2", kernel_regularizer="l2", dtype="mixed_bfloat16")
+    train(tmp_path / "mixed", model=model_of(hidden, loss="mse"))
+
+
+def test_a_vocabulary_is_exported(tmp_path):
+    words = np.array(["a", "b", "c", "d"] * 16, dtype=object)
+    lookup = keras.layers.StringLookup(vocabulary=["a", "b", "c"])
+    model = keras.Sequential([keras.Input([], dtype="string"), lookup, keras.layers.Embedding(6, 1)])
+    model.compile(loss="mse")
+    run = train(tmp_path / "run", model=model, data={"train": (words, numbers()[1])})
+    exported = tfdl.export_saved_model(run, tmp_path / "exported")
+    serve = tf.saved_model.load(str(exported.path)).signatures["serving_default"]
+    np.testing.assert_allclose(serve(x=tf.constant(words[:4]))["output"], model(tf.constant(words[:4])), rtol=1e-5)

@@ -33,6 +33,12 @@ def test_a_rank_without_samples_takes_part(ranks):
         np.testing.assert_allclose(found, [4.0])
 
 
+def test_without_any_weight_nothing_changes():
+    """As in a batch whose values are all masked."""
+    (found,) = reduce_gradients([tf.constant([0.0, 0.0])], tf.constant(0.0), SingleWorld())
+    np.testing.assert_array_equal(found, [0.0, 0.0])
+
+
 def test_none_stays_none(ranks):
     gradients = [[None, tf.constant([2.0]), None]] * 2
     for found in over_ranks(ranks, gradients, [1.0, 1.0]):

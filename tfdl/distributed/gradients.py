@@ -49,5 +49,6 @@ def reduce_gradients(
     tensors.append(tf.cast(weight, weight_dtype))
     *sums, total_weight = sum_over_ranks(tensors, world, bucket_bytes=bucket_bytes, wire_dtype=wire_dtype)
     for index, gradient_sum in zip(dense, sums, strict=True):
-        reduced[index] = gradient_sum / tf.cast(total_weight, gradient_sum.dtype)
+        # A batch whose values are all masked has the weight 0, and changes nothing.
+        reduced[index] = tf.math.divide_no_nan(gradient_sum, tf.cast(total_weight, gradient_sum.dtype))
     return reduced

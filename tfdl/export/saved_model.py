@@ -79,10 +79,16 @@ def export_saved_model(run: str | Path | RunDirectory, directory: str | Path, ch
 
 
 def _servable(model: Any, task: Any) -> tuple[tf.Module, Any]:
-    """Returns a module that tracks the weights and the task's tables, and the function of ``serving_default``."""
+    """Returns a module that tracks the weights and all lookup tables, and the function of ``serving_default``."""
     module = tf.Module()
     module.model_variables = [variable.value for variable in model.variables]
     module.tracked = task.tracked
+    module.tables = [
+        value
+        for layer in model._flatten_layers()
+        for value in vars(layer).values()
+        if isinstance(value, tf.saved_model.experimental.TrackableResource)
+    ]
     signature = task.serving_signature()
     serve = tf.function(lambda **inputs: task.serve(model, **inputs), autograph=False)
     with portable_kernels():  # the graph may be loaded on a machine without a GPU

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from tfdl.config.models.keras import KerasModelConfig
 from tfdl.errors import UserError
@@ -14,6 +16,8 @@ from tfdl.serialization import from_json, to_json
 _ASSET = "keras_model.json"
 _WHAT = "the model"
 _FIX = "return every argument of __init__ from get_config(), and create layers in __init__"
+# Relative to the output where that is larger than 1. The same operations compute both outputs.
+_TOLERANCE = 1e-4
 
 
 def build(
@@ -57,15 +61,29 @@ def load_model(assets: Path, build_it: Callable[[Any], Any]) -> Any:
     return _rebuilt(written, build_it)
 
 
-def check_rebuilding(model: Any, build_it: Callable[[Any], Any]) -> None:
+def finalize_layers(model: Any) -> None:
+    """Lets layers compute what they derive from their variables, such as ``keras.layers.Normalization``.
+
+    Call it after new values were assigned to variables.
+
+    Args:
+        model: a built ``keras.Model``.
+    """
+    for layer in model._flatten_layers():
+        # Without variables, a layer would compute its state from data that it no longer has.
+        if hasattr(layer, "finalize_state") and layer.variables:
+            layer.finalize_state()
+
+
+def check_rebuilding(model: Any, build_it: Callable[[Any], dict[str, Any]]) -> None:
     """Checks that another process can rebuild the model.
 
     Args:
         model: a built ``keras.Model``.
-        build_it: calls a model on a batch, so that it is built.
+        build_it: calls a model on a batch, so that it is built, and returns its outputs by name.
 
     Raises:
-        UserError: it cannot be saved, or the rebuilt model has other variables.
+        UserError: it cannot be saved, or the rebuilt model has other variables or other outputs.
     """
     rebuilt = _rebuilt(to_json(model, _WHAT), build_it)
     num_variables = len(model.variables)
@@ -83,6 +101,31 @@ def check_rebuilding(model: Any, build_it: Callable[[Any], Any]) -> None:
                 f"the model's variable {variable.path} is {expected_type}, and {rebuilt_type} when the model is rebuilt"
                 f" from its get_config(); {_FIX}"
             )
+        rebuilt_variable.assign(variable)
+    finalize_layers(rebuilt)
+    rebuilt_outputs = build_it(rebuilt)
+    outputs = build_it(model)
+    if _are_equal(outputs, rebuilt_outputs) or not _are_equal(outputs, build_it(model)):
+        return  # equal, or random
+    raise UserError(
+        "the model has other outputs when it is rebuilt from its get_config(), with the same weights: an argument or"
+        f" state of a layer is lost; {_FIX}"
+    )
+
+
+def _are_equal(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    """Whether two sets of outputs are equal, up to rounding."""
+    for name, output in first.items():
+        values = np.asarray(output)
+        others = np.asarray(second[name])
+        if values.shape != others.shape:
+            return False
+        if np.issubdtype(values.dtype, np.floating):
+            if not np.allclose(values, others, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True):
+                return False
+        elif not np.array_equal(values, others):
+            return False
+    return True
 
 
 def check_normalization(model: Any, num_ranks: int) -> None:
@@ -103,6 +146,20 @@ def check_normalization(model: Any, num_ranks: int) -> None:
             )
 
 
+def check_own_losses(model: Any) -> None:
+    """Raises ``UserError`` if ``add_loss`` was not given one number: a sum over samples would depend on the ranks.
+
+    Args:
+        model: a ``keras.Model`` that was called.
+    """
+    for loss in model.losses:
+        if loss.shape.rank != 0:
+            raise UserError(
+                f"add_loss got a tensor of shape {tuple(loss.shape)}, expected one number, the mean over the samples:"
+                " self.add_loss(keras.ops.mean(values))"
+            )
+
+
 def _type_of(variable: Any) -> str:
     """Dtype and shape, such as ``float32 (3, 8)``."""
     return f"{variable.dtype} {tuple(variable.shape)}"
@@ -112,5 +169,12 @@ def _rebuilt(written: Any, build_it: Callable[[Any], Any]) -> Any:
     model = from_json(written, _WHAT)
     if not isinstance(model, keras.Model):
         raise UserError(f"{_WHAT} is a {type(model).__name__}, expected a keras.Model")
-    build_it(model)
+    try:
+        build_it(model)
+    except tf.errors.FailedPreconditionError as error:
+        raise UserError(
+            f"{_WHAT} cannot be called when it is rebuilt from its get_config(): a lookup table is empty; pass the"
+            " vocabulary of an adapted StringLookup, IntegerLookup or TextVectorization as its argument:"
+            " vocabulary=layer.get_vocabulary()"
+        ) from error
     return model

@@ -12,6 +12,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from tfdl.errors import RunError
+from tfdl.models.keras_model import finalize_layers
 from tfdl.runs.atomic import new_folder, replace_link
 from tfdl.runs.plain_state import read_state, write_state
 from tfdl.runs.progress import Progress
@@ -80,6 +81,7 @@ def load_checkpoint(folder: Path, model: Any, optimizer: Any = None, *, by_order
     """
     verify(folder)
     read_variables(folder / "model.safetensors", by_path(model.weights), by_order=by_order)
+    finalize_layers(model)
     if optimizer is not None:
         read_variables(folder / "optimizer.safetensors", by_path(_variables(optimizer)), by_order=by_order)
         read_variables(folder / "random.safetensors", _random_state(model))

@@ -65,9 +65,18 @@ def read_variables(path: Path, variables: Mapping[str, Any], *, by_order: bool =
 
 
 def by_path(variables: Sequence[Any]) -> dict[str, Any]:
-    """Variables by their paths, in their order."""
-    named = {variable.path: variable for variable in variables}
-    assert len(named) == len(variables), "two variables share a path"
+    """Variables by their paths, in their order.
+
+    Two submodels may have layers of the same name. From the second on, variables of one path are numbered:
+    ``dense/kernel``, ``dense/kernel#2``.
+    """
+    counts: dict[str, int] = {}
+    named = {}
+    for variable in variables:
+        path = variable.path
+        counts[path] = counts.get(path, 0) + 1
+        name = path if counts[path] == 1 else f"{path}#{counts[path]}"
+        named[name] = variable
     return named
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.errors import UserError
-from tfdl.serialization import to_json
+from tfdl.serialization import check_config, from_json, to_json
 
 # Samples in one update of a metric that is computed from gathered rows.
 _UPDATE_ROWS = 8192
@@ -18,6 +18,7 @@ _BY_SHAPE = {
     "accuracy": ("binary_accuracy", "sparse_categorical_accuracy", "categorical_accuracy"),
     "crossentropy": ("binary_crossentropy", "sparse_categorical_crossentropy", "categorical_crossentropy"),
 }
+_FIELDS = ("loss", "metrics", "weighted_metrics", "loss_weights")
 _ABBREVIATIONS = {"acc": "accuracy", "ce": "crossentropy"}
 
 
@@ -50,7 +51,9 @@ class Objective:
         Raises:
             UserError: it was compiled without a loss, or its ``compile`` is not Keras's own.
         """
-        config = model.get_compile_config() or {}
+        # The objects themselves, not their configurations, which may lack what they compute with.
+        compiled = getattr(model, "_compile_config", None)
+        config = {} if compiled is None else compiled.config
         if not config.get("loss"):
             raise UserError(
                 f"the model {model.name!r} is compiled without a loss, expected model.compile(loss=..., metrics=[...]),"
@@ -62,15 +65,28 @@ class Objective:
         """The objective as plain data, for JSON.
 
         Raises:
-            UserError: a loss or metric that is not registered.
+            UserError: a loss or metric that is not registered, or whose configuration lacks an argument.
         """
-        names = ("loss", "metrics", "weighted_metrics", "loss_weights")
-        return {name: to_json(getattr(self, name), f"the objective's {name}") for name in names}
+        for name in _FIELDS:
+            for value in keras.tree.flatten(getattr(self, name)):
+                check_config(value, _what(name))
+        return {name: to_json(getattr(self, name), _what(name)) for name in _FIELDS}
 
     @classmethod
     def deserialized(cls, values: Mapping[str, Any]) -> "Objective":
-        """The inverse of ``serialized``."""
-        return cls(**values)
+        """The inverse of ``serialized``.
+
+        Args:
+            values: plain data, perhaps of a file that somebody changed.
+
+        Raises:
+            UserError: a class or function that is not registered in this process.
+        """
+        return cls(**{name: from_json(values[name], _what(name)) for name in _FIELDS})
+
+
+def _what(field_name: str) -> str:
+    return f"the objective's {field_name}"
 
 
 @dataclass
@@ -126,36 +142,132 @@ def resolve(
     return resolved
 
 
-def sample_losses(loss: Any, target: Any, output: Any) -> Any:
-    """A Keras loss of each sample, ``(b,)``: the mean over a sample's other axes.
+def sample_losses(loss: Any, target: Any, output: Any, sample_weight: Any = None) -> tuple[Any, Any]:
+    """A Keras loss of each sample, ``(b,)``: the mean over a sample's other axes, without masked values.
+
+    As in Keras, the mask is that of the output, and that of the loss's values (``ignore_class``).
 
     Args:
         loss: a ``keras.losses.Loss``.
         target: ``(b, ...)``.
         output: ``(b, ...)``.
+        sample_weight: ``(b,)``, or one weight for each value of the loss; none without.
+
+    Returns:
+        The losses, and how many values of each sample count, ``(b,)``; none without a mask, where all count.
+
+    Raises:
+        UserError: weights or a mask of another shape than the loss.
     """
+    mask = keras_mask(output)
     target, output = _comparable(target, output)
     # As Keras does: a loss of the user may subtract one from the other.
     values = loss.call(tf.cast(target, output.dtype), output)
-    return _sample_means(values)
+    mask = _product(mask, keras_mask(values), tf.bool)
+    if values.shape.rank == 0:
+        return values, None
+    if sample_weight is not None:
+        values *= _aligned(tf.cast(sample_weight, values.dtype), values, "sample_weight")
+    if mask is None:
+        return _sample_means(values), None
+    kept = tf.broadcast_to(_aligned(tf.cast(mask, values.dtype), values, "the mask"), tf.shape(values))
+    sample_axes = list(range(1, values.shape.rank))
+    counts = tf.reduce_sum(kept, sample_axes)
+    return tf.math.divide_no_nan(tf.reduce_sum(values * kept, sample_axes), counts), counts
 
 
-def metric_values(metric: Any, target: Any, output: Any) -> Any:
-    """A mean metric's value of each sample, ``(b,)``.
+def metric_values(metric: Any, target: Any, output: Any, sample_weight: Any = None) -> tuple[Any, Any]:
+    """A mean metric's value of each sample, ``(b,)``, and its weight.
 
     Args:
         metric: one for which ``is_mean`` holds.
         target: ``(b, ...)``.
-        output: ``(b, ...)``.
+        output: ``(b, ...)``. As in Keras, masked values do not count.
+        sample_weight: ``(b,)``, or one weight for each value of the metric; none without.
+
+    Returns:
+        The values, and their weights, ``(b,)``; none where all samples have the same weight.
+
+    Raises:
+        UserError: weights or a mask of another shape than the metric's values.
     """
+    mask = keras_mask(output)
     target, output = _comparable(target, output)
     values = metric._fn(target, output, **metric._fn_kwargs)
-    return _sample_means(tf.cast(values, output.dtype))
+    if sample_weight is not None or mask is not None:
+        # Keras reads the mask of a metric's values only beside other weights.
+        mask = _product(mask, keras_mask(values), tf.bool)
+    values = tf.cast(values, output.dtype)
+    if values.shape.rank == 0 or (sample_weight is None and mask is None):
+        return _sample_means(values), None
+    if mask is None and sample_weight.shape.rank == 1:
+        return _sample_means(values), tf.cast(sample_weight, values.dtype)
+    if sample_weight is not None:
+        sample_weight = _aligned(tf.cast(sample_weight, values.dtype), values, "sample_weight")
+    if mask is not None:
+        mask = _aligned(tf.cast(mask, values.dtype), values, "the mask")
+    weights = tf.broadcast_to(_product(sample_weight, mask, values.dtype), tf.shape(values))
+    means = _sample_means(weights)
+    return tf.math.divide_no_nan(_sample_means(values * weights), means), means
+
+
+def keras_mask(value: Any) -> Any:
+    """The mask that Keras keeps with a tensor, such as the output of a layer after ``Embedding(mask_zero=True)``.
+
+    Args:
+        value: a tensor.
+
+    Returns:
+        A boolean tensor, or None.
+    """
+    return getattr(value, "_keras_mask", None)
+
+
+def _product(first: Any, second: Any, dtype: Any) -> Any:
+    """The product of two factors (of masks: both), each of which may be None."""
+    if first is None or second is None:
+        return second if first is None else first
+    if dtype == tf.bool:
+        return tf.cast(first, tf.bool) & tf.cast(second, tf.bool)
+    return first * second
+
+
+def _aligned(weights: Any, values: Any, what: str) -> Any:
+    """Weights with as many axes as the values that they weight.
+
+    Args:
+        weights: ``(b,)``, ``(b, 1)``, or of the values' shape.
+        values: ``(b, ...)``.
+        what: the weights, for messages.
+
+    Raises:
+        UserError: weights of any other shape.
+    """
+    shape = weights.shape
+    rank = values.shape.rank
+    if shape.rank == rank + 1 and shape[-1] == 1:
+        weights = tf.squeeze(weights, -1)
+    elif shape.rank == 1 or (shape.rank < rank and all(size == 1 for size in values.shape[shape.rank :])):
+        weights = tf.reshape(weights, tf.concat([tf.shape(weights), tf.ones([rank - shape.rank], tf.int32)], 0))
+    fits = weights.shape.rank == rank
+    for size, expected in zip(weights.shape[1:], values.shape[1:], strict=False):
+        fits = fits and (size in (1, None) or expected in (size, None))
+    if not fits:
+        raise UserError(
+            f"{what} of a sample has the shape {tuple(shape[1:])}, and the values of its loss or metric"
+            f" {tuple(values.shape[1:])}; expected one number, or the shape of the values"
+        )
+    return weights
 
 
 def is_mean(metric: Any) -> bool:
     """Whether a metric is the mean over samples of a function of one sample: then one value a sample is enough."""
-    return isinstance(metric, keras.metrics.MeanMetricWrapper)
+    wrapper = keras.metrics.MeanMetricWrapper
+    if not isinstance(metric, wrapper):
+        return False
+    # A class of the user may compute something else.
+    kind = type(metric)
+    return kind.update_state is wrapper.update_state and kind.result is wrapper.result
 
 
 def takes_class_numbers(loss: Any) -> bool:
@@ -252,6 +364,11 @@ def _loss(value: Any) -> Any:
         raise UserError(f"loss={value!r} is not a Keras loss: {error}") from error
     if not isinstance(loss, keras.losses.Loss):
         return _FunctionLoss(loss)
+    if type(loss).__call__ is not keras.losses.Loss.__call__:
+        raise UserError(
+            f"the loss {loss.name!r} of the class {type(loss).__name__} overrides __call__, which tfdl does not call;"
+            " override call, which returns one number for each sample"
+        )
     if loss.reduction in ("sum", "mean_with_sample_weight"):
         raise UserError(
             f"the loss {loss.name!r} has reduction={loss.reduction!r}, expected 'sum_over_batch_size': a step minimizes"

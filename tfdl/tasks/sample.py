@@ -8,19 +8,23 @@ from tfdl.errors import UserError
 from tfdl.tasks.task import Task
 
 
-def build_on_sample(model: Any, task: Task) -> None:
-    """Calls a model on one sample, so that all of its layers are built.
+def build_on_sample(model: Any, task: Task, count: int = 1) -> dict[str, Any]:
+    """Calls a model on random samples, so that all of its layers are built.
 
     Args:
         model: a ``keras.Model``.
-        task: the task, which makes the sample.
+        task: the task, which makes the samples.
+        count: the number of samples.
+
+    Returns:
+        What the task serves.
 
     Raises:
         UserError: the model cannot be called with such a sample.
     """
-    sample = {name: tf.constant(value) for name, value in task.serving_sample(1).items()}
+    sample = {name: tf.constant(value) for name, value in task.serving_sample(count).items()}
     try:
-        task.serve(model, **sample)
+        return task.serve(model, **sample)
     except UserError:
         raise
     except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfdl.config import TrainConfig
 from tfdl.data import Source
 from tfdl.data.objects.splits import signature_of
-from tfdl.data.objects.structure import SAMPLE_WEIGHT, pick, structure_of
+from tfdl.data.objects.structure import SAMPLE_WEIGHT, SEPARATOR, pick, structure_of
 from tfdl.data.opening import open_sources
 from tfdl.errors import UserError
 from tfdl.tasks.class_numbers import check_class_numbers
@@ -31,6 +31,7 @@ INPUTS = "x"
 TARGETS = "y"
 ROLES = (INPUTS, TARGETS)
 _ASSET = "supervised.json"
+_LOSS_WEIGHT = "loss_weight"
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,19 @@ class _MetricColumn:
         """The column of rows that the metric is computed from, if it is a mean over samples."""
         return f"metric/{self.metric.name}"
 
+    @property
+    def weight_column(self) -> str:
+        """The column with the weights of its values; no such column if all samples count the same."""
+        return f"metric_weight/{self.metric.name}"
+
 
 class Supervised(Task):
     """Samples of inputs ``x`` and targets ``y``, of any shape and number.
 
     As in ``keras.Model.fit``, the loss of a sample is the weighted sum of its outputs' losses, times its
-    ``sample_weight`` if it has one. Metrics that are means over samples are also shown while training.
+    ``sample_weight`` if it has one. Weights may be one number for each sample or for each value of the loss, and for
+    several outputs also a tuple or mapping of such. Masked values of an output count neither in the loss nor in
+    metrics that are means. Metrics that are means over samples are also shown while training.
 
     Args:
         objective: the loss and the metrics.
@@ -70,10 +78,14 @@ class Supervised(Task):
         names = list(signature)
         self._inputs = structure_of(names, INPUTS)
         self._targets = structure_of(names, TARGETS)
+        has_weights = any(name.split(SEPARATOR)[0] == SAMPLE_WEIGHT for name in names)
+        self._weights = structure_of(names, SAMPLE_WEIGHT) if has_weights else None
         self._output_names: list[str] = []
         self._output_specs: list[tf.TensorSpec] = []
         self._outputs: list[OutputObjective] = []
         self._metrics: list[_MetricColumn] = []
+        self._is_masked = False
+        self._mean_weights: list[str] = []
         self.running_metrics = ("loss",)
 
     @classmethod
@@ -91,7 +103,11 @@ class Supervised(Task):
                 " tfdl.train(task=tfdl.tasks.Objective(loss=..., metrics=[...]), model=..., data=...)"
             )
         task = cls.load(assets)
-        return task, open_sources(config.dataset, ROLES, data)
+        sources = open_sources(config.dataset, ROLES, data)
+        signature = signature_of(sources["train"])
+        _check_signature(signature, task.signature)
+        # The data may have sample weights that the run's data had not.
+        return cls(task.objective, signature), sources
 
     @classmethod
     def open_with(
@@ -166,16 +182,23 @@ class Supervised(Task):
         for number, output in enumerate(self._outputs):
             self._metrics += [_MetricColumn(metric, number, is_weighted=False) for metric in output.metrics]
             self._metrics += [_MetricColumn(metric, number, is_weighted=True) for metric in output.weighted_metrics]
-        means = [entry.metric.name for entry in self._metrics if is_mean(entry.metric)]
-        self.running_metrics = ("loss", *means)
-        self._check_on_sample(sample, outputs)
+        columns = self._check_on_sample(sample, outputs)
+        means = [entry for entry in self._metrics if is_mean(entry.metric)]
+        # The weights of the loss are those of the step. A metric that has others needs their sum.
+        self._is_masked = _LOSS_WEIGHT in columns
+        with_sum = [entry for entry in means if self._is_masked or entry.weight_column in columns]
+        self._mean_weights = [entry.weight_column for entry in with_sum]
+        self.running_metrics = ("loss", *(entry.metric.name for entry in means), *self._mean_weights)
 
-    def _check_on_sample(self, sample: Batch, outputs: Any) -> None:
+    def _check_on_sample(self, sample: Batch, outputs: Any) -> set[str]:
         """Computes the loss and all metrics of one sample: what cannot be computed is an error before the first step.
 
         Args:
             sample: a batch of one sample.
             outputs: the model's.
+
+        Returns:
+            The names of the columns of rows.
 
         Raises:
             UserError: a loss or a metric fails, or does not return one number for each sample.
@@ -189,6 +212,7 @@ class Supervised(Task):
                         " each sample; take means over all axes but the first, or derive from keras.metrics.Metric"
                     )
             self.metrics(rows)
+            return set(rows)
         except UserError:
             raise
         except (TypeError, ValueError, tf.errors.OpError) as error:
@@ -221,41 +245,67 @@ class Supervised(Task):
         return pick(self._inputs, batch)
 
     def losses(self, batch: Batch, outputs: Any) -> tuple[Any, Any]:
-        """The loss of each sample, ``(b,)``, and its weight, 1."""
-        losses = self._sample_losses(batch, outputs)
-        return losses, sample_weights(batch, losses.dtype)
+        """The loss of each sample, ``(b,)``, and its weight: 1, or the number of its values that are not masked."""
+        losses, counts = self._sample_losses(batch, outputs)
+        weights = sample_weights(batch, losses.dtype)
+        return losses, weights if counts is None else weights * counts
 
     def running_sums(self, batch: Batch, outputs: Any, losses: Any) -> list[Any]:
-        """Sums of the losses and of the mean metrics."""
+        """Sums of the losses and of the mean metrics, and of those weights that are not the loss's."""
         weights = sample_weights(batch, losses.dtype)
+        if self._is_masked:
+            _, weights = self.losses(batch, outputs)
+        sums = {"loss": tf.reduce_sum(losses * weights)}
         columns = self._metric_columns(batch, outputs)
-        columns = {"loss": losses, **columns}
-        return [tf.reduce_sum(tf.cast(values, losses.dtype) * weights) for values in columns.values()]
+        metric_weights = sample_weights(batch, losses.dtype)
+        for entry in self._metrics:
+            if not is_mean(entry.metric):
+                continue
+            own_weights = metric_weights
+            if entry.weight_column in columns:
+                own_weights *= tf.cast(columns[entry.weight_column], losses.dtype)
+            sums[entry.column] = tf.reduce_sum(tf.cast(columns[entry.column], losses.dtype) * own_weights)
+            if entry.weight_column in self._mean_weights:
+                sums[entry.weight_column] = tf.reduce_sum(own_weights)
+        means = [name for name in sums if name not in self._mean_weights]
+        return [sums[name] for name in (*means, *self._mean_weights)]
+
+    def running_values(self, means: dict[str, float]) -> dict[str, float]:
+        """The means, each metric divided by its own weights."""
+        values = {name: mean for name, mean in means.items() if name not in self._mean_weights}
+        for entry in self._metrics:
+            if entry.weight_column in self._mean_weights:
+                weight = means[entry.weight_column]
+                values[entry.metric.name] = means[entry.metric.name] / weight if weight else 0.0
+        return values
 
     def evaluation_rows(self, batch: Batch, outputs: Any) -> dict[str, Any]:
         """The loss and the mean metrics of each sample; its targets and outputs, if another metric needs them."""
-        rows = {"loss": self._sample_losses(batch, outputs), **self._metric_columns(batch, outputs)}
+        losses, counts = self._sample_losses(batch, outputs)
+        rows = {"loss": losses, **self._metric_columns(batch, outputs)}
+        if counts is not None:
+            rows[_LOSS_WEIGHT] = counts
         flat_outputs = self._flat_outputs(outputs)
         flat_targets = self._flat_targets(batch)
+        flat_weights = self._flat_weights(batch)
         for number in {entry.output for entry in self._metrics if not is_mean(entry.metric)}:
             rows[f"target/{number}"] = flat_targets[number]
             rows[f"output/{number}"] = flat_outputs[number]
-        if SAMPLE_WEIGHT in batch:
-            rows[SAMPLE_WEIGHT] = batch[SAMPLE_WEIGHT]
+            if flat_weights[number] is not None:
+                rows[f"weight/{number}"] = flat_weights[number]
         return rows
 
     def metrics(self, rows: Rows) -> dict[str, float]:
         """The mean loss, and all metrics of the objective."""
-        metrics = {"loss": float(np.mean(rows["loss"], dtype=np.float64))}
-        weights = rows.get(SAMPLE_WEIGHT)
+        metrics = {"loss": _mean(rows["loss"], rows.get(_LOSS_WEIGHT))}
         for entry in self._metrics:
-            entry_weights = weights if entry.is_weighted else None
             if is_mean(entry.metric):
-                metrics[entry.metric.name] = _mean(rows[entry.column], entry_weights)
+                metrics[entry.metric.name] = _mean(rows[entry.column], rows.get(entry.weight_column))
             else:
                 targets = rows[f"target/{entry.output}"]
                 outputs = rows[f"output/{entry.output}"]
-                metrics[entry.metric.name] = whole_metric(entry.metric, targets, outputs, entry_weights)
+                weights = rows.get(f"weight/{entry.output}") if entry.is_weighted else None
+                metrics[entry.metric.name] = whole_metric(entry.metric, targets, outputs, weights)
         return metrics
 
     def serving_signature(self) -> dict[str, tf.TensorSpec]:
@@ -288,28 +338,74 @@ class Supervised(Task):
     def _input_signature(self) -> dict[str, tf.TensorSpec]:
         return {name: spec for name, spec in self.signature.items() if name.split("/")[0] == INPUTS}
 
-    def _sample_losses(self, batch: Batch, outputs: Any) -> Any:
+    def _sample_losses(self, batch: Batch, outputs: Any) -> tuple[Any, Any]:
+        """The loss of each sample, and how many of its values count; none if no value is masked.
+
+        Raises:
+            UserError: a mask beside several losses, each of which would have weights of its own.
+        """
         flat_targets = self._flat_targets(batch)
         flat_outputs = self._flat_outputs(outputs)
-        losses = [
-            output.weight * sample_losses(output.loss, flat_targets[number], flat_outputs[number])
-            for number, output in enumerate(self._outputs)
-            if output.loss is not None
-        ]
-        total = tf.add_n(losses)
-        if SAMPLE_WEIGHT in batch:
-            total *= tf.cast(batch[SAMPLE_WEIGHT], total.dtype)
-        return total
+        flat_weights = self._flat_weights(batch)
+        losses = []
+        counts = None
+        for number, output in enumerate(self._outputs):
+            if output.loss is None:
+                continue
+            values, counts_of_output = sample_losses(
+                output.loss, flat_targets[number], flat_outputs[number], flat_weights[number]
+            )
+            losses.append(output.weight * values)
+            counts = counts if counts_of_output is None else counts_of_output
+        if counts is not None and len(losses) > 1:
+            raise UserError(
+                f"an output has a mask (mask_zero=True, Masking or ignore_class), and {len(losses)} outputs have a"
+                " loss; expected one loss; weight the values with sample_weight instead of a mask"
+            )
+        return tf.add_n(losses), counts
 
     def _metric_columns(self, batch: Batch, outputs: Any) -> dict[str, Any]:
-        """Mean metrics of each sample; while training, weighted ones count as if all weights were 1."""
+        """The mean metrics of each sample, and their weights where they have any."""
         flat_targets = self._flat_targets(batch)
         flat_outputs = self._flat_outputs(outputs)
-        return {
-            entry.column: metric_values(entry.metric, flat_targets[entry.output], flat_outputs[entry.output])
-            for entry in self._metrics
-            if is_mean(entry.metric)
-        }
+        flat_weights = self._flat_weights(batch)
+        columns = {}
+        for entry in self._metrics:
+            if not is_mean(entry.metric):
+                continue
+            entry_weights = flat_weights[entry.output] if entry.is_weighted else None
+            values, weights = metric_values(
+                entry.metric, flat_targets[entry.output], flat_outputs[entry.output], entry_weights
+            )
+            columns[entry.column] = values
+            if weights is not None:
+                columns[entry.weight_column] = weights
+        return columns
+
+    def _flat_weights(self, features: Mapping[str, Any]) -> list[Any]:
+        """The sample weights of each output, in the outputs' order; None without weights.
+
+        Raises:
+            UserError: weights of some outputs only, or of others.
+        """
+        if self._weights is None:
+            return [None] * len(self._output_names)
+        weights = pick(self._weights, features)
+        if isinstance(weights, Mapping):
+            if set(weights) != set(self._output_names):
+                raise UserError(
+                    f"sample_weight has the names {', '.join(weights)}, expected those of the model's outputs:"
+                    f" {', '.join(self._output_names)}"
+                )
+            weights = [weights[name] for name in self._output_names]
+        elif not isinstance(weights, list):
+            weights = [weights] * len(self._output_names)
+        if len(weights) != len(self._output_names) or any(isinstance(part, list | Mapping) for part in weights):
+            raise UserError(
+                f"sample_weight has {len(weights)} parts, expected one array for all outputs, or one for each of"
+                f" {', '.join(self._output_names)}"
+            )
+        return [_without_last_axis(part) for part in weights]
 
     def _flat_targets(self, features: Mapping[str, Any]) -> list[Any]:
         """Targets in the outputs' order.
@@ -342,6 +438,32 @@ def _named(outputs: Any, names: Any) -> tuple[list[str], list[Any]]:
     if not names or len(names) != len(flat):
         names = ["output"] if len(flat) == 1 else [f"output_{number}" for number in range(len(flat))]
     return list(names), flat
+
+
+def _check_signature(signature: Mapping[str, tf.TensorSpec], expected: Mapping[str, tf.TensorSpec]) -> None:
+    """Raises ``UserError`` if inputs or targets differ from those that the run was trained with."""
+
+    def parts(features: Mapping[str, tf.TensorSpec]) -> dict[str, tf.TensorSpec]:
+        return {name: spec for name, spec in features.items() if name.split(SEPARATOR)[0] in ROLES}
+
+    if parts(signature).keys() != parts(expected).keys():
+        raise UserError(
+            f"the data has {', '.join(parts(signature))}, expected what the run was trained with:"
+            f" {', '.join(parts(expected))}"
+        )
+    for name, spec in parts(expected).items():
+        received = signature[name]
+        are_both_texts = (received.dtype == tf.string) == (spec.dtype == tf.string)
+        if not received.shape.is_compatible_with(spec.shape) or not are_both_texts:
+            raise UserError(
+                f"{name} of the data has the shape {received.shape} and the dtype {received.dtype.name}, expected those"
+                f" that the run was trained with: {spec.shape} and {spec.dtype.name}"
+            )
+
+
+def _without_last_axis(weights: Any) -> Any:
+    """Weights of ``(b, 1)`` as ``(b,)``: a column of a table."""
+    return weights[:, 0] if weights.shape.rank == 2 and weights.shape[-1] == 1 else weights
 
 
 def _mean(values: np.ndarray, weights: np.ndarray | None) -> float:

@@ -15,13 +15,24 @@ from tfdl.data import Source
 from tfdl.distributed.optimizer import undo
 from tfdl.errors import UserError
 from tfdl.models import build_model, compute_precision
-from tfdl.models.keras_model import check_normalization, check_rebuilding, save_model
+from tfdl.models.keras_model import check_normalization, check_own_losses, check_rebuilding, save_model
 from tfdl.serialization import provider_modules, to_json
 from tfdl.tasks.objective import Objective
 from tfdl.tasks.sample import build_on_sample
 from tfdl.tasks.supervised import Supervised
 from tfdl.tasks.task import Task
 
+# The number of samples on which the model is compared with the one that is rebuilt.
+_COMPARED = 4
+# The methods of keras.Model that decide what fit and evaluate compute, and that tfdl's own loop does not call.
+_METHODS_OF_FIT = (
+    "train_step",
+    "test_step",
+    "compute_loss",
+    "compute_metrics",
+    "make_train_function",
+    "make_test_function",
+)
 _DEFAULT_PRECISION = "float32"
 _PRECISIONS = (_DEFAULT_PRECISION, "mixed_bfloat16", "mixed_float16", "float64")
 _NO_LOSS_ERROR = (
@@ -91,6 +102,7 @@ class PythonParts:
         changes: dict[str, Any] = {}
         modules: set[str] = set()
         if self._model is not None:
+            _check_methods(self._model)
             changes["model"] = KerasModelConfig()
             changes["precision"] = _precision_of(self._model, config.precision)
             modules |= provider_modules(to_json(self._model, "the model"))
@@ -147,9 +159,10 @@ class PythonParts:
                 return build_model(config.model, **task.model_arguments)
         model = self._model
         build_on_sample(model, task)
+        check_own_losses(model)
         check_normalization(model, num_ranks)
         with compute_precision(config.precision):
-            check_rebuilding(model, lambda rebuilt: build_on_sample(rebuilt, task))
+            check_rebuilding(model, lambda built: build_on_sample(built, task, _COMPARED))
         return model
 
     def optimizer_of(self, model: Any) -> Any:
@@ -237,6 +250,21 @@ class PythonParts:
             raise UserError(_NO_LOSS_ERROR)
         self._objective = Objective.of_compiled(self._model)
         return Supervised.name
+
+
+def _check_methods(model: Any) -> None:
+    """Refuses a model that overrides a method of ``fit`` and ``evaluate``, which tfdl would not call.
+
+    Raises:
+        UserError: such a method, by its name.
+    """
+    for name in _METHODS_OF_FIT:
+        if getattr(type(model), name, None) is not getattr(keras.Model, name):
+            raise UserError(
+                f"the model's class {type(model).__name__} overrides {name}, which tfdl does not call; expected Keras's"
+                " own: write a loss, a metric, add_loss in a layer, or a tfdl.tasks.Task; or train it with fit and"
+                " tfdl.distributed"
+            )
 
 
 def _precision_of(model: Any, configured: str) -> str:

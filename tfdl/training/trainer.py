@@ -148,8 +148,9 @@ class Trainer:
             outputs, states = self.carried.outputs(batch, self.task.inputs(batch))
             losses, weights = self.task.losses(batch, outputs)  # (b,), (b,)
             weight = tf.reduce_sum(weights)
-            objective = tf.reduce_sum(losses * weights) + weight * self._penalty()
-            objective = self.loss_scale.scaled(objective)
+            objective = tf.reduce_sum(losses * weights) + weight * self._penalty(weight.dtype)
+            # Keras divides the gradients by ``loss_scale_factor`` when it applies them.
+            objective = self.optimizer.scale_loss(self.loss_scale.scaled(objective))
         variables = self.model.trainable_variables
         gradients = tape.gradient(objective, variables)
         gradients = [_with_shape(gradient, variable) for gradient, variable in zip(gradients, variables, strict=True)]
@@ -201,9 +202,10 @@ class Trainer:
 
         return self.loss_scale.update(gradients, apply, restore)
 
-    def _penalty(self) -> Any:
+    def _penalty(self, dtype: Any) -> Any:
         """The sum of the model's own losses (an L2 penalty, for example); 0 without any."""
-        losses = self.model.losses
+        # In mixed precision, a layer's activities and its weights have different dtypes.
+        losses = [tf.cast(loss, dtype) for loss in self.model.losses]
         return tf.add_n(losses) if losses else 0.0
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
 from tfdl.distributed.watchdog import long_work
+from tfdl.models.keras_model import finalize_layers
 from tfdl.runs import Progress, RunDirectory, load_callbacks, load_carried, load_checkpoint, save_checkpoint
 from tfdl.runs.checkpoint import prune
 from tfdl.training.averaged_weights import averaged_weights, swap_averages
@@ -110,6 +111,7 @@ class TrainingState:
                 " begins with a state of zeros"
             )
         broadcast_state(self._trainer.variables, self._world, root)
+        finalize_layers(self._trainer.model)
         fold_rank_into_seeds(seed_generators(self._trainer.model), self._world.rank)
         # The rows are in the carried state's variables now.
         self._carried_rows = None
