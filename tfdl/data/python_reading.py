@@ -64,6 +64,7 @@ def own_errors() -> Iterator[None]:
         cause = _cause(str(error.message))
         if cause is None:
             raise
+        _raised.clear()  # their tracebacks hold the data that was read
         raise cause from error
 
 

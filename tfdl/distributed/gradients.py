@@ -48,7 +48,8 @@ def reduce_gradients(
         weight_dtype = tf.float64
     tensors.append(tf.cast(weight, weight_dtype))
     *sums, total_weight = sum_over_ranks(tensors, world, bucket_bytes=bucket_bytes, wire_dtype=wire_dtype)
+    # A batch whose values are all masked has the weight 0 and gradients of 0, which stay 0.
+    divisor = tf.where(total_weight == 0, tf.ones_like(total_weight), total_weight)
     for index, gradient_sum in zip(dense, sums, strict=True):
-        # A batch whose values are all masked has the weight 0, and changes nothing.
-        reduced[index] = tf.math.divide_no_nan(gradient_sum, tf.cast(total_weight, gradient_sum.dtype))
+        reduced[index] = gradient_sum / tf.cast(divisor, gradient_sum.dtype)
     return reduced

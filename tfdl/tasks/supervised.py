@@ -252,12 +252,10 @@ class Supervised(Task):
 
     def running_sums(self, batch: Batch, outputs: Any, losses: Any) -> list[Any]:
         """Sums of the losses and of the mean metrics, and of those weights that are not the loss's."""
-        weights = sample_weights(batch, losses.dtype)
-        if self._is_masked:
-            _, weights = self.losses(batch, outputs)
-        sums = {"loss": tf.reduce_sum(losses * weights)}
-        columns = self._metric_columns(batch, outputs)
         metric_weights = sample_weights(batch, losses.dtype)
+        loss_weights = self.losses(batch, outputs)[1] if self._is_masked else metric_weights
+        sums = {"loss": tf.reduce_sum(losses * loss_weights)}
+        columns = self._metric_columns(batch, outputs)
         for entry in self._metrics:
             if not is_mean(entry.metric):
                 continue

@@ -56,6 +56,9 @@ class Fit:
         save: writes a checkpoint of the current state; called on every rank.
         callback: watches the run.
         membership: what happens when ranks are lost or join.
+
+    Attributes:
+        proof: compares the ranks' states.
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class Fit:
         self._world = trainer.world
         self._task = trainer.task
         self._global_batch = plan.batch_size * self._world.size
-        self._proof = SyncProof.of_training(
+        self.proof = SyncProof.of_training(
             trainer.model, trainer.update_variables, self._world, plan.sync_check_steps, progress.step
         )
         self._change_requests = 0.0  # the number of ranks that ask the ranks to meet again
@@ -99,7 +102,7 @@ class Fit:
             while not self._is_done():
                 self._run_epoch(batches, stop)
         # The last epoch was compared before its callbacks were called.
-        self._proof.compare(self._progress.step, again=True)
+        self.proof.compare(self._progress.step, again=True)
 
     def _is_done(self) -> bool:
         return self._ends or self._plan.length.is_done(self._progress)
@@ -115,7 +118,7 @@ class Fit:
         self._check_finite("loss", metrics)
         if not progress.sample:  # the epoch is complete: the next one's metrics start at zero
             progress.running = []
-        self._proof.before_results(progress.step)
+        self.proof.before_results(progress.step)
         validation = self._measure_validation()
         speed = _rate(progress.timed_examples - examples_before, progress.train_seconds - seconds_before)
         seconds = time.perf_counter() - begin
@@ -154,7 +157,7 @@ class Fit:
         progress = self._progress
         steps = min(
             self._plan.length.remaining_in_epoch(progress),
-            self._proof.steps_until_due(progress.step),
+            self.proof.steps_until_due(progress.step),
             self._plan.steps_per_execution,
         )
         if self._step_seconds:
@@ -180,7 +183,7 @@ class Fit:
             # The mean over the ranks: all of them must choose the same number of steps for the next graph call.
             self._step_seconds = seconds_of_ranks / self._world.size / num_steps
         self._is_compiled = True
-        self._proof.after_steps(progress.step)
+        self.proof.after_steps(progress.step)
         self._trainer.loss_scale.check(progress.step)
         # In float16 the weight is 0 while every step so far was skipped because its loss was NaN or infinite.
         weight = progress.running[-1]
@@ -255,7 +258,7 @@ class Fit:
     def _stop(self, stop: StopRequest, is_saved: bool = False) -> None:
         """Ends the run on all ranks, with a checkpoint."""
         if not is_saved:
-            self._proof.before_results(self._progress.step)
+            self.proof.before_results(self._progress.step)
             self._save()
         names = [name for name in self._world.all_gather_object(stop.name) if name]
         name = names[0] if names else "a signal"

@@ -75,11 +75,6 @@ class PythonParts:
         return self._data
 
     @property
-    def has_model(self) -> bool:
-        """Whether a model was passed."""
-        return self._passed_model is not None
-
-    @property
     def can_be_rebuilt(self) -> bool:
         """Whether model and optimizer can be built again, for other ranks in an elastic run."""
         return not isinstance(self._passed_model, keras.Model) and self._passed_optimizer is None

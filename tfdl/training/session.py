@@ -115,14 +115,15 @@ class Session:
         try:
             watchers.on_start(self._plan())
             self.state.restore_callbacks()
-            self._fit(watchers)
-            self._end_training(watchers)
+            proof = self._fit(watchers)
+            self._end_training(watchers, proof)
             summary = self._finish()
             watchers.on_end(summary)
         finally:
             watchers.close()
 
-    def _fit(self, watchers: Callback) -> None:
+    def _fit(self, watchers: Callback) -> SyncProof:
+        """Trains, and returns the comparison of the ranks."""
         fit = Fit(
             self.parts.trainer,
             self._fit_plan(),
@@ -133,8 +134,9 @@ class Session:
             self._membership,
         )
         fit.run()
+        return fit.proof
 
-    def _end_training(self, watchers: Callback) -> None:
+    def _end_training(self, watchers: Callback, proof: SyncProof) -> None:
         """Ends training, and writes the last checkpoint again if a callback changed the final weights.
 
         ``EarlyStopping`` changes them when it restores the best weights.
@@ -147,16 +149,12 @@ class Session:
         has_changed = weights_sha256(self.parts.model) != before
         # Saving is collective, so all ranks save if one of them has other weights.
         if any(self._world.all_gather_object(has_changed)):
-            self._check_equal_ranks()
+            self._check_equal_ranks(proof)
             self.state.progress.validation = {}
             self._save()
 
-    def _check_equal_ranks(self) -> None:
+    def _check_equal_ranks(self, proof: SyncProof) -> None:
         """Raises ``RunError`` if the ranks' states differ after the callbacks have ended training."""
-        trainer = self.parts.trainer
-        proof = SyncProof.of_training(
-            trainer.model, trainer.update_variables, self._world, self.config.sync_check_steps, self.step
-        )
         difference = proof.difference()
         if difference is None:
             return
