@@ -46,13 +46,14 @@ def command(run: str, split: str, checkpoint: str, as_json: bool, details: bool,
     quick_start()
     from tfdl import distributed
     from tfdl.evaluation import evaluate_in_detail
+    from tfdl.runs.json_values import json_values
 
     evaluation = evaluate_in_detail(run, split, checkpoint, distributed.init())
     if not is_printing_rank():
         return
     if as_json:
         values = {**evaluation.metrics, **evaluation.details} if details else evaluation.metrics
-        click.echo(json.dumps(values))
+        click.echo(json.dumps(json_values(values)))
         return
     click.echo(f"{run}, {split} split, checkpoint {checkpoint}")
     _show(evaluation, details)

@@ -262,6 +262,38 @@ def test_an_optimizer_in_place_of_the_configuration(tmp_path):
     assert int(optimizer.iterations) == run.read_summary()["steps"]
 
 
+@pytest.mark.parametrize(
+    ("split", "loss"), [("train", "loss"), ("validation", "validation loss"), ("test", "test loss")]
+)
+def test_a_loss_that_is_nan_ends_the_run(tmp_path, split, loss):
+    data = {name: numbers() for name in ("train", "validation", "test")}
+    data[split][1][3] = np.nan
+    with pytest.raises(
+        tfdl.RunError, match=f"the {loss} is nan at step .*; if the data may have NaN or infinite values"
+    ):
+        train(tmp_path / "run", model=model_of(loss="mse"), data=data)
+    assert not (tmp_path / "run" / "summary.json").exists()
+
+
+@keras.saving.register_keras_serializable(package="own")
+class Undefined(keras.metrics.Metric):
+    """A metric without a value, as R2 has none for equal targets."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        pass
+
+    def result(self) -> Any:
+        return keras.ops.convert_to_tensor(float("nan"))
+
+
+def test_a_metric_without_a_value_is_null_in_the_files(tmp_path):
+    run = train(tmp_path / "run", model=model_of(loss="mse", metrics=[Undefined(name="undefined")]))
+    assert run.read_summary()["test"]["undefined"] is None
+    lines = run.metrics_path.read_text()
+    assert "NaN" not in lines
+    assert '"undefined": null' in lines
+
+
 def test_resuming_needs_the_same_parts(tmp_path):
     def make() -> keras.Model:
         return model_of(loss="mse", optimizer=keras.optimizers.SGD(0.1, momentum=0.9))

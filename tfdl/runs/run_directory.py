@@ -8,6 +8,7 @@ from typing import Any
 from tfdl.config import TrainConfig, load_yaml, to_yaml
 from tfdl.errors import UserError
 from tfdl.runs.atomic import write_json, write_text
+from tfdl.runs.json_values import json_values
 
 # All that a run writes. --overwrite removes these files and nothing else. The configuration is the last one: with it
 # the directory is still recognized as a run, should the removal be interrupted.
@@ -114,8 +115,8 @@ class RunDirectory:
         write_text(self.config_path, to_yaml(config))
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        """Writes ``summary.json``, the results of a finished run."""
-        write_json(self.summary_path, summary)
+        """Writes ``summary.json``, the results of a finished run. A number that is NaN or infinite becomes null."""
+        write_json(self.summary_path, json_values(summary))
 
     def read_summary(self) -> dict[str, Any]:
         """Reads ``summary.json``.

@@ -115,7 +115,7 @@ class Fit:
         self._callback.on_epoch_begin(progress)
         self._run_steps_of_epoch(batches, stop)
         metrics = self._running_metrics()
-        self._check_finite("loss", metrics)
+        check_finite("loss", metrics, self._progress.step)
         if not progress.sample:  # the epoch is complete: the next one's metrics start at zero
             progress.running = []
         self.proof.before_results(progress.step)
@@ -209,7 +209,7 @@ class Fit:
 
     def _report_steps(self, examples: int, seconds: float) -> None:
         metrics = self._running_metrics()
-        self._check_finite("loss", metrics)
+        check_finite("loss", metrics, self._progress.step)
         speed = _rate(examples, seconds)
         learning_rate = float(np.asarray(self._trainer.optimizer.learning_rate))
         self._callback.on_steps(StepReport(self._progress, metrics, learning_rate, speed))
@@ -224,7 +224,7 @@ class Fit:
     def _measure_validation(self) -> dict[str, float]:
         self._callback.on_validation_begin()
         validation = self._validate()
-        self._check_finite("validation loss", validation)
+        check_finite("validation loss", validation, self._progress.step)
         self._callback.on_validation_end(validation)
         self._progress.validation = validation
         value = validation[self._task.monitor]
@@ -241,13 +241,6 @@ class Fit:
         if self._task.larger_is_better:
             return value > best
         return value < best
-
-    def _check_finite(self, name: str, metrics: dict[str, float]) -> None:
-        if not math.isfinite(metrics["loss"]):
-            raise RunError(
-                f"the {name} is {metrics['loss']} at step {self._progress.step}; train again with a lower"
-                " --learning-rate, or with clipped gradients (--set optimizer.clip_norm=1)"
-            )
 
     def _agree_on_end(self, stop: StopRequest) -> None:
         """After an epoch every rank learns whether a signal or a callback ends the run."""
@@ -286,3 +279,23 @@ def open_batches(plan: FitPlan, trainer: Trainer, progress: Progress) -> Any:
 
 def _rate(examples: int, seconds: float) -> float:
     return examples / seconds if seconds > 0 else 0.0
+
+
+def check_finite(name: str, metrics: dict[str, float], step: int) -> None:
+    """Ends a run whose loss is no longer a number.
+
+    Args:
+        name: of the loss, such as ``validation loss``.
+        metrics: with ``loss``.
+        step: optimizer steps done.
+
+    Raises:
+        RunError: the loss is NaN or infinite.
+    """
+    loss = metrics["loss"]
+    if math.isfinite(loss):
+        return
+    raise RunError(
+        f"the {name} is {loss} at step {step}; train again with a lower --learning-rate, or with clipped gradients"
+        " (--set optimizer.clip_norm=1); if the data may have NaN or infinite values, remove them"
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tfdl.runs import Progress
+from tfdl.runs.json_values import json_values
 from tfdl.training.callbacks import Callback, EpochReport, RunPlan, StepReport
 
 
@@ -60,7 +61,7 @@ class MetricsLog(Callback):
 
     def _append(self, line: dict[str, Any]) -> None:
         line["time"] = round(time.time(), 3)
-        self._file.write(json.dumps(line) + "\n")
+        self._file.write(json.dumps(json_values(line)) + "\n")
         self._file.flush()
 
 

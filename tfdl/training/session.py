@@ -17,7 +17,7 @@ from tfdl.training.averaged_weights import averaged_weights
 from tfdl.training.callback_states import CallbackStates
 from tfdl.training.callbacks import Callback, Callbacks, RunPlan
 from tfdl.training.compilation import decide
-from tfdl.training.fit import Fit, FitPlan, open_batches
+from tfdl.training.fit import Fit, FitPlan, check_finite, open_batches
 from tfdl.training.membership import Membership
 from tfdl.training.metrics_log import MetricsLog
 from tfdl.training.opening import Opened, open_data
@@ -250,6 +250,7 @@ class Session:
         if not validation or self._evaluator.quick_results_differ:
             validation = self._measure("validation")
         test = self._measure("test")
+        check_finite("test loss", test, self.step)
         with averaged_weights(self.parts.trainer.optimizer):
             digest = weights_sha256(self.parts.model)
         self.state.count_wall_time()
