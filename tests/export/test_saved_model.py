@@ -9,6 +9,8 @@ import pytest
 import tensorflow as tf
 
 import tfdl
+from tfdl.distributed import SingleWorld
+from tfdl.distributed.world import set_current_world
 from tfdl.errors import RunError, UserError
 from tfdl.export import parity, saved_model
 from tfdl.runs import load_run
@@ -169,3 +171,17 @@ def test_the_launcher_s_variables_stay_outside(monkeypatch):
     for name in ("HOROVOD_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "PYTHONPATH"):
         monkeypatch.setenv(name, "1")
     assert not {"HOROVOD_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "PYTHONPATH"} & set(parity._clean_environment())
+
+
+def test_one_rank_of_several_exports(trained_run, tmp_path):
+    class SecondOfTwo(SingleWorld):
+        rank = 1
+        size = 2
+
+    set_current_world(SecondOfTwo())
+    try:
+        with pytest.raises(UserError, match="export_saved_model on rank 1 of 2, expected rank 0 only"):
+            tfdl.export_saved_model(trained_run, tmp_path / "exported")
+    finally:
+        set_current_world(SingleWorld())
+    assert not (tmp_path / "exported").exists()

@@ -377,6 +377,10 @@ class Renamed(ImageClassification):
         (lambda: {"model": lambda: 3}, r"the function model= returned a int, expected a keras\.Model"),
         (lambda: {"model": model_of(loss="mse"), "optimizer": "adam"}, r"optimizer= is a str, expected a keras\.optim"),
         (lambda: {"model": model_of(loss="mse"), "task": 3}, "task= is 3, expected a task's name"),
+        (
+            lambda: {"model": model_of(loss="mse"), "callbacks": keras.callbacks.EarlyStopping()},
+            r"callbacks= is a EarlyStopping, expected a list: callbacks=\[\.\.\.\]",
+        ),
         (lambda: {"model": model_of(loss="mse"), "callbacks": [3]}, "callbacks= has a int, expected keras.callbacks"),
         (lambda: {"model": model_of(Unregistered(), loss="mse")}, "uses the class 'Unregistered' .* not registered"),
         (lambda: {"model": model_of(keras.layers.Lambda(lambda x: x), loss="mse")}, "has a Lambda layer"),

@@ -162,7 +162,7 @@ def test_overwriting_leaves_foreign_files_alone(trained_run, tiny, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, r"already contains a run; continue it \(--resume\), replace it \(--overwrite\), or choose another"),
+        ({}, r"already contains a run; continue it \(--resume, in Python resume=True\), replace it \(--overwrite, "),
         ({"resume": True, "overwrite": True}, "--resume and --overwrite, pass one of them, not both"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfdl.distributed import current_world
 from tfdl.errors import RunError, UserError
 from tfdl.export.parity import answers_of_saved_model
 from tfdl.layers.cudnn import portable_kernels
@@ -50,9 +51,15 @@ def export_saved_model(run: str | Path | RunDirectory, directory: str | Path, ch
         checkpoint: the weights to use: ``last``, ``best`` or a folder's name.
 
     Raises:
-        UserError: there is no such run or checkpoint, or the directory cannot be used.
+        UserError: there is no such run or checkpoint, the directory cannot be used, or this rank is not rank 0.
         RunError: the SavedModel's answers differ from the model's.
     """
+    world = current_world()
+    if not world.is_chief:
+        raise UserError(
+            f"export_saved_model on rank {world.rank} of {world.size}, expected rank 0 only, as all ranks would write"
+            " one directory; call it under: if tfdl.distributed.current_world().is_chief:"
+        )
     config = RunDirectory.open(run).read_config()
     precision = "float64" if config.precision == "float64" else "float32"
     loaded = load_run(run, checkpoint, precision=precision)

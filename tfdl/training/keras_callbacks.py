@@ -50,6 +50,8 @@ def adapted(callbacks: Sequence[Any]) -> list[Callback]:
     Raises:
         UserError: an object of another type, or a callback that cannot work in tfdl's loop.
     """
+    if not isinstance(callbacks, list | tuple):
+        raise UserError(f"callbacks= is a {type(callbacks).__name__}, expected a list: callbacks=[...]")
     members: list[Callback] = []
     keras_callbacks: list[Any] = []
     for callback in callbacks:

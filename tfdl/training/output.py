@@ -107,7 +107,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def _occupied(run: RunDirectory) -> str:
     if run.has_run():
         return (
-            f"--output {str(run.path)!r} already contains a run; continue it (--resume), replace it (--overwrite), or"
-            " choose another directory"
+            f"--output {str(run.path)!r} already contains a run; continue it (--resume, in Python resume=True), replace"
+            " it (--overwrite, overwrite=True), or choose another directory"
         )
     return f"--output {str(run.path)!r} is not empty and contains no run; choose a new or empty directory"
