@@ -11,7 +11,7 @@ EXTRAS ?= dev$(if $(filter-out 0,$(GPU)),$(comma)cuda)
 comma := ,
 RUNS ?= runs/first
 EXPORTED ?= exported/first
-# Test files run in two processes at a time. A job of two ranks mostly waits: for imports, time limits and its launcher.
+# Test files run in two processes at a time. A job of two ranks often waits: for time limits and its launcher.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 SOURCES := setup.cfg pyproject.toml constraints.txt
 

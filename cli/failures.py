@@ -129,7 +129,11 @@ def _line_of(error: BaseException) -> str:
     # By name, so that this module imports no TensorFlow.
     if type(error).__name__ == "ResourceExhaustedError":
         return "error: out of memory; lower --batch-size or --image-size"
-    return f"internal error: {type(error).__name__}: {_cause(str(error))}; run again with --debug for the traceback"
+    # A process that has not imported this has no plugins.
+    plugins = sys.modules.get("tfdl.plugins")
+    place = plugins.plugin_at(error) if plugins is not None else ""
+    kind = f"error in {place}" if place else "internal error"
+    return f"{kind}: {type(error).__name__}: {_cause(str(error))}; run again with --debug for the traceback"
 
 
 def _line_of_click(error: click.ClickException) -> str:

@@ -9,7 +9,7 @@ import click
 
 from tfdl.cli.failures import is_printing_rank
 from tfdl.cli.options import debug_option, json_option
-from tfdl.cli.parts import load_parts, plugin_option, split_model
+from tfdl.cli.parts import load_parts_and_model, plugin_option
 
 EPILOG = """\b
 Examples:
@@ -51,8 +51,7 @@ def command(
     """
     from tfdl.config import assignment
 
-    module, name = split_model(name)
-    load_parts(plugins if module is None else (*plugins, module))
+    plugins, name = load_parts_and_model(plugins, name)
     if name is None:
         show_list(as_json)
         return

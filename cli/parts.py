@@ -40,17 +40,45 @@ def load_parts(plugins: Sequence[str]) -> None:
         load_plugin(name)
 
 
-def split_model(model: str | None) -> tuple[str | None, str | None]:
-    """Splits ``MODULE:NAME`` into the module and the model's name. The module of a plain name is None.
+def load_parts_and_model(plugins: Sequence[str], model: str | None) -> tuple[tuple[str, ...], str | None]:
+    """Imports what ``load_parts`` imports, and the module of ``MODULE:NAME``.
+
+    Args:
+        plugins: the modules that ``--plugin`` names.
+        model: a model's name, ``MODULE:NAME``, or None.
+
+    Returns:
+        All modules that the command line named, and the model's name alone.
 
     Raises:
-        UserError: the module or the name is empty.
+        UserError: a module cannot be imported, or it registers no model of this name.
     """
     if model is None or ":" not in model:
-        return None, model
+        load_parts(plugins)
+        return tuple(plugins), model
+    from tfdl.cli.quiet import quick_start
     from tfdl.errors import UserError
+    from tfdl.plugins import load_plugin
 
     module, _, name = model.partition(":")
     if not module or not name:
         raise UserError(f"--model {model!r}, expected a name, or MODULE:NAME such as my_parts:mlp")
-    return module, name
+    quick_start()
+    load_parts(plugins)
+    load_plugin(module, "--model")
+    _check_registers(module, name)
+    return (*plugins, module), name
+
+
+def _check_registers(module: str, name: str) -> None:
+    """Raises ``UserError`` if no module of the user registered a model of this name."""
+    from tfdl.config import MODELS, PRESETS
+    from tfdl.errors import UserError, nearest
+
+    families = [config.name for config in MODELS.declarations]
+    provided = [family for family in families if MODELS.part(family).provider != "tfdl"]
+    provided += [preset.name for preset in PRESETS.values() if preset.config.name in provided]
+    if name not in provided:
+        known = f"expected one of {', '.join(provided)}" if provided else "and no other; call tfdl.register_model in it"
+        advice = nearest(name, provided)
+        raise UserError(f"--model '{module}:{name}': the module registers no model {name!r}, {known}.{advice}")

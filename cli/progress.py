@@ -81,6 +81,8 @@ class Progress(Callback):
         run = self._plan.directory
         plugins = "".join(f" --plugin {name}" for name in self._plan.plugins)
         evaluate = f"tfdl evaluate {run}{plugins}"
+        if self._plan.dataset == "python":
+            evaluate = f"tfdl.evaluate({str(run)!r}, data=...) in Python"
         export = f"tfdl export {run} exported/{run.name}{plugins}"
         self._console.print(f"Next:\n  {evaluate}\n  {export}")
 

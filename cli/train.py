@@ -8,7 +8,7 @@ import click
 
 from tfdl.cli.failures import is_printing_rank
 from tfdl.cli.options import debug_option
-from tfdl.cli.parts import load_parts, plugin_option, split_model
+from tfdl.cli.parts import load_parts_and_model, plugin_option
 from tfdl.cli.settings import (
     chosen_settings,
     dataset_names,
@@ -144,11 +144,9 @@ def command(
     from tfdl.config import compose, to_yaml
 
     settings = chosen_settings(ctx)
-    module, model = split_model(settings.get("model"))
-    if module is not None:
+    plugins, model = load_parts_and_model(plugins, settings.get("model"))
+    if model is not None:
         settings["model"] = model
-        plugins = (*plugins, module)
-    load_parts(plugins)
     resumed = output if resume else None
     layers = _layers(config_file, assignments, resumed, settings)
     layers.append(_length(epochs, steps))

@@ -1,8 +1,13 @@
 """Errors that end a command with one line, and their exit codes."""
 
 import difflib
+import re
+import textwrap
 from collections.abc import Iterable
 from typing import ClassVar
+
+_LONGEST_LINE = 300
+_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class UserError(ValueError):
@@ -56,8 +61,18 @@ def is_agreed(error: BaseException) -> bool:
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or its type if it has none."""
-    lines = str(error).strip().splitlines()
+    lines = _plain(str(error)).splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def in_one_line(message: str) -> str:
+    """A message of many lines as one of at most 300 characters, which ends between two words."""
+    return textwrap.shorten(_plain(message), _LONGEST_LINE, placeholder=" ...")
+
+
+def _plain(message: str) -> str:
+    """A message without the codes of a terminal's colours and bold letters, which Keras writes."""
+    return _TERMINAL_CODES.sub("", message).strip()
 
 
 def nearest(received: str, known: Iterable[str]) -> str:

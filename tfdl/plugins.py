@@ -7,6 +7,7 @@ line, by the environment variable ``TFDL_PLUGINS``, or by installing a package w
 
 import os
 import sys
+import traceback
 from collections.abc import Iterable
 from importlib import import_module, metadata
 from importlib.machinery import PathFinder
@@ -54,6 +55,21 @@ def load_plugin(name: str, option: str = "--plugin") -> None:
 def is_available(name: str) -> bool:
     """Whether a plugin was loaded, or imported by the running program itself."""
     return name in _loaded or name in sys.modules or name == script_name()
+
+
+def plugin_at(error: BaseException) -> str:
+    """Where in a plugin an error was raised, such as ``the plugin 'my_parts' (my_parts.py, line 12)``; else empty.
+
+    Args:
+        error: with its traceback.
+    """
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        root = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        plugin = next((name for name in sorted(_loaded) if name.partition(".")[0] == root), None)
+        if plugin is not None:
+            place = f"the plugin {plugin!r} ({os.path.basename(frame.f_code.co_filename)}, line {line})"
+    return place
 
 
 def require_plugins(names: Iterable[str]) -> None:

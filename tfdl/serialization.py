@@ -153,9 +153,8 @@ def _check(written: Any, what: str) -> None:
                 continue
             raise UserError(f"{what} uses the function {entry['config']!r}, which is not registered; {_REGISTER}")
         if not _is_of_keras(entry):
-            raise UserError(
-                f"{what} uses the class {name!r} of {entry.get('module')!r}, which is not registered; {_REGISTER}"
-            )
+            place = f" of {entry['module']!r}" if entry.get("module") else ""
+            raise UserError(f"{what} uses the class {name!r}{place}, which is not registered; {_REGISTER}")
 
 
 def _registered_name(entry: Mapping[str, Any]) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import keras
 import pytest
 import yaml
 
@@ -197,3 +198,39 @@ def test_a_task_has_the_models_and_recipes_of_its_base() -> None:
     assert (config.optimizer, config.epochs) == (expected.optimizer, expected.epochs)
     with pytest.raises(UserError, match="task='own-texts' and model='cnn', which is for image-classification"):
         TrainConfig(task="own-texts", model="cnn")
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda _config: None, "the builder of 'odd' returned a NoneType, expected a keras.Model"),
+        (
+            lambda _config: keras.Sequential([keras.layers.Dense(1)]),
+            "the builder of 'odd' returned a model without weights",
+        ),
+    ],
+)
+def test_a_builder_that_returns_no_built_model(build, message):
+    register_model(OddModelConfig, build)
+    with pytest.raises(UserError, match=message):
+        build_model(OddModelConfig())
+
+
+@dataclass(frozen=True)
+class StrictConfig(ModelConfig):
+    name: ClassVar[str] = "strict"
+    tasks: ClassVar[tuple[str, ...]] = ("image-classification",)
+    example_data: ClassVar[Mapping[str, Any]] = {}
+
+    patch: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.patch < 1:
+            raise ValueError(f"model.patch={self.patch}, expected at least 1")
+
+
+def test_a_value_that_a_configuration_refuses_is_the_user_s_error():
+    register_model(StrictConfig, "nowhere:build")
+    with pytest.raises(UserError, match=r"model cannot be used: model\.patch=0, expected at least 1"):
+        TrainConfig.from_mapping({"model": {"name": "strict", "patch": 0}})

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.distributed.launching import launch, program
+from tfdl.data.objects.description import describe_splits
 from tfdl.data.objects.splits import split_sources
 from tfdl.distributed.equal_data import check_equal_data
 from tfdl.errors import UserError
@@ -64,7 +65,8 @@ def compare(world: Any, *train_of_ranks: Any) -> None:
         data = {"train": train_of_ranks[rank], "validation": (X, Y)}
         if isinstance(train_of_ranks[rank], tuple) and train_of_ranks[rank][0].dtype == np.float64:
             data["validation"] = (X.astype(np.float64), Y)
-        check_equal_data(split_sources(data, ("x", "y"), 100), data, world)
+        sources = split_sources(data, ("x", "y"), 100)
+        check_equal_data(lambda: describe_splits(sources, data), world)
 
     world.run(on_rank)
 
@@ -96,5 +98,18 @@ def test_equal_arrays_and_texts_pass(ranks: Any) -> None:
     compare(ranks(2), (X, Y), (X.copy(), Y.copy()))
     texts = [f"text {number}" for number in range(20)]
     data = {"train": (texts, Y), "validation": (texts, Y)}
+    sources = split_sources(data, ("text", "label"), 100)
     world = ranks(2)
-    world.run(lambda _: check_equal_data(split_sources(data, ("text", "label"), 100), data, world))
+    world.run(lambda _: check_equal_data(lambda: describe_splits(sources, data), world))
+
+
+class BrokenOnRank1(Batches):
+    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        if self.factor == 2.0 and number == 1:
+            raise FileNotFoundError("images/cat 7.png")
+        return super().__getitem__(number)
+
+
+def test_an_error_while_reading_is_raised_as_itself_on_every_rank(ranks: Any) -> None:
+    with pytest.raises(FileNotFoundError, match=r"cat 7\.png"):
+        compare(ranks(2), BrokenOnRank1(), BrokenOnRank1(factor=2.0))

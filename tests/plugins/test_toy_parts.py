@@ -116,6 +116,31 @@ def test_the_environment_and_entry_points_name_installed_modules(run: Any, folde
     assert run("train", "--help", env={"PYTHONPATH": str(folder)}, cwd=tmp_path).returncode == 0
 
 
+def test_an_error_in_a_plugin_s_own_code_names_its_place(run: Any, folder: Path) -> None:
+    (folder / "broken.py").write_text(
+        "from dataclasses import dataclass\nfrom typing import ClassVar\nimport tfdl\n\n\n@dataclass(frozen=True)\n"
+        "class BrokenConfig(tfdl.ModelConfig):\n    name: ClassVar[str] = 'broken'\n"
+        "    tasks: ClassVar[tuple] = ('image-classification',)\n    example_data: ClassVar[dict] = {}\n\n\n"
+        "def build(config, *, input_shape, num_classes):\n    return [][0]\n\n\n"
+        "tfdl.register_model(BrokenConfig, build)\n"
+    )
+    done = run("train", "--model", "broken:broken", "--output", "broken")
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert "tfdl: error in the plugin 'broken' (broken.py, line 14): IndexError: list index out of range" in line
+
+
+def test_a_module_or_model_that_is_not_there_is_reported_as_given(run: Any, folder: Path) -> None:
+    (folder / "empty.py").write_text("")
+    for name, message in (
+        ("nowhere:mlp", "--model 'nowhere': no module 'nowhere', expected one in the current folder or an installed"),
+        ("empty:mlp", "--model 'empty:mlp': the module registers no model 'mlp', and no other; call tfdl.register_"),
+        ("toy_parts:cnn", "--model 'toy_parts:cnn': the module registers no model 'cnn', expected one of two-towers"),
+        ("toy_parts:", "--model 'toy_parts:', expected a name, or MODULE:NAME such as my_parts:mlp"),
+    ):
+        assert message in in_one_line(run("models", name) if name.endswith("cnn") else run("train", "--model", name))
+
+
 @pytest.mark.distributed
 @pytest.mark.slow
 def test_two_ranks_train_it_as_one(run: Any, folder: Path) -> None:

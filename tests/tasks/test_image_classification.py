@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfdl.config import TASKS, DatasetConfig, TrainConfig
 from tfdl.data.augmentation.affine import affine
 from tfdl.data.images import resize
+from tfdl.errors import UserError
 from tfdl.tasks import ImageClassification
 
 
@@ -122,3 +123,43 @@ def test_resizing_rounds_and_keeps_bytes():
     assert np.asarray(resize(image, (1, 1))).ravel().tolist() == [191]  # 191.25
     np.testing.assert_array_equal(resize(image, (2, 2)), image)
     assert resize(image, (3, 5)).dtype == tf.uint8
+
+
+def classifier(*last_layers: keras.layers.Layer) -> keras.Model:
+    return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), *last_layers])
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (classifier(keras.layers.Dense(13)), r"shape \(None, 13\), expected \(None, 2\): one logit for each of the 2"),
+        (
+            classifier(keras.layers.Dense(4), keras.layers.Reshape((2, 2))),
+            r"shape \(None, 2, 2\), expected \(None, 2\)",
+        ),
+        (classifier(keras.layers.Dense(2, "softmax", name="top")), "last layer 'top' returns probabilities, expected"),
+        (classifier(keras.layers.Dense(2), keras.layers.Softmax()), "returns probabilities, expected logits"),
+        (classifier(keras.layers.Dense(2), keras.layers.Activation("sigmoid")), "returns probabilities"),
+    ],
+)
+def test_a_model_that_does_not_return_logits_is_refused(task, model, message):
+    with pytest.raises(UserError, match=message):
+        task.fit_to(model)
+
+
+def test_models_of_logits_and_of_unknown_outputs_are_taken(task):
+    task.fit_to(classifier(keras.layers.Dense(2)))
+
+    class Unknown(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    task.fit_to(Unknown())
+
+
+def test_a_derived_task_with_a_loss_of_its_own_may_take_probabilities():
+    class Likelihood(ImageClassification):
+        def losses(self, batch, outputs):
+            return -tf.math.log(tf.gather(outputs, batch["label"], batch_dims=1)), tf.ones(len(outputs))
+
+    Likelihood((8, 8, 1), ("no", "yes"), resized=False).fit_to(classifier(keras.layers.Dense(2, "softmax")))

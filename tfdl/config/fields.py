@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
-from tfdl.errors import UserError, nearest
+from tfdl.errors import UserError, first_line, nearest
 
 T = TypeVar("T")
 
@@ -79,7 +79,8 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T
         prefix: as for ``check_types``.
 
     Raises:
-        UserError: an unknown key (the message suggests the nearest known one), or a value of another type.
+        UserError: an unknown key (the message suggests the nearest known one), a value of another type, or a value that
+            the dataclass refuses, also with a plain ``ValueError``.
     """
     hints = typing.get_type_hints(cls)
     names = [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
@@ -88,7 +89,13 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T
             expected = f"one of {', '.join(names)}.{nearest(str(key), names)}" if names else "none: it has no fields"
             raise UserError(f"unknown key {prefix + str(key)!r}, expected {expected}")
     fields = {key: convert(value, hints[key], prefix + key) for key, value in values.items()}
-    return cls(**fields)
+    try:
+        return cls(**fields)
+    except UserError:
+        raise
+    except ValueError as error:
+        part = prefix.rstrip(".") or "the configuration"
+        raise UserError(f"{part} cannot be used: {first_line(error)}") from error
 
 
 def convert(value: Any, hint: Any, key: str) -> Any:

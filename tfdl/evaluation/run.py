@@ -7,6 +7,7 @@ from typing import Any
 
 from tfdl.config import TASKS
 from tfdl.config.dataset import PythonDataConfig
+from tfdl.data.objects.description import describe_splits
 from tfdl.data.objects.splits import data_of_split
 from tfdl.distributed import World, current_world
 from tfdl.distributed.equal_data import check_equal_data
@@ -83,6 +84,6 @@ def evaluate_in_detail(
         task.fit_to(loaded.model)
         task.check_data({split: sources[split]})
     if isinstance(loaded.config.dataset, PythonDataConfig):
-        check_equal_data({split: sources[split]}, data, world)
+        check_equal_data(lambda: describe_splits({split: sources[split]}, data), world)
     rows = evaluator_for(loaded.model, task).rows(sources[split], world)
     return Evaluation(task.metrics(rows), task.details(rows))

@@ -33,7 +33,8 @@ def build_model(model: str | ModelConfig = "cnn", /, **arguments: Any) -> Any:
         A built ``keras.Model``.
 
     Raises:
-        UserError: unknown name or field, a missing argument, or sizes that do not fit together.
+        UserError: unknown name or field, a missing argument, sizes that do not fit together, or a builder that returns
+            no built model.
     """
     family = _family_of(model, arguments.get("preset"))
     build = MODELS.load(family)
@@ -53,7 +54,22 @@ def build_model(model: str | ModelConfig = "cnn", /, **arguments: Any) -> Any:
     missing = [name for name, is_required in data_arguments.items() if is_required and name not in data]
     if missing:
         raise UserError(f"the model {family!r} needs {' and '.join(missing)}, which its data decides")
-    return build(config, **data)
+    built = build(config, **data)
+    _check_built(built, family)
+    return built
+
+
+def _check_built(model: Any, family: str) -> None:
+    """Raises ``UserError`` if a builder did not return a built Keras model."""
+    import keras
+
+    if not isinstance(model, keras.Model):
+        raise UserError(f"the builder of {family!r} returned a {type(model).__name__}, expected a keras.Model")
+    if not model.built:
+        raise UserError(
+            f"the builder of {family!r} returned a model without weights, expected a built one; begin it with"
+            " keras.Input(input_shape), or call it once"
+        )
 
 
 def _family_of(model: str | ModelConfig, preset: Any) -> str:

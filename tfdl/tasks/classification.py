@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfdl.data.augmentation.plan import MIXED_LABEL, SHARE, mixed_loss
@@ -26,6 +27,16 @@ class Classification(Task):
     def __init__(self, class_names: tuple[str, ...], label_smoothing: float = 0.0):
         self.class_names = class_names
         self.label_smoothing = label_smoothing
+
+    def fit_to(self, model: Any) -> None:
+        """See ``Task.fit_to``.
+
+        Raises:
+            UserError: the model does not return one logit for each class.
+        """
+        has_own_loss = type(self).losses is not Classification.losses  # a derived task, which may take other outputs
+        if not has_own_loss:
+            _check_logits(model, len(self.class_names))
 
     def losses(self, batch: Batch, outputs: Any) -> tuple[Any, Any]:
         """Cross-entropy of each sample, ``(b,)``, and each sample's weight, ``(b,)``."""
@@ -62,6 +73,30 @@ class Classification(Task):
         class_id = tf.argmax(probabilities, -1, tf.int32)
         names = tf.gather(tf.constant(list(self.class_names)), class_id)
         return {"probabilities": probabilities, "class_id": class_id, "class_name": names}
+
+
+def _check_logits(model: Any, num_classes: int) -> None:
+    """Raises ``UserError`` if a model does not return logits ``(b, num_classes)``.
+
+    What a subclassed model returns is known only from a call, so it is not checked.
+    """
+    outputs = getattr(model, "outputs", None)
+    if not outputs:
+        return
+    shapes = [tuple(output.shape) for output in outputs]
+    if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][1] not in (num_classes, None):
+        raise UserError(
+            f"the model's outputs have the shape {', '.join(map(str, shapes))}, expected (None, {num_classes}): one"
+            f" logit for each of the {num_classes} classes"
+        )
+    last_layer = outputs[0]._keras_history.operation
+    activation = getattr(last_layer, "activation", None)
+    returns_probabilities = activation in (keras.activations.softmax, keras.activations.sigmoid)
+    if returns_probabilities or isinstance(last_layer, keras.layers.Softmax):
+        raise UserError(
+            f"the model's last layer {last_layer.name!r} returns probabilities, expected logits: remove its softmax or"
+            " sigmoid (tfdl's loss and exports apply softmax), or pass data= and task=tfdl.tasks.Objective(loss=...)"
+        )
 
 
 def check_classes(class_names: tuple[str, ...], trained_names: tuple[str, ...], dataset: str) -> None:

@@ -1,10 +1,11 @@
 """Calls a model of the user on a sample of its task."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from tfdl.errors import UserError
+from tfdl.errors import UserError, in_one_line
 from tfdl.tasks.task import Task
 
 
@@ -27,7 +28,16 @@ def build_on_sample(model: Any, task: Task, count: int = 1) -> dict[str, Any]:
         return task.serve(model, **sample)
     except UserError:
         raise
-    except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
-        shapes = ", ".join(f"{name} of shape {tuple(value.shape[1:])}" for name, value in sample.items())
-        reason = " ".join(str(error).split())
-        raise UserError(f"the model cannot be called with a sample of the data ({shapes}): {reason[:300]}") from error
+    except (ValueError, TypeError, KeyError, tf.errors.InvalidArgumentError) as error:
+        reason = in_one_line(f"{type(error).__name__}: {error}")
+        raise UserError(
+            f"the model cannot be called with a sample of the data ({_described(task, sample)}): {reason}"
+        ) from error
+
+
+def _described(task: Task, sample: Mapping[str, Any]) -> str:
+    """What a model must fit: a task's data arguments, since it may resize raw data, else the shapes of a sample."""
+    arguments = task.model_arguments
+    if arguments:
+        return ", ".join(f"{name}={value}" for name, value in arguments.items())
+    return ", ".join(f"{name} of shape {tuple(value.shape[1:])}" for name, value in sample.items())

@@ -14,7 +14,7 @@ from tfdl.data import Source
 from tfdl.data.objects.splits import signature_of
 from tfdl.data.objects.structure import SAMPLE_WEIGHT, SEPARATOR, pick, structure_of
 from tfdl.data.opening import open_sources
-from tfdl.errors import UserError
+from tfdl.errors import UserError, in_one_line
 from tfdl.tasks.class_numbers import check_class_numbers
 from tfdl.tasks.objective import (
     Objective,
@@ -175,6 +175,11 @@ class Supervised(Task):
                 f"the number of the model's outputs is {len(flat_outputs)} and of a sample's targets {len(targets)},"
                 " expected the same number"
             )
+        if any(spec.dtype == tf.string for spec in targets):
+            raise UserError(
+                "the targets are texts, expected numbers; give class numbers, such as"
+                " numpy.unique(y, return_inverse=True)[1]"
+            )
         output_specs = [tf.TensorSpec(output.shape[1:], output.dtype) for output in flat_outputs]
         self._output_specs = output_specs
         self._outputs = resolve(self.objective, targets, output_specs, names)
@@ -216,9 +221,9 @@ class Supervised(Task):
         except UserError:
             raise
         except (TypeError, ValueError, tf.errors.OpError) as error:
-            reason = " ".join(str(error).split())
             raise UserError(
-                f"the loss or a metric cannot be computed from a sample's targets and outputs: {reason[:300]}"
+                "the loss or a metric cannot be computed from a sample's targets and outputs:"
+                f" {in_one_line(str(error))}"
             ) from error
 
     def check_data(self, sources: Mapping[str, Source]) -> None:

@@ -135,7 +135,8 @@ class KerasCallbacks(Callback):
     def on_start(self, plan: RunPlan) -> None:
         self._global_batch = plan.global_batch_size
         epochs = plan.total_epochs or math.ceil(plan.total_steps / plan.steps_per_epoch)
-        self._list.set_params({"verbose": 0, "epochs": epochs, "steps": plan.steps_per_epoch})
+        # Only a ProgbarLogger reads "verbose". Whoever passes one wants to see it.
+        self._list.set_params({"verbose": 1, "epochs": epochs, "steps": plan.steps_per_epoch})
         self._list.on_train_begin()
 
     def on_epoch_begin(self, progress: Progress) -> None:

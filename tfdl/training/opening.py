@@ -5,6 +5,7 @@ from pathlib import Path
 from tfdl.config import TrainConfig
 from tfdl.config.dataset import PythonDataConfig
 from tfdl.data import Source
+from tfdl.data.objects.description import describe_splits
 from tfdl.distributed import World
 from tfdl.distributed.equal_data import check_equal_data
 from tfdl.errors import UserError
@@ -45,7 +46,8 @@ def open_data(
             opened = python_parts.open_task(config, assets)
     assert opened is not None
     if isinstance(config.dataset, PythonDataConfig):
-        check_equal_data(opened[1], python_parts.data, world)
+        sources = opened[1]
+        check_equal_data(lambda: describe_splits(sources, python_parts.data), world)
     return opened
 
 

@@ -1,6 +1,7 @@
 """Objects that Python code passes to ``tfdl.train``, in place of names in the configuration."""
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,7 @@ class PythonParts:
                 f"model= is a {type(model).__name__}, expected a keras.Model or a function that builds one; a name"
                 " belongs in the configuration: TrainConfig(model='cnn')"
             )
+        _check_arguments(model)
         if config.precision == _DEFAULT_PRECISION:
             built = model()  # with the dtype policy that Keras has now
         else:
@@ -245,6 +247,21 @@ class PythonParts:
             raise UserError(_NO_LOSS_ERROR)
         self._objective = Objective.of_compiled(self._model)
         return Supervised.name
+
+
+def _check_arguments(build: Any) -> None:
+    """Raises ``UserError`` if a function cannot be called without arguments."""
+    try:
+        signature = inspect.signature(build)
+    except ValueError:  # of a callable written in C
+        return
+    try:
+        signature.bind()
+    except TypeError as error:
+        raise UserError(
+            f"the function model= is called without arguments, but it has the signature {signature} ({error}); pass"
+            " model=lambda: build(...)"
+        ) from error
 
 
 def _check_methods(model: Any) -> None:

@@ -12,7 +12,7 @@ from tensorflow.autograph.experimental import do_not_convert
 from tfdl.data.objects.structure import named_features
 from tfdl.data.python_reading import python_columns
 from tfdl.data.sources import ArraySource, ShuffledSource, Source
-from tfdl.errors import UserError
+from tfdl.errors import UserError, in_one_line
 
 
 def tf_dataset_source(
@@ -165,8 +165,8 @@ def _samples(dataset: tf.data.Dataset, where: str) -> Iterator[dict[str, np.ndar
     try:
         yield from dataset.as_numpy_iterator()
     except tf.errors.OpError as error:
-        reason = " ".join(str(error.message).split())
-        raise UserError(f"{where} fails while it is read, expected samples: {reason[:300]}") from error
+        reason = in_one_line(str(error.message))
+        raise UserError(f"{where} fails while it is read, expected samples: {reason}") from error
 
 
 def _check_passes(dataset: tf.data.Dataset, count: int, where: str) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tfdl.config import DATASETS
-from tfdl.data.tfds.preparation import first_line, prepare_once
-from tfdl.errors import UserError, nearest
+from tfdl.data.tfds.preparation import prepare_once
+from tfdl.errors import UserError, first_line, nearest
 
 
 def data_root(data_dir: str | None = None) -> Path:

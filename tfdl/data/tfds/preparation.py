@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tfdl.config import DATASETS
-from tfdl.errors import RunError, UserError
+from tfdl.errors import RunError, UserError, first_line
 
 # Long enough for a slow link, short enough for a quick error on a machine without a network.
 _REACH_SECONDS = 5.0
@@ -162,9 +162,3 @@ def _reported_error(error: Exception, builder: Any, name: str, files: Path | Non
         instructions = " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
         return UserError(f"{reason}; give them with tfdl datasets prepare {name} --from FOLDER: {instructions}")
     return RunError(f"preparing data set {name!r} failed: {first_line(error)}")
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or the error's type if it has no message."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
