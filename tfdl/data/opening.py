@@ -18,40 +18,49 @@ from tfdl.data.tfds.texts import open_tfds_texts
 from tfdl.errors import UserError
 
 
-def open_images(config: DatasetConfig, data: Mapping[str, Any] | None = None) -> ImageDataset:
+def open_images(
+    config: DatasetConfig, data: Mapping[str, Any] | None = None, trained_names: Sequence[str] = ()
+) -> ImageDataset:
     """Opens the three splits of an image classification set.
 
     Args:
         config: the data set.
         data: splits that Python code passed; they replace the data set.
+        trained_names: the classes of a run that has begun before; they keep their numbers.
 
     Raises:
         UserError: unknown set or split, not an image classification set, images of many sizes, or unlabelled samples.
     """
     data = _given_or_loaded(config, data)
     if data is not None:
-        return open_given_images(config, data)
+        return open_given_images(config, data, trained_names)
     if is_local(config.name):
-        return open_image_folder(config)
+        return open_image_folder(config, trained_names)
     return open_tfds_images(config)
 
 
-def open_texts(config: DatasetConfig, roles: tuple[str, ...], data: Mapping[str, Any] | None = None) -> TextDataset:
+def open_texts(
+    config: DatasetConfig,
+    roles: tuple[str, ...],
+    data: Mapping[str, Any] | None = None,
+    trained_names: Sequence[str] = (),
+) -> TextDataset:
     """Opens the three splits of a data set of texts.
 
     Args:
         config: the data set, and which of its columns (features) serve as which role.
         roles: ``("text",)``, ``("text", "label")`` or ``("source", "target")``.
         data: splits that Python code passed; they replace the data set.
+        trained_names: as for ``open_images``.
 
     Raises:
         UserError: unknown set or split, an empty split, or no column, or several columns, for a role.
     """
     data = _given_or_loaded(config, data)
     if data is not None:
-        return open_given_texts(config, roles, data)
+        return open_given_texts(config, roles, data, trained_names)
     if is_local(config.name):
-        return open_local_texts(config, roles)
+        return open_local_texts(config, roles, trained_names)
     return open_tfds_texts(config, roles)
 
 

@@ -53,9 +53,10 @@ class ImageClassification(Classification):
         Raises:
             UserError: as ``open_images``, or other classes than the run in ``assets`` was trained for.
         """
-        dataset = open_images(config.dataset, data)
+        trained_names = () if assets is None else cls.load(assets).class_names
+        dataset = open_images(config.dataset, data, trained_names)
         if assets is not None:
-            check_classes(dataset.class_names, cls.load(assets).class_names, config.dataset.name)
+            check_classes(dataset.class_names, trained_names, config.dataset.name)
         task = cls(
             dataset.image_shape,
             dataset.class_names,

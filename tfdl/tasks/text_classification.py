@@ -63,7 +63,8 @@ class TextClassification(TextTask, Classification):
             UserError: unlabelled samples, or other classes than the run in ``assets`` was trained for.
         """
         longest = framed_length(config)
-        tokenized = open_tokens(config, ("text", "label"), assets, data)
+        trained_names = () if assets is None else cls.load(assets).class_names
+        tokenized = open_tokens(config, ("text", "label"), assets, data, trained_names)
         class_names = tokenized.dataset.class_names
         frames = {"text": Frame(longest, before=tokenized.tokenizer.start_id)}
         sources: dict[str, Source] = {}
@@ -71,7 +72,7 @@ class TextClassification(TextTask, Classification):
             _check_labels(columns["label"], config.dataset.name, split)
             sources[split] = TokenSource(columns, frames, config.dataset.memory_limit_mb)
         if assets is not None:
-            check_classes(class_names, cls.load(assets).class_names, config.dataset.name)
+            check_classes(class_names, trained_names, config.dataset.name)
         notes = (*tokenized.dataset.notes, *cut_note(sources, longest))
         return cls(tokenized.tokenizer, class_names, longest, config.label_smoothing, notes), sources
 

@@ -1,6 +1,6 @@
 """Opens a run's data set of texts as tokens: the first step of every task of texts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,11 @@ class Tokenized:
 
 
 def open_tokens(
-    config: TrainConfig, roles: tuple[str, ...], assets: Path | None, data: Mapping[str, Any] | None = None
+    config: TrainConfig,
+    roles: tuple[str, ...],
+    assets: Path | None,
+    data: Mapping[str, Any] | None = None,
+    trained_names: Sequence[str] = (),
 ) -> Tokenized:
     """Opens the data set, learns the tokenizer from its training split, and tokenizes all splits.
 
@@ -38,8 +42,9 @@ def open_tokens(
         roles: what a sample consists of, as for ``open_texts``.
         assets: the run's assets, if it has saved its tokenizer: the tokenizer is then loaded, not learned.
         data: splits that Python code passed, to be read in place of the data set.
+        trained_names: the classes of a run that has begun before.
     """
-    dataset = open_texts(config.dataset, roles, data)
+    dataset = open_texts(config.dataset, roles, data, trained_names)
     if assets is None:
         assert config.tokenizer is not None, "a task of texts has a tokenizer"
         tokenizer = fit_tokenizer(config.tokenizer, _texts(dataset.splits["train"], roles))

@@ -72,3 +72,8 @@ class BadRows:
             return ""
         noun = "bad row" if self.count == 1 else "bad rows"
         return f"{self.count:,} {noun} left out, the first one {self.first[0]}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The report as lines to show when a run starts: one line, or none."""
+        return (self.report,) if self.count else ()

@@ -1,8 +1,9 @@
 """The user's images in class folders, as a data set."""
 
 import hashlib
+import os
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import tensorflow as tf
 from tfdl.config import DatasetConfig
 from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.image_check import Seen, decode, look_at
-from tfdl.data.files.paths import existing, files_below, split_of_name
+from tfdl.data.files.layout import Layout, PlacedFile, files_in_classes
+from tfdl.data.files.paths import existing
+from tfdl.data.files.tree import read_tree
 from tfdl.data.images import ImageDataset, common_image_shape, in_memory_if_it_fits, resize
+from tfdl.data.labels import classes_of, unequal_classes_notes
 from tfdl.data.sources import ShuffledSource, Source
 from tfdl.data.tfds.catalog import data_root
 from tfdl.errors import UserError
@@ -24,22 +28,16 @@ _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 _MEMORY = "tfdl-images"
 
 
-@dataclass(frozen=True)
-class ImageFile:
-    """Where an image is, and what its folders' names mean."""
-
-    path: Path
-    class_name: str
-    split: str | None
-    """The split that a folder is named after, if any."""
-
-
-def open_image_folder(config: DatasetConfig) -> ImageDataset:
+def open_image_folder(config: DatasetConfig, trained_names: Sequence[str] = ()) -> ImageDataset:
     """Opens ``FOLDER/<class>/*.png``, or ``FOLDER/<split>/<class>/*.png`` where folders are named after splits.
 
     Every image is decoded once before the run begins, to check it. Images without a folder for their split are assigned
     by the hash of their bytes: 80% train, 10% validation, 10% test. So equal images share a split, and added images
     change the split of no other image.
+
+    Args:
+        config: the folder, and how its images are read.
+        trained_names: the classes of a run that has begun before.
 
     Raises:
         UserError: no such folder, fewer than two classes, images that cannot be read (unless ``skip_bad_rows`` is set),
@@ -50,11 +48,11 @@ def open_image_folder(config: DatasetConfig) -> ImageDataset:
             f"dataset.train_split and the like have no meaning for a folder such as {config.name!r}, which is split by"
             " its folders' names or by hash; leave them out"
         )
-    files = _find(existing(config.name), config.name)
-    results = look_at([file.path for file in files], _memory_of(config))
+    layout = _find(existing(config.name), config.name)
+    results = look_at([file.path for file in layout.files], _memory_of(config))
     bad = BadRows(config.skip_bad_rows)
     images = []
-    for file, seen in zip(files, results, strict=True):
+    for file, seen in zip(layout.files, results, strict=True):
         if seen.error:
             bad.note(BadRow(file.path, None, seen.error))
         else:
@@ -62,21 +60,27 @@ def open_image_folder(config: DatasetConfig) -> ImageDataset:
     bad.check()
     if not images:
         raise UserError(f"dataset {config.name!r} has no images that can be read; the first: {bad.first[0]}")
-    class_names = tuple(sorted({file.class_name for file, _ in images}))
-    class_numbers = {name: number for number, name in enumerate(class_names)}
+    classes = classes_of((str(file.class_name) for file, _ in images), trained_names)
+    if len(classes.present_names) < 2:
+        raise UserError(
+            f"dataset {config.name!r} has images that can be read in the class {classes.present_names[0]!r} alone,"
+            f" expected at least two classes; {bad.report}"
+        )
     shape = _shape(images, config)
     sources: dict[str, Source] = {}
+    counts: dict[str, Counter[int]] = {}
     for split, members in _by_split(images).items():
         if not members:
             raise UserError(
                 f"dataset {config.name!r} has {len(images)} images, of which none is for {split}; expected more images,"
                 f" or a folder that is called {split}"
             )
-        labels = [class_numbers[file.class_name] for file in members]
+        labels = [classes.numbers[str(file.class_name)] for file in members]
+        counts[split] = Counter(labels)
         source = FileImages([file.path for file in members], labels, shape, config.image_size)
         sources[split] = in_memory_if_it_fits(source, config)
-    notes = (bad.report,) if bad.count else ()
-    return ImageDataset(config.name, shape, class_names, sources, notes)
+    notes = (*bad.notes, *layout.notes, *classes.notes, *unequal_classes_notes(classes.names, counts))
+    return ImageDataset(config.name, shape, classes.present_names, sources, notes)
 
 
 class FileImages(ShuffledSource):
@@ -101,7 +105,8 @@ class FileImages(ShuffledSource):
         self._shape = shape
         self._size = size
         with tf.device("CPU:0"):
-            self._paths = tf.constant(list(map(str, paths)))
+            # Bytes: a name may hold bytes that are not UTF-8.
+            self._paths = tf.constant(list(map(os.fsencode, paths)))
             self._labels = tf.constant(np.array(labels, np.int32))
 
     def read(self, indices: Any) -> dict[str, Any]:
@@ -115,29 +120,19 @@ class FileImages(ShuffledSource):
         return tf.ensure_shape(image, self._shape)
 
 
-def _find(folder: Path, name: str) -> list[ImageFile]:
-    """The images in class folders. Images at the top of the folder have no class and are left out."""
-    files = []
-    if folder.is_dir():
-        for path in files_below(folder, _ENDINGS):
-            folders = path.relative_to(folder).parts[:-1]
-            if folders:
-                files.append(_image_file(path, folders))
-    num_classes = len({file.class_name for file in files})
+def _find(folder: Path, name: str) -> Layout:
+    """The images in class folders."""
+    layout = files_in_classes(read_tree(folder, _ENDINGS)) if folder.is_dir() else Layout()
+    num_classes = len({file.class_name for file in layout.files})
     if num_classes < 2:
+        noun = "folder" if num_classes == 1 else "folders"
+        left_out = "".join(f"; {note}" for note in layout.notes)
         raise UserError(
-            f"dataset {name!r} has {num_classes} folders of images, expected a folder for each of at least two classes,"
+            f"dataset {name!r} has {num_classes} {noun} of images, expected a folder for each of at least two classes,"
             f" such as {Path(name) / 'cat'} and {Path(name) / 'dog'}, with images in it ({', '.join(_ENDINGS)})"
-            f"{_advice_for_texts(folder)}"
+            f"{left_out}{_advice_for_texts(folder)}"
         )
-    return files
-
-
-def _image_file(path: Path, folders: tuple[str, ...]) -> ImageFile:
-    """``folders`` are the folders on the way to the file: the class, or the split and the class."""
-    split = split_of_name(folders[0]) if len(folders) > 1 else None
-    class_name = folders[0] if split is None else folders[1]
-    return ImageFile(path, class_name, split)
+    return layout
 
 
 def _advice_for_texts(path: Path) -> str:
@@ -147,10 +142,10 @@ def _advice_for_texts(path: Path) -> str:
     return "; for texts, give --task text-classification, translation or language-modeling"
 
 
-def _by_split(images: Sequence[tuple[ImageFile, Seen]]) -> dict[str, list[ImageFile]]:
+def _by_split(images: Sequence[tuple[PlacedFile, Seen]]) -> dict[str, list[PlacedFile]]:
     """The images of each split, by the folder that is named after a split, or by hash."""
     named = {file.split for file, _ in images}
-    splits: dict[str, list[ImageFile]] = {split: [] for split in SPLITS}
+    splits: dict[str, list[PlacedFile]] = {split: [] for split in SPLITS}
     for file, seen in images:
         split = file.split or seen.split
         if file.split == "train" and "validation" not in named:
@@ -162,7 +157,7 @@ def _by_split(images: Sequence[tuple[ImageFile, Seen]]) -> dict[str, list[ImageF
     return splits
 
 
-def _shape(images: Sequence[tuple[ImageFile, Seen]], config: DatasetConfig) -> tuple[int, int, int]:
+def _shape(images: Sequence[tuple[PlacedFile, Seen]], config: DatasetConfig) -> tuple[int, int, int]:
     """The one shape of all images: grey if all of them are grey, with 3 channels otherwise."""
     height = width = None
     sizes = {seen.shape[:2] for _, seen in images}
@@ -175,6 +170,6 @@ def _shape(images: Sequence[tuple[ImageFile, Seen]], config: DatasetConfig) -> t
 
 def _memory_of(config: DatasetConfig) -> Path:
     """The file that keeps the results of checking this folder's images."""
-    folder = str(Path(config.name).expanduser().absolute())
-    digest = hashlib.sha256(folder.encode()).hexdigest()
+    folder = Path(config.name).expanduser().absolute()
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()
     return data_root(config.data_dir) / _MEMORY / f"{digest[:24]}.json"

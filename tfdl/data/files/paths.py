@@ -1,25 +1,12 @@
 """Paths as names of data sets: which names are paths, and which files belong to which split."""
 
 import os
-import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from tfdl.data.files.readers import READERS
 from tfdl.errors import UserError
 
 _ENDS_OF_PATHS = ("/", ".txt", *READERS)
-# Word in a file's name -> the split it stands for.
-_SPLIT_WORDS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
 
 
 def is_local(name: str) -> bool:
@@ -49,27 +36,3 @@ def existing(path: str) -> Path:
     if not os.path.exists(expanded):
         raise UserError(f"dataset {path!r}: no such file or folder; expected a path, or the name of a data set")
     return expanded
-
-
-def files_below(folder: Path, suffixes: Iterable[str]) -> list[Path]:
-    """All files with one of these endings at any depth, sorted by name. Hidden files and folders are left out.
-
-    Args:
-        folder: where to search.
-        suffixes: endings in lower case, such as ``.txt``; upper case in a file's name matches too.
-    """
-    wanted = set(suffixes)
-    files = []
-    for path in folder.rglob("*"):
-        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in wanted and not is_hidden and path.is_file():
-            files.append(path)
-    return sorted(files)
-
-
-def split_of_name(name: str) -> str | None:
-    """``train``, ``validation`` or ``test`` if a file or folder is named after it (``wiki.valid.tokens``)."""
-    for word in re.split(r"[^a-z]+", name.lower()):
-        if word in _SPLIT_WORDS:
-            return _SPLIT_WORDS[word]
-    return None

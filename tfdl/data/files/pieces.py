@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfdl.data.files.bad_rows import BadRow
-from tfdl.data.files.paths import existing, files_below, split_of_name
+from tfdl.data.files.layout import files_in_classes, files_without_classes
+from tfdl.data.files.paths import existing
 from tfdl.data.files.readers import READERS, TEXT, GoodRow, Reader, read_lines, read_paragraphs, read_whole
+from tfdl.data.files.tree import read_tree
 from tfdl.errors import UserError
 
 LABEL = "label"
@@ -47,7 +49,16 @@ class Piece:
                 yield line, {**columns, LABEL: self.label}
 
 
-def find_pieces(name: str, roles: tuple[str, ...], columns: dict[str, str]) -> list[Piece]:
+@dataclass(frozen=True)
+class Pieces:
+    """The files of a data set."""
+
+    files: list[Piece]
+    notes: tuple[str, ...] = ()
+    """Lines about files that were left out."""
+
+
+def find_pieces(name: str, roles: tuple[str, ...], columns: dict[str, str]) -> Pieces:
     """The files that a path stands for, sorted by name.
 
     - Two paths separated by a comma are parallel texts. So is a folder if the source's and the target's column are the
@@ -65,25 +76,25 @@ def find_pieces(name: str, roles: tuple[str, ...], columns: dict[str, str]) -> l
         UserError: no such file or folder, or no files of rows with these roles.
     """
     if "," in name:
-        return [_pair(*name.split(","))]
+        return Pieces([_pair(*name.split(","))])
     path = existing(name)
     if path.is_file():
-        return [_file(path, roles)]
+        return Pieces([_file(path, roles)])
     if SOURCE in roles and set(columns) >= {SOURCE, TARGET}:
         pairs = _pairs_in(path, columns[SOURCE], columns[TARGET])
         if pairs:
-            return pairs
-    tables = files_below(path, READERS)
-    if tables:
-        return [Piece(file, _split_of(file, path), READERS[file.suffix.lower()]) for file in tables]
-    texts = files_below(path, _PLAIN)
-    if not texts or SOURCE in roles:
-        raise UserError(f"dataset {name!r} has no file of rows, expected {_expected(roles)}")
-    pieces = []
-    for file in texts:
-        label = file.parent.name if LABEL in roles else None
-        pieces.append(Piece(file, _split_of(file, path), read_whole, label))
-    return pieces
+            return Pieces(pairs)
+    tables = files_without_classes(read_tree(path, READERS))
+    if tables.files:
+        pieces = [Piece(file.path, file.split, READERS[file.path.suffix.lower()]) for file in tables.files]
+        return Pieces(pieces, tuple(tables.notes))
+    tree = read_tree(path, _PLAIN)
+    layout = files_in_classes(tree) if LABEL in roles else files_without_classes(tree)
+    if not layout.files or SOURCE in roles:
+        left_out = "".join(f"; {note}" for note in layout.notes)
+        raise UserError(f"dataset {name!r} has no file of rows, expected {_expected(roles)}{left_out}")
+    pieces = [Piece(file.path, file.split, read_whole, file.class_name) for file in layout.files]
+    return Pieces(pieces, tuple(layout.notes))
 
 
 def _file(path: Path, roles: tuple[str, ...]) -> Piece:
@@ -104,15 +115,6 @@ def _expected(roles: tuple[str, ...]) -> str:
     return "a text file, a folder of .txt files, or a .csv, .tsv or .jsonl file"
 
 
-def _split_of(file: Path, folder: Path) -> str | None:
-    """The split that the file is named after, or else the nearest of its folders that is named after one."""
-    for name in reversed(file.relative_to(folder).parts):
-        split = split_of_name(name)
-        if split is not None:
-            return split
-    return None
-
-
 def _pair(*paths: str) -> Piece:
     if len(paths) != 2:
         raise UserError(f"dataset {','.join(paths)!r} names {len(paths)} files, expected two: SOURCE,TARGET")
@@ -123,11 +125,11 @@ def _pair(*paths: str) -> Piece:
 def _pairs_in(folder: Path, source: str, target: str) -> list[Piece]:
     """Parallel files by their endings, such as ``en`` and ``de``."""
     pairs = []
-    for source_path in files_below(folder, (f".{source.lower()}",)):
-        target_path = source_path.with_suffix(f".{target}")
+    for file in files_without_classes(read_tree(folder, (f".{source.lower()}",))).files:
+        target_path = file.path.with_suffix(f".{target}")
         if not target_path.exists():
-            raise UserError(f"{source_path} has no parallel file, expected {target_path.name} beside it")
-        pairs.append(Piece(source_path, _split_of(source_path, folder), read_lines, target=target_path))
+            raise UserError(f"{file.path} has no parallel file, expected {target_path.name} beside it")
+        pairs.append(Piece(file.path, file.split, read_lines, target=target_path))
     return pairs
 
 

@@ -1,21 +1,21 @@
 """The user's texts as rows of roles, in splits that do not depend on the order of the rows."""
 
 import hashlib
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from tfdl.config import DatasetConfig
 from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.pieces import LABEL, Piece, find_pieces
 from tfdl.data.hash_split import hash_split
+from tfdl.data.labels import classes_of, unequal_classes_notes
 from tfdl.data.texts import Row, TextDataset
 from tfdl.errors import UserError, nearest
 
 SPLITS = ("train", "validation", "test")
-_WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 
 
-def open_local_texts(config: DatasetConfig, roles: tuple[str, ...]) -> TextDataset:
+def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_names: Sequence[str] = ()) -> TextDataset:
     """Reads the files once, to check and count their rows. Afterwards rows are read as they are needed.
 
     Files and folders that are named after a split (``train.csv``, ``valid/``) belong to that split. All other rows are
@@ -26,6 +26,7 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...]) -> TextDatas
     Args:
         config: the path of the files, and which of their columns serve as which role.
         roles: ``("text",)``, ``("text", "label")`` or ``("source", "target")``.
+        trained_names: the classes of a run that has begun before.
 
     Raises:
         UserError: no such files, no column for a role, or bad rows (unless ``skip_bad_rows`` is set).
@@ -35,7 +36,8 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...]) -> TextDatas
             f"dataset.train_split and the like have no meaning for files such as {config.name!r}, which are split by"
             " their names or by hash; leave them out"
         )
-    pieces = find_pieces(config.name, roles, config.columns)
+    found = find_pieces(config.name, roles, config.columns)
+    pieces = found.files
     columns = _columns_of(pieces, roles, config)
     assignment = _SplitAssignment({piece.split for piece in pieces})
     summaries, bad = _scan(pieces, columns, assignment, config.skip_bad_rows)
@@ -52,15 +54,14 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...]) -> TextDatas
                 f"dataset {config.name!r} has {num_rows} {noun}, none of them for {split}; expected more, or a file"
                 f" that is called {split}"
             )
-    labels = set().union(*(summary.labels for summary in summaries.values()))
-    class_names = _class_names(labels)
-    class_numbers = {name: number for number, name in enumerate(class_names)}
+    classes = classes_of(set().union(*(summary.labels for summary in summaries.values())), trained_names)
     splits = {
-        split: LocalTexts(pieces, rows_of[split], assignment, columns, class_numbers, summaries[split])
+        split: LocalTexts(pieces, rows_of[split], assignment, columns, classes.numbers, summaries[split])
         for split in SPLITS
     }
-    notes = (bad.report,) if bad.count else ()
-    return TextDataset(config.name, splits, class_names, notes)
+    counts = {split: classes.counts(summary.labels) for split, summary in summaries.items()}
+    notes = (*bad.notes, *found.notes, *classes.notes, *unequal_classes_notes(classes.names, counts))
+    return TextDataset(config.name, splits, classes.present_names, notes)
 
 
 class LocalTexts:
@@ -90,7 +91,9 @@ class LocalTexts:
         self._columns = columns
         self._class_numbers = class_numbers
         self.num_examples = summary.count
-        self.fingerprint = summary.digest.hexdigest()
+        digest = summary.digest.copy()
+        digest.update(repr(sorted(class_numbers.items())).encode("utf-8", "surrogatepass"))
+        self.fingerprint = digest.hexdigest()
 
     def __iter__(self) -> Iterator[Row]:
         for piece in self._pieces:
@@ -145,14 +148,14 @@ class _SplitSummary:
 
     def __init__(self) -> None:
         self.count = 0
-        self.labels: set[str] = set()
+        self.labels: Counter[str] = Counter()
         self.digest = hashlib.sha256()
 
     def add(self, row: Mapping[str, str]) -> None:
         self.count += 1
         self.digest.update("\0".join([*row.values(), ""]).encode("utf-8", "surrogatepass"))
         if LABEL in row:
-            self.labels.add(row[LABEL])
+            self.labels[row[LABEL]] += 1
 
 
 def _scan(
@@ -222,10 +225,3 @@ def _first_columns(pieces: Sequence[Piece], name: str) -> list[str]:
         raise UserError(f"dataset {name!r} has no rows{why}")
     _, row = first
     return list(row)
-
-
-def _class_names(labels: set[str]) -> tuple[str, ...]:
-    """Labels in numerical order if all are whole numbers, in alphabetical order otherwise."""
-    if all(_WHOLE_NUMBER.fullmatch(label.strip()) for label in labels):
-        return tuple(sorted(labels, key=lambda label: (int(label), label)))
-    return tuple(sorted(labels))

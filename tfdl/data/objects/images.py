@@ -1,6 +1,6 @@
 """Images and labels that Python code passed, as an image classification set."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,18 +8,22 @@ import tensorflow as tf
 
 from tfdl.config import DatasetConfig
 from tfdl.data.images import ImageDataset, common_image_shape, resize
-from tfdl.data.objects.labels import class_names_of, label_numbers
+from tfdl.data.labels import Classes
+from tfdl.data.objects.labels import given_classes, label_numbers
 from tfdl.data.objects.splits import refuse_sample_weights, signature_of, split_sources, trained_names_of
 from tfdl.data.sources import ShuffledSource, Source
 from tfdl.errors import UserError
 
 
-def open_given_images(config: DatasetConfig, data: Mapping[str, Any]) -> ImageDataset:
+def open_given_images(
+    config: DatasetConfig, data: Mapping[str, Any], trained_names: Sequence[str] = ()
+) -> ImageDataset:
     """The splits of ``data`` as uint8 images of one shape and integer labels.
 
     Args:
         config: the size to resize to, and the memory limit.
         data: splits as ``split_sources`` takes them, with the roles ``image`` and ``label``.
+        trained_names: the classes of a run that has begun before.
 
     Raises:
         UserError: images that are not uint8 ``(h, w)`` or ``(h, w, c)``, labels that are not classes, or sample
@@ -29,12 +33,29 @@ def open_given_images(config: DatasetConfig, data: Mapping[str, Any]) -> ImageDa
     refuse_sample_weights(sources, "image classification")
     signature = signature_of(sources["train"])
     shape = _image_shape(signature["image"], config)
-    class_names = class_names_of(sources, signature["label"], trained_names_of(data))
+    classes = classes_of_splits(sources, signature["label"], data, trained_names)
     images: dict[str, Source] = {
-        split: GivenImages(source, shape, config.image_size, class_names, signature["label"])
+        split: GivenImages(source, shape, config.image_size, classes, signature["label"])
         for split, source in sources.items()
     }
-    return ImageDataset(config.name, shape, class_names, images, notes_of(sources))
+    return ImageDataset(config.name, shape, classes.names, images, (*notes_of(sources), *classes.notes))
+
+
+def classes_of_splits(
+    sources: Mapping[str, Source], label: tf.TensorSpec, data: Mapping[str, Any], trained_names: Sequence[str]
+) -> Classes:
+    """The classes of the splits. If a single split is evaluated, it may have only some of the run's classes.
+
+    Args:
+        sources: the splits, with a feature ``label``.
+        label: shape and dtype of a label.
+        data: what Python code passed.
+        trained_names: the classes of a run that has begun before.
+    """
+    names_of_run = trained_names_of(data)
+    if names_of_run:
+        return given_classes(sources, label, names_of_run, needs_all=False)
+    return given_classes(sources, label, trained_names)
 
 
 def notes_of(sources: Mapping[str, Source]) -> tuple[str, ...]:
@@ -52,7 +73,7 @@ class GivenImages(ShuffledSource):
         source: images and labels.
         shape: of the images after resizing.
         size: height and width to resize to; ``None`` keeps the size.
-        class_names: a name for each class number.
+        classes: the class number of each label.
         label: shape and dtype of a label in ``source``.
     """
 
@@ -61,7 +82,7 @@ class GivenImages(ShuffledSource):
         source: Source,
         shape: tuple[int, int, int],
         size: tuple[int, int] | None,
-        class_names: tuple[str, ...],
+        classes: Classes,
         label: tf.TensorSpec,
     ):
         self.num_examples = source.num_examples
@@ -70,7 +91,7 @@ class GivenImages(ShuffledSource):
         self._source = source
         self._shape = shape
         self._size = size
-        self._numbers = label_numbers(class_names, label)
+        self._numbers = label_numbers(classes, label)
 
     def read(self, indices: Any) -> dict[str, Any]:
         """See ``Source.read``."""

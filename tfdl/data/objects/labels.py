@@ -1,12 +1,13 @@
 """Class labels that Python code passed: numbers or texts, as class numbers with names."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.autograph.experimental import do_not_convert
 
+from tfdl.data.labels import Classes, classes_of
 from tfdl.data.pipeline import evaluation_batches
 from tfdl.data.python_reading import taken
 from tfdl.data.sources import Source
@@ -18,19 +19,20 @@ _BATCH = 1024
 _MOST_SPARSE_CLASSES = 1000
 
 
-def class_names_of(
-    sources: Mapping[str, Source], label: tf.TensorSpec, trained_names: tuple[str, ...] = ()
-) -> tuple[str, ...]:
-    """A name for each class, from the labels of all splits: numbers in their order, texts in alphabetical order.
+def given_classes(
+    sources: Mapping[str, Source], label: tf.TensorSpec, trained_names: Sequence[str] = (), *, needs_all: bool = True
+) -> Classes:
+    """The classes of all splits' labels: numbers in their order, texts by the rule of ``classes_of``.
 
     Args:
         sources: the splits, with a feature ``label``.
         label: shape and dtype of a label.
-        trained_names: the classes that a run was trained for, if the data need not have all of them.
+        trained_names: the classes of a run that has begun before.
+        needs_all: False if the data need not have all of ``trained_names``, and may have no other.
 
     Raises:
         UserError: labels that are neither whole numbers from 0 nor texts, numbers most of which are no label, or a
-            label that is not among ``trained_names``.
+            label that may not be there.
     """
     if label.shape.ndims != 0 or not (label.dtype.is_integer or label.dtype == tf.string):
         raise UserError(
@@ -40,37 +42,47 @@ def class_names_of(
     distinct_sources = {id(source): source for source in sources.values()}  # one may serve as several splits
     values = np.unique(np.concatenate([_labels(source) for source in distinct_sources.values()]))
     if label.dtype == tf.string:
-        names = tuple(value.decode("utf-8", "replace") for value in values.tolist())
+        classes = classes_of(map(_decoded, values.tolist()), trained_names)
     else:
         _check_numbers(values)
         names = tuple(str(number) for number in range(int(values[-1]) + 1))
-    if not trained_names:
-        return names
-    unknown = sorted(set(names) - set(trained_names))
+        classes = Classes(names, {name: number for number, name in enumerate(names)})
+    if needs_all or not trained_names:
+        return classes
+    unknown = sorted(set(classes.names) - set(trained_names))
     if unknown:
         raise UserError(
             f"the data have the label {unknown[0]!r}, expected one of the {len(trained_names)} classes that the run was"
             f" trained for, such as {trained_names[0]!r}"
         )
-    return trained_names
+    return Classes(tuple(trained_names), classes.numbers, classes.notes)
 
 
-def label_numbers(class_names: tuple[str, ...], label: tf.TensorSpec) -> Callable[[Any], Any]:
+def label_numbers(classes: Classes, label: tf.TensorSpec) -> Callable[[Any], Any]:
     """A function that turns a batch of labels ``(b,)`` into class numbers, with TensorFlow operations.
 
     Args:
-        class_names: a name for each class number.
+        classes: the class number of each label.
         label: shape and dtype of a label.
 
     Returns:
-        A function; it returns int32 ``(b,)``, and -1 for a text that is not a class name.
+        A function; it returns int32 ``(b,)``, and -1 for a text that is not a label.
     """
     if label.dtype != tf.string:
         return lambda labels: tf.cast(labels, tf.int32)
-    table = tf.lookup.StaticHashTable(
-        tf.lookup.KeyValueTensorInitializer(list(class_names), tf.range(len(class_names))), default_value=-1
+    labels_in_utf8 = [text.encode("utf-8", "surrogateescape") for text in classes.numbers]
+    initializer = tf.lookup.KeyValueTensorInitializer(
+        labels_in_utf8, list(classes.numbers.values()), tf.string, tf.int32
     )
+    table = tf.lookup.StaticHashTable(initializer, default_value=-1)
     return lambda labels: table.lookup(labels)
+
+
+def _decoded(label: bytes) -> str:
+    try:
+        return label.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"the label {label!r} is not UTF-8, expected a text") from error
 
 
 def _check_numbers(values: np.ndarray) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfdl.config import DatasetConfig
-from tfdl.data.objects.images import notes_of
-from tfdl.data.objects.labels import class_names_of
-from tfdl.data.objects.splits import refuse_sample_weights, signature_of, split_sources, trained_names_of
+from tfdl.data.labels import Classes
+from tfdl.data.objects.images import classes_of_splits, notes_of
+from tfdl.data.objects.splits import refuse_sample_weights, signature_of, split_sources
 from tfdl.data.pipeline import evaluation_batches
 from tfdl.data.python_reading import taken
 from tfdl.data.sources import Source
@@ -21,13 +21,16 @@ _BATCH = 1024
 _LABEL = "label"
 
 
-def open_given_texts(config: DatasetConfig, roles: Sequence[str], data: Mapping[str, Any]) -> TextDataset:
+def open_given_texts(
+    config: DatasetConfig, roles: Sequence[str], data: Mapping[str, Any], trained_names: Sequence[str] = ()
+) -> TextDataset:
     """The splits of ``data`` as rows of texts.
 
     Args:
         config: the memory limit.
         roles: what a row consists of; all but ``label`` are texts.
         data: splits as ``split_sources`` takes them.
+        trained_names: the classes of a run that has begun before.
 
     Raises:
         UserError: values that are not texts, labels that are not classes, or sample weights.
@@ -41,11 +44,11 @@ def open_given_texts(config: DatasetConfig, roles: Sequence[str], data: Mapping[
             raise UserError(
                 f"{role} has the dtype {spec.dtype.name} and the shape {spec.shape}, expected one text a sample"
             )
-    class_names: tuple[str, ...] = ()
+    classes = Classes((), {})
     if _LABEL in roles:
-        class_names = class_names_of(sources, signature[_LABEL], trained_names_of(data))
-    splits = {split: GivenTexts(source, roles, class_names) for split, source in sources.items()}
-    return TextDataset(config.name, splits, class_names, notes_of(sources))
+        classes = classes_of_splits(sources, signature[_LABEL], data, trained_names)
+    splits = {split: GivenTexts(source, roles, classes) for split, source in sources.items()}
+    return TextDataset(config.name, splits, classes.names, (*notes_of(sources), *classes.notes))
 
 
 class GivenTexts:
@@ -54,14 +57,14 @@ class GivenTexts:
     Args:
         source: its features are texts in UTF-8, and labels as numbers or texts.
         roles: what a row consists of.
-        class_names: a name for each class number.
+        classes: the class number of each label.
     """
 
-    def __init__(self, source: Source, roles: Sequence[str], class_names: Sequence[str]):
+    def __init__(self, source: Source, roles: Sequence[str], classes: Classes):
         self.num_examples = source.num_examples
         self._source = source
         self._roles = tuple(roles)
-        self._class_numbers = {name: number for number, name in enumerate(class_names)}
+        self._class_numbers = classes.numbers
         self.fingerprint = self._digest()
 
     def __iter__(self) -> Iterator[Row]:

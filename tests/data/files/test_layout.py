@@ -1,0 +1,164 @@
+"""Splits and classes by the names of folders and files, as people really unpack data sets."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tfdl.data.files.layout import Layout, files_in_classes, files_without_classes
+from tfdl.data.files.split_names import splits_of_files, splits_of_folders
+from tfdl.data.files.tree import read_tree
+
+
+def write(root: Path, *paths: str) -> Path:
+    """Makes files; ``cat/*3`` makes three of them in ``cat``."""
+    for path in paths:
+        folder, _, count = path.partition("/*")
+        names = [f"{folder}/{number}.txt" for number in range(int(count))] if count else [path]
+        for name in names:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text("text")
+    return root
+
+
+def counts(layout: Layout) -> dict[tuple[str | None, str | None], int]:
+    """(split, class) -> number of files."""
+    return dict(Counter((file.split, file.class_name) for file in layout.files))
+
+
+def classes_below(root: Path) -> Layout:
+    return files_in_classes(read_tree(root, (".txt",)))
+
+
+PLAIN = {(None, "cat"): 3, (None, "dog"): 2}
+SPLIT = {("train", "cat"): 3, ("train", "dog"): 2, ("test", "cat"): 1, ("test", "dog"): 1}
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["cat/*3", "dog/*2"], PLAIN),
+        (["pets/cat/*3", "pets/dog/*2"], PLAIN),
+        (["archive/pets/cat/*3", "archive/pets/dog/*2"], PLAIN),
+        (["cat/2019/*2", "cat/2020/a/*1", "dog/2019/*2"], PLAIN),
+        (["train/cat/*3", "train/dog/*2", "test/cat/*1", "test/dog/*1"], SPLIT),
+        (["pets/Train/cat/*3", "pets/Train/dog/*2", "pets/TEST/cat/*1", "pets/TEST/dog/*1"], SPLIT),
+        (["x_train/x_train/cat/*3", "x_train/x_train/dog/*2", "x_test/x_test/cat/*1", "x_test/x_test/dog/*1"], SPLIT),
+        (["train/images/cat/*3", "train/images/dog/*2", "test/cat/*1", "test/dog/*1"], SPLIT),
+        (["cat/train/*3", "dog/train/*2", "cat/test/*1", "dog/test/*1"], SPLIT),
+        (["train/cat/*3", "train/dog/*2", "test/cat/2019/*1", "test/dog/2020/*1"], SPLIT),
+        (["train/cat/*3", "train/dog/*2"], {("train", "cat"): 3, ("train", "dog"): 2}),
+        (["train/*3", "plane/*2"], {(None, "train"): 3, (None, "plane"): 2}),
+        (["test/*3", "exam/*2"], {(None, "test"): 3, (None, "exam"): 2}),
+        (["train/train/*3", "train/plane/*2"], {("train", "train"): 3, ("train", "plane"): 2}),
+        (["valid/cat/*1", "dev/dog/*1"], {("validation", "cat"): 1, ("validation", "dog"): 1}),
+    ],
+)
+def test_classes_and_splits(tmp_path: Path, paths: list[str], expected: dict) -> None:
+    layout = classes_below(write(tmp_path, *paths))
+    assert counts(layout) == expected
+    assert layout.notes == []
+
+
+@pytest.mark.parametrize(
+    ("extra", "note"),
+    [
+        ("test/*4", "left out: 4 files directly in test: in no class folder"),
+        ("test/images/*4", "left out: 4 files in test/images: named after no class of the training files"),
+        ("readme.txt", "left out: 1 file at the top: in no class folder"),
+        ("seg_pred/*4", "left out: 4 files in seg_pred: named after no split"),
+    ],
+)
+def test_what_has_no_class_or_split_is_left_out_with_its_number(tmp_path: Path, extra: str, note: str) -> None:
+    root = write(tmp_path, "train/cat/*3", "train/dog/*2", "valid/cat/*1", "valid/dog/*1", extra)
+    layout = classes_below(root)
+    assert layout.notes == [note]
+    assert counts(layout) == {
+        ("train", "cat"): 3,
+        ("train", "dog"): 2,
+        ("validation", "cat"): 1,
+        ("validation", "dog"): 1,
+    }
+
+
+def test_the_imdb_archive_as_it_is_unpacked(tmp_path: Path) -> None:
+    root = tmp_path / "aclImdb"
+    write(root, "train/pos/*4", "train/neg/*4", "train/unsup/*9", "test/pos/*3", "test/neg/*3")
+    write(root, "train/urls_pos.txt", "train/urls_neg.txt", "test/urls_pos.txt", "imdbEr.txt", "imdb.vocab", "README")
+    layout = classes_below(root)
+    assert counts(layout) == {("train", "pos"): 4, ("train", "neg"): 4, ("test", "pos"): 3, ("test", "neg"): 3}
+    assert layout.notes == [
+        "left out: 2 files directly in train: in no class folder",
+        "left out: 9 files in train/unsup: a name for files without a label",
+        "left out: 1 file directly in test: in no class folder",
+        "left out: 1 file at the top: in no class folder",
+        "left out: 2 files of other kinds: 1 .vocab, 1 without an ending",
+    ]
+
+
+def test_a_class_that_only_the_training_files_have_is_a_class(tmp_path: Path) -> None:
+    layout = classes_below(write(tmp_path, "train/cat/*3", "train/fox/*2", "test/cat/*1"))
+    assert counts(layout) == {("train", "cat"): 3, ("train", "fox"): 2, ("test", "cat"): 1}
+
+
+def test_links_are_followed_once(tmp_path: Path) -> None:
+    write(tmp_path, "pets/cat/*3", "elsewhere/dog/*2")
+    os.symlink(tmp_path / "elsewhere" / "dog", tmp_path / "pets" / "dog")
+    os.symlink(tmp_path / "pets", tmp_path / "pets" / "cat" / "again")
+    os.symlink(tmp_path / "nowhere", tmp_path / "pets" / "fox")
+    assert counts(classes_below(tmp_path / "pets")) == PLAIN
+
+
+def test_hidden_files_and_those_of_archivers_are_left_out(tmp_path: Path) -> None:
+    write(tmp_path, "cat/*3", "dog/*2", "__MACOSX/cat/._1.txt", "__MACOSX/cat/*2", ".git/a.txt", "cat/.hidden.txt")
+    layout = classes_below(tmp_path)
+    assert counts(layout) == PLAIN
+    assert layout.notes == []
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    for name in (b"caf\xe9", b"bar"):
+        folder = os.fsencode(tmp_path) + b"/" + name
+        os.mkdir(folder)
+        with open(folder + b"/\xff.txt", "w") as file:
+            file.write("text")
+    layout = classes_below(tmp_path)
+    assert counts(layout) == {(None, "bar"): 1, (None, "caf\u00e9"): 1}
+    assert all(file.path.read_text() == "text" for file in layout.files)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["train.csv", "valid.csv", "extra.csv"], {"train.csv": "train", "valid.csv": "validation"}),
+        (["wiki.train.tokens", "wiki.dev.tokens"], {"wiki.train.tokens": "train", "wiki.dev.tokens": "validation"}),
+        (["train-00000-of-00002.csv", "test1.csv"], {"train-00000-of-00002.csv": "train", "test1.csv": "test"}),
+        (["reviews_train.csv", "reviews-test.csv"], {}),
+        (["reviews_train.csv", "reviews_test.csv"], {"reviews_train.csv": "train", "reviews_test.csv": "test"}),
+        (["A Test of Wills.txt", "The Last Train.txt", "Dev Notes.txt"], {}),
+        (["latest.csv", "constraint.csv", "interval.csv"], {}),
+    ],
+)
+def test_files_that_are_named_after_splits(names: list[str], expected: dict[str, str]) -> None:
+    assert splits_of_files(names) == expected
+
+
+def test_folders_of_years_and_affixes_are_no_splits() -> None:
+    assert splits_of_folders(["2019", "2020"]) == {}
+    assert splits_of_folders(["test_bench", "train_station"]) == {}
+    assert splits_of_folders(["seg_test", "seg_train", "seg_pred"]) == {"seg_test": "test", "seg_train": "train"}
+
+
+def test_files_without_classes(tmp_path: Path) -> None:
+    write(tmp_path, "train/*2", "test/a/*1", "novels/A Test of Wills.txt", "novels/train.txt", "notes.csv")
+    layout = files_without_classes(read_tree(tmp_path, (".txt",)))
+    splits = {str(file.path.relative_to(tmp_path)): file.split for file in layout.files}
+    assert splits == {
+        "train/0.txt": "train",
+        "train/1.txt": "train",
+        "test/a/0.txt": "test",
+        "novels/A Test of Wills.txt": None,
+        "novels/train.txt": "train",
+    }
+    assert layout.notes == ["left out: 1 file of other kinds: 1 .csv"]

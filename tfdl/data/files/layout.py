@@ -1,0 +1,190 @@
+"""What the folders of the user's files mean: splits and classes. Images and texts follow the same rules."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tfdl.data.files.split_names import splits_of_files, splits_of_folders
+from tfdl.data.files.tree import Folder, name_of
+
+# Names of folders of samples that have no label, as data sets are published with them.
+_UNLABELLED = {"unsup", "unlabeled", "unlabelled", "unsupervised"}
+# Endings that a note names.
+_MOST_ENDINGS = 5
+
+
+@dataclass(frozen=True)
+class PlacedFile:
+    """A file, its class and its split."""
+
+    path: Path
+    class_name: str | None
+    """The name of the folder that stands for its class; None without classes."""
+    split: str | None
+    """The split that a folder, or the file itself, is named after, if any."""
+
+
+@dataclass
+class Layout:
+    """Files with their classes and splits, and what was left out."""
+
+    files: list[PlacedFile] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """Lines about files that were left out, and why."""
+
+    def leave_out(self, count: int, where: str, reason: str) -> None:
+        """Notes files that are left out.
+
+        Args:
+            count: their number.
+            where: where they are, such as ``in train/unsup``.
+            reason: why they are left out.
+        """
+        if count:
+            noun = "file" if count == 1 else "files"
+            self.notes.append(f"left out: {count:,} {noun} {where}: {reason}")
+
+
+def files_in_classes(root: Folder) -> Layout:
+    """Files below folders that are named after their classes.
+
+    ``<class>/...``, ``<split>/<class>/...`` or ``<class>/<split>/...``. The folder of a class may have folders of its
+    own: the outermost one is the class. A folder that contains nothing but one other folder is passed through.
+
+    Args:
+        root: the data set.
+    """
+    layout = Layout()
+    top = _passed_through(root)
+    splits = splits_of_folders(top.folders)
+    if splits:
+        _add_splits(layout, top, splits)
+    elif _are_classes_of_splits(top):
+        for name, folder in top.folders.items():
+            for inner_name, split in splits_of_folders(folder.folders).items():
+                _add_class(layout, name, folder.folders[inner_name], split)
+    else:
+        for name, folder in top.folders.items():
+            _add_class(layout, name, folder, None)
+    layout.leave_out(len(top.files), _directly_in(top, root), "in no class folder")
+    layout.files.sort(key=lambda file: file.path)
+    _note_others(layout, root)
+    return layout
+
+
+def files_without_classes(root: Folder) -> Layout:
+    """All files, with the splits that their folders or their own names stand for.
+
+    Args:
+        root: the data set.
+    """
+    layout = Layout()
+    _add_files(layout, root, None)
+    layout.files.sort(key=lambda file: file.path)
+    _note_others(layout, root)
+    return layout
+
+
+def _add_files(layout: Layout, folder: Folder, split: str | None) -> None:
+    """``split`` is that of the folder; None if neither it nor an outer folder is named after one."""
+    splits_by_folder: dict[str, str] = {}
+    splits_by_file: dict[str, str] = {}
+    if split is None:
+        splits_by_folder = splits_of_folders(folder.folders)
+        splits_by_file = splits_of_files([file.name for file in folder.files])
+    for file in folder.files:
+        layout.files.append(PlacedFile(file, None, split or splits_by_file.get(file.name)))
+    for name, inner in folder.folders.items():
+        _add_files(layout, inner, split or splits_by_folder.get(name))
+
+
+def _add_splits(layout: Layout, top: Folder, splits: dict[str, str]) -> None:
+    """The classes of each split. Folders that stand for no class of the training split are not labelled, or wrong."""
+    # The training split comes first: it decides what is a class.
+    order = sorted(splits, key=lambda name: splits[name] != "train")
+    train_classes: set[str] = set()
+    classes_elsewhere = _names_of_classes(top.folders[name] for name in splits if splits[name] != "train")
+    for name in order:
+        folder = _passed_through(top.folders[name], train_classes)
+        layout.leave_out(len(folder.files), _directly_in(folder, top), "in no class folder")
+        is_train = splits[name] == "train"
+        if train_classes and not is_train and not train_classes & set(folder.folders):
+            for inner in folder.folders.values():
+                _leave_out_folder(layout, inner, top, "named after no class of the training files")
+            continue
+        for class_name, inner in folder.folders.items():
+            is_only_here = is_train and classes_elsewhere and class_name not in classes_elsewhere
+            if is_only_here and class_name.lower() in _UNLABELLED:
+                _leave_out_folder(layout, inner, top, "a name for files without a label")
+                continue
+            _add_class(layout, class_name, inner, splits[name])
+            if is_train:
+                train_classes.add(class_name)
+    for name, folder in top.folders.items():
+        if name not in splits:
+            _leave_out_folder(layout, folder, top, "named after no split")
+
+
+def _add_class(layout: Layout, name: str, folder: Folder, split: str | None) -> None:
+    class_name = name_of(Path(name))
+    layout.files += [PlacedFile(file, class_name, split) for file in folder.all_files()]
+
+
+def _passed_through(folder: Folder, classes: Collection[str] = ()) -> Folder:
+    """The first folder on the way down that does not contain nothing but one folder of folders.
+
+    Args:
+        folder: where to begin.
+        classes: names of folders that are classes.
+    """
+    while not folder.files and len(folder.folders) == 1:
+        ((name, inner),) = folder.folders.items()
+        is_level = name in classes or not inner.folders or splits_of_folders([name])
+        if is_level:
+            break
+        folder = inner
+    return folder
+
+
+def _are_classes_of_splits(top: Folder) -> bool:
+    """Whether each folder holds nothing but folders that are named after splits: ``<class>/<split>``."""
+    if not top.folders:
+        return False
+    for folder in top.folders.values():
+        if folder.files or not folder.folders or set(splits_of_folders(folder.folders)) != set(folder.folders):
+            return False
+    return True
+
+
+def _names_of_classes(folders: Iterable[Folder]) -> set[str]:
+    names: set[str] = set()
+    for folder in folders:
+        names |= set(_passed_through(folder).folders)
+    return names
+
+
+def _leave_out_folder(layout: Layout, folder: Folder, root: Folder, reason: str) -> None:
+    layout.leave_out(len(list(folder.all_files())), f"in {_shown(folder, root)}", reason)
+
+
+def _directly_in(folder: Folder, root: Folder) -> str:
+    return "at the top" if folder is root else f"directly in {_shown(folder, root)}"
+
+
+def _shown(folder: Folder, root: Folder) -> str:
+    path = folder.path.relative_to(root.path)
+    return "/".join(name_of(Path(part)) for part in path.parts)
+
+
+def _note_others(layout: Layout, root: Folder) -> None:
+    """Files of kinds that are not read, by their endings."""
+    layout.leave_out(root.others.total(), "of other kinds", _endings(root.others))
+
+
+def _endings(others: Counter[str]) -> str:
+    most = sorted(others.items(), key=lambda item: (-item[1], item[0] or "~"))[:_MOST_ENDINGS]
+    named = [f"{count:,} {ending or 'without an ending'}" for ending, count in most]
+    if len(others) > len(most):
+        named.append("...")
+    return ", ".join(named)

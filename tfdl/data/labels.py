@@ -1,0 +1,122 @@
+"""The one rule for labels that are texts: which of them are one class, and the order of the classes."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
+# Classes that a note names, if there are more than this.
+_MOST_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a data set."""
+
+    names: tuple[str, ...]
+    """A name for each class number."""
+    numbers: Mapping[str, int]
+    """Class number of each label, as the label is written in the data."""
+    notes: tuple[str, ...] = ()
+    """Lines about labels that were taken for one class."""
+
+    @property
+    def present_names(self) -> tuple[str, ...]:
+        """The names of the classes that have a label in the data; a run may have more."""
+        present = set(self.numbers.values())
+        return tuple(name for number, name in enumerate(self.names) if number in present)
+
+    def counts(self, labels: Mapping[str, int]) -> Counter[int]:
+        """The number of samples of each class number.
+
+        Args:
+            labels: the number of samples of each label, as the label is written in the data.
+        """
+        counts: Counter[int] = Counter()
+        for label, count in labels.items():
+            counts[self.numbers[label]] += count
+        return counts
+
+
+def classes_of(labels: Iterable[str], trained_names: Sequence[str] = ()) -> Classes:
+    """Gives each label its class.
+
+    Spaces around a label do not count, nor does the form in which Unicode writes an accent (macOS writes file names in
+    another one than Linux). If all labels are numbers, equal numbers are one class (``0`` and ``0.0``), and classes are
+    in the order of the numbers; otherwise they are in alphabetical order.
+
+    Args:
+        labels: as they are written in the data.
+        trained_names: the classes of a run, if it has begun before. They keep their numbers, whatever the rule was
+            then; classes that the run does not have come after them.
+
+    Returns:
+        The classes.
+    """
+    distinct = sorted(set(labels))
+    are_numbers = all(_NUMBER.fullmatch(_plain(label)) for label in distinct)
+    spellings: dict[Decimal | str, list[str]] = {}
+    for label in distinct:
+        key = Decimal(_plain(label)) if are_numbers else _plain(label)
+        spellings.setdefault(key, []).append(label)
+    trained_numbers = {name: number for number, name in enumerate(trained_names)}
+    names = list(trained_names)
+    numbers: dict[str, int] = {}
+    for key in sorted(spellings):  # all are numbers, or all are texts
+        name = _name_of(spellings[key])
+        for label in spellings[key]:
+            # The run may have told two spellings apart.
+            number = trained_numbers.get(label, trained_numbers.get(name))
+            if number is None:
+                number = len(names)
+                names.append(name)
+                trained_numbers[name] = number
+            numbers[label] = number
+    return Classes(tuple(names), numbers, _notes(numbers))
+
+
+def unequal_classes_notes(names: Sequence[str], counts: Mapping[str, Counter[int]]) -> tuple[str, ...]:
+    """Lines about classes that the training split lacks, or that it alone has.
+
+    Args:
+        names: the classes.
+        counts: split -> class number -> number of samples.
+    """
+    train = set(counts["train"])
+    untrained = sorted(set().union(*map(set, counts.values())) - train)
+    notes = []
+    if untrained:
+        notes.append(f"without training samples, so never predicted: {shown([names[number] for number in untrained])}")
+    for split in ("validation", "test"):
+        missing = sorted(train - set(counts[split]))
+        if missing:
+            notes.append(f"without {split} samples: {shown([names[number] for number in missing])}")
+    return tuple(notes)
+
+
+def shown(names: Sequence[str]) -> str:
+    """Names for a message: all of a few, or the first of many and their number."""
+    if len(names) <= _MOST_NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[: _MOST_NAMED - 1])}, ... ({len(names)} in all)"
+
+
+def _plain(label: str) -> str:
+    return unicodedata.normalize("NFC", label.strip())
+
+
+def _name_of(spellings: Sequence[str]) -> str:
+    """The shortest spelling; of equally long ones the first in alphabetical order."""
+    return min(map(_plain, spellings), key=lambda name: (len(name), name))
+
+
+def _notes(numbers: Mapping[str, int]) -> tuple[str, ...]:
+    labels: dict[int, list[str]] = {}
+    for label, number in numbers.items():
+        labels.setdefault(number, []).append(label)
+    return tuple(
+        f"taken for one class: {', '.join(map(repr, spellings))}" for spellings in labels.values() if len(spellings) > 1
+    )
