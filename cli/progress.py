@@ -10,6 +10,7 @@ from rich.table import Column, Table
 
 from tfdl import __version__
 from tfdl.cli.failures import is_printing_rank
+from tfdl.data.labels import shown
 from tfdl.training import Callback
 from tfdl.training.callbacks import EpochReport, RunPlan, StepReport
 
@@ -52,6 +53,9 @@ class Progress(Callback):
             f"{plan.parameters:,} parameters, {num_ranks}, {batch}"
             f" ({plan.global_batch_size} a step), {plan.steps_per_epoch} steps an epoch"
         )
+        self._console.print(plan.samples)
+        if plan.class_names:
+            self._console.print(f"{len(plan.class_names)} classes: {shown(plan.class_names)}", markup=False)
         self._console.print(f"run directory {plan.directory}")
         if plan.resumed_from:
             self._console.print(f"resuming from step {plan.resumed_from}")

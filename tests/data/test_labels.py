@@ -73,4 +73,4 @@ def test_splits_with_other_classes() -> None:
 
 def test_many_names_are_cut() -> None:
     assert shown(["a", "b"]) == "a, b"
-    assert shown([str(number) for number in range(100)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, ... (100 in all)"
+    assert shown([str(number) for number in range(100)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8 and 91 more"

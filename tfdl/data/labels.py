@@ -98,10 +98,11 @@ def unequal_classes_notes(names: Sequence[str], counts: Mapping[str, Counter[int
 
 
 def shown(names: Sequence[str]) -> str:
-    """Names for a message: all of a few, or the first of many and their number."""
+    """Names for a message: all of a few, or the first of many and how many more there are."""
     if len(names) <= _MOST_NAMED:
         return ", ".join(names)
-    return f"{', '.join(names[: _MOST_NAMED - 1])}, ... ({len(names)} in all)"
+    named = names[: _MOST_NAMED - 1]
+    return f"{', '.join(named)} and {len(names) - len(named):,} more"
 
 
 def _plain(label: str) -> str:

@@ -79,7 +79,7 @@ def evaluate_in_detail(
     with world.agreement():
         task_class = TASKS.load(loaded.config.task)
         if data is not None:
-            data = data_of_split(data, split, tuple(getattr(loaded.task, "class_names", ())))
+            data = data_of_split(data, split, loaded.task.class_names)
         task, sources = task_class.open(loaded.config, loaded.run.assets, data)
         task.fit_to(loaded.model)
         task.check_data({split: sources[split]})

@@ -12,6 +12,7 @@ from tfdl.config import AugmentationConfig, TrainConfig
 from tfdl.data import Source, open_images
 from tfdl.data.augmentation import Augmentation
 from tfdl.data.images import resize
+from tfdl.errors import UserError
 from tfdl.tasks.classification import Classification, check_classes
 from tfdl.tasks.task import Batch
 
@@ -53,10 +54,12 @@ class ImageClassification(Classification):
         Raises:
             UserError: as ``open_images``, or other classes than the run in ``assets`` was trained for.
         """
-        trained_names = () if assets is None else cls.load(assets).class_names
+        trained = None if assets is None else cls.load(assets)
+        trained_names = () if trained is None else trained.class_names
         dataset = open_images(config.dataset, data, trained_names)
-        if assets is not None:
+        if trained is not None:
             check_classes(dataset.class_names, trained_names, config.dataset.name)
+            _check_shape(dataset.image_shape, trained.image_shape, config.dataset.name)
         task = cls(
             dataset.image_shape,
             dataset.class_names,
@@ -111,3 +114,13 @@ class ImageClassification(Classification):
         size = (height + 5, width + 3) if self.resized else (height, width)
         generator = np.random.default_rng(seed)
         return {"image": generator.integers(0, 256, (count, *size, channels), np.uint8)}
+
+
+def _check_shape(shape: tuple[int, int, int], trained_shape: tuple[int, int, int], dataset: str) -> None:
+    """Raises ``UserError`` if images have another shape than those that a run was trained on."""
+    if shape == trained_shape:
+        return
+    raise UserError(
+        f"the images of {dataset!r} have the shape {shape} (height, width, channels), expected {trained_shape}, which"
+        " the run was trained on; give it the data that it had, or train a new run"
+    )

@@ -45,6 +45,8 @@ class Task(ABC):
     """Validation metrics to show after each epoch, besides those that training has as well."""
     notes: tuple[str, ...] = ()
     """Lines about the data to show when a run starts."""
+    class_names: tuple[str, ...] = ()
+    """A name for each class number; empty for a task without classes."""
     tracked: tuple[tf.Module, ...] = ()
     """Modules with the lookup tables of the graph of ``serve``; they become part of a SavedModel."""
     augment: Augment | None = None

@@ -31,6 +31,10 @@ class RunPlan:
     directory: Path
     resumed_from: int
     """The step that the run continues from; 0 for a new one."""
+    samples: str = ""
+    """How many samples each split has, in words."""
+    class_names: tuple[str, ...] = ()
+    """A name for each class number; empty for a task without classes."""
     notes: tuple[str, ...] = ()
     """Lines to show when the run starts: about the data, the learning rate, XLA, and what was not restored."""
     headline: tuple[str, ...] = ()

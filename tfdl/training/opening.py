@@ -1,5 +1,6 @@
 """Opens a run's data on every rank."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tfdl.config import TrainConfig
@@ -72,3 +73,17 @@ def check_batch_size(config: TrainConfig, source: Source, num_ranks: int) -> Non
         f"batch_size={config.batch_size}{ranks}{times}, but {config.dataset.name!r} has {source.num_examples}"
         f" {source.unit}; expected at most {source.num_examples // batches_per_step}"
     )
+
+
+def samples_in_words(sources: Mapping[str, Source]) -> str:
+    """How many samples each split has, such as ``1,437 training samples, 180 for validation, 180 for the test``.
+
+    Args:
+        sources: the splits.
+    """
+    train = sources["train"]
+    validation = sources["validation"]
+    words = f"{train.num_examples:,} {train.unit}, {validation.num_examples:,} for validation"
+    if sources["test"] is validation:
+        return f"{words}, which are also the test split"
+    return f"{words}, {sources['test'].num_examples:,} for the test"

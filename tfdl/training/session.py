@@ -20,7 +20,7 @@ from tfdl.training.compilation import decide
 from tfdl.training.fit import Fit, FitPlan, check_finite, open_batches
 from tfdl.training.membership import Membership
 from tfdl.training.metrics_log import MetricsLog
-from tfdl.training.opening import Opened, open_data
+from tfdl.training.opening import Opened, open_data, samples_in_words
 from tfdl.training.optimization import follow_plan, rate_note
 from tfdl.training.output import Output
 from tfdl.training.python_parts import PythonParts
@@ -218,6 +218,8 @@ class Session:
             total_epochs=parts.length.total_epochs,
             directory=self.run_directory.path,
             resumed_from=self.step,
+            samples=samples_in_words(parts.sources),
+            class_names=parts.task.class_names,
             notes=tuple(note for note in notes if note),
             headline=parts.task.headline,
             membership=self._membership.note,

@@ -1,10 +1,14 @@
 """Splits and classes by the names of folders and files, as people really unpack data sets."""
 
 import os
+import re
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tfdl.data.files.layout import Layout, files_in_classes, files_without_classes
 from tfdl.data.files.split_names import splits_of_files, splits_of_folders
@@ -162,3 +166,39 @@ def test_files_without_classes(tmp_path: Path) -> None:
         "novels/train.txt": "train",
     }
     assert layout.notes == ["left out: 1 file of other kinds: 1 .csv"]
+
+
+NAMES = st.sampled_from(
+    ["train", "test", "Val", "seg_train", "seg_test", "cat", "dog", "2019", "unsup", "images", "\u00e9t\u00e9", "a b"]
+)
+FILES = st.lists(st.sampled_from(["1.txt", "2.TXT", "train.txt", "notes.csv", "readme", ".hidden.txt"]), unique=True)
+TREES = st.recursive(
+    FILES.map(lambda files: (files, {})),
+    lambda inner: st.tuples(FILES, st.dictionaries(NAMES, inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+def build(path: Path, tree: tuple) -> int:
+    """Writes a tree of files, and returns the number of those that are not hidden."""
+    files, folders = tree
+    path.mkdir()
+    for name in files:
+        (path / name).write_text("text")
+    visible = sum(not name.startswith(".") for name in files)
+    return visible + sum(build(path / name, inner) for name, inner in folders.items())
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tree=TREES)
+def test_every_file_of_any_tree_is_used_or_counted(tmp_path: Path, tree: tuple) -> None:
+    root = tmp_path / "data"
+    total = build(root, tree)
+    try:
+        for layout in (classes_below(root), files_without_classes(read_tree(root, (".txt",)))):
+            left_out = sum(int(re.match(r"left out: ([\d,]+) ", note)[1]) for note in layout.notes)
+            assert len(layout.files) + left_out == total
+            paths = [file.path for file in layout.files]
+            assert paths == sorted(set(paths))
+    finally:
+        shutil.rmtree(root)

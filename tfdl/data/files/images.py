@@ -69,7 +69,12 @@ def open_image_folder(config: DatasetConfig, trained_names: Sequence[str] = ()) 
     shape = _shape(images, config)
     sources: dict[str, Source] = {}
     counts: dict[str, Counter[int]] = {}
-    for split, members in _by_split(images).items():
+    by_split = _by_split(images)
+    for split, members in by_split.items():
+        if split == "test" and members is by_split["validation"]:
+            sources[split] = sources["validation"]
+            counts[split] = counts["validation"]
+            continue
         if not members:
             raise UserError(
                 f"dataset {config.name!r} has {len(images)} images, of which none is for {split}; expected more images,"

@@ -60,8 +60,10 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_name
         for split in SPLITS
     }
     counts = {split: classes.counts(summary.labels) for split, summary in summaries.items()}
-    notes = (*bad.notes, *found.notes, *classes.notes, *unequal_classes_notes(classes.names, counts))
-    return TextDataset(config.name, splits, classes.present_names, notes)
+    notes = [*bad.notes, *found.notes, *classes.notes, *unequal_classes_notes(classes.names, counts)]
+    if rows_of["test"] == "validation":
+        notes.append("the validation split is also the test split")
+    return TextDataset(config.name, splits, classes.present_names, tuple(notes))
 
 
 class LocalTexts:
