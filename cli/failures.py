@@ -8,7 +8,7 @@ import traceback
 
 import click
 
-from tfdl.errors import RunError, StoppedError, UserError
+from tfdl.errors import RunError, StoppedError, UserError, advice_of
 
 FAILURE = 1
 BAD_INPUT = 2
@@ -67,6 +67,7 @@ def report_failure(error: BaseException, debug: bool, is_printed: bool = False, 
     if is_printed:
         if debug:
             traceback.print_exception(error)
+        _print_advice(error)
         return
     if isinstance(error, SystemExit | click.exceptions.Exit):
         return
@@ -79,6 +80,14 @@ def report_failure(error: BaseException, debug: bool, is_printed: bool = False, 
         return
     rank = "" if is_printing_rank() else f"rank {launched_rank()}: "
     click.echo(f"tfdl: {rank}{_line_of(error)}", err=True)
+    _print_advice(error)
+
+
+def _print_advice(error: BaseException) -> None:
+    """Prints what to do next, as the last line."""
+    advice = advice_of(error)
+    if advice and is_printing_rank():
+        click.echo(f"tfdl: {advice}", err=True)
 
 
 def _prints_line(error: BaseException, is_terminated: bool) -> bool:
@@ -123,7 +132,7 @@ def _line_of(error: BaseException) -> str:
     if isinstance(error, UserError | RunError):
         return f"error: {error}"
     if isinstance(error, OSError) and error.errno is not None:
-        path = f" {str(error.filename)!r}" if error.filename else ""
+        path = f" {str(error.filename)!r}" if error.filename else " a file"
         advice = "; make room, or choose another --output" if error.errno in _DISK_FULL else ""
         return f"error: cannot use{path}: {error.strerror}{advice}"
     # By name, so that this module imports no TensorFlow.

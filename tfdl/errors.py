@@ -59,6 +59,23 @@ def is_agreed(error: BaseException) -> bool:
     return bool(getattr(error, "agreed", False))
 
 
+def advise(error: BaseException, advice: str) -> None:
+    """Adds what the user can do next to an error; it is shown after the error, and below Python's traceback.
+
+    Args:
+        error: that ends the run.
+        advice: in one line; nothing is added if it is empty.
+    """
+    if advice:
+        error.advice = advice  # type: ignore[attr-defined]
+        error.add_note(advice)
+
+
+def advice_of(error: BaseException) -> str:
+    """What ``advise`` added to an error; empty if it added nothing."""
+    return str(getattr(error, "advice", ""))
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or its type if it has none."""
     lines = _plain(str(error)).splitlines()

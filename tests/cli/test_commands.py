@@ -239,6 +239,7 @@ def test_a_damaged_checkpoint_is_exit_1(run, trained_run, tmp_path):
     assert err.count("\n") == 1
 
 
+@pytest.mark.usefixtures("data_dir")  # the data are prepared already
 def test_a_full_disk_is_exit_1_and_is_reported(tfdl_command, tmp_path):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
@@ -246,8 +247,10 @@ def test_a_full_disk_is_exit_1_and_is_reported(tfdl_command, tmp_path):
     done = tfdl_command("train", "--epochs", 1, "--output", tmp_path / "run", preexec_fn=limit)
     assert done.returncode == 1
     assert done.stderr.startswith("tfdl: error: ")
-    assert done.stderr.endswith("File too large; make room, or choose another --output\n")
-    assert done.stderr.count("\n") == 1
+    line, advice = done.stderr.splitlines()
+    assert line.endswith("File too large; make room, or choose another --output")
+    run = tmp_path / "run"
+    assert advice == f"tfdl: no checkpoint was saved; begin again with --output {run} --overwrite"
 
 
 def test_a_run_from_disk_ends_without_noise(tfdl_command, tmp_path):

@@ -175,9 +175,10 @@ def test_a_cut_link_ends_both_sides_in_time_with_the_cause(cut_off: Aftermath) -
     assert cut_off.left == {"h1": [], "h2": []}
     assert max(cut_off.seconds.values()) < WATCHDOG + GRACE
     for host, other, rank in (("h1", "h2", 1), ("h2", "h1", 0)):
-        assert len(cut_off.complaints[host]) == 1, cut_off.complaints
+        assert len(cut_off.complaints[host]) == 2, cut_off.complaints
         cause = rf"no heartbeat for \d+ s \(on {other}, last step \d+\): it is stopped or cut off "
         assert re.match(f"tfdl: rank {rank}: error: {cause}", cut_off.complaints[host][0]), cut_off.complaints
+        assert re.match(r"tfdl: .* --output .*", cut_off.complaints[host][1]), cut_off.complaints
     status = json.loads((cut_off.run / "status.json").read_text())
     assert status["code"] == 1
     assert "error: no heartbeat for" in status["reason"]

@@ -93,11 +93,14 @@ def test_asked_to_stop(config, uninterrupted, tmp_path, name):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 75
     reason = status(tmp_path)["reason"]
-    assert err == f"tfdl: error: {reason}\n"
+    line, advice = err.splitlines()
+    assert line == f"tfdl: error: {reason}"
     assert status(tmp_path)["code"] == 75
     assert reason.startswith(f"stopped by {name} at step ")
     assert reason.endswith(" with a checkpoint saved")
     step = int(reason.split()[5])
+    path = tmp_path / "run"
+    assert advice == f"tfdl: the checkpoint of step {step} is saved; continue with --output {path} --resume"
     assert (tmp_path / "run" / "checkpoints" / "last").resolve().name == f"step-{step:08d}"
     done = resume(tmp_path)
     assert done.returncode == 0, done.stderr

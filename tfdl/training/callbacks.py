@@ -63,6 +63,7 @@ class EpochReport:
     metrics: dict[str, float]
     validation: dict[str, float]
     seconds: float
+    """Duration of the epoch with its validation, without compilation."""
     examples_per_second: float
     loss_scale: dict[str, float] = field(default_factory=dict)
     """``loss_scale`` and ``skipped_steps``; empty unless the run computes in float16."""

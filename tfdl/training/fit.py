@@ -37,6 +37,8 @@ class FitPlan:
     steps_per_execution: int
     """The most steps in one graph call."""
     length: RunLength
+    validation_samples: int = 0
+    """Samples of the validation split."""
     sync_check_steps: int = 200
     """Steps between two comparisons of the ranks' states; 0 compares at the end only."""
 
@@ -89,6 +91,7 @@ class Fit:
         self._ends = False  # whether a callback wants training to end
         self._step_seconds = 0.0  # the ranks' mean; 0 while it is unknown
         self._is_compiled = False  # the first graph call compiles, so its time is not counted
+        self._first_call: tuple[float, int] | None = None  # its seconds and samples, in the epoch that compiled
 
     def run(self) -> None:
         """Trains until the planned epochs or steps are done, or a callback ends training.
@@ -119,9 +122,12 @@ class Fit:
         if not progress.sample:  # the epoch is complete: the next one's metrics start at zero
             progress.running = []
         self.proof.before_results(progress.step)
-        validation = self._measure_validation()
         speed = _rate(progress.timed_examples - examples_before, progress.train_seconds - seconds_before)
-        seconds = time.perf_counter() - begin
+        validation_begin = time.perf_counter()
+        validation = self._measure_validation()
+        compilation_seconds = self._compilation_seconds(time.perf_counter() - validation_begin, speed)
+        seconds = time.perf_counter() - begin - compilation_seconds
+        self._first_call = None
         report = EpochReport(progress, metrics, validation, seconds, speed, self._trainer.loss_scale.report())
         self._callback.before_checkpoint(report)
         check_equal_rates(self._trainer.optimizer, self._world)
@@ -179,7 +185,9 @@ class Fit:
         *sums, self._stop_requests, self._change_requests, callback_stops, seconds_of_ranks = totals.tolist()
         self._ends = callback_stops > 0
         examples = self._count_steps(num_steps, sums, seconds)
-        if self._is_compiled:
+        if not self._is_compiled:
+            self._first_call = (seconds, examples)
+        else:
             # The mean over the ranks: all of them must choose the same number of steps for the next graph call.
             self._step_seconds = seconds_of_ranks / self._world.size / num_steps
         self._is_compiled = True
@@ -232,6 +240,22 @@ class Fit:
             self._progress.best_value = value
             self._progress.best_step = self._progress.step
         return validation
+
+    def _compilation_seconds(self, validation_seconds: float, speed: float) -> float:
+        """About how long the compilation of training and validation took in this epoch.
+
+        A validation sample takes less time than a training sample, so the rest of the first validation is compilation.
+
+        Args:
+            validation_seconds: the duration of the validation.
+            speed: training samples a second, without the first graph call; 0 if it was the only one.
+        """
+        if self._first_call is None or not speed:
+            return 0.0
+        first_seconds, first_examples = self._first_call
+        in_training = first_seconds - first_examples / speed
+        in_validation = validation_seconds - self._plan.validation_samples / speed
+        return max(0.0, in_training) + max(0.0, in_validation)
 
     def _is_best(self, value: float) -> bool:
         """Whether a value of the monitored metric is better than all values before it."""

@@ -1,10 +1,11 @@
 """The run directory of a session: who creates it, and its status."""
 
 import contextlib
+import shlex
 from typing import Any
 
 from tfdl.config import TrainConfig
-from tfdl.errors import RunError, exit_code, first_line
+from tfdl.errors import RunError, advise, exit_code, first_line
 from tfdl.runs import RunDirectory
 from tfdl.tasks.task import Task
 from tfdl.training.output import Output
@@ -94,16 +95,36 @@ class RunRecord:
         self.run.write_status(code, reason)
 
     def note_error(self, error: BaseException) -> None:
-        """Writes to ``status.json`` why the run ended, if this session may write to the directory."""
-        self.note_verdict(exit_code(error), first_line(error))
+        """Records why the run ended, if this session may write to the directory.
 
-    def note_verdict(self, code: int, reason: str) -> None:
+        It is written to ``status.json``, and the error gets an advice how to continue.
+
+        Args:
+            error: what ended the run.
+        """
+        advise(error, self.note_verdict(exit_code(error), first_line(error)))
+
+    def note_verdict(self, code: int, reason: str) -> str:
         """Writes to ``status.json`` why the run ended. The watchdog calls it with another rank's error.
 
         Args:
             code: the exit code.
             reason: in one line.
+
+        Returns:
+            How to continue the run; empty if this session may not write to the directory.
         """
-        if self.is_open:
-            with contextlib.suppress(OSError):
-                self.note(code, reason)
+        if not self.is_open:
+            return ""
+        with contextlib.suppress(OSError):
+            self.note(code, reason)
+        return self._advice()
+
+    def _advice(self) -> str:
+        """Which checkpoint there is, and the options that continue the run."""
+        path = shlex.quote(str(self.run.path))
+        checkpoint = self.run.newest_checkpoint()
+        if checkpoint is None:
+            return f"no checkpoint was saved; begin again with --output {path} --overwrite"
+        step = int(checkpoint.name.rpartition("-")[2])
+        return f"the checkpoint of step {step} is saved; continue with --output {path} --resume"

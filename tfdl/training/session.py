@@ -233,6 +233,7 @@ class Session:
             seed=self.config.seed,
             steps_per_execution=self.config.steps_per_execution,
             length=self.parts.length,
+            validation_samples=self.parts.sources["validation"].num_examples,
             sync_check_steps=self.config.sync_check_steps,
         )
 

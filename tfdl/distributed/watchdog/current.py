@@ -41,7 +41,7 @@ class NullWatchdog:
         """Returns ``False``: nothing has printed the error."""
         return False
 
-    def on_verdict(self, note: Callable[[int, str], None] | None) -> None:
+    def on_verdict(self, note: Callable[[int, str], str] | None) -> None:
         """Ignores the callback."""
 
     def stop(self) -> None:

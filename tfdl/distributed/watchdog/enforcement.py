@@ -32,8 +32,9 @@ class Enforcement:
         self._members = members
         self._links = links
         self._dead_mans_switch = dead_mans_switch
-        self.note: Callable[[int, str], None] | None = None
-        """Called by a coordinator with exit code and reason before it ends the job because of another rank."""
+        self.note: Callable[[int, str], str] | None = None
+        """Called by a coordinator with exit code and reason before it ends the job because of another rank; returns
+        advice to print, or an empty text."""
         self.error_printed = threading.Event()
         """Set once a coordinator has printed this rank's own error."""
 
@@ -51,7 +52,9 @@ class Enforcement:
         ]
         is_excused = self._rank in excused
         if self.note is not None and not is_excused:
-            self.note(verdict.code, coordinator.line())
+            advice = self.note(verdict.code, coordinator.line())
+            if advice:
+                write_stderr(f"tfdl: {advice}\n")
         for rank in excused:
             if rank in self._links.members:
                 self._links.members[rank].send(told=True)

@@ -59,11 +59,12 @@ class Watchdog(NullWatchdog):
         watcher.start()
         return watchdog
 
-    def on_verdict(self, note: Callable[[int, str], None] | None) -> None:
+    def on_verdict(self, note: Callable[[int, str], str] | None) -> None:
         """Sets a function that a coordinator calls before it ends the job because of another rank.
 
         Args:
-            note: called with the exit code and the reason, in the watchdog's thread; ``None`` for no call.
+            note: called with the exit code and the reason, in the watchdog's thread; returns advice to print after the
+                error, or an empty text. ``None`` for no call.
         """
         self._watcher.enforcement.note = note
 
