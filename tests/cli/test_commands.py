@@ -239,7 +239,7 @@ def test_a_damaged_checkpoint_is_exit_1(run, trained_run, tmp_path):
     assert err.count("\n") == 1
 
 
-@pytest.mark.usefixtures("data_dir")  # the data are prepared already
+@pytest.mark.usefixtures("trained_run")  # so the data are prepared
 def test_a_full_disk_is_exit_1_and_is_reported(tfdl_command, tmp_path):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
