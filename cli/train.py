@@ -94,6 +94,8 @@ class ImageSize(click.ParamType):
          help="Optimizer: {names}.  [default: the recipe's, such as adam]")  # fmt: skip
 @setting("--schedule", "optimizer.schedule", metavar="NAME", names=registered("SCHEDULES"),
          help="Learning-rate schedule: {names}.  [default: the recipe's]")  # fmt: skip
+@setting("--schedule-epochs", "optimizer.schedule_epochs", type=float,
+         help="Epochs that the schedule is planned for, if the run will be resumed.  [default: the run's]")  # fmt: skip
 @setting("--warmup-steps", "optimizer.warmup_steps", type=int,
          help="Steps in which the learning rate rises to its peak.  [default: the recipe's, such as 0]")  # fmt: skip
 @setting("--weight-decay", "optimizer.weight_decay", type=float,

@@ -16,7 +16,7 @@ from tfdl.errors import StoppedError, UserError
 from tfdl.evaluation import evaluate
 from tfdl.runs import Progress
 from tfdl.training import Callback
-from tfdl.training.optimization import follow_plan, optimizer_for, rate_note
+from tfdl.training.optimization import follow_plan, optimizer_for, rate_note, schedule_note
 
 
 def build(config, **changes):
@@ -38,6 +38,48 @@ def test_a_warm_up_in_epochs_is_one_in_steps():
     ]
     assert rate_at(in_steps, 0) < rate_at(in_steps, 9) == pytest.approx(0.001)
     assert rate_at(in_steps, 99) < 1e-5
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "one_cycle", "step"])
+def test_a_schedule_may_be_planned_for_a_longer_run(schedule):
+    longer, _ = build(AdamConfig(schedule=schedule), total_steps=200)
+    for planned in ({"schedule_epochs": 10}, {"schedule_steps": 200}):
+        optimizer, _ = build(AdamConfig(schedule=schedule, **planned))
+        for step in range(0, 220, 11):
+            assert rate_at(optimizer, step) == rate_at(longer, step)
+    with pytest.raises(UserError, match=r"schedule_steps=9 and optimizer\.schedule_epochs=2.0, pass one of them"):
+        AdamConfig(schedule_steps=9, schedule_epochs=2)
+
+
+def test_a_resume_with_another_length_warns_if_the_schedule_changes():
+    cosine = AdamConfig(schedule="cosine")
+    assert "'cosine' now ends after 1,380 steps, before after 920: the learning rate" in schedule_note(
+        cosine, 920, 1380
+    )
+    assert schedule_note(cosine, 920, 920) == ""
+    assert schedule_note(AdamConfig(schedule="cosine", schedule_epochs=60), 920, 1380) == ""
+    assert schedule_note(AdamConfig(), 920, 1380) == ""
+    assert schedule_note(AdamConfig(schedule="inverse_sqrt"), 920, 1380) == ""
+
+
+def test_a_planned_schedule_continues_exactly(tiny, tmp_path):
+    notes = []
+
+    class Notes(Callback):
+        def on_start(self, plan):
+            notes.append([note for note in plan.notes if "schedule" in note])
+
+    planned = AdamConfig(schedule="cosine", schedule_epochs=3)
+    straight = tfdl.train(tiny(epochs=3, optimizer=AdamConfig(schedule="cosine")), tmp_path / "straight")
+    tfdl.train(tiny(epochs=2, optimizer=planned), tmp_path / "planned")
+    resumed = tfdl.train(tiny(epochs=3, optimizer=planned), tmp_path / "planned", resume=True, callbacks=[Notes()])
+    assert resumed.read_summary()["weights_sha256"] == straight.read_summary()["weights_sha256"]
+    # Its control: without a plan the rate jumps, and the run says so.
+    unplanned = AdamConfig(schedule="cosine")
+    tfdl.train(tiny(epochs=2, optimizer=unplanned), tmp_path / "unplanned")
+    jumped = tfdl.train(tiny(epochs=3, optimizer=unplanned), tmp_path / "unplanned", resume=True, callbacks=[Notes()])
+    assert jumped.read_summary()["weights_sha256"] != straight.read_summary()["weights_sha256"]
+    assert [len(found) for found in notes] == [0, 1]
 
 
 def test_a_warm_up_longer_than_the_run():

@@ -28,6 +28,11 @@ class OptimizerConfig:
     schedule: ScheduleConfig = field(default_factory=ConstantScheduleConfig)
     """How the learning rate changes over the run, after the warm-up: a name, or a mapping of ``name`` and fields
     (``tfdl.config.schedules``)."""
+    schedule_steps: int = 0
+    """Steps of the run that the schedule is planned for; by default those of this run. A run that stops earlier and is
+    resumed then has the learning rates of one that was never stopped."""
+    schedule_epochs: float = 0.0
+    """The same in epochs, instead of steps."""
     warmup_steps: int = 0
     """Steps over which the learning rate rises to its full size."""
     warmup_epochs: float = 0.0
@@ -51,11 +56,15 @@ class OptimizerConfig:
                 is_allowed = self.may_begin_at_zero
             require(is_allowed, f"optimizer.{name}", value, "a positive number")
         require_at_least(self, "optimizer.", 0, "warmup_steps", "warmup_epochs", "weight_decay")
-        if self.warmup_steps and self.warmup_epochs:
-            raise UserError(
-                f"optimizer.warmup_steps={self.warmup_steps} and optimizer.warmup_epochs={self.warmup_epochs}, pass one"
-                " of them, not both"
-            )
+        require_at_least(self, "optimizer.", 0, "schedule_steps", "schedule_epochs")
+        for length in ("schedule", "warmup"):
+            steps = getattr(self, f"{length}_steps")
+            epochs = getattr(self, f"{length}_epochs")
+            if steps and epochs:
+                raise UserError(
+                    f"optimizer.{length}_steps={steps} and optimizer.{length}_epochs={epochs}, pass one of them, not"
+                    " both"
+                )
         if self.ema_momentum is not None:
             require_fraction(self, "optimizer.", "ema_momentum")
 

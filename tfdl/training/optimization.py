@@ -13,12 +13,16 @@ from tfdl.errors import RunError, UserError, mark_agreed
 from tfdl.optimizers import build_optimizer
 from tfdl.runs import Progress
 
+# Schedules that do not depend on the length of the run.
+_ENDLESS_SCHEDULES = ("constant", "inverse_sqrt")
+
 
 def optimizer_for(config: OptimizerConfig, model: Any, *, total_steps: int, steps_per_epoch: int, ranks: int) -> Any:
     """Builds the optimizer that trains ``model`` for ``total_steps``.
 
-    Durations in epochs become steps here. A schedule depends on the step and on ``total_steps`` alone. So a run that is
-    resumed with a later end follows, from its step on, the schedule of the new length.
+    Durations in epochs become steps here. A schedule depends on the step and on the length that it is planned for: the
+    configuration's, or else ``total_steps``. In the latter case a run that is resumed with a later end follows, from
+    its step on, the schedule of the new length.
 
     Weight decay does not apply to variables with fewer than two axes: biases, and the gains and offsets of
     normalization layers.
@@ -36,6 +40,7 @@ def optimizer_for(config: OptimizerConfig, model: Any, *, total_steps: int, step
     Raises:
         UserError: a warm-up that is longer than the run.
     """
+    total_steps = config.schedule_steps or round(config.schedule_epochs * steps_per_epoch) or total_steps
     warmup_steps = config.warmup_steps or round(config.warmup_epochs * steps_per_epoch)
     if warmup_steps > total_steps:
         raise UserError(
@@ -137,3 +142,21 @@ def rate_note(config: OptimizerConfig, ranks: int) -> str:
     if config.scale_learning_rate == "sqrt":
         reason = f"the square root of {reason}"
     return f"learning rate {config.learning_rate:g} x {scale:g} ({reason}) = {config.learning_rate * scale:g}"
+
+
+def schedule_note(config: OptimizerConfig, steps_before: int, total_steps: int) -> str:
+    """Warns that a schedule changes because a run is resumed with another length; empty if it does not change.
+
+    Args:
+        config: the optimizer.
+        steps_before: steps that the run had been planned for.
+        total_steps: steps that it is planned for now.
+    """
+    is_planned = bool(config.schedule_steps or config.schedule_epochs)
+    if steps_before == total_steps or is_planned or config.schedule.name in _ENDLESS_SCHEDULES:
+        return ""
+    return (
+        f"the schedule {config.schedule.name!r} now ends after {total_steps:,} steps, before after {steps_before:,}:"
+        " the learning rate jumps, and the weights will not be those of a run that was never stopped (to stop early"
+        " and continue exactly, begin with --schedule-epochs)"
+    )

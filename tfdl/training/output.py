@@ -21,6 +21,8 @@ class Output:
     run: RunDirectory
     config: TrainConfig
     checkpoint: Path | None
+    before: TrainConfig | None = None
+    """The configuration of a resumed run until now."""
     is_named_by_us: bool = False
     """Whether tfdl chose the name. The directory then gets another name if another run takes this one first."""
 
@@ -50,8 +52,8 @@ def claim_output(
     run = RunDirectory(output)
     _check_writable(run)
     if resume and run.has_run():
-        config = _same_run(run.read_config(), config)
-        return Output(run, config, run.newest_checkpoint())
+        before = run.read_config()
+        return Output(run, _same_run(before, config), run.newest_checkpoint(), before)
     if not run.is_free() and not (overwrite and run.has_run()):
         raise UserError(_occupied(run))
     return Output(run, config or TrainConfig(), None)

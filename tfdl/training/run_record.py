@@ -33,6 +33,11 @@ class RunRecord:
         """The checkpoint to resume from; None for a new run."""
         return self._output.checkpoint
 
+    @property
+    def config_before(self) -> TrainConfig | None:
+        """The configuration of a resumed run until now; None for a new run."""
+        return self._output.before
+
     def create(self, config: TrainConfig, task: Task, python_parts: PythonParts) -> None:
         """Makes the directory of a new run; called on rank 0.
 

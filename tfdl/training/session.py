@@ -1,5 +1,6 @@
 """One run on one rank: built from its parts, trained, evaluated, recorded."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +22,7 @@ from tfdl.training.fit import Fit, FitPlan, check_finite, open_batches
 from tfdl.training.membership import Membership
 from tfdl.training.metrics_log import MetricsLog
 from tfdl.training.opening import Opened, open_data, samples_in_words
-from tfdl.training.optimization import follow_plan, rate_note
+from tfdl.training.optimization import follow_plan, rate_note, schedule_note
 from tfdl.training.output import Output
 from tfdl.training.python_parts import PythonParts
 from tfdl.training.run_parts import RunParts, build_parts
@@ -200,6 +201,7 @@ class Session:
         notes = (
             *parts.task.notes,
             rate_note(config.optimizer, world.size),
+            self._schedule_note(),
             self._compilation_note,
             self.state.note,
             self.state.callbacks_note,
@@ -225,6 +227,15 @@ class Session:
             membership=self._membership.note,
             plugins=config.plugins,
         )
+
+    def _schedule_note(self) -> str:
+        """Warns if a resume changes the length of the run, and with it the learning rates."""
+        before = self.record.config_before
+        if before is None:
+            return ""
+        length = self.parts.length
+        length_before = dataclasses.replace(length, epochs=before.epochs, steps=before.steps)
+        return schedule_note(self.config.optimizer, length_before.total_steps, length.total_steps)
 
     def _fit_plan(self) -> FitPlan:
         return FitPlan(
