@@ -66,6 +66,8 @@ def _show(evaluation: Any, details: bool) -> None:
     width = max(map(len, evaluation.metrics))
     for name, value in evaluation.metrics.items():
         click.echo(f"  {name:{width}}  {value:.6g}")
+    if evaluation.warning:
+        click.echo(f"warning: {evaluation.warning}")
     for example in evaluation.details.get("examples", []):
         click.echo()
         for role, text in example.items():

@@ -30,6 +30,8 @@ class Progress(Callback):
         self._bar: Bar | None = None
         self._task: Any = None
         self._last_line_time = time.monotonic()
+        self._last_report: EpochReport | None = None
+        self._warnings: list[str] = []
 
     def on_start(self, plan: RunPlan) -> None:
         self._plan = plan
@@ -68,11 +70,15 @@ class Progress(Callback):
             self._print_line(f"step {report.progress.step}/{self._plan.total_steps}  {text}")
 
     def on_epoch(self, report: EpochReport) -> None:
+        self._last_report = report
         names = [name for name in (*report.metrics, *self._plan.headline) if name in report.validation]
         validation = {f"val_{name}": report.validation[name] for name in names}
         metrics = f"{_shown(report.metrics)}  {_shown(validation)}"
         scaling = _scaling(report.loss_scale)
         self._print_line(f"{self._position(report)}  {metrics}{scaling}{self._pace(report)}")
+
+    def on_warning(self, text: str) -> None:
+        self._warnings.append(text)
 
     def on_end(self, summary: dict[str, Any]) -> None:
         self.close()
@@ -82,13 +88,34 @@ class Progress(Callback):
         if rate:  # it is 0 if the run's only graph call was the one that compiled
             line += f" {rate:,.0f} examples/s;"
         self._console.print(f"{line} weights {summary['weights_sha256'][:12]}")
+        for warning in self._warnings:
+            self._console.print(f"warning: {warning}", markup=False)
+        best = self._best(summary)
+        if best:
+            self._console.print(best)
+        self._console.print("\n".join(["Next:", *self._next_commands(bool(best))]), markup=False)
+
+    def _best(self, summary: dict[str, Any]) -> str:
+        """Names the best checkpoint, unless it is the last one, whose results the table shows."""
+        if self._last_report is None:
+            return ""
+        progress = self._last_report.progress
+        if progress.best_value is None or progress.best_step in (None, summary["steps"]):
+            return ""
+        return (
+            f"These are the results of the last step. The best validation {self._plan.monitor} was"
+            f" {progress.best_value:.4f}, at step {progress.best_step}: --checkpoint best"
+        )
+
+    def _next_commands(self, has_other_best: bool) -> list[str]:
         run = self._plan.directory
-        plugins = "".join(f" --plugin {name}" for name in self._plan.plugins)
-        evaluate = f"tfdl evaluate {run}{plugins}"
+        options = "".join(f" --plugin {name}" for name in self._plan.plugins)
+        if has_other_best:
+            options += " --checkpoint best"
+        evaluate = f"tfdl evaluate {run}{options}"
         if self._plan.dataset == "python":
             evaluate = f"tfdl.evaluate({str(run)!r}, data=...) in Python"
-        export = f"tfdl export {run} exported/{run.name}{plugins}"
-        self._console.print(f"Next:\n  {evaluate}\n  {export}")
+        return [f"  {evaluate}", f"  tfdl export {run} exported/{run.name}{options}"]
 
     def close(self) -> None:
         if self._bar is not None:

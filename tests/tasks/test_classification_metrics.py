@@ -13,6 +13,7 @@ from tfdl.tasks.classification_metrics import (
     classification_metrics,
     classification_rows,
     confusion_matrix,
+    guessing_warning,
     one_vs_rest_auc,
 )
 
@@ -131,3 +132,20 @@ def test_details_are_sklearn_s_for_each_class():
     for place, name in enumerate("abcd"):
         assert list(found["classes"][name].values()) == pytest.approx([column[place] for column in columns])
     assert found["confusion_matrix"] == sklearn_confusion(labels, rows["prediction"]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("labels", "predictions", "warning"),
+    [
+        ([0, 1, 1, 1], [1, 1, 1, 1], "accuracy 0.7500 is no better than answering 'b', the largest class, for every"),
+        ([0, 1, 1, 1], [0, 0, 0, 0], "accuracy 0.2500 is no better than answering 'b'"),
+        ([0, 1, 1, 1], [0, 1, 1, 1], ""),
+        ([0, 0, 1, 1], [0, 1, 1, 1], ""),
+        ([0, 1, 2], [1, 1, 1], "accuracy 0.3333 is no better than answering 'a'"),
+    ],
+)
+def test_a_model_that_only_knows_the_largest_class(labels, predictions, warning):
+    rows = {"label": np.array(labels), "prediction": np.array(predictions)}
+    found = guessing_warning(rows, ("a", "b", "c"))
+    assert found.startswith(warning)
+    assert bool(found) == bool(warning)

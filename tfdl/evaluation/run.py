@@ -25,6 +25,8 @@ class Evaluation:
     metrics: dict[str, float]
     details: dict[str, Any]
     """What the task reports besides its metrics, as plain data, such as ``classes`` and ``confusion_matrix``."""
+    warning: str = ""
+    """What the user should know about the results, such as that they are no better than guessing."""
 
 
 def evaluate(
@@ -86,4 +88,4 @@ def evaluate_in_detail(
     if isinstance(loaded.config.dataset, PythonDataConfig):
         check_equal_data(lambda: describe_splits({split: sources[split]}, data), world)
     rows = evaluator_for(loaded.model, task).rows(sources[split], world)
-    return Evaluation(task.metrics(rows), task.details(rows))
+    return Evaluation(task.metrics(rows), task.details(rows), task.warning(rows))

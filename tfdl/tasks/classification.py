@@ -7,7 +7,12 @@ import tensorflow as tf
 
 from tfdl.data.augmentation.plan import MIXED_LABEL, SHARE, mixed_loss
 from tfdl.errors import UserError
-from tfdl.tasks.classification_metrics import classification_details, classification_metrics, classification_rows
+from tfdl.tasks.classification_metrics import (
+    classification_details,
+    classification_metrics,
+    classification_rows,
+    guessing_warning,
+)
 from tfdl.tasks.cross_entropy_loss import cross_entropy
 from tfdl.tasks.task import Batch, Rows, Task, sample_weights
 
@@ -65,6 +70,10 @@ class Classification(Task):
     def details(self, rows: Rows) -> dict[str, Any]:
         """Each class's scores, and the confusion matrix."""
         return classification_details(rows, self.class_names)
+
+    def warning(self, rows: Rows) -> str:
+        """Warns if the accuracy is not above that of answering the largest class for every sample."""
+        return guessing_warning(rows, self.class_names)
 
     def answers(self, logits: Any) -> dict[str, Any]:
         """Logits ``(b, classes)`` to ``probabilities`` of that shape, ``class_id`` ``(b,)`` and ``class_name``

@@ -117,6 +117,26 @@ def classification_details(rows: Mapping[str, np.ndarray], class_names: Sequence
     return {"classes": classes, "confusion_matrix": counts.tolist()}
 
 
+def guessing_warning(rows: Mapping[str, np.ndarray], class_names: Sequence[str]) -> str:
+    """Warns if a model is no better than answering the largest class for every sample; empty if it is better.
+
+    Args:
+        rows: as for ``classification_metrics``.
+        class_names: a name for each class.
+    """
+    labels = rows["label"]
+    support = np.bincount(labels, minlength=len(class_names))
+    largest = int(support.argmax())
+    share = support[largest] / len(labels)
+    accuracy = float(np.mean(labels == rows["prediction"]))
+    if accuracy > share:
+        return ""
+    return (
+        f"accuracy {accuracy:.4f} is no better than answering {class_names[largest]!r}, the largest class, for every"
+        f" sample ({share:.4f})"
+    )
+
+
 def one_vs_rest_auc(labels: np.ndarray, logits: np.ndarray) -> float | None:
     r"""The area under the ROC curve of each class against the others, averaged over classes.
 

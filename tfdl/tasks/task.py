@@ -203,6 +203,17 @@ class Task(ABC):
         """
         return {}
 
+    def warning(self, rows: Rows) -> str:  # noqa: ARG002
+        """What a user should know about the results of a split, such as that they are no better than guessing.
+
+        Args:
+            rows: as for ``metrics``.
+
+        Returns:
+            A line; empty by default.
+        """
+        return ""
+
     # Serving
 
     @abstractmethod

@@ -37,6 +37,8 @@ class RunPlan:
     """A name for each class number; empty for a task without classes."""
     notes: tuple[str, ...] = ()
     """Lines to show when the run starts: about the data, the learning rate, XLA, and what was not restored."""
+    monitor: str = "loss"
+    """The validation metric that decides which checkpoint is the best."""
     headline: tuple[str, ...] = ()
     """Validation metrics to show after each epoch, besides those that are also measured in training."""
     membership: str = ""
@@ -107,6 +109,9 @@ class Callback:
 
     def on_training_end(self) -> None:
         """There are no more steps, and the final results come next. Change the final weights here."""
+
+    def on_warning(self, text: str) -> None:
+        """The results are there, and the user should know this about them."""
 
     def on_end(self, summary: dict[str, Any]) -> None:
         """The run is complete."""
@@ -188,6 +193,10 @@ class Callbacks(Callback):
     def on_training_end(self) -> None:
         for member in self.members:
             member.on_training_end()
+
+    def on_warning(self, text: str) -> None:
+        for member in self.members:
+            member.on_warning(text)
 
     def on_end(self, summary: dict[str, Any]) -> None:
         for member in self.members:

@@ -5,6 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from tfdl.config import TrainConfig
 from tfdl.data.python_reading import taken
 from tfdl.distributed import World
@@ -118,7 +120,7 @@ class Session:
             self.state.restore_callbacks()
             proof = self._fit(watchers)
             self._end_training(watchers, proof)
-            summary = self._finish()
+            summary = self._finish(watchers)
             watchers.on_end(summary)
         finally:
             watchers.close()
@@ -223,6 +225,7 @@ class Session:
             samples=samples_in_words(parts.sources),
             class_names=parts.task.class_names,
             notes=tuple(note for note in notes if note),
+            monitor=parts.task.monitor,
             headline=parts.task.headline,
             membership=self._membership.note,
             plugins=config.plugins,
@@ -252,19 +255,26 @@ class Session:
         return self._measure("validation", quickly=True)
 
     def _measure(self, split: str, *, quickly: bool = False) -> dict[str, float]:
+        return self.parts.task.metrics(self._rows(split, quickly=quickly))
+
+    def _rows(self, split: str, *, quickly: bool = False) -> dict[str, np.ndarray]:
         with averaged_weights(self.parts.trainer.optimizer):
-            return self._evaluator.metrics(self.parts.sources[split], self._world, quickly=quickly)
+            return self._evaluator.rows(self.parts.sources[split], self._world, quickly=quickly)
 
     def _save(self) -> None:
         self.state.save(self.run_directory, self.config.keep_checkpoints)
 
-    def _finish(self) -> dict[str, Any]:
+    def _finish(self, watchers: Callback) -> dict[str, Any]:
         progress = self.state.progress
         validation = progress.validation
         if not validation or self._evaluator.quick_results_differ:
             validation = self._measure("validation")
-        test = self._measure("test")
+        test_rows = self._rows("test")
+        test = self.parts.task.metrics(test_rows)
         check_finite("test loss", test, self.step)
+        warning = self.parts.task.warning(test_rows)
+        if warning:
+            watchers.on_warning(f"test: {warning}")
         with averaged_weights(self.parts.trainer.optimizer):
             digest = weights_sha256(self.parts.model)
         self.state.count_wall_time()
