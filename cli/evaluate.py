@@ -1,12 +1,13 @@
 """``tfdl evaluate``."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from tfdl.cli.failures import is_printing_rank
-from tfdl.cli.options import checkpoint_option, debug_option, json_option, run_argument
+from tfdl.cli.options import checkpoint_option, debug_option, json_option
 from tfdl.cli.parts import load_parts, plugin_option
 
 # The most classes whose confusion matrix fits into a terminal.
@@ -17,6 +18,7 @@ Examples:
   tfdl evaluate runs/digits
   tfdl evaluate runs/digits --split validation --checkpoint best
   horovodrun -np 4 tfdl evaluate runs/digits                # the same numbers, sooner
+  tfdl evaluate runs/digits runs/sgd runs/resnet20          # side by side
   tfdl evaluate runs/digits --json | jq .accuracy
   tfdl evaluate runs/digits --json --details | jq .classes
   tfdl evaluate runs/mlp --plugin my_parts                  # a run with your own model
@@ -24,39 +26,73 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@run_argument
+@click.argument("runs", nargs=-1, required=True, type=click.Path(), metavar="RUN...")
 @click.option("--split", default="test", show_default=True, metavar="NAME", help="train, validation or test.")
 @checkpoint_option
 @json_option
 @click.option("--details", is_flag=True, help="Print each class and the confusion matrix for any number of classes.")
 @plugin_option
 @debug_option
-def command(run: str, split: str, checkpoint: str, as_json: bool, details: bool, plugins: tuple[str, ...]) -> None:
-    """Measure a trained run on one of its splits.
+def command(
+    runs: tuple[str, ...], split: str, checkpoint: str, as_json: bool, details: bool, plugins: tuple[str, ...]
+) -> None:
+    """Measure a trained run on one of its splits, or compare several runs.
 
     For the test split, the results equal those in the run's summary.json. For a classifier with at most 20 classes,
     each class and the confusion matrix are printed as well. For translations, the first few are printed. With --json,
-    --details adds all of these.
+    --details adds all of these. Several runs are printed side by side; with --json, they are a list.
     """
     from tfdl.cli.quiet import quick_start
     from tfdl.runs import RunDirectory
 
-    RunDirectory.open(run).checkpoint(checkpoint)  # a wrong path is reported before TensorFlow is imported
+    for run in runs:
+        RunDirectory.open(run).checkpoint(checkpoint)  # a wrong path is reported before TensorFlow is imported
     load_parts(plugins)
     quick_start()
+    import keras
+
     from tfdl import distributed
     from tfdl.evaluation import evaluate_in_detail
-    from tfdl.runs.json_values import json_values
 
-    evaluation = evaluate_in_detail(run, split, checkpoint, distributed.init())
+    world = distributed.init()
+    evaluations = []
+    for run in runs:
+        keras.utils.clear_session()  # the last run's graphs
+        evaluations.append(evaluate_in_detail(run, split, checkpoint, world))
     if not is_printing_rank():
         return
     if as_json:
-        values = {**evaluation.metrics, **evaluation.details} if details else evaluation.metrics
-        click.echo(json.dumps(json_values(values)))
+        values = [_to_json(evaluation, details) for evaluation in evaluations]
+        if len(runs) > 1:
+            listed = [{"run": run, **value} for run, value in zip(runs, values, strict=True)]
+            click.echo(json.dumps(listed))
+        else:
+            click.echo(json.dumps(values[0]))
         return
-    click.echo(f"{run}, {split} split, checkpoint {checkpoint}")
-    _show(evaluation, details)
+    if len(runs) == 1:
+        click.echo(f"{runs[0]}, {split} split, checkpoint {checkpoint}")
+        _show(evaluations[0], details)
+        return
+    click.echo(f"{split} split, checkpoint {checkpoint}")
+    _compare(runs, evaluations)
+
+
+def _to_json(evaluation: Any, details: bool) -> dict[str, Any]:
+    from tfdl.runs.json_values import json_values
+
+    values = {**evaluation.metrics, **evaluation.details} if details else evaluation.metrics
+    converted: dict[str, Any] = json_values(values)
+    return converted
+
+
+def _compare(runs: Sequence[str], evaluations: Sequence[Any]) -> None:
+    """Prints the metrics of several runs, a column for each run."""
+    from tfdl.cli.tables import metrics_table, print_tables
+
+    print_tables(metrics_table(runs, [evaluation.metrics for evaluation in evaluations]))
+    for run, evaluation in zip(runs, evaluations, strict=True):
+        if evaluation.warning:
+            click.echo(f"warning: {run}: {evaluation.warning}")
 
 
 def _show(evaluation: Any, details: bool) -> None:

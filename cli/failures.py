@@ -8,6 +8,7 @@ import traceback
 
 import click
 
+from tfdl.cli.other_names import advice_for
 from tfdl.errors import RunError, StoppedError, UserError, advice_of
 
 FAILURE = 1
@@ -148,9 +149,14 @@ def _line_of(error: BaseException) -> str:
 def _line_of_click(error: click.ClickException) -> str:
     """Click's message as one sentence, with the command whose help explains it."""
     message = error.format_message().rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if isinstance(error, click.NoSuchOption) and context is not None:
+        known = [option for parameter in context.command.params for option in parameter.opts]
+        advice = advice_for(error.option_name, known)
+        if advice:
+            message = f"No such option {error.option_name!r}. {advice}".rstrip(".")
     if not message.endswith("?"):
         message += "."
-    context = error.ctx if isinstance(error, click.UsageError) else None
     if context is None:
         return f"error: {message}"
     return f"error: {message} See {context.command_path} --help."

@@ -1,4 +1,4 @@
-"""Tables of a classifier's classes, and printing tables."""
+"""Tables of metrics and of a classifier's classes, and printing tables."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,6 +41,24 @@ def confusion_table(class_names: Sequence[str], counts: Sequence[Sequence[int]])
         cells = [f"{count:,}" if count else "." for count in line]
         cells[row] = f"[bold]{cells[row]}[/bold]"
         table.add_row(escape(class_name), *cells)
+    return table
+
+
+def metrics_table(runs: Sequence[str], metrics: Sequence[Mapping[str, float]]) -> Any:
+    """Returns a table with a line for each metric and a column for each run; a metric that a run lacks is empty.
+
+    Args:
+        runs: the runs.
+        metrics: the metrics of each.
+    """
+    from rich.markup import escape
+    from rich.table import Column, Table
+
+    columns = [Column(escape(run), justify="right") for run in runs]
+    table = Table("metric", *columns, box=None, pad_edge=False)
+    names = dict.fromkeys(name for values in metrics for name in values)  # each once, in order
+    for name in names:
+        table.add_row(escape(name), *(f"{values[name]:.6g}" if name in values else "" for values in metrics))
     return table
 
 

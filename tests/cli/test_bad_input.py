@@ -78,7 +78,7 @@ CASES = [
     ("train --output full", "is not empty and contains no run"),
     ("train --output full --overwrite", "is not empty and contains no run"),
     ("train --data-dir file", "cannot prepare data set 'digits' in file"),
-    ("evaluate", "Missing argument 'RUN'"),
+    ("evaluate", r"Missing argument 'RUN\.\.\.'"),
     ("evaluate missing", "no run directory 'missing'; give one that `tfdl train` wrote"),
     ("evaluate full", r"'full' holds no run \(no config.yaml\)"),
     ("evaluate {run} --split tset", "split 'tset', expected one of train, validation, test. Did you mean 'test'"),

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -149,6 +150,22 @@ def test_evaluate_for_people(run, trained_run):
     lines = out.splitlines()
     assert lines[0] == f"{trained_run.path}, test split, checkpoint last"
     assert lines[2].split() == ["accuracy", f"{trained_run.read_summary()['test']['accuracy']:.6g}"]
+
+
+def test_evaluate_compares_runs(run, trained_run, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(trained_run.path, other, symlinks=True)
+    code, out, err = run("evaluate", trained_run.path, other)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "test split, checkpoint last"
+    assert lines[2].split() == ["metric", str(trained_run.path), str(other)]
+    accuracy = f"{trained_run.read_summary()['test']['accuracy']:.6g}"
+    assert ["accuracy", accuracy, accuracy] in [line.split() for line in lines]
+    _, out, _ = run("evaluate", trained_run.path, other, "--json")
+    assert json.loads(out) == [
+        {"run": str(path), **trained_run.read_summary()["test"]} for path in (trained_run.path, other)
+    ]
 
 
 def test_evaluate_shows_each_class(run, trained_run):

@@ -177,6 +177,7 @@ _VIT = "Dosovitskiy et al. 2020, arXiv:2010.11929; small sizes: Touvron et al. 2
 
 
 def _vit(name: str, num_layers: int, num_heads: int, hidden_dim: int, parameters: int, **other: Any) -> Preset:
+    data = other.pop("data", {"input_shape": (224, 224, 3), "num_classes": 1000})
     return Preset(
         name,
         TransformerConfig,
@@ -186,7 +187,7 @@ def _vit(name: str, num_layers: int, num_heads: int, hidden_dim: int, parameters
             "architecture": "encoder", "num_layers": num_layers, "num_heads": num_heads, "hidden_dim": hidden_dim,
             "patch_size": 16, "activation": "gelu_exact", "pooling": "first", "epsilon": 1e-6, **other,
         },
-        data={"input_shape": (224, 224, 3), "num_classes": 1000},
+        data=data,
     )  # fmt: skip
 
 
@@ -224,8 +225,15 @@ TRANSFORMER_PRESETS = (
     _bert("bert-medium", 8, 8, 512, 41_373_186),
     _bert("bert-base", 12, 12, 768, 109_482_242),
     _vit(
-        "vit-nano", 4, 4, 64, 469_032, patch_size=4, source="smaller than any in a paper, for images of 24 to 64 pixels"
-    ),
+        "vit-nano",
+        4,
+        4,
+        64,
+        208_074,
+        patch_size=4,
+        data={"input_shape": (32, 32, 3), "num_classes": 10},
+        source="smaller than any in a paper, for images of 24 to 64 pixels",
+    ),  # fmt: skip
     _vit("vit-tiny", 12, 3, 192, 5_717_416),
     _vit("vit-small", 12, 6, 384, 22_050_664),
     _vit("vit-base", 12, 12, 768, 86_567_656),
