@@ -233,7 +233,7 @@ TRANSFORMER_PRESETS = (
         patch_size=4,
         data={"input_shape": (32, 32, 3), "num_classes": 10},
         source="smaller than any in a paper, for images of 24 to 64 pixels",
-    ),  # fmt: skip
+    ),
     _vit("vit-tiny", 12, 3, 192, 5_717_416),
     _vit("vit-small", 12, 6, 384, 22_050_664),
     _vit("vit-base", 12, 12, 768, 86_567_656),
