@@ -170,7 +170,7 @@ BAD_ROWS = {
     "wrong columns": (b"text,label\nfine,a\nonly one\n", r"line 3: 1 column, expected 2"),
     "too many": (b"text,label\na,b,c\nfine,a\n", r"line 2: 3 columns, expected 2"),
     "empty": (b"text,label\nfine,a\n  ,b\n", r"line 3: 'text' is empty"),
-    "no UTF-8": (b"text,label\nfine,a\n\xff\xfe,b\n", r"line 3: not UTF-8"),
+    "no UTF-8": (b"text,label\nfine,a\n\xff\xfe,b\n", r"line 3: 'text' is not UTF-8"),
     "after a long one": (b'text,label\n"two\nlines",a\n,b\n', r"line 4: 'text' is empty"),
     "open quote": (b'text,label\nfine,a\n"never closed,b\n', r"line 3: not a row of CSV"),
 }
@@ -198,7 +198,7 @@ def test_a_bad_row_is_reported_with_file_and_line_or_left_out_and_counted(tmp_pa
         (b'["a", "b"]', "line 2: a JSON list, expected an object"),
         (b'{"text": "a"}', "line 2: no 'label' in it"),
         (b'{"text": "", "label": "b"}', "line 2: 'text' is empty"),
-        (b'{"text": "\xff", "label": "b"}', "line 2: not UTF-8"),
+        (b'{"text": "\xff", "label": "b"}', "line 2: 'text' is not UTF-8"),
         (b"[" * 100_000, "line 2: not JSON: maximum recursion depth"),
     ],
 )
@@ -231,7 +231,7 @@ def test_a_file_of_bad_rows_alone_reports_the_first(tmp_path):
         (lambda folder: write_csv(folder / "a.csv", [("a", "b", "c")], header=("x", "y", "z")), CLASSIFIED, {},
          r"which column of .*a.csv is the text\? It has x, y, z; choose with --text-column NAME"),
         (lambda folder: write_csv(folder / "a.csv", [("a", "b")], header=("x", "x")), CLASSIFIED, {},
-         "expected a different name for each column"),
+         r"which column of .*a.csv is the label\? It has x; choose with --label-column NAME"),
         (lambda folder: write_csv(folder / "a.csv", labelled(2)), CLASSIFIED, {}, "2 texts, none of them for"),
         (lambda folder: write_csv(folder / "a.csv", []), CLASSIFIED, {}, "has no rows$"),
         (lambda folder: write_csv(folder / "a.csv", labelled()), CLASSIFIED, {"train_split": "train"},
