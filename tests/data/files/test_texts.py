@@ -3,12 +3,15 @@
 import csv
 import json
 import random
+import re
+import subprocess
+import sys
 
 import pytest
 
 from tfdl.config import DatasetConfig
 from tfdl.data.files.paths import existing, is_local
-from tfdl.data.opening import open_texts
+from tfdl.data.opening import open_images, open_texts
 from tfdl.errors import UserError
 
 WORDS = [f"word{number}" for number in range(200)]
@@ -245,14 +248,91 @@ def test_bad_input(tmp_path, make, roles, fields, message):
 
 def test_which_names_are_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mnist").mkdir()
+    for folder in ("mnist", "digits", "photos"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "book").write_text("text")
     (tmp_path / "data.csv").write_text("text\n")
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b").mkdir()
-    for name in ("./mnist", "../x", "/x", "~/x", "data.csv", "a/b", "data.csv,other.csv", "no.csv", "no/", "No.TXT"):
+    for name in (
+        "./mnist",
+        "../x",
+        "/x",
+        "~/x",
+        "data.csv",
+        "a/b",
+        "data.csv,other.csv",
+        "no.csv",
+        "no/",
+        "No.TXT",
+        "photos",
+        "book",
+    ):
         assert is_local(name), name
     for name in ("mnist", "wmt14_translate/de-en", "digits", "imdb_reviews/plain_text:1.0.0", "wikipedia/20230601.en"):
         assert not is_local(name), name
+    assert not is_local("photographs")
+
+
+def test_declared_names_need_no_tensorflow(tmp_path):
+    (tmp_path / "digits").mkdir()
+    program = """\
+import sys
+from tfdl.data.files.paths import hidden_files_note, is_local
+assert not is_local("digits") and hidden_files_note("digits")
+assert not {"tensorflow", "tensorflow_datasets"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=60)
+
+
+@pytest.mark.parametrize("is_file", [True, False])
+def test_a_data_set_wins_over_files_of_its_name_and_a_note_says_so(tmp_path, monkeypatch, is_file):
+    monkeypatch.chdir(tmp_path)
+    for name in ("digits", "docstrings"):
+        if is_file:
+            (tmp_path / name).write_text("text")
+        else:
+            (tmp_path / name).mkdir()
+    note = "{0} is the data set of that name; for the files here, give --dataset ./{0}"
+    assert open_images(DatasetConfig("digits")).notes == (note.format("digits"),)
+    assert opened("docstrings", CLASSIFIED).notes == (note.format("docstrings"),)
+
+
+def test_a_name_of_files_here_is_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "reviews.csv", labelled())
+    (tmp_path / "reviews").mkdir()
+    write_csv(tmp_path / "reviews" / "rows.csv", labelled())
+    assert rows_of(opened("reviews", CLASSIFIED)) == rows_of(opened("reviews.csv", CLASSIFIED))
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (("text", "label"), "--text-column text --label-column label; other tasks: language-modeling"),
+        (("Review", "stars"), "has the columns Review, stars, .* --text-column COLUMN --label-column COLUMN"),
+        (("my text", "label"), "--text-column COLUMN --label-column label"),
+    ],
+)
+@pytest.mark.parametrize("name", ["my reviews.csv", "folder/train.csv"])
+def test_a_table_that_is_given_as_images(tmp_path, monkeypatch, header, message, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    write_csv(tmp_path / name, labelled(), header=header)
+    given = "./folder" if "/" in name else name
+    quoted = f"'{given}'" if " " in given else given
+    command = rf"for texts: tfdl train --task text-classification --dataset {quoted} "
+    with pytest.raises(UserError, match=f"expected images in class folders; {command}") as raised:
+        open_images(DatasetConfig(given))
+    assert re.search(message, str(raised.value))
+
+
+def test_a_table_beside_images_is_not_in_the_way(tmp_path):
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "1.png").write_bytes(b"")
+    write_csv(tmp_path / "labels.csv", labelled())
+    with pytest.raises(UserError, match="has 1 folder of images"):
+        open_images(DatasetConfig(str(tmp_path)))
 
 
 @pytest.mark.parametrize("name", ["n" * 300 + ".csv", "./" + "n" * 300])

@@ -29,6 +29,11 @@ class BadRow:
             return f"{self.path}: {self.reason}"
         return f"{self.path} line {self.line}: {self.reason}"
 
+    @property
+    def with_advice(self) -> str:
+        """As text, with the advice if there is any."""
+        return f"{self}; {self.advice}" if self.advice else str(self)
+
 
 @dataclass
 class BadRows:

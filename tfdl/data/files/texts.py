@@ -48,7 +48,7 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_name
     summaries, bad = _scan(pieces, columns, assignment, config.skip_bad_rows)
     num_rows = sum(summary.count for summary in summaries.values())
     if not num_rows:
-        why = f" that can be read; the first: {bad.first[0]}" if bad.first else ""
+        why = f" that can be read; the first: {bad.first[0].with_advice}" if bad.first else ""
         raise UserError(f"dataset {config.name!r} has no rows{why}")
     bad.check()
     rows_of = {split: split for split in SPLITS}  # split -> the assigned split whose rows it reads
