@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tfdl.config import DatasetConfig
 from tfdl.data.files.columns import choose_columns
+from tfdl.data.files.missing_header import advice_about_header
 from tfdl.data.files.pieces import LABEL, Pieces, find_pieces
 from tfdl.data.files.readers import READERS, TEXT
 from tfdl.data.files.tree import read_tree
@@ -24,9 +25,11 @@ def refuse_tables(config: DatasetConfig) -> None:
     found = find_pieces(config, (TEXT, LABEL))
     names = list(dict.fromkeys(name for piece in found.files for name in piece.columns.names))
     has = f"has the columns {shown(names)}" if names else "has rows of texts"
+    advice = next(filter(None, map(advice_about_header, found.files)), "")
     raise UserError(
         f"dataset {config.name!r} {has}, expected images in class folders; for texts: {_command(config, found)}; other"
-        " tasks: language-modeling (--text-column), translation (--source-column, --target-column)"
+        f" tasks: language-modeling (--text-column), translation (--source-column, --target-column){advice and '; '}"
+        f"{advice}"
     )
 
 

@@ -9,12 +9,11 @@ from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.columns import choose_columns
 from tfdl.data.files.encodings import ADVICE, what_is_wrong
 from tfdl.data.files.pieces import LABEL, Piece, find_pieces
-from tfdl.data.hash_split import hash_split
+from tfdl.data.files.split_assignment import SPLITS, SplitAssignment
 from tfdl.data.labels import classes_of, shown, unequal_classes_notes
 from tfdl.data.texts import Row, TextDataset
 from tfdl.errors import UserError
 
-SPLITS = ("train", "validation", "test")
 # How pandas writes that there is no value.
 _MISSING = {"nan", "NaN"}
 
@@ -44,7 +43,7 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_name
     pieces = found.files
     chosen = choose_columns(pieces, roles, config)
     columns = chosen.by_role
-    assignment = _SplitAssignment({piece.split for piece in pieces})
+    assignment = SplitAssignment({piece.split for piece in pieces})
     summaries, bad = _scan(pieces, columns, assignment, config.skip_bad_rows)
     num_rows = sum(summary.count for summary in summaries.values())
     if not num_rows:
@@ -58,9 +57,10 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_name
     for split in SPLITS:
         if not summaries[split].count:
             noun = "text" if num_rows == 1 else "texts"
+            left_out = f"; {bad.report}" if bad.count else ""
             raise UserError(
                 f"dataset {config.name!r} has {num_rows} {noun}, none of them for {split}; expected more, or a file"
-                f" that is called {split}"
+                f" that is called {split}{left_out}"
             )
     classes = classes_of(set().union(*(summary.labels for summary in summaries.values())), trained_names)
     if LABEL in roles and len(classes.present_names) < 2:
@@ -96,7 +96,7 @@ class LocalTexts:
         self,
         pieces: Sequence[Piece],
         split: str,
-        assignment: "_SplitAssignment",
+        assignment: SplitAssignment,
         columns: Mapping[str, str],
         class_numbers: Mapping[str, int],
         summary: "_SplitSummary",
@@ -116,47 +116,11 @@ class LocalTexts:
             if self._assignment.of_file(piece.split) not in (None, self._split):
                 continue  # all rows of this file are in another split
             for row in _rows_of(piece, self._columns):
-                if not isinstance(row, BadRow) and self._assignment.of_row(piece, row) == self._split:
+                if not isinstance(row, BadRow) and _split_of(row, piece, self._assignment) == self._split:
                     yield self._with_class_number(row)
 
     def _with_class_number(self, row: Mapping[str, str]) -> Row:
         return {role: self._class_numbers[text] if role == LABEL else text for role, text in row.items()}
-
-
-class _SplitAssignment:
-    """Decides the split of each row.
-
-    Args:
-        named: the splits that files are named after; contains ``None`` if some file is named after no split.
-    """
-
-    def __init__(self, named: set[str | None]):
-        self._has_validation_files = "validation" in named
-
-    def of_file(self, named: str | None) -> str | None:
-        """The split of all rows of a file, or ``None`` if its rows are assigned one by one.
-
-        Args:
-            named: the split that the file is named after, if any.
-        """
-        if named == "train" and not self._has_validation_files:
-            return None  # the validation rows are held out of it
-        return named
-
-    def of_row(self, piece: Piece, row: Mapping[str, str]) -> str:
-        """The split of one row of a file.
-
-        Args:
-            piece: the file.
-            row: role -> text.
-        """
-        split_of_file = self.of_file(piece.split)
-        if split_of_file is not None:
-            return split_of_file
-        split = hash_split("\0".join(row.values()))
-        if piece.split == "train" and split == "test":
-            return "train"  # only validation rows are held out of files that are named for training
-        return split
 
 
 class _SplitSummary:
@@ -175,7 +139,7 @@ class _SplitSummary:
 
 
 def _scan(
-    pieces: Sequence[Piece], columns: Mapping[str, str], assignment: _SplitAssignment, skip_bad_rows: bool
+    pieces: Sequence[Piece], columns: Mapping[str, str], assignment: SplitAssignment, skip_bad_rows: bool
 ) -> tuple[dict[str, _SplitSummary], BadRows]:
     """One pass over all rows: a summary of each split, and the bad rows."""
     summaries = {split: _SplitSummary() for split in SPLITS}
@@ -185,8 +149,13 @@ def _scan(
             if isinstance(row, BadRow):
                 bad.note(row)
             else:
-                summaries[assignment.of_row(piece, row)].add(row)
+                summaries[_split_of(row, piece, assignment)].add(row)
     return summaries, bad
+
+
+def _split_of(row: Mapping[str, str], piece: Piece, assignment: SplitAssignment) -> str:
+    """The split of one row of a file."""
+    return assignment.of_file(piece.split) or assignment.of_sample(piece.split, "\0".join(row.values()))
 
 
 def _rows_of(piece: Piece, columns: Mapping[str, str]) -> Iterator[dict[str, str] | BadRow]:
