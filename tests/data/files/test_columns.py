@@ -139,6 +139,21 @@ def test_a_label_that_is_missing_makes_a_bad_row(tmp_path, missing):
         opened(path, CLASSIFIED)
 
 
+def test_a_folder_may_be_called_nan(tmp_path):
+    """It is a bread."""
+    for number, word in enumerate(WORDS):
+        write_lines(tmp_path / ("nan", "pita")[number % 2] / f"{word}.txt", [word])
+    assert opened(tmp_path, CLASSIFIED).class_names == ("nan", "pita")
+
+
+def test_a_first_line_that_may_be_a_row(tmp_path):
+    path = write_csv(tmp_path / "rows.csv", [("b", "y", "v")], header=("a", "x", "u"))
+    with pytest.raises(UserError, match=r"NAME, or add a line that names the columns, if line 1 is a row$"):
+        opened(path, CLASSIFIED)
+    with pytest.raises(UserError, match=r"choose with --label-column NAME$"):
+        opened(path, CLASSIFIED, text_column="a")
+
+
 def test_labels_of_json(tmp_path):
     labels = [0, 0.0, 1, 1.0, float("nan"), None]
     rows = [{"text": word, "label": labels[number % 6]} for number, word in enumerate(WORDS[:180])]

@@ -146,3 +146,12 @@ def test_other_data_sets_have_no_encoding(fields):
     (field,) = fields
     with pytest.raises(UserError, match=rf"dataset\.{field} has no meaning for 'docstrings', which is not a path"):
         opened("docstrings", CLASSIFIED, **fields)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "folder"])
+def test_only_tables_have_a_delimiter(tmp_path, name):
+    (tmp_path / "rows.jsonl").write_text(json_lines("latin-1"), encoding="utf-8")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.txt").write_text("text")
+    with pytest.raises(UserError, match=rf"dataset\.delimiter has no meaning for '.*{name}', which is not a table"):
+        opened(tmp_path / name, ("text",), delimiter=";")

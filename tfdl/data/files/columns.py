@@ -9,11 +9,14 @@ from tfdl.data.files.bad_rows import BadRow
 from tfdl.data.files.missing_header import advice_about_header, is_number
 from tfdl.data.files.pieces import LABEL, SOURCE, TARGET, Piece
 from tfdl.data.files.readers import NUM_SAMPLED, TEXT
+from tfdl.data.files.tables import read_table
 from tfdl.data.labels import shown
 from tfdl.errors import UserError, nearest
 
 # A column with more different values than this, most of them different, has no classes.
 _FEW_VALUES = 20
+# Files whose first line is compared with the rows below it.
+_MOST_FILES = 10
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,11 @@ class _Choice:
         advice = self._advice()
         if advice:
             return UserError(f"{advice}, or choose with --{role}-column NAME")
-        return UserError(f"which column of {self._where} is the {role}? {facts}; choose with --{role}-column NAME")
+        has_table = any(piece.read is read_table for piece in self._pieces)
+        hint = ", or add a line that names the columns, if line 1 is a row" if has_table and not self.columns else ""
+        return UserError(
+            f"which column of {self._where} is the {role}? {facts}; choose with --{role}-column NAME{hint}"
+        )
 
     def _why_not(self, role: str, column: str) -> str:
         """Why the only column left is unlikely to be meant."""
@@ -152,4 +159,4 @@ class _Choice:
 
     def _advice(self) -> str:
         """What to do if a file's first line does not name its columns."""
-        return next(filter(None, map(advice_about_header, self._pieces)), "")
+        return next(filter(None, map(advice_about_header, self._pieces[:_MOST_FILES])), "")

@@ -10,6 +10,7 @@ from tfdl.data.files.columns import choose_columns
 from tfdl.data.files.encodings import ADVICE, what_is_wrong
 from tfdl.data.files.pieces import LABEL, Piece, find_pieces
 from tfdl.data.files.split_assignment import SPLITS, SplitAssignment
+from tfdl.data.files.tables import read_table
 from tfdl.data.labels import classes_of, shown, unequal_classes_notes
 from tfdl.data.texts import Row, TextDataset
 from tfdl.errors import UserError
@@ -41,6 +42,8 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_name
         )
     found = find_pieces(config, roles)
     pieces = found.files
+    if config.delimiter is not None and not any(piece.read is read_table for piece in pieces):
+        raise UserError(f"dataset.delimiter has no meaning for {config.name!r}, which is not a table; leave it out")
     chosen = choose_columns(pieces, roles, config)
     columns = chosen.by_role
     assignment = SplitAssignment({piece.split for piece in pieces})
@@ -186,7 +189,7 @@ def _bad_value(piece: Piece, line: int | None, row: Mapping[str, str], columns: 
         bare = value.strip()
         if not bare:
             return BadRow(piece.path, line, f"{column!r} is empty")
-        if role == LABEL and bare in _MISSING:
+        if role == LABEL and bare in _MISSING and piece.label is None:  # a folder may have that name
             return BadRow(piece.path, line, f"{column!r} is {bare!r}, which stands for no value")
         wrong = what_is_wrong(value, piece.options.encoding)
         if wrong:
