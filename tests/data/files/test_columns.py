@@ -67,6 +67,19 @@ def test_the_rows_of_json_lines_decide_together(tmp_path):
     assert "20 bad rows left out" in dataset.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], r"has no rows$"),
+        (["[1]"], "has no rows that can be read; the first: .*line 1: a JSON list"),
+        (["{}"], "no rows$"),
+    ],
+)
+def test_json_lines_without_a_column(tmp_path, lines, message):
+    with pytest.raises(UserError, match=message):
+        opened(write_lines(tmp_path / "rows.jsonl", lines), CLASSIFIED, text_column="text")
+
+
 def test_a_file_without_a_column_is_reported_once(tmp_path):
     write_csv(tmp_path / "a.csv", labelled())
     write_csv(tmp_path / "b.csv", [(word, word) for word in WORDS[:12]], header=("text", "stars"))

@@ -1,6 +1,8 @@
 """Files in other encodings than UTF-8: read if the encoding is given, and recognized if it is not."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.data.files.test_texts import CLASSIFIED, TRANSLATED, opened
 from tfdl.config import DatasetConfig
@@ -155,3 +157,19 @@ def test_only_tables_have_a_delimiter(tmp_path, name):
     (tmp_path / "folder" / "a.txt").write_text("text")
     with pytest.raises(UserError, match=rf"dataset\.delimiter has no meaning for '.*{name}', which is not a table"):
         opened(tmp_path / name, ("text",), delimiter=";")
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    content=st.lists(st.sampled_from([b"text,label\n", b"text", b",", b'"', b"\n", b"\r", b"\xff\xfe", b"\0", b"1"])),
+    ending=st.sampled_from(["csv", "tsv", "jsonl", "txt"]),
+    encoding=st.sampled_from(sorted(WORDS)),
+    roles=st.sampled_from([CLASSIFIED, TRANSLATED, ("text",)]),
+)
+def test_any_bytes_are_read_or_end_in_one_line(tmp_path_factory, content, ending, encoding, roles):
+    path = tmp_path_factory.getbasetemp() / f"bytes.{ending}"
+    path.write_bytes(b"".join(content))
+    try:
+        opened(path, roles, encoding=encoding, skip_bad_rows=True)
+    except UserError as error:
+        assert "\n" not in str(error)

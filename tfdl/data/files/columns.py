@@ -1,7 +1,7 @@
 """Which column of the user's files is the text, the label, the source or the target."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tfdl.config import DatasetConfig
@@ -9,6 +9,7 @@ from tfdl.data.files.bad_rows import BadRow
 from tfdl.data.files.missing_header import advice_about_header, is_number
 from tfdl.data.files.pieces import LABEL, SOURCE, TARGET, Piece
 from tfdl.data.files.readers import NUM_SAMPLED, TEXT
+from tfdl.data.files.rows import GoodRow
 from tfdl.data.files.tables import read_table
 from tfdl.data.labels import shown
 from tfdl.errors import UserError, nearest
@@ -67,6 +68,8 @@ class _Choice:
         self._known: dict[str, None] = {}  # a set in the order of insertion
         for piece in pieces:
             self._known.update(dict.fromkeys((*piece.columns.names, *piece.columns.repeated)))
+        if not self._known:
+            raise UserError(f"dataset {config.name!r} has no rows{self._first_bad_row()}")
 
     def take_chosen(self, role: str, column: str | None) -> None:
         """Takes the column that the user chose, if any."""
@@ -152,9 +155,16 @@ class _Choice:
             return "has numbers, not texts"
         return ""
 
+    def _first_bad_row(self) -> str:
+        """The first row that cannot be used, for a message; empty if there is none."""
+        bad = next((row for row in self._rows() if isinstance(row, BadRow)), None)
+        return f" that can be read; the first: {bad.with_advice}" if bad else ""
+
+    def _rows(self) -> Iterator[GoodRow | BadRow]:
+        return itertools.chain.from_iterable(piece.rows() for piece in self._pieces)
+
     def _sample(self, column: str) -> list[str]:
-        rows = itertools.chain.from_iterable(piece.rows() for piece in self._pieces)
-        sample = itertools.islice(rows, NUM_SAMPLED)
+        sample = itertools.islice(self._rows(), NUM_SAMPLED)
         return [row[1][column] for row in sample if not isinstance(row, BadRow) and column in row[1]]
 
     def _advice(self) -> str:
