@@ -1,11 +1,12 @@
 """Files in other encodings than UTF-8: read if the encoding is given, and recognized if it is not."""
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.files.test_texts import CLASSIFIED, TRANSLATED, opened
-from tfdl.config import DatasetConfig
+from tfdl.config import DatasetConfig, compose, to_yaml
 from tfdl.errors import UserError
 
 # Encoding -> words that it has.
@@ -134,6 +135,15 @@ def test_names_that_are_no_encodings(name):
 def test_values_that_are_no_delimiters(delimiter):
     with pytest.raises(UserError, match=r"dataset\.delimiter=.*, expected one character such as ';', or tab"):
         DatasetConfig("a.csv", delimiter=delimiter)
+
+
+def test_they_are_recorded():
+    chosen = {"task": "text-classification", "dataset.encoding": "cp1252", "dataset.delimiter": "tab"}
+    recorded = yaml.safe_load(to_yaml(compose({"dataset": "./a.csv"}, chosen)))
+    assert (recorded["dataset"]["encoding"], recorded["dataset"]["delimiter"]) == ("cp1252", "\t")
+    assert compose(recorded).dataset == DatasetConfig("./a.csv", encoding="cp1252", delimiter="\t")
+    with pytest.raises(UserError, match="it has no meaning for image-classification"):
+        compose({"dataset": "./a", "dataset.encoding": "cp1252"})
 
 
 @pytest.mark.parametrize("delimiter", ["tab", "\\t", "\t"])

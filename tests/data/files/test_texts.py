@@ -310,7 +310,7 @@ def test_a_name_of_files_here_is_taken(tmp_path, monkeypatch):
     ("header", "message"),
     [
         (("text", "label"), "--text-column text --label-column label; other tasks: language-modeling"),
-        (("Review", "stars"), "has the columns Review, stars, .* --text-column COLUMN --label-column COLUMN"),
+        (("Review", "stars"), "has the columns Review, stars; .* --text-column COLUMN --label-column COLUMN"),
         (("my text", "label"), "--text-column COLUMN --label-column label"),
     ],
 )
@@ -322,9 +322,18 @@ def test_a_table_that_is_given_as_images(tmp_path, monkeypatch, header, message,
     given = "./folder" if "/" in name else name
     quoted = f"'{given}'" if " " in given else given
     command = rf"for texts: tfdl train --task text-classification --dataset {quoted} "
-    with pytest.raises(UserError, match=f"expected images in class folders; {command}") as raised:
+    with pytest.raises(UserError, match=rf"is no folder of images, but has the columns .*; {command}") as raised:
         open_images(DatasetConfig(given))
     assert re.search(message, str(raised.value))
+
+
+def test_a_table_that_is_given_as_images_and_has_another_delimiter(tmp_path):
+    path = write_csv(tmp_path / "rows.csv", labelled(), delimiter=";")
+    with pytest.raises(UserError, match=r"give --task text-classification, .* also, .* read it with --delimiter ';'"):
+        open_images(DatasetConfig(str(path)))
+    (tmp_path / "rows.jsonl").write_text("")
+    with pytest.raises(UserError, match=r"give --task text-classification, .* also, dataset .* has no rows"):
+        open_images(DatasetConfig(str(tmp_path / "rows.jsonl")))
 
 
 def test_a_table_beside_images_is_not_in_the_way(tmp_path):

@@ -22,14 +22,25 @@ def refuse_tables(config: DatasetConfig) -> None:
             return
     elif path.suffix.lower() not in READERS or not path.exists():
         return
+    try:
+        message = _message(config)
+    except UserError as error:  # such as another delimiter
+        message = f"but has texts; give --task text-classification, language-modeling or translation; also, {error}"
+    raise UserError(f"dataset {config.name!r} is no folder of images, {message}")
+
+
+def _message(config: DatasetConfig) -> str:
+    """What to do with the tables."""
     found = find_pieces(config, (TEXT, LABEL))
     names = list(dict.fromkeys(name for piece in found.files for name in piece.columns.names))
-    has = f"has the columns {shown(names)}" if names else "has rows of texts"
+    if not names:
+        raise UserError(f"dataset {config.name!r} has no rows")
     advice = next(filter(None, map(advice_about_header, found.files)), "")
-    raise UserError(
-        f"dataset {config.name!r} {has}, expected images in class folders; for texts: {_command(config, found)}; other"
-        f" tasks: language-modeling (--text-column), translation (--source-column, --target-column){advice and '; '}"
-        f"{advice}"
+    if advice:
+        advice = f"; {advice}"
+    return (
+        f"but has the columns {shown(names)}; for texts: {_command(config, found)}; other tasks: language-modeling"
+        f" (--text-column), translation (--source-column, --target-column){advice}"
     )
 
 
