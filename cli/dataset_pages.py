@@ -132,7 +132,7 @@ def _paragraph(text: str) -> str:
 
 def _rows(description: Any, name: str) -> dict[str, str]:
     """The facts of a page by their labels; facts that are not known are left out."""
-    tasks = [f"{task}  ({_roles(keys)})" for task, keys in description.tasks.items()]
+    tasks = [f"{task}  ({roles_text(keys)})" for task, keys in description.tasks.items()]
     splits = [f"{split}  {count:,}" for split, count in description.splits.items()]
     features = [f"{key}  {kind}" for key, kind in description.features.items()]
     rows = {
@@ -151,8 +151,12 @@ def _rows(description: Any, name: str) -> dict[str, str]:
     return {key: value for key, value in rows.items() if value}
 
 
-def _roles(keys: dict[str, str]) -> str:
-    """The features of a task's roles: ``image, label``, or ``source: de, target: en``."""
+def roles_text(keys: dict[str, str]) -> str:
+    """Returns the features of a task's roles: ``image, label``, or ``source: de, target: en``.
+
+    Args:
+        keys: role -> feature.
+    """
     return ", ".join(role if role == key else f"{role}: {key}" for role, key in keys.items())
 
 

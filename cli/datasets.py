@@ -21,6 +21,7 @@ Examples:
   tfdl datasets show digits --samples 25 --output digits.png
   tfdl datasets show dates --samples 3 --split test
   tfdl datasets show ag_news_subset --json | jq .tasks
+  tfdl datasets show ./photos                               # your own files: classes, splits, columns
   tfdl datasets prepare cifar10 --data-dir /scratch/data
   tfdl datasets prepare fashion_mnist --from ~/downloads    # no network; hashes are checked
 """
@@ -95,6 +96,8 @@ def list_command(everything: bool, data_dir: str | None, plugins: tuple[str, ...
 @click.option("--split", default="train", show_default=True, metavar="SPLIT", help="Split of the samples.")
 @click.option("--output", type=click.Path(), metavar="FILE.png",
               help="Draw the images of the samples (of 25 without --samples).")  # fmt: skip
+@click.option("--encoding", default="utf-8", show_default=True, metavar="NAME", help="Encoding of your own files.")
+@click.option("--delimiter", metavar="CHARACTER", help="What separates columns of your own tables.")
 @data_dir_option
 @plugin_option
 @json_option
@@ -104,39 +107,53 @@ def show_command(
     samples: int | None,
     split: str,
     output: str | None,
+    encoding: str,
+    delimiter: str | None,
     data_dir: str | None,
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Describe a data set, and show a few of its samples.
+    """Describe a data set or your own files, and show a few samples.
 
-    Nothing is downloaded. Only prepared data sets and tfdl's own have samples to show.
+    NAME is a name, or the path of your own files. Nothing is downloaded. Of data sets by name, only prepared ones and
+    tfdl's own have samples to show.
     """
+    from tfdl.cli.dataset_files import show_path
     from tfdl.cli.dataset_pages import samples_page, show_page
+    from tfdl.cli.dataset_samples import draw, for_json, prepared_samples
     from tfdl.cli.quiet import held_back_stderr
+    from tfdl.config import DatasetConfig
+    from tfdl.data.files.paths import hidden_files_note, is_local
     from tfdl.data.tfds.description import describe_dataset
 
     _quiet_tfds()
     load_parts(plugins)
     if output is not None and not output.endswith(".png"):
         raise UserError(f"--output {output!r}, expected a name that ends in .png")
+    if is_local(name):
+        show_path(DatasetConfig(name, encoding=encoding, delimiter=delimiter), samples, split, output, as_json)
+        return
     _check_has_builder(name)
     with held_back_stderr():  # a few builders import TensorFlow
         description, builder = describe_dataset(name, data_dir)
     rows: list[dict[str, Any]] = []
     if samples or output:
-        description, rows = _samples(name, data_dir, builder, split, samples or 25)
+        description, rows = prepared_samples(name, data_dir, builder, split, samples or 25)
     if output is not None:
-        _draw(rows, description, output)
+        first_class_key = next(iter(description.classes), "")
+        label_key = description.tasks.get("image-classification", {}).get("label", first_class_key)
+        draw(rows, description.name, label_key, output)
     if not is_printing_rank():
         return
     if as_json:
         values = {**dataclasses.asdict(description), "path": str(description.path)}
         if rows:
-            values["samples"] = [_to_json(row) for row in rows]
+            values["samples"] = [for_json(row) for row in rows]
         click.echo(json.dumps(values))
         return
     show_page(description, name)
+    for note in hidden_files_note(name):
+        click.echo(f"\n{note}")
     if samples:
         samples_page(rows, are_drawn=output is not None)
     if output is not None:
@@ -159,10 +176,13 @@ def prepare_command(
     FOLDER must contain the files that TFDS would download, unchanged, under any name. For data sets that must be
     downloaded by hand, it is the folder that TFDS calls manual_dir.
     """
+    from tfdl.data.files.paths import is_local
     from tfdl.data.tfds.catalog import data_root, find_builder, prepare_dataset
 
     _quiet_tfds()
     load_parts(plugins)
+    if is_local(name):
+        raise UserError(f"{name!r} is a path: your own files need no preparation; tfdl train --dataset {name}")
     _check_has_builder(name)
     builder = find_builder(name, data_root(data_dir))
     was_prepared = builder.is_prepared()
@@ -205,56 +225,3 @@ def _check_has_builder(name: str) -> None:
         f"data set {base_name!r} of the plugin {plugin!r} is loaded by a function in each run, so it is not described"
         f" or prepared; train with it: tfdl train --plugin {plugin} --dataset {base_name}"
     )
-
-
-def _samples(name: str, data_dir: str | None, builder: Any, split: str, count: int) -> tuple[Any, list[dict[str, Any]]]:
-    """The description and the first samples of a data set; one of tfdl's own is prepared first."""
-    from tfdl.config import DATASETS
-    from tfdl.data.tfds.catalog import open_builder
-    from tfdl.data.tfds.description import describe_dataset
-    from tfdl.data.tfds.samples import read_samples
-
-    if not builder.is_prepared():
-        if builder.name not in DATASETS:
-            raise UserError(
-                f"data set {name!r} is not prepared, so there are no samples to show; tfdl datasets prepare {name}"
-            )
-        from tfdl.cli.quiet import quick_start
-
-        quick_start()
-        open_builder(name, data_dir)
-    description, builder = describe_dataset(name, data_dir)
-    return description, read_samples(builder, split, count)
-
-
-def _draw(rows: list[dict[str, Any]], description: Any, output: str) -> None:
-    """Draws the images of the samples, with their class names as captions."""
-    import numpy as np
-
-    from tfdl.data.image_grid import image_grid
-
-    first_row = rows[0] if rows else {}
-    image_keys = [key for key, value in first_row.items() if isinstance(value, np.ndarray)]
-    if not image_keys:
-        raise UserError(f"data set {description.name!r} has no images to draw; leave out --output")
-    images = [row[image_keys[0]] for row in rows]
-    first_class_key = next(iter(description.classes), None)
-    label_key = description.tasks.get("image-classification", {}).get("label", first_class_key)
-    captions = [str(row.get(label_key, "")) for row in rows]
-    picture = image_grid(images, captions)
-    if not is_printing_rank():
-        return
-    try:
-        picture.save(output, format="PNG")
-    except OSError as error:
-        raise UserError(f"--output {output!r} cannot be written ({error.strerror}); choose another file") from error
-
-
-def _to_json(row: dict[str, Any]) -> dict[str, Any]:
-    """A sample for JSON: of an image only its shape."""
-    import numpy as np
-
-    values = {}
-    for key, value in row.items():
-        values[key] = {"shape": list(value.shape)} if isinstance(value, np.ndarray) else value
-    return values

@@ -77,6 +77,10 @@ class ImageSize(click.ParamType):
 @setting("--label-column", "dataset.label_column", metavar="NAME", help="Column of the class.")
 @setting("--source-column", "dataset.source_column", metavar="NAME", help="Column of the text to translate.")
 @setting("--target-column", "dataset.target_column", metavar="NAME", help="Column of its translation.")
+@setting("--encoding", "dataset.encoding", metavar="NAME",
+         help="Encoding of your own texts and tables, such as cp1252.  [default: utf-8]")  # fmt: skip
+@setting("--delimiter", "dataset.delimiter", metavar="CHARACTER",
+         help="What separates columns: a character, or tab.  [default: by the file's ending]")  # fmt: skip
 @setting("--skip-bad-rows", "dataset.skip_bad_rows", is_flag=True, default=None,
          help="Skip rows that cannot be used, and print how many.")  # fmt: skip
 @click.option("--config", "config_file", type=click.Path(), metavar="FILE", help="YAML configuration.")

@@ -49,6 +49,11 @@ class DatasetConfig:
     """Column or feature of the text to translate."""
     target_column: str | None = None
     """Column or feature of its translation."""
+    encoding: str = "utf-8"
+    """Encoding of the user's texts and tables, by any name that Python knows, such as ``cp1252`` or ``utf-16``."""
+    delimiter: str | None = None
+    """What separates the columns of the user's tables: one character, or ``tab``; by default a comma in ``.csv`` and a
+    tab in ``.tsv``."""
     sequence_length: int | None = None
     """Maximum number of tokens in a sample; by default the model's own number. Language modeling cuts a corpus into
     windows of this many tokens."""
@@ -59,8 +64,14 @@ class DatasetConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "augmentation", choose_augmentations(self.augmentation))
+        if self.delimiter in ("tab", "\\t"):
+            object.__setattr__(self, "delimiter", "\t")
         check_types(self, "dataset.")
         require(bool(self.name.strip()), "dataset.name", self.name, "the name of a data set, such as digits")
+        require(_is_encoding(self.encoding), "dataset.encoding", self.encoding, "an encoding such as utf-8 or cp1252")
+        if self.delimiter is not None:
+            is_delimiter = len(self.delimiter) == 1 and self.delimiter not in '"\r\n'
+            require(is_delimiter, "dataset.delimiter", self.delimiter, "one character such as ';', or tab")
         require_at_least(self, "dataset.", 0, "memory_limit_mb")
         require_at_least(self, "dataset.", 1, "sequence_length")
         if self.image_size is not None:
@@ -77,6 +88,15 @@ class DatasetConfig:
     def base_name(self) -> str:
         """The name without configuration and version: ``emnist`` of ``emnist/balanced:3.1.0``."""
         return self.name.split("/")[0].split(":")[0]
+
+
+def _is_encoding(name: str) -> bool:
+    """Whether Python knows it as an encoding of texts."""
+    try:
+        "a".encode(name)  # refuses codecs of other things, such as base64
+    except (LookupError, ValueError):  # ValueError: a name with a zero byte; UnicodeError: the codec "undefined"
+        return False
+    return True
 
 
 DATASETS: Registry[type[DatasetConfig]] = Registry("data set")

@@ -7,6 +7,8 @@ from typing import Any
 from tfdl.registry import Registry
 
 DEFAULT_TASK = "image-classification"
+# Fields of data sets' configurations that all tasks of texts read.
+_TEXT_FIELDS = frozenset({"encoding", "delimiter", "sequence_length"})
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ register_task(
         model="rnn",
         dataset="docstrings",
         roles=("text", "label"),
-        dataset_fields=frozenset({"text_column", "label_column", "sequence_length"}),
+        dataset_fields=_TEXT_FIELDS | {"text_column", "label_column"},
         reads_tokens=True,
         pads_texts=True,
     )
@@ -93,7 +95,7 @@ register_task(
         model="transformer",
         dataset="python_topics",
         roles=("text",),
-        dataset_fields=frozenset({"text_column", "sequence_length"}),
+        dataset_fields=_TEXT_FIELDS | {"text_column"},
         reads_tokens=True,
     )
 )
@@ -104,7 +106,7 @@ register_task(
         model="transformer",
         dataset="dates",
         roles=("source", "target"),
-        dataset_fields=frozenset({"source_column", "target_column", "sequence_length"}),
+        dataset_fields=_TEXT_FIELDS | {"source_column", "target_column"},
         reads_tokens=True,
         pads_texts=True,
     )

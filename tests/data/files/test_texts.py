@@ -3,12 +3,15 @@
 import csv
 import json
 import random
+import re
+import subprocess
+import sys
 
 import pytest
 
 from tfdl.config import DatasetConfig
 from tfdl.data.files.paths import existing, is_local
-from tfdl.data.opening import open_texts
+from tfdl.data.opening import open_images, open_texts
 from tfdl.errors import UserError
 
 WORDS = [f"word{number}" for number in range(200)]
@@ -170,7 +173,7 @@ BAD_ROWS = {
     "wrong columns": (b"text,label\nfine,a\nonly one\n", r"line 3: 1 column, expected 2"),
     "too many": (b"text,label\na,b,c\nfine,a\n", r"line 2: 3 columns, expected 2"),
     "empty": (b"text,label\nfine,a\n  ,b\n", r"line 3: 'text' is empty"),
-    "no UTF-8": (b"text,label\nfine,a\n\xff\xfe,b\n", r"line 3: not UTF-8"),
+    "no UTF-8": (b"text,label\nfine,a\n\xff\xfe,b\n", r"line 3: 'text' is not UTF-8"),
     "after a long one": (b'text,label\n"two\nlines",a\n,b\n', r"line 4: 'text' is empty"),
     "open quote": (b'text,label\nfine,a\n"never closed,b\n', r"line 3: not a row of CSV"),
 }
@@ -198,7 +201,7 @@ def test_a_bad_row_is_reported_with_file_and_line_or_left_out_and_counted(tmp_pa
         (b'["a", "b"]', "line 2: a JSON list, expected an object"),
         (b'{"text": "a"}', "line 2: no 'label' in it"),
         (b'{"text": "", "label": "b"}', "line 2: 'text' is empty"),
-        (b'{"text": "\xff", "label": "b"}', "line 2: not UTF-8"),
+        (b'{"text": "\xff", "label": "b"}', "line 2: 'text' is not UTF-8"),
         (b"[" * 100_000, "line 2: not JSON: maximum recursion depth"),
     ],
 )
@@ -231,7 +234,7 @@ def test_a_file_of_bad_rows_alone_reports_the_first(tmp_path):
         (lambda folder: write_csv(folder / "a.csv", [("a", "b", "c")], header=("x", "y", "z")), CLASSIFIED, {},
          r"which column of .*a.csv is the text\? It has x, y, z; choose with --text-column NAME"),
         (lambda folder: write_csv(folder / "a.csv", [("a", "b")], header=("x", "x")), CLASSIFIED, {},
-         "expected a different name for each column"),
+         r"which column of .*a.csv is the label\? It has x; choose with --label-column NAME"),
         (lambda folder: write_csv(folder / "a.csv", labelled(2)), CLASSIFIED, {}, "2 texts, none of them for"),
         (lambda folder: write_csv(folder / "a.csv", []), CLASSIFIED, {}, "has no rows$"),
         (lambda folder: write_csv(folder / "a.csv", labelled()), CLASSIFIED, {"train_split": "train"},
@@ -245,14 +248,100 @@ def test_bad_input(tmp_path, make, roles, fields, message):
 
 def test_which_names_are_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mnist").mkdir()
+    for folder in ("mnist", "digits", "photos"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "book").write_text("text")
     (tmp_path / "data.csv").write_text("text\n")
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b").mkdir()
-    for name in ("./mnist", "../x", "/x", "~/x", "data.csv", "a/b", "data.csv,other.csv", "no.csv", "no/", "No.TXT"):
+    for name in (
+        "./mnist",
+        "../x",
+        "/x",
+        "~/x",
+        "data.csv",
+        "a/b",
+        "data.csv,other.csv",
+        "no.csv",
+        "no/",
+        "No.TXT",
+        "photos",
+        "book",
+    ):
         assert is_local(name), name
     for name in ("mnist", "wmt14_translate/de-en", "digits", "imdb_reviews/plain_text:1.0.0", "wikipedia/20230601.en"):
         assert not is_local(name), name
+    assert not is_local("photographs")
+
+
+def test_declared_names_need_no_tensorflow(tmp_path):
+    (tmp_path / "digits").mkdir()
+    program = """\
+import sys
+from tfdl.data.files.paths import hidden_files_note, is_local
+assert not is_local("digits") and hidden_files_note("digits")
+assert not {"tensorflow", "tensorflow_datasets"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=60)
+
+
+@pytest.mark.parametrize("is_file", [True, False])
+def test_a_data_set_wins_over_files_of_its_name_and_a_note_says_so(tmp_path, monkeypatch, is_file):
+    monkeypatch.chdir(tmp_path)
+    for name in ("digits", "docstrings"):
+        if is_file:
+            (tmp_path / name).write_text("text")
+        else:
+            (tmp_path / name).mkdir()
+    note = "{0} is the data set of that name; for the files here, give --dataset ./{0}"
+    assert open_images(DatasetConfig("digits")).notes == (note.format("digits"),)
+    assert opened("docstrings", CLASSIFIED).notes == (note.format("docstrings"),)
+
+
+def test_a_name_of_files_here_is_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "reviews.csv", labelled())
+    (tmp_path / "reviews").mkdir()
+    write_csv(tmp_path / "reviews" / "rows.csv", labelled())
+    assert rows_of(opened("reviews", CLASSIFIED)) == rows_of(opened("reviews.csv", CLASSIFIED))
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (("text", "label"), "--text-column text --label-column label; other tasks: language-modeling"),
+        (("Review", "stars"), "has the columns Review, stars; .* --text-column COLUMN --label-column COLUMN"),
+        (("my text", "label"), "--text-column COLUMN --label-column label"),
+    ],
+)
+@pytest.mark.parametrize("name", ["my reviews.csv", "folder/train.csv"])
+def test_a_table_that_is_given_as_images(tmp_path, monkeypatch, header, message, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    write_csv(tmp_path / name, labelled(), header=header)
+    given = "./folder" if "/" in name else name
+    quoted = f"'{given}'" if " " in given else given
+    command = rf"for texts: tfdl train --task text-classification --dataset {quoted} "
+    with pytest.raises(UserError, match=rf"is no folder of images, but has the columns .*; {command}") as raised:
+        open_images(DatasetConfig(given))
+    assert re.search(message, str(raised.value))
+
+
+def test_a_table_that_is_given_as_images_and_has_another_delimiter(tmp_path):
+    path = write_csv(tmp_path / "rows.csv", labelled(), delimiter=";")
+    with pytest.raises(UserError, match=r"give --task text-classification, .* also, .* read it with --delimiter ';'"):
+        open_images(DatasetConfig(str(path)))
+    (tmp_path / "rows.jsonl").write_text("")
+    with pytest.raises(UserError, match=r"give --task text-classification, .* also, dataset .* has no rows"):
+        open_images(DatasetConfig(str(tmp_path / "rows.jsonl")))
+
+
+def test_a_table_beside_images_is_not_in_the_way(tmp_path):
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "1.png").write_bytes(b"")
+    write_csv(tmp_path / "labels.csv", labelled())
+    with pytest.raises(UserError, match="has 1 folder of images"):
+        open_images(DatasetConfig(str(tmp_path)))
 
 
 @pytest.mark.parametrize("name", ["n" * 300 + ".csv", "./" + "n" * 300])

@@ -4,10 +4,7 @@ from typing import TYPE_CHECKING
 
 from tfdl.lazy import lazy_names
 
-_PUBLIC = {
-    "open_image_folder": "tfdl.data.files.images",
-    "open_local_texts": "tfdl.data.files.texts",
-}
+_PUBLIC = {"open_image_folder": "tfdl.data.files.images", "open_local_texts": "tfdl.data.files.texts"}
 
 __all__ = sorted(_PUBLIC)
 

@@ -13,22 +13,31 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row, or an image, that cannot be used."""
+    """A row, or an image, that cannot be used; or all rows of a file, for one reason."""
 
     path: Path
     line: int | None
     """Its first line, counted from 1; ``None`` if the file has no lines."""
     reason: str
+    advice: str = ""
+    """How to use it nevertheless."""
+    count: int = 1
+    """The number of rows, if they are all those of a file."""
 
     def __str__(self) -> str:
         if self.line is None:
             return f"{self.path}: {self.reason}"
         return f"{self.path} line {self.line}: {self.reason}"
 
+    @property
+    def with_advice(self) -> str:
+        """As text, with the advice if there is any."""
+        return f"{self}; {self.advice}" if self.advice else str(self)
+
 
 @dataclass
 class BadRows:
-    """The bad rows of a data set: their number, and the first few."""
+    """The bad rows of a data set: their number, and the first few messages."""
 
     skip: bool
     """Whether bad rows are left out and counted; otherwise they are an error."""
@@ -38,7 +47,7 @@ class BadRows:
 
     def note(self, row: BadRow) -> None:
         """Counts a bad row, and remembers it if it is one of the first."""
-        self.count += 1
+        self.count += row.count
         if len(self.first) < _SHOWN:
             self.first.append(row)
 
@@ -60,10 +69,11 @@ class BadRows:
             return
         noun = "bad row" if self.count == 1 else "bad rows"
         shown = "; ".join(map(str, self.first))
-        num_more = self.count - len(self.first)
+        num_more = self.count - sum(row.count for row in self.first)
         if num_more:
             shown += f"; and {num_more} more"
-        raise UserError(f"{self.count} {noun}: {shown}. Fix them, or leave them out with --skip-bad-rows")
+        advice = "".join(f"; {text}" for text in dict.fromkeys(row.advice for row in self.first) if text)
+        raise UserError(f"{self.count} {noun}: {shown}. Fix them, or leave them out with --skip-bad-rows{advice}")
 
     @property
     def report(self) -> str:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from tfdl.data.files.readers import READERS
+from tfdl.data.tfds.catalog import is_known
 from tfdl.errors import UserError
 
 _ENDS_OF_PATHS = ("/", ".txt", *READERS)
@@ -13,17 +14,28 @@ def is_local(name: str) -> bool:
     """Whether a data set's name is the path of files; all other names are looked up in the catalogue.
 
     A name is a path if it has the form of one: it begins with ``/``, ``./``, ``../`` or ``~``, or it ends with ``/``,
-    ``.txt`` or the ending of a table. A name that contains a slash or another ending is a path if it exists. Two
-    parallel files are separated by a comma.
+    ``.txt`` or the ending of a table. A name that contains a slash or another ending is a path if it exists. So is any
+    other name that exists, unless it is that of a data set. Two parallel files are separated by a comma.
     """
     if name.startswith(("/", "./", "../", "~")) or name in (".", "..") or name.lower().endswith(_ENDS_OF_PATHS):
         return True
+    # os.path.exists, since Path.exists raises an error for a name that is too long for a file.
     for path in (name, *name.split(",")):
         has_form_of_path = "/" in path or Path(path).suffix != ""
-        # os.path.exists, since Path.exists raises an error for a name that is too long for a file.
         if has_form_of_path and os.path.exists(path):
             return True
-    return False
+    return os.path.exists(name) and not is_known(name)
+
+
+def hidden_files_note(name: str) -> tuple[str, ...]:
+    """A line about a file or folder of the same name as a data set, which is not read; otherwise none.
+
+    Args:
+        name: of a data set that is no path.
+    """
+    if os.path.exists(name):
+        return (f"{name} is the data set of that name; for the files here, give --dataset ./{name}",)
+    return ()
 
 
 def existing(path: str) -> Path:

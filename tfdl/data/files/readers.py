@@ -1,70 +1,38 @@
 """Readers of files of rows, one for each format. A reader yields each row's columns, or what is wrong with the row."""
 
-import csv
+import itertools
 import json
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tfdl.data.files.bad_rows import BadRow
-from tfdl.errors import UserError
-
-Columns = dict[str, str]
-GoodRow = tuple[int | None, Columns]
-"""The row's first line (``None`` in a file that is one text), and column -> value."""
-Reader = Callable[[Path], Iterator[GoodRow | BadRow]]
+from tfdl.data.files.encodings import ADVICE, EncodingError, open_text, what_is_wrong
+from tfdl.data.files.rows import ColumnNames, Columns, GoodRow, Reader, ReadOptions
+from tfdl.data.files.tables import ENDINGS, read_table, table_columns
 
 TEXT = "text"
 """The only column of plain text files."""
+NUM_SAMPLED = 5000
+"""Rows of a file that are read to find out about its columns."""
 
 
-def read_table(path: Path, delimiter: str) -> Iterator[GoodRow | BadRow]:
-    """Rows of a CSV or TSV file. Its first line names the columns; quoted values may span several lines.
+def read_json_lines(path: Path, options: ReadOptions) -> Iterator[GoodRow | BadRow]:
+    """One JSON object on each line. Numbers and booleans are read as texts; nested values and null are left out.
 
     Args:
         path: the file.
-        delimiter: what separates values: a comma or a tab.
-
-    Raises:
-        UserError: no first line that names the columns.
+        options: its encoding.
     """
-    csv.field_size_limit(sys.maxsize)
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        rows = csv.reader(file, delimiter=delimiter, strict=True)
-        header = _header(path, rows)
-        while True:
-            line = rows.line_num + 1
-            try:
-                values = next(rows, None)
-            except csv.Error as error:
-                table_format = "TSV" if delimiter == "\t" else "CSV"
-                yield BadRow(path, line, f"not a row of {table_format}: {error}")
-                continue
-            if values is None:
-                return
-            if not values:
-                continue  # a blank line
-            if len(values) != len(header):
-                noun = "column" if len(values) == 1 else "columns"
-                yield BadRow(path, line, f"{len(values)} {noun}, expected {len(header)}")
-            else:
-                yield _checked(path, line, dict(zip(header, values, strict=True)))
-
-
-def read_json_lines(path: Path) -> Iterator[GoodRow | BadRow]:
-    """One JSON object on each line. Numbers and booleans are read as texts; nested values and null are left out."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+    with open_text(path, options.encoding, newline=None) as file:
         for line, text in enumerate(file, 1):
             if not text.strip():
-                continue
-            if not _is_utf8(text):
-                yield BadRow(path, line, "not UTF-8")
                 continue
             try:
                 value = json.loads(text)
             except (ValueError, RecursionError) as error:  # RecursionError: nested too deeply
-                yield BadRow(path, line, f"not JSON: {error}")
+                wrong = what_is_wrong(text, options.encoding)
+                yield BadRow(path, line, wrong or f"not JSON: {error}", ADVICE if wrong else "")
                 continue
             if not isinstance(value, dict):
                 yield BadRow(path, line, f'a JSON {type(value).__name__}, expected an object such as {{"text": "..."}}')
@@ -72,70 +40,80 @@ def read_json_lines(path: Path) -> Iterator[GoodRow | BadRow]:
             yield line, _texts(value)
 
 
-def read_lines(path: Path) -> Iterator[GoodRow | BadRow]:
-    """Each line of a plain text file."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+def read_lines(path: Path, options: ReadOptions) -> Iterator[GoodRow | BadRow]:
+    """Each line of a plain text file.
+
+    Args:
+        path: the file.
+        options: its encoding.
+    """
+    with open_text(path, options.encoding) as file:
         for line, text in enumerate(file, 1):
-            yield _checked(path, line, {TEXT: text.rstrip("\r\n")})
+            yield line, {TEXT: text.rstrip("\r\n")}
 
 
-def read_paragraphs(path: Path) -> Iterator[GoodRow | BadRow]:
+def read_paragraphs(path: Path, options: ReadOptions) -> Iterator[GoodRow | BadRow]:
     """Texts that are separated by blank lines in a plain text file, with their line ends.
 
     A text includes the first of the blank lines after it.
+
+    Args:
+        path: the file.
+        options: its encoding.
     """
     first_line = 1
     paragraph: list[str] = []
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+    with open_text(path, options.encoding) as file:
         for line, text in enumerate(file, 1):
             if text.strip():
                 if not paragraph:
                     first_line = line
                 paragraph.append(text)
             elif paragraph:
-                yield _checked(path, first_line, {TEXT: "".join(paragraph) + text})
+                yield first_line, {TEXT: "".join(paragraph) + text}
                 paragraph = []
     if paragraph:
-        yield _checked(path, first_line, {TEXT: "".join(paragraph)})
+        yield first_line, {TEXT: "".join(paragraph)}
 
 
-def read_whole(path: Path) -> Iterator[GoodRow | BadRow]:
-    """A plain text file as one text."""
-    yield _checked(path, None, {TEXT: path.read_bytes().decode("utf-8-sig", "surrogateescape")})
+def read_whole(path: Path, options: ReadOptions) -> Iterator[GoodRow | BadRow]:
+    """A plain text file as one text.
+
+    Args:
+        path: the file.
+        options: its encoding.
+    """
+    try:
+        with open_text(path, options.encoding, newline="") as file:
+            yield None, {TEXT: file.read()}
+    except EncodingError as error:  # of many files, one in another encoding may be left out
+        yield BadRow(path, None, error.reason, error.advice)
 
 
 READERS: dict[str, Reader] = {
-    ".csv": lambda path: read_table(path, ","),
-    ".tsv": lambda path: read_table(path, "\t"),
+    **dict.fromkeys(ENDINGS, read_table),
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
 }
 """Ending of a file -> its reader; files of all other endings are plain text."""
 
 
-def _header(path: Path, rows: Any) -> list[str]:
-    """The names of the columns, from the first row of a ``csv.reader``."""
-    try:
-        header: list[str] = next(rows, [])
-    except csv.Error as error:
-        raise UserError(f"{path} line 1 is not a header of columns: {error}") from error
-    if not header:
-        raise UserError(f"{path} is empty, expected a first line that names the columns")
-    if len(set(header)) < len(header) or not all(map(str.strip, header)):
-        raise UserError(f"{path} line 1 is {header}, expected a different name for each column")
-    return header
+def columns_of_file(path: Path, read: Reader, options: ReadOptions) -> ColumnNames:
+    """The columns of a file: of a table those that its first line names, of others those that its first rows have.
 
-
-def _checked(path: Path, line: int | None, row: Columns) -> GoodRow | BadRow:
-    """The row, or a bad row if its bytes are not UTF-8."""
-    if all(_is_utf8(value) for value in row.values()):
-        return line, row
-    return BadRow(path, line, "not UTF-8")
-
-
-def _is_utf8(text: str) -> bool:
-    """Whether the text was decoded without ``surrogateescape``, which keeps each wrong byte as U+DC80 to U+DCFF."""
-    return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)
+    Args:
+        path: the file.
+        read: its reader.
+        options: how it is read.
+    """
+    if read is read_table:
+        return table_columns(path, options)
+    rows = list(itertools.islice(read(path, options), NUM_SAMPLED))
+    names: dict[str, None] = {}  # a set in the order of insertion
+    for row in rows:
+        if not isinstance(row, BadRow):
+            names.update(dict.fromkeys(row[1]))
+    return ColumnNames(tuple(names), is_complete=len(rows) < NUM_SAMPLED)
 
 
 def _texts(value: Mapping[str, Any]) -> Columns:

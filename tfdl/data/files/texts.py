@@ -6,13 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tfdl.config import DatasetConfig
 from tfdl.data.files.bad_rows import BadRow, BadRows
+from tfdl.data.files.columns import choose_columns
+from tfdl.data.files.encodings import ADVICE, what_is_wrong
 from tfdl.data.files.pieces import LABEL, Piece, find_pieces
-from tfdl.data.hash_split import hash_split
-from tfdl.data.labels import classes_of, unequal_classes_notes
+from tfdl.data.files.split_assignment import SPLITS, SplitAssignment
+from tfdl.data.files.tables import read_table
+from tfdl.data.labels import classes_of, shown, unequal_classes_notes
 from tfdl.data.texts import Row, TextDataset
-from tfdl.errors import UserError, nearest
+from tfdl.errors import UserError
 
-SPLITS = ("train", "validation", "test")
+# How pandas writes that there is no value.
+_MISSING = {"nan", "NaN"}
 
 
 def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_names: Sequence[str] = ()) -> TextDataset:
@@ -36,13 +40,19 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_name
             f"dataset.train_split and the like have no meaning for files such as {config.name!r}, which are split by"
             " their names or by hash; leave them out"
         )
-    found = find_pieces(config.name, roles, config.columns)
+    found = find_pieces(config, roles)
     pieces = found.files
-    columns = _columns_of(pieces, roles, config)
-    assignment = _SplitAssignment({piece.split for piece in pieces})
+    if config.delimiter is not None and not any(piece.read is read_table for piece in pieces):
+        raise UserError(f"dataset.delimiter has no meaning for {config.name!r}, which is not a table; leave it out")
+    chosen = choose_columns(pieces, roles, config)
+    columns = chosen.by_role
+    assignment = SplitAssignment({piece.split for piece in pieces})
     summaries, bad = _scan(pieces, columns, assignment, config.skip_bad_rows)
-    bad.check()
     num_rows = sum(summary.count for summary in summaries.values())
+    if not num_rows:
+        why = f" that can be read; the first: {bad.first[0].with_advice}" if bad.first else ""
+        raise UserError(f"dataset {config.name!r} has no rows{why}")
+    bad.check()
     rows_of = {split: split for split in SPLITS}  # split -> the assigned split whose rows it reads
     if not summaries["test"].count:
         summaries["test"] = summaries["validation"]
@@ -50,17 +60,26 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_name
     for split in SPLITS:
         if not summaries[split].count:
             noun = "text" if num_rows == 1 else "texts"
+            left_out = f"; {bad.report}" if bad.count else ""
             raise UserError(
                 f"dataset {config.name!r} has {num_rows} {noun}, none of them for {split}; expected more, or a file"
-                f" that is called {split}"
+                f" that is called {split}{left_out}"
             )
     classes = classes_of(set().union(*(summary.labels for summary in summaries.values())), trained_names)
+    if LABEL in roles and len(classes.present_names) < 2:
+        raise UserError(
+            f"dataset {config.name!r} has one label, {classes.present_names[0]!r}, expected at least two classes;"
+            " choose another column with --label-column"
+        )
     splits = {
         split: LocalTexts(pieces, rows_of[split], assignment, columns, classes.numbers, summaries[split])
         for split in SPLITS
     }
     counts = {split: classes.counts(summary.labels) for split, summary in summaries.items()}
-    notes = [*bad.notes, *found.notes, *classes.notes, *unequal_classes_notes(classes.names, counts)]
+    notes = [*bad.notes, *found.notes, *chosen.notes]
+    for piece in pieces:
+        notes += piece.notes
+    notes += [*classes.notes, *unequal_classes_notes(classes.names, counts)]
     if rows_of["test"] == "validation":
         notes.append("the validation split is also the test split")
     return TextDataset(config.name, splits, classes.present_names, tuple(notes))
@@ -82,7 +101,7 @@ class LocalTexts:
         self,
         pieces: Sequence[Piece],
         split: str,
-        assignment: "_SplitAssignment",
+        assignment: SplitAssignment,
         columns: Mapping[str, str],
         class_numbers: Mapping[str, int],
         summary: "_SplitSummary",
@@ -102,47 +121,11 @@ class LocalTexts:
             if self._assignment.of_file(piece.split) not in (None, self._split):
                 continue  # all rows of this file are in another split
             for row in _rows_of(piece, self._columns):
-                if not isinstance(row, BadRow) and self._assignment.of_row(piece, row) == self._split:
+                if not isinstance(row, BadRow) and _split_of(row, piece, self._assignment) == self._split:
                     yield self._with_class_number(row)
 
     def _with_class_number(self, row: Mapping[str, str]) -> Row:
         return {role: self._class_numbers[text] if role == LABEL else text for role, text in row.items()}
-
-
-class _SplitAssignment:
-    """Decides the split of each row.
-
-    Args:
-        named: the splits that files are named after; contains ``None`` if some file is named after no split.
-    """
-
-    def __init__(self, named: set[str | None]):
-        self._has_validation_files = "validation" in named
-
-    def of_file(self, named: str | None) -> str | None:
-        """The split of all rows of a file, or ``None`` if its rows are assigned one by one.
-
-        Args:
-            named: the split that the file is named after, if any.
-        """
-        if named == "train" and not self._has_validation_files:
-            return None  # the validation rows are held out of it
-        return named
-
-    def of_row(self, piece: Piece, row: Mapping[str, str]) -> str:
-        """The split of one row of a file.
-
-        Args:
-            piece: the file.
-            row: role -> text.
-        """
-        split_of_file = self.of_file(piece.split)
-        if split_of_file is not None:
-            return split_of_file
-        split = hash_split("\0".join(row.values()))
-        if piece.split == "train" and split == "test":
-            return "train"  # only validation rows are held out of files that are named for training
-        return split
 
 
 class _SplitSummary:
@@ -161,7 +144,7 @@ class _SplitSummary:
 
 
 def _scan(
-    pieces: Sequence[Piece], columns: Mapping[str, str], assignment: _SplitAssignment, skip_bad_rows: bool
+    pieces: Sequence[Piece], columns: Mapping[str, str], assignment: SplitAssignment, skip_bad_rows: bool
 ) -> tuple[dict[str, _SplitSummary], BadRows]:
     """One pass over all rows: a summary of each split, and the bad rows."""
     summaries = {split: _SplitSummary() for split in SPLITS}
@@ -171,59 +154,46 @@ def _scan(
             if isinstance(row, BadRow):
                 bad.note(row)
             else:
-                summaries[assignment.of_row(piece, row)].add(row)
+                summaries[_split_of(row, piece, assignment)].add(row)
     return summaries, bad
+
+
+def _split_of(row: Mapping[str, str], piece: Piece, assignment: SplitAssignment) -> str:
+    """The split of one row of a file."""
+    return assignment.of_file(piece.split) or assignment.of_sample(piece.split, "\0".join(row.values()))
 
 
 def _rows_of(piece: Piece, columns: Mapping[str, str]) -> Iterator[dict[str, str] | BadRow]:
     """Role -> text for each row. A row with a missing or empty value is bad."""
+    absent = [column for column in columns.values() if column not in piece.columns.names]
+    if absent and piece.columns.is_complete:
+        # One message, not one for each row.
+        has = shown(piece.columns.names)
+        num_rows = sum(1 for _ in piece.rows())
+        if num_rows:
+            yield BadRow(piece.path, None, f"no column {absent[0]!r} in any row; it has {has}", count=num_rows)
+        return
     for row_or_bad in piece.rows():
         if isinstance(row_or_bad, BadRow):
             yield row_or_bad
             continue
         line, row = row_or_bad
-        missing = [column for column in columns.values() if column not in row]
-        empty = [column for column in columns.values() if column in row and not row[column].strip()]
-        if missing:
-            yield BadRow(piece.path, line, f"no {missing[0]!r} in it")
-        elif empty:
-            yield BadRow(piece.path, line, f"{empty[0]!r} is empty")
-        else:
-            yield {role: row[column] for role, column in columns.items()}
+        bad = _bad_value(piece, line, row, columns)
+        yield bad or {role: row[column] for role, column in columns.items()}
 
 
-def _columns_of(pieces: Sequence[Piece], roles: tuple[str, ...], config: DatasetConfig) -> dict[str, str]:
-    """Role -> column: the column that the user chose, or the column of the same name, or the only column left."""
-    known = _first_columns(pieces, config.name)
-    columns: dict[str, str] = {}
-    if pieces[0].target is None:  # parallel files have no columns; the options are their endings
-        columns = {role: column for role, column in config.columns.items() if role in roles}
+def _bad_value(piece: Piece, line: int | None, row: Mapping[str, str], columns: Mapping[str, str]) -> BadRow | None:
+    """The first value of a row that cannot be used."""
     for role, column in columns.items():
-        if column not in known:
-            has = f"{pieces[0].path} has the columns {', '.join(known)}"
-            raise UserError(f"--{role}-column {column!r}, but {has}.{nearest(column, known)}")
-    for role in roles:
-        if role not in columns and role in known:
-            columns[role] = role
-    left = [column for column in known if column not in columns.values()]
-    for role in roles:
-        if role not in columns:
-            if len(left) != 1:
-                raise UserError(
-                    f"which column of {pieces[0].path} is the {role}? It has {', '.join(known)}; choose with"
-                    f" --{role}-column NAME"
-                )
-            columns[role] = left.pop()
-    return {role: columns[role] for role in roles}
-
-
-def _first_columns(pieces: Sequence[Piece], name: str) -> list[str]:
-    """The columns of the first row that can be read."""
-    bad = BadRows(skip=True)
-    rows = (row for piece in pieces for row in piece.rows())
-    first = next(bad.sifted(rows), None)
-    if first is None:
-        why = f" that can be read; the first: {bad.first[0]}" if bad.first else ""
-        raise UserError(f"dataset {name!r} has no rows{why}")
-    _, row = first
-    return list(row)
+        if column not in row:
+            return BadRow(piece.path, line, f"no {column!r} in it")
+        value = row[column]
+        bare = value.strip()
+        if not bare:
+            return BadRow(piece.path, line, f"{column!r} is empty")
+        if role == LABEL and bare in _MISSING and piece.label is None:  # a folder may have that name
+            return BadRow(piece.path, line, f"{column!r} is {bare!r}, which stands for no value")
+        wrong = what_is_wrong(value, piece.options.encoding)
+        if wrong:
+            return BadRow(piece.path, line, f"{column!r} is {wrong}", ADVICE if wrong.startswith("not") else "")
+    return None

@@ -86,6 +86,20 @@ def find_builder(name: str, root: Path) -> Any:
         raise UserError(f"data set {name!r} cannot be opened: {reason}") from error
 
 
+def is_known(name: str) -> bool:
+    """Whether tfdl, a loaded plugin or TFDS has a data set of this name. For a declared one, TFDS is not imported.
+
+    Args:
+        name: the data set, perhaps with configuration and version.
+    """
+    base = _base_name(name)
+    if base in DATASETS:
+        return True
+    import tensorflow_datasets as tfds
+
+    return base in tfds.list_builders(with_community_datasets=False)
+
+
 def _base_name(name: str) -> str:
     """The name without configuration and version."""
     return name.split("/")[0].split(":")[0]

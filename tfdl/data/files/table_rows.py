@@ -1,0 +1,125 @@
+"""Lines of a table as rows of values. No line is lost: each is part of a row, wrong, or blank."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+MARK = '"'
+# Characters of a value in quotation marks. A mark that is not closed by then is taken for one that never is.
+_LONGEST_VALUE = 2**26
+
+
+def split_rows(lines: Iterable[str], delimiter: str, *, has_quoting: bool) -> Iterator[tuple[int, list[str] | str]]:
+    """Rows as RFC 4180 describes them: a value that begins with a quotation mark ends at the next one.
+
+    Within it, two marks stand for one, and delimiters and line ends are characters. A mark within another value is a
+    character. If a value in marks does not end before a delimiter or the end of a line, its first line alone is wrong,
+    and the next row begins with the line after it.
+
+    Args:
+        lines: with their line ends.
+        delimiter: what separates values.
+        has_quoting: False if quotation marks are characters like others.
+
+    Yields:
+        The number of the row's first line, from 1, and its values, or the reason why it is no row. Blank lines are left
+        out.
+    """
+    source = _Lines(lines)
+    while (text := source.take()) is not None:
+        line = source.number
+        if has_quoting and MARK in text:
+            yield line, _quoted_row(text, source, delimiter)
+        elif bare := without_end(text):
+            yield line, bare.split(delimiter)
+
+
+def without_end(text: str) -> str:
+    """A line without its line end."""
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+class _Lines:
+    """Lines that can be put back.
+
+    Args:
+        lines: with their line ends.
+    """
+
+    def __init__(self, lines: Iterable[str]):
+        self._lines = iter(lines)
+        self._again: deque[str] = deque()
+        self.number = 0
+        """Of the last line that was taken."""
+
+    def take(self) -> str | None:
+        """The next line; ``None`` at the end."""
+        text = self._again.popleft() if self._again else next(self._lines, None)
+        if text is not None:
+            self.number += 1
+        return text
+
+    def put_back(self, lines: list[str]) -> None:
+        """Makes the last lines that were taken the next ones again."""
+        self._again.extendleft(reversed(lines))
+        self.number -= len(lines)
+
+
+def _quoted_row(text: str, source: _Lines, delimiter: str) -> list[str] | str:
+    """The values of a row that begins with the line ``text``, or the reason why it is none."""
+    values: list[str] = []
+    taken: list[str] = []
+    place = 0
+    while True:
+        if not text.startswith(MARK, place):
+            end = text.find(delimiter, place)
+            if end < 0:
+                values.append(without_end(text[place:]))
+                return values
+            values.append(text[place:end])
+            place = end + 1
+            continue
+        value, text, place = _quoted_value(text, place + 1, source, taken)
+        if value is None:
+            source.put_back(taken)
+            return "a quotation mark that is not closed"
+        values.append(value)
+        if not without_end(text[place:]):
+            return values
+        if not text.startswith(delimiter, place):
+            source.put_back(taken)
+            return "text after the quotation mark that closes a value"
+        place += 1
+
+
+def _quoted_value(text: str, place: int, source: _Lines, taken: list[str]) -> tuple[str | None, str, int]:
+    """A value from after its first mark to its last.
+
+    Args:
+        text: the line that it begins in.
+        place: of its first character.
+        source: further lines.
+        taken: gets the lines that were taken from ``source``.
+
+    Returns:
+        The value (``None`` if it does not end), the line that it ends in, and the place after its last mark.
+    """
+    parts: list[str] = []
+    num_characters = 0
+    while True:
+        end = text.find(MARK, place)
+        if end >= 0:
+            parts.append(text[place:end])
+            place = end + 1
+            if not text.startswith(MARK, place):
+                return "".join(parts), text, place
+            parts.append(MARK)
+            place += 1
+            continue
+        parts.append(text[place:])
+        num_characters += len(text)
+        following = source.take() if num_characters <= _LONGEST_VALUE else None
+        if following is None:
+            return None, text, place
+        taken.append(following)
+        text = following
+        place = 0
