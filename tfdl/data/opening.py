@@ -7,7 +7,7 @@ from tfdl.config import DATASETS, DatasetConfig
 from tfdl.data.files.images import open_image_folder
 from tfdl.data.files.paths import is_local
 from tfdl.data.files.texts import open_local_texts
-from tfdl.data.images import ImageDataset
+from tfdl.data.images import CURRENT_RULES, ImageDataset
 from tfdl.data.objects.images import open_given_images
 from tfdl.data.objects.splits import split_sources
 from tfdl.data.objects.texts import open_given_texts
@@ -19,7 +19,10 @@ from tfdl.errors import UserError
 
 
 def open_images(
-    config: DatasetConfig, data: Mapping[str, Any] | None = None, trained_names: Sequence[str] = ()
+    config: DatasetConfig,
+    data: Mapping[str, Any] | None = None,
+    trained_names: Sequence[str] = (),
+    rules_number: int = CURRENT_RULES,
 ) -> ImageDataset:
     """Opens the three splits of an image classification set.
 
@@ -27,6 +30,7 @@ def open_images(
         config: the data set.
         data: splits that Python code passed; they replace the data set.
         trained_names: the classes of a run that has begun before; they keep their numbers.
+        rules_number: the rules by which the run reads image files (see ``tfdl.data.files.image_rules``).
 
     Raises:
         UserError: unknown set or split, not an image classification set, images of many sizes, or unlabelled samples.
@@ -35,7 +39,7 @@ def open_images(
     if data is not None:
         return open_given_images(config, data, trained_names)
     if is_local(config.name):
-        return open_image_folder(config, trained_names)
+        return open_image_folder(config, trained_names, rules_number)
     return open_tfds_images(config)
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfdl.config import AugmentationConfig, TrainConfig
 from tfdl.data import Source, open_images
 from tfdl.data.augmentation import Augmentation
-from tfdl.data.images import resize
+from tfdl.data.images import CURRENT_RULES, FIRST_RULES, resize
 from tfdl.tasks.classification import Classification, check_classes
 from tfdl.tasks.task import Batch
 
@@ -27,6 +27,7 @@ class ImageClassification(Classification):
         resized: whether images of any size are accepted and resized to ``image_shape``.
         augmentation: the random changes of training images (see ``tfdl.data.augmentation``).
         label_smoothing: of the training loss; evaluation does not smooth.
+        image_rules: the number of the rules by which image files are read. A run keeps those that it began with.
     """
 
     name = "image-classification"
@@ -38,10 +39,12 @@ class ImageClassification(Classification):
         resized: bool,
         augmentation: tuple[AugmentationConfig, ...] = (),
         label_smoothing: float = 0.0,
+        image_rules: int = CURRENT_RULES,
     ):
         super().__init__(class_names, label_smoothing)
         self.image_shape = image_shape
         self.resized = resized
+        self.image_rules = image_rules
         self.augment = Augmentation(augmentation) if augmentation else None
 
     @classmethod
@@ -53,8 +56,13 @@ class ImageClassification(Classification):
         Raises:
             UserError: as ``open_images``, or other classes than the run in ``assets`` was trained for.
         """
-        trained_names = () if assets is None else cls.load(assets).class_names
-        dataset = open_images(config.dataset, data, trained_names)
+        trained_names: tuple[str, ...] = ()
+        image_rules = CURRENT_RULES
+        if assets is not None:
+            trained = cls.load(assets)
+            trained_names = trained.class_names
+            image_rules = trained.image_rules
+        dataset = open_images(config.dataset, data, trained_names, image_rules)
         if assets is not None:
             check_classes(dataset.class_names, trained_names, config.dataset.name)
         task = cls(
@@ -63,6 +71,7 @@ class ImageClassification(Classification):
             resized=config.dataset.image_size is not None,
             augmentation=config.dataset.augmentation,
             label_smoothing=config.label_smoothing,
+            image_rules=image_rules,
         )
         task.notes = dataset.notes
         return task, dataset.sources
@@ -71,11 +80,21 @@ class ImageClassification(Classification):
     def load(cls, assets: Path) -> "ImageClassification":
         """See ``Task.load``."""
         values = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
-        return cls(tuple(values["image_shape"]), tuple(values["class_names"]), values["resized"])
+        return cls(
+            tuple(values["image_shape"]),
+            tuple(values["class_names"]),
+            values["resized"],
+            image_rules=values.get("image_rules", FIRST_RULES),
+        )
 
     def save(self, assets: Path) -> None:
         """See ``Task.save``."""
-        values = {"image_shape": self.image_shape, "class_names": self.class_names, "resized": self.resized}
+        values = {
+            "image_shape": self.image_shape,
+            "class_names": self.class_names,
+            "resized": self.resized,
+            "image_rules": self.image_rules,
+        }
         (assets / _ASSET).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
     @property

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tfdl.data.files.tree import printable
 from tfdl.errors import UserError
 
 # Bad rows that an error message names.
@@ -22,8 +23,8 @@ class BadRow:
 
     def __str__(self) -> str:
         if self.line is None:
-            return f"{self.path}: {self.reason}"
-        return f"{self.path} line {self.line}: {self.reason}"
+            return f"{printable(self.path)}: {self.reason}"
+        return f"{printable(self.path)} line {self.line}: {self.reason}"
 
 
 @dataclass
