@@ -27,10 +27,11 @@ class ImageClassification(Classification):
         resized: whether images of any size are accepted and resized to ``image_shape``.
         augmentation: the random changes of training images (see ``tfdl.data.augmentation``).
         label_smoothing: of the training loss; evaluation does not smooth.
-        image_rules: the number of the rules by which image files are read. A run keeps those that it began with.
     """
 
     name = "image-classification"
+    image_rules = CURRENT_RULES
+    """The number of the rules by which image files are read. A run keeps those that it began with."""
 
     def __init__(
         self,
@@ -39,12 +40,10 @@ class ImageClassification(Classification):
         resized: bool,
         augmentation: tuple[AugmentationConfig, ...] = (),
         label_smoothing: float = 0.0,
-        image_rules: int = CURRENT_RULES,
     ):
         super().__init__(class_names, label_smoothing)
         self.image_shape = image_shape
         self.resized = resized
-        self.image_rules = image_rules
         self.augment = Augmentation(augmentation) if augmentation else None
 
     @classmethod
@@ -57,7 +56,7 @@ class ImageClassification(Classification):
             UserError: as ``open_images``, or other classes than the run in ``assets`` was trained for.
         """
         trained_names: tuple[str, ...] = ()
-        image_rules = CURRENT_RULES
+        image_rules = cls.image_rules
         if assets is not None:
             trained = cls.load(assets)
             trained_names = trained.class_names
@@ -71,8 +70,8 @@ class ImageClassification(Classification):
             resized=config.dataset.image_size is not None,
             augmentation=config.dataset.augmentation,
             label_smoothing=config.label_smoothing,
-            image_rules=image_rules,
         )
+        task.image_rules = image_rules
         task.notes = dataset.notes
         return task, dataset.sources
 
@@ -80,12 +79,9 @@ class ImageClassification(Classification):
     def load(cls, assets: Path) -> "ImageClassification":
         """See ``Task.load``."""
         values = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
-        return cls(
-            tuple(values["image_shape"]),
-            tuple(values["class_names"]),
-            values["resized"],
-            image_rules=values.get("image_rules", FIRST_RULES),
-        )
+        task = cls(tuple(values["image_shape"]), tuple(values["class_names"]), values["resized"])
+        task.image_rules = values.get("image_rules", FIRST_RULES)
+        return task
 
     def save(self, assets: Path) -> None:
         """See ``Task.save``."""

@@ -1,7 +1,7 @@
 """Images that stay in their files until they are needed."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,12 @@ class FileImages(ShuffledSource):
 
     def read(self, indices: Any) -> dict[str, Any]:
         """See ``Source.read``."""
-        images = tf.map_fn(self._image, indices, fn_output_signature=self.signature["image"])
+        files = {"path": tf.gather(self._paths, indices), **self._decode.choices(indices)}
+        images = tf.map_fn(self._image, files, fn_output_signature=self.signature["image"])
         return {"image": images, "label": tf.gather(self._labels, indices)}
 
-    def _image(self, number: Any) -> Any:
-        image = self._decode(tf.io.read_file(tf.gather(self._paths, number)), number)
+    def _image(self, file: Mapping[str, Any]) -> Any:
+        image = self._decode(tf.io.read_file(file["path"]), file)
         if self._size is not None:
             image = resize(image, self._size)
         return tf.ensure_shape(image, self._shape)

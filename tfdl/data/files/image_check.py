@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -64,7 +65,9 @@ def look_at(paths: Sequence[Path], memory: Path, rules: ImageRules) -> list[Seen
     """
     remembered = _remembered(memory)
     look = partial(_look, rules=rules)
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as workers:
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as workers, warnings.catch_warnings():
+        # Such as a warning of damaged EXIF in an image that can be read.
+        warnings.filterwarnings("ignore", module="PIL")
         results = list(workers.map(lambda path: _if_unchanged(path, remembered) or look(path), paths))
     current = {str(path.absolute()): seen for path, seen in zip(paths, results, strict=True)}
     if any(remembered.get(path) != seen for path, seen in current.items()):
@@ -83,7 +86,8 @@ def decode(data: tf.Tensor, channels: int) -> tf.Tensor:
         uint8 ``(h, w, channels)``.
     """
     found = image_rules(CURRENT_RULES).look(data.numpy())
-    return ImageDecoder([found.kind], channels)(data, 0)
+    decoder = ImageDecoder([found.kind], channels)
+    return decoder(data, decoder.choices(0))
 
 
 def _if_unchanged(path: Path, remembered: dict[str, Seen]) -> Seen | None:

@@ -1,6 +1,6 @@
 """Decodes image files inside a graph, each file in the way that was found for it before the run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
@@ -65,22 +65,51 @@ class ImageDecoder:
             self._branches = tf.constant([self._ways.index(kind.way) for kind in kinds], tf.int32)
             self._orientations = tf.constant([kind.orientation for kind in kinds], tf.int32)
 
-    def __call__(self, data: Any, number: Any) -> Any:
+    def choices(self, numbers: Any) -> dict[str, Any]:
+        """What ``__call__`` must know of some of the files; nothing if all files are of one kind and upright.
+
+        Args:
+            numbers: the files' places in ``kinds``.
+
+        Returns:
+            ``branch`` and ``orientation`` of each.
+        """
+        choices = {}
+        if len(self._ways) > 1:
+            choices["branch"] = tf.gather(self._branches, numbers)
+        if self._is_turned:
+            choices["orientation"] = tf.gather(self._orientations, numbers)
+        return choices
+
+    def __call__(self, data: Any, choices: Mapping[str, Any]) -> Any:
         """An image, upright and without transparency.
 
         Args:
             data: the bytes of a file.
-            number: the file's place in ``kinds``.
+            choices: those of this file.
 
         Returns:
             uint8 ``(h, w, channels)``.
         """
-        branches = [partial(_DECODERS[way], data, self._channels) for way in self._ways]
-        is_of_one_kind = len(branches) == 1
-        image = branches[0]() if is_of_one_kind else tf.switch_case(tf.gather(self._branches, number), branches)
-        if self._is_turned:
-            image = turned(image, tf.gather(self._orientations, number))
+        branches = [partial(decoded, data, way, self._channels) for way in self._ways]
+        image = tf.switch_case(choices["branch"], branches) if "branch" in choices else branches[0]()
+        if "orientation" in choices:
+            image = turned(image, choices["orientation"])
         return tf.ensure_shape(image, [None, None, self._channels])
+
+
+def decoded(data: Any, way: Way, channels: int) -> Any:
+    """An image as it is stored, without transparency.
+
+    Args:
+        data: the bytes of a file.
+        way: what decodes it.
+        channels: 1 for an image without colours, or 3.
+
+    Returns:
+        uint8 ``(h, w, channels)``.
+    """
+    return _DECODERS[way](data, channels)
 
 
 def turned(image: Any, orientation: Any) -> Any:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfdl.data.files import pillow_images
-from tfdl.data.files.image_decoding import SIDEWAYS, ImageDecoder, Kind, Way
+from tfdl.data.files.image_decoding import SIDEWAYS, Kind, Way, decoded
 from tfdl.data.images import CURRENT_RULES, FIRST_RULES
 from tfdl.errors import UserError
 
@@ -114,7 +114,7 @@ def _decoded_shape(data: bytes, way: Way, channels: int) -> tuple[int, ...]:
     if way is Way.PILLOW:
         # Outside a graph, since a graph hides the errors of Python code.
         return pillow_images.pixels(data, channels).shape
-    return tuple(map(int, ImageDecoder([Kind(way)], channels)(tf.constant(data), 0).shape))
+    return tuple(map(int, decoded(tf.constant(data), way, channels).shape))
 
 
 def _is_ordinary_jpeg(image: Image.Image) -> bool:
