@@ -34,7 +34,13 @@ def turned(image: Image.Image, format_name: str, orientation: int, **options: ob
     return encoded(image, format_name, exif=exif, **options)
 
 
-def png(pixels: np.ndarray, bit_depth: int, colour_type: int, *chunks: tuple[bytes, bytes]) -> bytes:
+def png(
+    pixels: np.ndarray,
+    bit_depth: int,
+    colour_type: int,
+    *chunks: tuple[bytes, bytes],
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+) -> bytes:
     """For kinds of PNG that Pillow does not write.
 
     Args:
@@ -42,9 +48,10 @@ def png(pixels: np.ndarray, bit_depth: int, colour_type: int, *chunks: tuple[byt
         bit_depth: of a number.
         colour_type: 0 grey, 2 colours, 4 grey and opacity, 6 colours and opacity.
         *chunks: to come after the header.
+        size: width and height in the header.
     """
     rows = b"".join(b"\0" + row.astype(">u2" if bit_depth == 16 else np.uint8).tobytes() for row in pixels)
-    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, bit_depth, colour_type, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", *size, bit_depth, colour_type, 0, 0, 0)
     parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(name, data) for name, data in parts)
 
