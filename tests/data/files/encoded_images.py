@@ -147,6 +147,7 @@ KINDS: dict[str, tuple[Callable[[], bytes], int, str, bool]] = {
     "avif alpha": (lambda: encoded(RGBA, "AVIF"), 3, "PILLOW", True),
     "jpeg": (lambda: encoded(SMOOTH, "JPEG"), 3, "KERNEL", False),
     "jpeg progressive": (lambda: encoded(SMOOTH, "JPEG", progressive=True), 3, "KERNEL", False),
+    "jpeg of two pictures": (lambda: encoded(SMOOTH, "MPO", save_all=True, append_images=[RGB]), 3, "KERNEL", False),
     "jpeg grey": (lambda: encoded(SMOOTH.convert("L"), "JPEG"), 1, "KERNEL", False),
     "jpeg rgb": (lambda: encoded(SMOOTH, "JPEG", keep_rgb=True), 3, "KERNEL", False),
     "jpeg cmyk": (lambda: encoded(SMOOTH.convert("CMYK"), "JPEG", quality=95), 3, "KERNEL", False),

@@ -1,5 +1,8 @@
 """Every kind of image file is read as Pillow shows it, by the check and by the reader alike."""
 
+import io
+import zlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -88,10 +91,12 @@ def test_putting_on_white_is_exact():
 
 @pytest.mark.parametrize(
     ("format_name", "options"),
-    [("JPEG", {}), ("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {}), ("PNG", {"pnginfo": None})],
-    ids=["jpeg", "png", "webp", "tiff", "palette png"],
+    [("JPEG", {}), ("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {}), ("AVIF", {}), ("PNG", {"pnginfo": None})],
+    ids=["jpeg", "png", "webp", "tiff", "avif", "palette png"],
 )
 def test_orientation_is_applied(tmp_path, format_name, options):
+    if format_name == "AVIF" and "avif" not in kinds():
+        pytest.skip("this Pillow was built without AVIF")
     stored = files.SMOOTH if format_name == "JPEG" else files.RGB
     if "pnginfo" in options:
         stored = files.PALETTE
@@ -119,6 +124,24 @@ def test_orientation_of_a_png_may_come_after_its_pixels():
 @pytest.mark.parametrize("value", [0, 9, 65535])
 def test_an_orientation_that_is_none_is_upright(value):
     assert look_as_shown(files.turned(files.SMOOTH, "JPEG", value)).kind.orientation == 1
+
+
+@pytest.mark.parametrize("name", [b"zTXt", b"iTXt", b"iCCP"])
+def test_a_png_with_a_long_text(name):
+    """Pillow refuses more than 1 MiB."""
+    packed = zlib.compress(bytes(2**21))
+    start = b"key\0\1\0en\0key\0" if name == b"iTXt" else b"key\0\0"
+    exif = Image.Exif()
+    exif[files.ORIENTATION] = 6
+    chunks = [(name, start + packed), (b"eXIf", exif.tobytes()[6:])]
+    pixels = files.noise(0, 4)
+    data = files.png(pixels.reshape(files.HEIGHT, -1), 8, 6, *chunks)
+    with pytest.raises(ValueError, match="too large"):
+        Image.open(io.BytesIO(data))
+    found = look_as_shown(data)
+    assert found.kind == Kind(Way.KERNEL_ON_WHITE, 6)
+    plain = files.png(pixels.reshape(files.HEIGHT, -1), 8, 6, chunks[1])
+    np.testing.assert_array_equal(decode(tf.constant(data), 3), shown(plain, 3))
 
 
 def test_damaged_exif_is_upright():

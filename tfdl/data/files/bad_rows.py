@@ -1,11 +1,11 @@
 """What is wrong with the user's files, row by row."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfdl.data.files.tree import printable
 from tfdl.errors import UserError
 
 # Bad rows that an error message names.
@@ -78,3 +78,9 @@ class BadRows:
     def notes(self) -> tuple[str, ...]:
         """The report as lines to show when a run starts: one line, or none."""
         return (self.report,) if self.count else ()
+
+
+def printable(path: Path) -> str:
+    """A path for messages of one line: bytes that are not UTF-8, and characters such as line breaks, are escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text)

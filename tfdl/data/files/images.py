@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tfdl.config import DatasetConfig
-from tfdl.data.files.bad_rows import BadRow, BadRows
+from tfdl.data.files.bad_rows import BadRow, BadRows, printable
 from tfdl.data.files.file_images import FileImages
 from tfdl.data.files.image_check import Seen, look_at
 from tfdl.data.files.image_rules import image_rules
 from tfdl.data.files.layout import Layout, PlacedFile, files_in_classes
 from tfdl.data.files.paths import existing
-from tfdl.data.files.tree import printable, read_tree
+from tfdl.data.files.tree import read_tree
 from tfdl.data.images import (
     CURRENT_RULES,
     FIRST_RULES,

@@ -55,12 +55,6 @@ def name_of(path: Path) -> str:
         return os.fsencode(path.name).decode("latin-1")
 
 
-def printable(path: Path) -> str:
-    """A path for messages of one line: bytes that are not UTF-8, and characters such as line breaks, are escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text)
-
-
 def _read(path: Path, endings: set[str], outer: tuple[tuple[int, int], ...]) -> Folder:
     """``outer`` identifies the folders on the way here, by device and number."""
     folder = Folder(path)
