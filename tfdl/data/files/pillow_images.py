@@ -68,6 +68,7 @@ def orientation(image: Image.Image, data: bytes) -> int:
     try:
         value: Any = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:
+        # Damaged EXIF fails in many ways. Viewers show the image as it is stored.
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
