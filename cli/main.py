@@ -1,5 +1,6 @@
 """The ``tfdl`` command group: imports a command's module when it is used, and turns errors into exit codes."""
 
+import io
 import sys
 from contextlib import nullcontext
 from importlib import import_module
@@ -73,6 +74,7 @@ def main(args: list[str] | None = None, prog_name: str | None = "tfdl") -> None:
         args: the arguments; by default those of the process.
         prog_name: the program's name in help texts.
     """
+    _escape_what_cannot_be_printed()
     arguments = sys.argv[1:] if args is None else args
     termination_requested = Event()
     is_launched = launched_rank() is not None
@@ -87,3 +89,10 @@ def main(args: list[str] | None = None, prog_name: str | None = "tfdl") -> None:
         report_failure(error, debug, is_printed, is_terminated=termination_requested.is_set())
         code = exit_code_of(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _escape_what_cannot_be_printed() -> None:
+    """A path may hold bytes that are no text in any encoding; printing it must not end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

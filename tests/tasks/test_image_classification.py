@@ -1,15 +1,22 @@
 """The task: what a model takes, what its outputs cost, and what a served model answers."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
+import tfdl
 from tfdl.config import TASKS, DatasetConfig, TrainConfig
 from tfdl.data.augmentation.affine import affine
-from tfdl.data.images import resize
+from tfdl.data.images import CURRENT_RULES, FIRST_RULES, resize
 from tfdl.errors import UserError
 from tfdl.tasks import ImageClassification
+from tfdl.training.callbacks import Callback
 
 
 @pytest.fixture
@@ -163,3 +170,54 @@ def test_a_derived_task_with_a_loss_of_its_own_may_take_probabilities():
             return -tf.math.log(tf.gather(outputs, batch["label"], batch_dims=1)), tf.ones(len(outputs))
 
     Likelihood((8, 8, 1), ("no", "yes"), resized=False).fit_to(classifier(keras.layers.Dense(2, "softmax")))
+
+
+def test_a_run_keeps_the_rules_by_which_it_reads_images(tmp_path):
+    """A run that records none was made before images were turned by their EXIF orientation."""
+    new = ImageClassification((8, 8, 3), ("a", "b"), resized=False)
+    assert new.image_rules == CURRENT_RULES
+    new.save(tmp_path)
+    assert ImageClassification.load(tmp_path).image_rules == CURRENT_RULES
+    old = without_rules(tmp_path)
+    assert old.image_rules == FIRST_RULES
+    old.save(tmp_path)
+    assert ImageClassification.load(tmp_path).image_rules == FIRST_RULES
+
+
+def without_rules(assets: Path) -> ImageClassification:
+    file = assets / "image_classification.json"
+    values = json.loads(file.read_text())
+    del values["image_rules"]
+    file.write_text(json.dumps(values))
+    return ImageClassification.load(assets)
+
+
+class Notes(Callback):
+    """Keeps the notes that a run prints when it starts."""
+
+    def on_start(self, plan: Any) -> None:
+        self.notes = plan.notes
+
+
+def test_evaluating_and_resuming_read_by_the_rules_of_the_run(tmp_path, tiny):
+    random = np.random.default_rng(0)
+    for number in range(40):
+        pixels = random.integers(0, 256, (8, 8, 3), np.uint8)
+        exif = Image.Exif()
+        exif[0x0112] = 3
+        path = tmp_path / "pets" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path, exif=exif)
+    dataset = {"dataset.name": str(tmp_path / "pets"), "dataset.data_dir": str(tmp_path / "prepared")}
+    config = tiny({**dataset, "dataset.image_size": None, "batch_size": 8, "xla": "off"}, epochs=1)
+    run = tfdl.train(config, tmp_path / "run")
+    as_shown = tfdl.evaluate(run)
+    assert as_shown == run.read_summary()["test"]
+    without_rules(run.assets)
+    as_stored = tfdl.evaluate(run)
+    assert abs(as_stored["loss"] - as_shown["loss"]) > 1e-4
+    notes = Notes()
+    resumed = tfdl.train(config.replace(epochs=2), tmp_path / "run", resume=True, callbacks=[notes])
+    assert "images are read as when this run began" in " ".join(notes.notes)
+    assert tfdl.evaluate(run) == resumed.read_summary()["test"]
+    assert ImageClassification.load(run.assets).image_rules == FIRST_RULES

@@ -11,6 +11,11 @@ from tfdl.data.pipeline import load_into_memory
 from tfdl.data.sources import Source
 from tfdl.errors import UserError
 
+FIRST_RULES = 1
+"""How the image files of runs that record no rules become pixels: see ``tfdl.data.files.image_rules``."""
+CURRENT_RULES = 2
+"""How the image files of a new run become pixels."""
+
 
 @dataclass(frozen=True)
 class ImageDataset:

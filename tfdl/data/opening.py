@@ -9,7 +9,7 @@ from tfdl.data.files.images import open_image_folder
 from tfdl.data.files.paths import hidden_files_note, is_local
 from tfdl.data.files.tables_for_images import refuse_tables
 from tfdl.data.files.texts import open_local_texts
-from tfdl.data.images import ImageDataset
+from tfdl.data.images import CURRENT_RULES, ImageDataset
 from tfdl.data.objects.images import open_given_images
 from tfdl.data.objects.splits import split_sources
 from tfdl.data.objects.texts import open_given_texts
@@ -21,7 +21,10 @@ from tfdl.errors import UserError
 
 
 def open_images(
-    config: DatasetConfig, data: Mapping[str, Any] | None = None, trained_names: Sequence[str] = ()
+    config: DatasetConfig,
+    data: Mapping[str, Any] | None = None,
+    trained_names: Sequence[str] = (),
+    rules_number: int = CURRENT_RULES,
 ) -> ImageDataset:
     """Opens the three splits of an image classification set.
 
@@ -29,6 +32,7 @@ def open_images(
         config: the data set.
         data: splits that Python code passed; they replace the data set.
         trained_names: the classes of a run that has begun before; they keep their numbers.
+        rules_number: the rules by which the run reads image files (see ``tfdl.data.files.image_rules``).
 
     Raises:
         UserError: unknown set or split, not an image classification set, images of many sizes, or unlabelled samples.
@@ -38,7 +42,7 @@ def open_images(
         return open_given_images(config, data, trained_names)
     if is_local(config.name):
         refuse_tables(config)
-        return open_image_folder(config, trained_names)
+        return open_image_folder(config, trained_names, rules_number)
     found = open_tfds_images(config)
     return dataclasses.replace(found, notes=(*found.notes, *hidden_files_note(config.name)))
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfdl.config import AugmentationConfig, TrainConfig
 from tfdl.data import Source, open_images
 from tfdl.data.augmentation import Augmentation
-from tfdl.data.images import resize
+from tfdl.data.images import CURRENT_RULES, FIRST_RULES, resize
 from tfdl.errors import UserError
 from tfdl.tasks.classification import Classification, check_classes
 from tfdl.tasks.task import Batch
@@ -31,6 +31,8 @@ class ImageClassification(Classification):
     """
 
     name = "image-classification"
+    image_rules = CURRENT_RULES
+    """The number of the rules by which image files are read. A run keeps those that it began with."""
 
     def __init__(
         self,
@@ -56,7 +58,8 @@ class ImageClassification(Classification):
         """
         trained = None if assets is None else cls.load(assets)
         trained_names = () if trained is None else trained.class_names
-        dataset = open_images(config.dataset, data, trained_names)
+        image_rules = cls.image_rules if trained is None else trained.image_rules
+        dataset = open_images(config.dataset, data, trained_names, image_rules)
         if trained is not None:
             check_classes(dataset.class_names, trained_names, config.dataset.name)
             _check_shape(dataset.image_shape, trained.image_shape, config.dataset.name)
@@ -67,6 +70,7 @@ class ImageClassification(Classification):
             augmentation=config.dataset.augmentation,
             label_smoothing=config.label_smoothing,
         )
+        task.image_rules = image_rules
         task.notes = dataset.notes
         return task, dataset.sources
 
@@ -74,11 +78,18 @@ class ImageClassification(Classification):
     def load(cls, assets: Path) -> "ImageClassification":
         """See ``Task.load``."""
         values = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
-        return cls(tuple(values["image_shape"]), tuple(values["class_names"]), values["resized"])
+        task = cls(tuple(values["image_shape"]), tuple(values["class_names"]), values["resized"])
+        task.image_rules = values.get("image_rules", FIRST_RULES)
+        return task
 
     def save(self, assets: Path) -> None:
         """See ``Task.save``."""
-        values = {"image_shape": self.image_shape, "class_names": self.class_names, "resized": self.resized}
+        values = {
+            "image_shape": self.image_shape,
+            "class_names": self.class_names,
+            "resized": self.resized,
+            "image_rules": self.image_rules,
+        }
         (assets / _ASSET).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tfdl.config import TrainConfig, to_mapping
+from tfdl.data.files.tree import name_of
 from tfdl.errors import UserError
 from tfdl.runs import RunDirectory
 
@@ -60,7 +61,8 @@ def claim_output(
 
 
 def _new_run(config: TrainConfig) -> RunDirectory:
-    dataset = config.dataset.name.replace("/", "-").replace(":", "-")
+    # TensorFlow opens no path with bytes that are not UTF-8.
+    dataset = name_of(Path(config.dataset.name.replace("/", "-").replace(":", "-")))
     name = f"{config.model.label}-{dataset}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = RunDirectory(Path("runs") / name)
     _check_writable(run)

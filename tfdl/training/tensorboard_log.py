@@ -1,5 +1,6 @@
 """``tensorboard/``: a run's metrics as TensorBoard reads them."""
 
+import os
 from pathlib import Path
 
 import tensorflow as tf
@@ -17,7 +18,9 @@ class TensorBoardLog(Callback):
     """
 
     def __init__(self, folder: Path):
-        self._writers = {name: tf.summary.create_file_writer(str(folder / name)) for name in ("train", "validation")}
+        # Bytes: a path may hold bytes that are not UTF-8.
+        paths = {name: os.fsencode(folder / name) for name in ("train", "validation")}
+        self._writers = {name: tf.summary.create_file_writer(path) for name, path in paths.items()}
 
     def on_steps(self, report: StepReport) -> None:
         values = {**report.metrics, "learning_rate": report.learning_rate}

@@ -124,7 +124,7 @@ def test_images_are_looked_at_once(folder, opened, monkeypatch):
     opened(folder)
     looked = []
     look = image_check._look
-    monkeypatch.setattr(image_check, "_look", lambda path: looked.append(path.name) or look(path))
+    monkeypatch.setattr(image_check, "_look", lambda path, rules: looked.append(path.name) or look(path, rules))
     opened(folder)
     assert looked == []
     write(folder / "cat" / "0.png", picture(500))

@@ -1,5 +1,6 @@
 """What is wrong with the user's files, row by row."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +27,8 @@ class BadRow:
 
     def __str__(self) -> str:
         if self.line is None:
-            return f"{self.path}: {self.reason}"
-        return f"{self.path} line {self.line}: {self.reason}"
+            return f"{printable(self.path)}: {self.reason}"
+        return f"{printable(self.path)} line {self.line}: {self.reason}"
 
     @property
     def with_advice(self) -> str:
@@ -87,3 +88,9 @@ class BadRows:
     def notes(self) -> tuple[str, ...]:
         """The report as lines to show when a run starts: one line, or none."""
         return (self.report,) if self.count else ()
+
+
+def printable(path: Path) -> str:
+    """A path for messages of one line: bytes that are not UTF-8, and characters such as line breaks, are escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text)

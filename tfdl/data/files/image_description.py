@@ -9,14 +9,13 @@ import numpy as np
 
 from tfdl.config import DatasetConfig
 from tfdl.data.files.description import FilesDescription, check_split
+from tfdl.data.files.image_endings import ENDINGS
 from tfdl.data.files.layout import Layout, PlacedFile, files_in_classes
 from tfdl.data.files.paths import existing
 from tfdl.data.files.split_assignment import SPLITS, SplitAssignment
 from tfdl.data.files.tree import read_tree
 from tfdl.data.labels import classes_of
 from tfdl.errors import UserError
-
-_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
 
 def has_images(path: Path) -> bool:
@@ -25,7 +24,7 @@ def has_images(path: Path) -> bool:
     Args:
         path: a file or a folder.
     """
-    return path.is_dir() and read_tree(path, _ENDINGS).has_files
+    return path.is_dir() and read_tree(path, ENDINGS).has_files
 
 
 def describe_images(config: DatasetConfig) -> FilesDescription:
@@ -99,7 +98,7 @@ def image_samples(config: DatasetConfig, split: str, count: int) -> list[dict[st
 
 
 def _layout(config: DatasetConfig) -> Layout:
-    return files_in_classes(read_tree(existing(config.name), _ENDINGS))
+    return files_in_classes(read_tree(existing(config.name), ENDINGS))
 
 
 def _with_splits(layout: Layout) -> Iterator[tuple[PlacedFile, str]]:

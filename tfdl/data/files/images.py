@@ -3,32 +3,37 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import tensorflow as tf
 
 from tfdl.config import DatasetConfig
-from tfdl.data.files.bad_rows import BadRow, BadRows
-from tfdl.data.files.image_check import Seen, decode, look_at
+from tfdl.data.files.bad_rows import BadRow, BadRows, printable
+from tfdl.data.files.file_images import FileImages
+from tfdl.data.files.image_check import Seen, look_at
+from tfdl.data.files.image_rules import image_rules
 from tfdl.data.files.layout import Layout, PlacedFile, files_in_classes
 from tfdl.data.files.paths import existing
 from tfdl.data.files.tree import read_tree
-from tfdl.data.images import ImageDataset, common_image_shape, in_memory_if_it_fits, resize
+from tfdl.data.images import (
+    CURRENT_RULES,
+    FIRST_RULES,
+    ImageDataset,
+    common_image_shape,
+    in_memory_if_it_fits,
+)
 from tfdl.data.labels import classes_of, unequal_classes_notes
-from tfdl.data.sources import ShuffledSource, Source
+from tfdl.data.sources import Source
 from tfdl.data.tfds.catalog import data_root
 from tfdl.errors import UserError
 
 SPLITS = ("train", "validation", "test")
-_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 # Folder below the folder of prepared data sets; it keeps the results of checking images.
 _MEMORY = "tfdl-images"
 
 
-def open_image_folder(config: DatasetConfig, trained_names: Sequence[str] = ()) -> ImageDataset:
+def open_image_folder(
+    config: DatasetConfig, trained_names: Sequence[str] = (), rules_number: int = CURRENT_RULES
+) -> ImageDataset:
     """Opens ``FOLDER/<class>/*.png``, or ``FOLDER/<split>/<class>/*.png`` where folders are named after splits.
 
     Every image is decoded once before the run begins, to check it. Images without a folder for their split are assigned
@@ -38,18 +43,20 @@ def open_image_folder(config: DatasetConfig, trained_names: Sequence[str] = ()) 
     Args:
         config: the folder, and how its images are read.
         trained_names: the classes of a run that has begun before.
+        rules_number: the rules by which the run reads images (see ``image_rules``).
 
     Raises:
-        UserError: no such folder, fewer than two classes, images that cannot be read (unless ``skip_bad_rows`` is set),
-            or images of many sizes without ``image_size``.
+        UserError: no such folder, rules of a newer version, fewer than two classes, images that cannot be read (unless
+            ``skip_bad_rows`` is set), or images of many sizes without ``image_size``.
     """
     if config.train_split or config.validation_split or config.test_split:
         raise UserError(
             f"dataset.train_split and the like have no meaning for a folder such as {config.name!r}, which is split by"
             " its folders' names or by hash; leave them out"
         )
-    layout = _find(existing(config.name), config.name)
-    results = look_at([file.path for file in layout.files], _memory_of(config))
+    rules = image_rules(rules_number)
+    layout = _find(existing(config.name), config.name, rules.endings)
+    results = look_at([file.path for file in layout.files], _memory_of(config, rules_number), rules)
     bad = BadRows(config.skip_bad_rows)
     images = []
     for file, seen in zip(layout.files, results, strict=True):
@@ -80,61 +87,37 @@ def open_image_folder(config: DatasetConfig, trained_names: Sequence[str] = ()) 
                 f"dataset {config.name!r} has {len(images)} images, of which none is for {split}; expected more images,"
                 f" or a folder that is called {split}"
             )
-        labels = [classes.numbers[str(file.class_name)] for file in members]
+        labels = [classes.numbers[str(file.class_name)] for file, _ in members]
         counts[split] = Counter(labels)
-        source = FileImages([file.path for file in members], labels, shape, config.image_size)
+        source = FileImages(
+            [file.path for file, _ in members],
+            [seen.kind for _, seen in members],
+            labels,
+            shape,
+            config.image_size,
+        )
         sources[split] = in_memory_if_it_fits(source, config)
-    notes = (*bad.notes, *layout.notes, *classes.notes, *unequal_classes_notes(classes.names, counts))
+    notes = (
+        *bad.notes,
+        *layout.notes,
+        *_decoding_notes([seen for _, seen in images], rules_number),
+        *classes.notes,
+        *unequal_classes_notes(classes.names, counts),
+    )
     return ImageDataset(config.name, shape, classes.present_names, sources, notes)
 
 
-class FileImages(ShuffledSource):
-    """Images that are decoded from their files at each reading.
-
-    Args:
-        paths: the files.
-        labels: the class number of each.
-        shape: height, width and channels of the images that ``read`` returns.
-        size: height and width to resize to; ``None`` if all files have the size of ``shape``.
-    """
-
-    def __init__(
-        self,
-        paths: Sequence[Path],
-        labels: Sequence[int],
-        shape: tuple[int, int, int],
-        size: tuple[int, int] | None,
-    ):
-        self.num_examples = len(paths)
-        self.signature = {"image": tf.TensorSpec(shape, tf.uint8), "label": tf.TensorSpec((), tf.int32)}
-        self._shape = shape
-        self._size = size
-        with tf.device("CPU:0"):
-            # Bytes: a name may hold bytes that are not UTF-8.
-            self._paths = tf.constant(list(map(os.fsencode, paths)))
-            self._labels = tf.constant(np.array(labels, np.int32))
-
-    def read(self, indices: Any) -> dict[str, Any]:
-        images = tf.map_fn(self._decoded, tf.gather(self._paths, indices), fn_output_signature=self.signature["image"])
-        return {"image": images, "label": tf.gather(self._labels, indices)}
-
-    def _decoded(self, path: Any) -> Any:
-        image = decode(tf.io.read_file(path), self._shape[2])
-        if self._size is not None:
-            image = resize(image, self._size)
-        return tf.ensure_shape(image, self._shape)
-
-
-def _find(folder: Path, name: str) -> Layout:
+def _find(folder: Path, name: str, endings: Sequence[str]) -> Layout:
     """The images in class folders."""
-    layout = files_in_classes(read_tree(folder, _ENDINGS)) if folder.is_dir() else Layout()
+    layout = files_in_classes(read_tree(folder, endings)) if folder.is_dir() else Layout()
     num_classes = len({file.class_name for file in layout.files})
     if num_classes < 2:
         noun = "folder" if num_classes == 1 else "folders"
         left_out = "".join(f"; {note}" for note in layout.notes)
         raise UserError(
             f"dataset {name!r} has {num_classes} {noun} of images, expected a folder for each of at least two classes,"
-            f" such as {Path(name) / 'cat'} and {Path(name) / 'dog'}, with images in it ({', '.join(_ENDINGS)})"
+            f" such as {printable(Path(name, 'cat'))} and {printable(Path(name, 'dog'))}, with images in it"
+            f" ({', '.join(endings)})"
             f"{left_out}{_advice_for_texts(folder)}"
         )
     return layout
@@ -147,16 +130,16 @@ def _advice_for_texts(path: Path) -> str:
     return "; for texts, give --task text-classification, translation or language-modeling"
 
 
-def _by_split(images: Sequence[tuple[PlacedFile, Seen]]) -> dict[str, list[PlacedFile]]:
+def _by_split(images: Sequence[tuple[PlacedFile, Seen]]) -> dict[str, list[tuple[PlacedFile, Seen]]]:
     """The images of each split, by the folder that is named after a split, or by hash."""
     named = {file.split for file, _ in images}
-    splits: dict[str, list[PlacedFile]] = {split: [] for split in SPLITS}
+    splits: dict[str, list[tuple[PlacedFile, Seen]]] = {split: [] for split in SPLITS}
     for file, seen in images:
         split = file.split or seen.split
         if file.split == "train" and "validation" not in named:
             # Validation images are held out of the training folder by hash; test images are not.
             split = "validation" if seen.split == "validation" else "train"
-        splits[split].append(file)
+        splits[split].append((file, seen))
     if not splits["test"]:
         splits["test"] = splits["validation"]
     return splits
@@ -173,8 +156,24 @@ def _shape(images: Sequence[tuple[PlacedFile, Seen]], config: DatasetConfig) -> 
     return common_image_shape(config.name, (height, width, channels), config.image_size)
 
 
-def _memory_of(config: DatasetConfig) -> Path:
-    """The file that keeps the results of checking this folder's images."""
+def _decoding_notes(images: Sequence[Seen], rules_number: int) -> Iterator[str]:
+    """Lines about images that a decoder alone would show otherwise."""
+    if rules_number == FIRST_RULES:
+        yield "images are read as when this run began: EXIF orientation and transparency are ignored"
+    num_transparent = sum(seen.is_transparent for seen in images)
+    if num_transparent:
+        yield f"put on white: {num_transparent:,} {_noun(num_transparent)} with transparency"
+    num_turned = sum(seen.orientation != 1 for seen in images)
+    if num_turned:
+        yield f"turned by EXIF orientation: {num_turned:,} {_noun(num_turned)}"
+
+
+def _noun(count: int) -> str:
+    return "image" if count == 1 else "images"
+
+
+def _memory_of(config: DatasetConfig, rules_number: int) -> Path:
+    """The file that keeps the results of checking this folder's images by these rules."""
     folder = Path(config.name).expanduser().absolute()
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()
-    return data_root(config.data_dir) / _MEMORY / f"{digest[:24]}.json"
+    return data_root(config.data_dir) / _MEMORY / f"{digest[:24]}-{rules_number}.json"
