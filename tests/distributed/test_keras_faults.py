@@ -24,6 +24,7 @@ EXPECTED = {
     "xla_requested": "no error",
     "xla_as_keras_chooses_on_a_gpu": "no error",
     "an_optimizer_for_each_layer": "no error",
+    "copied_and_saved": "no error",
     "several_random_streams": "no error",
     "metric_that_is_not_a_sum": "UserError: metric 'largest_error' is of the custom class LargestError",
     "xla_left_on": "RunError: XLA refuses HorovodAllreduce",

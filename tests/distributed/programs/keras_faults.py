@@ -3,15 +3,19 @@
 After all cases but the last, all ranks must be able to continue. The last case may end the job.
 """
 
+import copy
+import pickle
 import sys
 from unittest.mock import patch
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tfdl import distributed
 from tfdl.errors import RunError, UserError
+from tfdl.optimizers import Adam
 
 world = distributed.init()
 X = np.random.default_rng(0).normal(size=(32, 3)).astype("float32")
@@ -180,6 +184,20 @@ def an_optimizer_for_each_layer():
     loaded = keras.saving.load_model(path)
     loaded.optimizer = wrap(loaded.optimizer)
     fit(loaded)
+
+
+def copied_and_saved():
+    """A registered optimizer. SyncCheck would find ranks that do not average, and rank 1 has other data."""
+    optimizer = wrap(Adam(0.1), compression="bfloat16")
+    path = f"{sys.argv[1]}/copied{world.rank}.keras"
+    for way in (copy.copy, copy.deepcopy, lambda of: pickle.loads(pickle.dumps(of))):
+        model = compiled(way(optimizer))
+        fit(model, epochs=1)
+        model.save(path)
+        for plain in (keras.saving.load_model(path), keras.models.clone_model(model)):
+            assert type(plain.optimizer) is Adam
+            with pytest.raises(UserError, match="2 ranks train with a plain Adam"):
+                fit(plain)
 
 
 def several_random_streams():
