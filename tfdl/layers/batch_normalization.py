@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfdl.distributed.world import SingleWorld, current_world
 from tfdl.layers.batch_kernels import infer_by_kernel, kernels_pay, normalize_by_kernel
+from tfdl.layers.batch_masks import mask_as_rows, swap_with_last
 from tfdl.layers.batch_statistics import normalize
 
 _PLAIN_ARGUMENTS = (
@@ -198,41 +199,16 @@ class BatchNormalization(keras.layers.Layer):
         """The outputs, the mean and variance of the batch, and the count of values behind them."""
         world = current_world() if self.synchronized else SingleWorld()
         is_channels_last = self._is_channels_last(inputs)
-        values = inputs if is_channels_last else _swap_with_last(inputs, self.axis)  # (batch, ..., channels)
+        values = inputs if is_channels_last else swap_with_last(inputs, self.axis)  # (batch, ..., channels)
         if mask is None and kernels_pay(values):
             outputs, *statistics = normalize_by_kernel(values, gamma, beta, self.epsilon, world)
         else:
-            weight = None if mask is None else tf.cast(self._mask_as_rows(mask, inputs), gamma.dtype)
+            weight = None if mask is None else tf.cast(mask_as_rows(mask, inputs, self.axis), gamma.dtype)
             outputs, *statistics = normalize(values, gamma, beta, self.epsilon, world, weight)
         if not is_channels_last:
-            outputs = _swap_with_last(outputs, self.axis)
+            outputs = swap_with_last(outputs, self.axis)
         outputs.set_shape(inputs.shape)
         return outputs, *statistics
-
-    def _mask_as_rows(self, mask: Any, inputs: Any) -> Any:
-        """The mask with a row for each of the ``m`` positions that the statistics are taken over.
-
-        Args:
-            mask: the mask.
-            inputs: the inputs.
-
-        Returns:
-            Booleans, ``(m, 1)`` if the mask is the same for all channels, otherwise ``(m, channels)``.
-        """
-        mask = tf.cast(mask, tf.bool)
-        rank = inputs.shape.rank
-        new_axes = [1] * (rank - mask.shape.rank)
-        mask_shape = [*mask.shape, *new_axes]
-        mask = tf.reshape(mask, tf.concat([tf.shape(mask), new_axes], 0))
-        shape = tf.shape(inputs)
-        columns = inputs.shape[self.axis]
-        if mask_shape[self.axis] == 1:
-            columns = 1
-            shape = tf.tensor_scatter_nd_update(shape, [[self.axis % rank]], [1])
-        mask = tf.broadcast_to(mask, shape)
-        if not self._is_channels_last(inputs):
-            mask = _swap_with_last(mask, self.axis)
-        return tf.reshape(mask, [-1, columns])
 
     def _normalize_by_moving(self, inputs: Any, mean: Any, variance: Any, gamma: Any, beta: Any) -> Any:
         """Inference: ``inputs * factor + offset``, one multiplication and one addition for each value."""
@@ -251,10 +227,3 @@ class BatchNormalization(keras.layers.Layer):
         """Moves one statistic a step towards ``value``. A batch without any value leaves it unchanged."""
         new = old * self.momentum + value * (1.0 - self.momentum)
         moving.assign(tf.cast(tf.where(count > 0, new, old), moving.dtype))
-
-
-def _swap_with_last(tensor: Any, axis: int) -> Any:
-    """Swaps ``axis`` and the last axis."""
-    order = list(range(tensor.shape.rank))
-    order[axis], order[-1] = order[-1], order[axis]
-    return tf.transpose(tensor, order)

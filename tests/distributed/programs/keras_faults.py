@@ -66,6 +66,11 @@ def plain_after_loading_without_callbacks():
     fit(model, callbacks=[])
 
 
+def plain_in_train_on_batch():
+    model = keras.saving.load_model(f"{sys.argv[1]}/rank{world.rank}.keras")
+    model.train_on_batch(X[:4], Y[:4])
+
+
 def wrapped_after_loading():
     model = keras.saving.load_model(f"{sys.argv[1]}/rank{world.rank}.keras")
     model.optimizer = wrap(model.optimizer)
