@@ -101,29 +101,6 @@ def test_sgd_updates_only_the_rows():
     np.testing.assert_array_equal(table, [[0, 0], [-0.5, -1], [0, 0], [-1.5, -2], [0, 0], [0, 0]])
 
 
-@pytest.mark.parametrize("reads_rows", [True, False])
-def test_sgd_updates_the_whole_table_if_the_step_has_read_it(reads_rows):
-    """TensorFlow would copy the table at each reading after a scattered update."""
-    table = keras.Variable(np.ones(SHAPE, "float32"))
-    optimizer = SGD(0.5)
-    optimizer.build([table])
-
-    @tf.function
-    def step(numbers):
-        with tf.GradientTape() as tape:
-            taken = tf.gather(table.value if reads_rows else tf.convert_to_tensor(table), numbers)
-            loss = tf.reduce_sum(tf.square(taken))
-        gradients = tape.gradient(loss, [table.value])
-        assert isinstance(gradients[0], tf.IndexedSlices)
-        optimizer.apply(gradients, [table])
-
-    types = operations(step, tf.constant([1, 1, 3]))
-    assert ("ResourceScatterSub" in types) == reads_rows
-    assert ("ResourceApplyGradientDescent" in types) == (not reads_rows)
-    step(tf.constant([1, 1, 3]))
-    np.testing.assert_array_equal(table[:, 0], [1, -1, 1, 0, 1, 1])
-
-
 @pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
 def test_fit_with_an_embedding_and_a_clipped_norm(kind):
     results = []

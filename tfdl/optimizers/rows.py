@@ -4,20 +4,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfdl.optimizers.variables import handle_of
-
-
-def is_read_whole(variable: Any) -> bool:
-    """Whether the graph of this step has read all of a variable, and not only some rows of it.
-
-    An update of some rows makes TensorFlow copy the variable each time that it is read. If a step reads all of it, as
-    ``keras.layers.Embedding`` does, this takes longer than an update of all rows.
-    """
-    graph = tf.compat.v1.get_default_graph()
-    if tf.executing_eagerly() or not hasattr(graph, "capture"):
-        return False
-    return any(operation.type == "ReadVariableOp" for operation in graph.capture(handle_of(variable)).consumers())
-
 
 def with_different_rows(gradient: Any) -> Any:
     """Adds up the rows of ``tf.IndexedSlices`` that occur several times. Another gradient becomes a tensor."""

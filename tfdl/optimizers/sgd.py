@@ -6,7 +6,6 @@ import keras
 import tensorflow as tf
 
 from tfdl.optimizers.fused import FusedOptimizer
-from tfdl.optimizers.rows import is_read_whole
 from tfdl.optimizers.variables import handle_of
 
 
@@ -24,9 +23,8 @@ class SGD(FusedOptimizer):
     A drop-in replacement for ``keras.optimizers.SGD``, with the same arguments, defaults, slots and names. ``momentum``
     may also be an integer. What else differs is listed at ``Adam``; of it, repeated rows concern only clipping here.
 
-    The gradient of an embedding changes only the rows that occur, if nothing else in the step needs the whole table:
-    no momentum, no averaged weights, no weight decay, and no layer that reads all of the table before it takes rows, as
-    ``keras.layers.Embedding`` does. Otherwise one kernel updates the whole table, which is then faster.
+    Without momentum, the gradient of an embedding changes only the rows that occur, in place. With momentum all rows
+    move.
 
     Args:
         learning_rate: $\eta$: a float, a ``keras.optimizers.schedules.LearningRateSchedule``, or a function without
@@ -100,8 +98,8 @@ class SGD(FusedOptimizer):
         )
 
     def _update_rows(self, variable: Any, gradient: tf.IndexedSlices, scalars: dict[str, Any]) -> None:
-        if self.momentum or self.use_ema or is_read_whole(variable):
-            super()._update_rows(variable, gradient, scalars)
+        if self.momentum:
+            super()._update_rows(variable, gradient, scalars)  # the velocity moves all rows
             return
         tf.raw_ops.ResourceScatterSub(
             resource=handle_of(variable), indices=gradient.indices, updates=scalars["alpha"] * gradient.values
