@@ -92,6 +92,18 @@ def test_stateless_apply_is_refused_as_by_keras_on_tensorflow(kind):
         optimizer.stateless_apply(optimizer.variables, [constant(1.0)], [constant(1.0)])
 
 
+@each_class
+def test_variables_are_assigned(kind):
+    """The methods that Keras documents for optimizers of one's own, with variables of Keras and of TensorFlow."""
+    optimizer = kind()
+    rows = tf.IndexedSlices(tf.constant([[1.0, 2.0]]), tf.constant([1]), tf.constant([2, 2]))
+    for variable in (keras.Variable(np.zeros((2, 2))), tf.Variable(np.zeros((2, 2), "float32"))):
+        optimizer.assign(variable, np.full((2, 2), 8))
+        optimizer.assign_add(variable, tf.ones([2, 2], tf.float64))
+        optimizer.assign_sub(variable, rows)
+        np.testing.assert_array_equal(variable, [[9, 9], [8, 7]])
+
+
 # Clipping
 
 

@@ -58,7 +58,6 @@ class BatchNormalization(keras.layers.Layer):
       Keras moves them towards 0, or to NaN.
     - Sums over unmasked values are divided by their number. Keras adds 1e-7 to it.
     - A mask may have any number of axes up to that of the inputs. Keras takes only one less than the inputs have.
-    - In half precision, and where the mean is far larger than the deviation, the statistics are more accurate.
 
     Args:
         axis: the channel axis. The statistics are taken over all other axes.
