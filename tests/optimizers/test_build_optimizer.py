@@ -1,14 +1,11 @@
 """``build_optimizer``: optimizers by name, and the mapping of fields to arguments."""
 
-import keras
 import pytest
 
 import tfdl
 from tfdl.config import AdamConfig, SGDConfig
-from tfdl.config.optimizers import KerasOptimizerConfig
 from tfdl.errors import UserError
 from tfdl.optimizers import SGD, Adam
-from tfdl.serialization import to_json
 
 
 def test_the_default_is_adam():
@@ -39,19 +36,6 @@ def test_sgd_s_fields():
 @pytest.mark.parametrize(("config", "kind"), [(AdamConfig(beta_1=0.5), Adam), (SGDConfig(), SGD)])
 def test_a_configuration_is_taken_too(config, kind):
     assert type(tfdl.build_optimizer(config)) is kind
-
-
-@pytest.mark.parametrize("kind", [Adam, keras.optimizers.Adam, keras.optimizers.RMSprop])
-def test_checkpoints_name_the_variables_of_an_object_in_the_same_way(kind):
-    serialized = to_json(kind(0.25), "the optimizer")
-    serialized["config"].pop("name")
-    config = KerasOptimizerConfig(serialized=serialized)
-    optimizers = [tfdl.build_optimizer(config) for _ in range(2)]
-    assert {type(optimizer) for optimizer in optimizers} == {kind}
-    assert float(optimizers[0].learning_rate) == 0.25
-    name = kind.__name__.lower()
-    paths = [[slot.path for slot in optimizer.variables] for optimizer in optimizers]
-    assert paths == [[f"{name}/iteration", f"{name}/learning_rate"]] * 2
 
 
 def test_an_unknown_optimizer():

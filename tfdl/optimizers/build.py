@@ -80,12 +80,8 @@ def build_sgd(config: SGDConfig, learning_rate: Any, **options: Any) -> Any:
 
 
 def build_keras(config: KerasOptimizerConfig, learning_rate: Any, **options: Any) -> Any:  # noqa: ARG001
-    """The optimizer that Python code passed, rebuilt; its own configuration says all but the name."""
-    optimizer = from_json(config.serialized, "the optimizer")
-    if "name" not in optimizer.get_config():
-        return optimizer
-    options = {**config.serialized["config"], "name": type(optimizer).__name__.lower()}
-    return from_json({**config.serialized, "config": options}, "the optimizer")
+    """The optimizer that Python code passed, rebuilt; its own configuration says all."""
+    return from_json(config.serialized, "the optimizer")
 
 
 def _moments(config: AdamConfig) -> dict[str, Any]:
