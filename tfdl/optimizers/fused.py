@@ -5,11 +5,14 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.backend.common import global_state
 
 from tfdl.optimizers.rows import replace_values, values_of, with_different_rows
 from tfdl.optimizers.variables import subtract, tf_variable
 
 _SHARED = "_tfdl_shared"
+# In `.h5` files, names of tfdl's optimizers begin with this.
+_H5_PREFIX = "tfdl>"
 
 
 class FusedOptimizer(keras.optimizers.Optimizer):
@@ -32,6 +35,30 @@ class FusedOptimizer(keras.optimizers.Optimizer):
             # Keras divides by the factor, and Python cannot divide rows by a number.
             grads = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in grads]
         super().apply(grads, trainable_variables)
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration. In a ``.h5`` file the name is another one than that of an optimizer of Keras.
+
+        In a process where this class is not registered, Keras makes the optimizer by the name in such a file, with
+        default arguments and without a warning. With this name it raises an error.
+        """
+        config = super().get_config()
+        if global_state.get_global_attribute("use_legacy_config", False):
+            config["name"] = f"{_H5_PREFIX}{self.name}"
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """Makes an optimizer from its configuration.
+
+        Args:
+            config: from ``get_config``.
+            custom_objects: classes and functions by name, as for every Keras optimizer.
+        """
+        name = config.get("name")
+        if isinstance(name, str):
+            config = {**config, "name": name.removeprefix(_H5_PREFIX)}
+        return super().from_config(config, custom_objects)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates one variable, which has decayed before.
