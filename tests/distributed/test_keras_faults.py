@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 EXPECTED = {
     "plain_after_loading": "UserError: 2 ranks train with a plain Adam, so each rank would train a separate model",
     "plain_after_loading_without_callbacks": "UserError: 2 ranks train with a plain Adam, so each rank would train a",
+    "plain_in_train_on_batch": "UserError: 2 ranks train with a plain Adam, so each rank would train a separate",
     "wrapped_after_loading": "no error",
     "plain_in_gan": "UserError: 2 ranks train with a plain Adam, so each rank",
     "default_optimizer": "UserError: 2 ranks train with a plain RMSprop, so each rank",
@@ -24,6 +25,7 @@ EXPECTED = {
     "xla_requested": "no error",
     "xla_as_keras_chooses_on_a_gpu": "no error",
     "an_optimizer_for_each_layer": "no error",
+    "copied_and_saved": "no error",
     "several_random_streams": "no error",
     "metric_that_is_not_a_sum": "UserError: metric 'largest_error' is of the custom class LargestError",
     "xla_left_on": "RunError: XLA refuses HorovodAllreduce",

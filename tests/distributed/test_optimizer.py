@@ -12,7 +12,7 @@ from tfdl.distributed.buckets import sum_over_ranks
 from tfdl.distributed.optimizer import is_distributed, undo
 from tfdl.distributed.sync_proof import SyncProof
 from tfdl.errors import RunError, UserError
-from tfdl.optimizers import Adam
+from tfdl.optimizers import SGD, Adam
 
 # All optimizers of Keras, except the base class and those that wrap other optimizers.
 KERAS_CLASSES = {cls for cls in vars(keras.optimizers).values() if inspect.isclass(cls)}
@@ -87,7 +87,13 @@ def test_every_rank_steps_with_the_mean(ranks, make):
 
 @pytest.mark.parametrize("sparse_as_dense", [True, False])
 @pytest.mark.parametrize(
-    "make", [lambda: keras.optimizers.SGD(1.0), lambda: keras.optimizers.Adam(0.1, global_clipnorm=0.5)]
+    "make",
+    [
+        lambda: keras.optimizers.SGD(1.0),
+        lambda: keras.optimizers.Adam(0.1, global_clipnorm=0.5),
+        lambda: SGD(1.0, global_clipnorm=0.5),
+        lambda: Adam(0.1, clipnorm=0.5),
+    ],
 )
 def test_rows_of_an_embedding(ranks, make, sparse_as_dense):
     """Rows that occur twice, on one rank and on two, give the same step as the whole table's gradient."""

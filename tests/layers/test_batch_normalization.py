@@ -259,11 +259,97 @@ def test_compiled_by_xla_it_does_the_same(training):
 def test_arguments_and_defaults_are_keras_s():
     def defaults(layer):
         parameters = inspect.signature(layer).parameters
-        return {name: parameter.default for name, parameter in parameters.items() if name != "kwargs"}
+        return [(name, parameter.default) for name, parameter in parameters.items()]
 
-    expected = defaults(keras.layers.BatchNormalization)
-    without_renorm = {name: value for name, value in expected.items() if not name.startswith("renorm")}
-    assert defaults(BatchNormalization) == without_renorm
+    assert defaults(BatchNormalization) == defaults(keras.layers.BatchNormalization)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"axis": 1, "momentum": 0.5, "epsilon": 0.25, "center": False, "name": "mine", "dtype": "mixed_float16"},
+        {"renorm_clipping": {"rmax": 2.0}, "renorm_momentum": 0.5, "synchronized": True, "trainable": False},
+        {
+            "gamma_initializer": keras.initializers.Constant(2.0),
+            "beta_regularizer": "l2",
+            "gamma_constraint": "non_neg",
+        },
+    ],
+)
+def test_the_configuration_is_keras_s_in_both_directions(arguments):
+    theirs = keras.layers.BatchNormalization(**arguments)
+    ours = BatchNormalization.from_config(theirs.get_config())
+    assert ours.get_config() == theirs.get_config()
+    assert keras.layers.BatchNormalization.from_config(ours.get_config()).get_config() == theirs.get_config()
+
+
+def test_a_model_of_keras_s_layers_gets_ours():
+    """By ``clone_model``, which makes layers from configurations; their weights are in the same order."""
+    layers = [keras.Input((4, 3)), keras.layers.BatchNormalization(axis=1), keras.layers.BatchNormalization()]
+    model = keras.Sequential(layers)
+    random = np.random.default_rng(0)
+    model.set_weights([random.uniform(0.5, 2, weight.shape) for weight in model.get_weights()])
+    clone = keras.models.clone_model(
+        model, clone_function=lambda layer: BatchNormalization.from_config(layer.get_config())
+    )
+    clone.set_weights(model.get_weights())
+    inputs = random.normal(size=(8, 4, 3))
+    assert {type(layer) for layer in clone.layers} == {BatchNormalization}
+    for training in (True, False):
+        expected = model(inputs, training=training)
+        np.testing.assert_allclose(clone(inputs, training=training), expected, rtol=1e-4, atol=1e-5)
+    for value, expected in zip(clone.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
+def test_batch_renormalization_is_refused():
+    message = r"renorm=True, expected False; use keras\.layers\.BatchNormalization"
+    with pytest.raises(ValueError, match=message):
+        BatchNormalization(renorm=True)
+    with pytest.raises(TypeError, match=message):  # Keras's from_config turns every error into this one
+        BatchNormalization.from_config(keras.layers.BatchNormalization(renorm=True).get_config())
+
+
+def test_weights_and_losses_by_the_switches():
+    for center, scale in itertools.product([True, False], repeat=2):
+        layers = [
+            kind(center=center, scale=scale, beta_regularizer="l2", gamma_regularizer="l2", name="bn")
+            for kind in (BatchNormalization, keras.layers.BatchNormalization)
+        ]
+        assert layers[0].moving_mean is layers[1].moving_mean is None
+        for trainable in (True, False):
+            found = []
+            for layer in layers:
+                layer.trainable = trainable
+                layer(np.ones((2, 4, 4, 3), "float32"), training=True)
+                found.append(
+                    [
+                        [(weight.path, tuple(weight.shape), weight.trainable) for weight in layer.weights],
+                        len(layer.trainable_weights),
+                        len(layer.losses),
+                    ]
+                )
+            assert found[0] == found[1]
+
+
+def test_statistics_beyond_float16_in_an_autocast_scope():
+    layer = BatchNormalization()
+    layer.build((None, 2))
+    with keras.src.backend.AutocastScope("float16"):
+        layer.moving_variance.assign([1e5, 2e5])
+        np.testing.assert_array_equal(layer.moving_variance.value, [1e5, 2e5])
+
+
+def test_numbers_of_numpy_are_axes():
+    assert BatchNormalization(axis=np.int64(1)).get_config()["axis"] == 1
+
+
+def test_the_shape_of_the_outputs():
+    assert BatchNormalization(axis=1).compute_output_shape((None, 3, None)) == (None, 3, None)
+    for axis in (2, -3):
+        with pytest.raises(ValueError, match=rf"axis={axis} does not fit inputs of shape \(None, 3\)"):
+            BatchNormalization(axis=axis).compute_output_shape((None, 3))
 
 
 # Inputs that are hard to normalize

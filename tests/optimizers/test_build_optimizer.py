@@ -11,7 +11,13 @@ from tfdl.optimizers import SGD, Adam
 def test_the_default_is_adam():
     optimizer = tfdl.build_optimizer()
     assert type(optimizer) is Adam
-    assert optimizer.get_config() == Adam().get_config()
+    assert optimizer.get_config() == Adam(name="adam").get_config()
+
+
+@pytest.mark.parametrize(("name", "variable"), [("adam", "adam"), ("adamw", "adamw"), ("sgd", "SGD")])
+def test_checkpoints_name_the_same_variables_however_many_optimizers_there_are(name, variable):
+    paths = [[slot.path for slot in tfdl.build_optimizer(name).variables] for _ in range(2)]
+    assert paths == [[f"{variable}/iteration", f"{variable}/learning_rate"]] * 2
 
 
 def test_adam_s_fields():

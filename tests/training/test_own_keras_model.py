@@ -310,6 +310,14 @@ def test_resuming_needs_the_same_parts(tmp_path):
         train(tmp_path / "run", model=lambda: model_of(loss="mse", optimizer="adam"), resume=True)
 
 
+def test_a_model_of_tfdl_with_an_optimizer_object_is_resumed_in_the_same_process(tiny, tmp_path):
+    """Keras numbers the second optimizer: ``sgd_1/iteration``."""
+    for epochs in (1, 2):
+        optimizer = tfdl.optimizers.SGD(0.01, momentum=0.9)
+        run = tfdl.train(tiny(epochs=epochs), tmp_path / "run", optimizer=optimizer, resume=epochs == 2)
+    assert run.read_summary()["steps"] == int(optimizer.iterations) == 24
+
+
 class OwnTexts(TextClassification):
     """Nothing declares it; only Python code names it."""
 

@@ -1,4 +1,4 @@
-"""Keeps ``keras.Model.fit`` from training separate models on several ranks."""
+"""Keeps ``fit`` and ``train_on_batch`` of Keras from training separate models on several ranks."""
 
 import functools
 from typing import Any
@@ -10,22 +10,27 @@ from tfdl.distributed.replicas import Replicas, optimizers_of
 
 
 def guard_fit() -> None:
-    """Makes ``fit`` refuse, on several ranks, an optimizer that does not average.
+    """Makes ``fit`` and ``train_on_batch`` refuse, on several ranks, an optimizer that does not average.
 
     The callbacks refuse it as well, but a script may have none of them: a script that was written for one rank, or one
     whose wrapped optimizer became a plain one when its model was saved and loaded.
     """
-    if hasattr(keras.Model.fit, "__wrapped_by_tfdl__"):
-        return
-    keras_fit = keras.Model.fit
+    for name in ("fit", "train_on_batch"):
+        method = getattr(keras.Model, name)
+        if not hasattr(method, "__wrapped_by_tfdl__"):
+            setattr(keras.Model, name, _guarded(method))
 
-    @functools.wraps(keras_fit)
-    def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
+
+def _guarded(method: Any) -> Any:
+    """A method of ``keras.Model`` that first refuses a plain optimizer."""
+
+    @functools.wraps(method)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
         Replicas(self, *stepping_optimizers(self))  # raises for a plain optimizer
-        return keras_fit(self, *args, **kwargs)
+        return method(self, *args, **kwargs)
 
-    fit.__wrapped_by_tfdl__ = True  # type: ignore[attr-defined]
-    keras.Model.fit = fit
+    guarded.__wrapped_by_tfdl__ = True  # type: ignore[attr-defined]
+    return guarded
 
 
 def stepping_optimizers(model: Any) -> list[Any]:

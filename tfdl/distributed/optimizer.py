@@ -4,8 +4,16 @@ from typing import Any, Literal
 
 import keras
 
+from tfdl.distributed.averaging_class import (
+    Averaging,
+    Reduction,
+    Wrapped,
+    make_averaging,
+    make_plain,
+    set_class,
+    subclass,
+)
 from tfdl.distributed.buckets import BUCKET_BYTES
-from tfdl.distributed.gradient_averaging import average_gradients
 from tfdl.distributed.world import World, current_world
 from tfdl.errors import UserError
 
@@ -28,11 +36,13 @@ def DistributedOptimizer(  # noqa: N802
     (``keras.optimizers.LossScaleOptimizer``), the averaged gradients decide whether a step is skipped, so all ranks
     skip the same steps.
 
-    The optimizer is changed in place: its class becomes a subclass of the original one, and its state and learning rate
-    stay. It is saved as the plain optimizer. After ``keras.models.load_model`` wrap it again
-    (``model.optimizer = DistributedOptimizer(model.optimizer)``); this package's callbacks refuse to train without. On
-    several ranks the first step raises an error until ``BroadcastState`` or ``Replicas.broadcast`` has given all ranks
-    the same state.
+    The optimizer is changed in place: its ``type`` becomes a subclass of the original class, and its state and learning
+    rate stay. A copy (``copy.copy``, ``copy.deepcopy``, ``pickle``, ``type(optimizer).from_config(...)``) averages with
+    the same options. Keras's configuration of it is that of the plain optimizer, so a model that was loaded or copied
+    (``load_model``, ``clone_model``, ``copy.deepcopy(model)``) has the plain optimizer: wrap it again
+    (``model.optimizer = DistributedOptimizer(model.optimizer)``); this package's callbacks and ``fit`` refuse to train
+    without. On several ranks the first step raises an error, also of a copy, until ``BroadcastState`` or
+    ``Replicas.broadcast`` has given all ranks the same state.
 
     Args:
         optimizer: any ``keras.optimizers.Optimizer``.
@@ -62,15 +72,7 @@ def DistributedOptimizer(  # noqa: N802
         raise UserError(f"bucket_bytes={bucket_bytes}, expected at least 1")
     for inner in inner_optimizers(optimizer):
         undo(inner)  # otherwise gradients would be averaged twice
-    undo(optimizer)
-    optimizer.__class__ = _subclass(type(optimizer), _averaging_mixin(type(optimizer)))
-    optimizer._reduction = {
-        "compression": compression,
-        "sparse_as_dense": sparse_as_dense,
-        "bucket_bytes": bucket_bytes,
-        "world": world,
-    }
-    return optimizer
+    return make_averaging(undo(optimizer), Reduction(compression, sparse_as_dense, bucket_bytes, world))
 
 
 def inner_optimizers(optimizer: Any) -> list[Any]:
@@ -86,25 +88,23 @@ def inner_optimizers(optimizer: Any) -> list[Any]:
 
 def is_distributed(optimizer: Any) -> bool:
     """Whether the optimizer is from ``DistributedOptimizer``."""
-    return isinstance(optimizer, _Averaging)
+    return isinstance(optimizer, Averaging)
 
 
 def world_of(optimizer: Any) -> World:
     """Returns the ranks over which an optimizer averages; for a plain optimizer, the current World."""
-    world = optimizer._reduction["world"] if is_distributed(optimizer) else None
-    return world or current_world()
+    return optimizer._world() if is_distributed(optimizer) else current_world()
 
 
 def undo(optimizer: Any) -> Any:
     """Restores the optimizer's class from before ``DistributedOptimizer`` or ``forbid``. Returns the same object."""
-    optimizer.__class__ = getattr(type(optimizer), "_plain_class", type(optimizer))
-    return optimizer
+    return make_plain(optimizer)
 
 
 def forbid(optimizer: Any) -> None:
     """Makes a plain optimizer raise an error when it steps, because several ranks train."""
     if not issubclass(type(optimizer), _Forbidden):
-        optimizer.__class__ = _subclass(type(optimizer), _Forbidden)
+        set_class(optimizer, subclass(type(optimizer), _Forbidden))
 
 
 def plain_optimizer_error(optimizer_name: str, size: int) -> UserError:
@@ -135,83 +135,14 @@ def outermost(optimizer: Any) -> Any:
     """
     inner = getattr(optimizer, "inner_optimizer", None)
     if inner is not None and is_distributed(inner) and not is_distributed(optimizer):
-        DistributedOptimizer(optimizer, **inner._reduction)
+        reduction = inner._reduction
+        make_plain(inner)
+        make_averaging(optimizer, reduction)
     return optimizer
 
 
-def _raise_not_shared(optimizer: Any) -> None:
-    raise UserError(
-        f"{world_of(optimizer).size} ranks start training without a common state; add"
-        " tfdl.distributed.BroadcastState() as the first of fit's callbacks, or call"
-        " tfdl.distributed.Replicas(model, optimizer).broadcast() before the first step"
-    )
-
-
-class _Averaging:
-    """A mixin before an optimizer's class: averages gradients over the ranks."""
-
-    _plain_class: type
-    _reduction: dict[str, Any]
-    _share_state: Any = _raise_not_shared
-    """Called before the first averaging; ``None`` if all ranks have the same state."""
-
-    def _average(self, gradients: Any) -> list[Any]:
-        gradients = list(gradients)
-        world = world_of(self)
-        if world.size == 1:
-            return gradients
-        if self._share_state is not None:
-            self._share_state()
-            self._share_state = None
-        return average_gradients(
-            gradients,
-            world,
-            compression=self._reduction["compression"],
-            sparse_as_dense=self._reduction["sparse_as_dense"],
-            bucket_bytes=self._reduction["bucket_bytes"],
-        )
-
-
-class _AveragesBeforeClipping(_Averaging):
-    """For most optimizers.
-
-    Keras clips at the only point where an update's gradients are complete: accumulated, and not yet used.
-    """
-
-    def _clip_gradients(self, grads: Any) -> Any:
-        return super()._clip_gradients(self._average(grads))  # type: ignore[misc]
-
-
-class _AveragesFirst(_Averaging):
-    """For optimizers that pass gradients on to other optimizers.
-
-    A loss-scaling optimizer looks for infinite gradients before it clips, so it must see the gradients of all ranks. A
-    ``MultiOptimizer`` never clips, and all its gradients are averaged together in few collectives.
-    """
-
-    def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
-        return super().apply(self._average(grads), trainable_variables)  # type: ignore[misc]
-
-
-class _Forbidden:
+class _Forbidden(Wrapped):
     """A mixin before an optimizer's class: refuses to step."""
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:  # noqa: ARG002
         raise plain_optimizer_error(type(self).__name__, current_world().size)
-
-
-def _averaging_mixin(optimizer_class: type) -> type:
-    passes_gradients_on = issubclass(
-        optimizer_class, (keras.optimizers.LossScaleOptimizer, keras.optimizers.MultiOptimizer)
-    )
-    return _AveragesFirst if passes_gradients_on else _AveragesBeforeClipping
-
-
-def _subclass(optimizer_class: type, mixin: type) -> type:
-    """The optimizer's class with the mixin. It has the same name, so Keras saves and loads it as the plain class."""
-    attributes = {
-        "__module__": optimizer_class.__module__,
-        "__doc__": optimizer_class.__doc__,
-        "_plain_class": optimizer_class,
-    }
-    return type(optimizer_class.__name__, (mixin, optimizer_class), attributes)

@@ -1,5 +1,6 @@
 r"""Batch normalization, on one rank or over all ranks."""
 
+import operator
 from typing import Any
 
 import keras
@@ -7,9 +8,20 @@ import tensorflow as tf
 
 from tfdl.distributed.world import SingleWorld, current_world
 from tfdl.layers.batch_kernels import infer_by_kernel, kernels_pay, normalize_by_kernel
+from tfdl.layers.batch_masks import mask_as_rows, swap_with_last
 from tfdl.layers.batch_statistics import normalize
 
-_PLAIN_ARGUMENTS = ("axis", "momentum", "epsilon", "center", "scale", "synchronized")
+_PLAIN_ARGUMENTS = (
+    "axis",
+    "momentum",
+    "epsilon",
+    "center",
+    "scale",
+    "synchronized",
+    "renorm",
+    "renorm_clipping",
+    "renorm_momentum",
+)
 _SERIALIZED_ARGUMENTS = (
     "beta_initializer",
     "gamma_initializer",
@@ -38,8 +50,14 @@ class BatchNormalization(keras.layers.Layer):
     With ``synchronized=True`` the statistics are taken over the samples of all ranks. The ranks exchange count, mean
     and sum of squared distances once in the forward pass, and two sums once in the backward pass.
 
-    A drop-in replacement for ``keras.layers.BatchNormalization``, with the same arguments and defaults. Batch
-    renormalization is not supported: there are no ``renorm``, ``renorm_clipping`` and ``renorm_momentum``.
+    A drop-in replacement for ``keras.layers.BatchNormalization``, with the same arguments, defaults, weights and
+    configuration. What differs from Keras (3.15):
+
+    - Batch renormalization is not supported: ``renorm=True`` is an error.
+    - A batch without any value, because it is empty or all of it is masked, leaves the moving statistics as they are.
+      Keras moves them towards 0, or to NaN.
+    - Sums over unmasked values are divided by their number. Keras adds 1e-7 to it.
+    - A mask may have any number of axes up to that of the inputs. Keras takes only one less than the inputs have.
 
     Args:
         axis: the channel axis. The statistics are taken over all other axes.
@@ -49,14 +67,17 @@ class BatchNormalization(keras.layers.Layer):
         scale: whether to learn and multiply by ``gamma``.
         beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer: initial values.
         beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint: as for any Keras weight.
+        renorm: must be False.
+        renorm_clipping, renorm_momentum: kept in the configuration, without effect.
         synchronized: whether statistics are taken over all ranks of ``tfdl.distributed.current_world()``.
 
     Call arguments:
         inputs: a tensor of at least two axes, such as ``(batch, height, width, channels)``. Statistics of float16 and
             bfloat16 inputs, and everything computed with them, are float32.
         training: whether to normalize by the batch's statistics, and to update the moving ones.
-        mask: booleans of the shape of ``inputs`` up to the channel axis, or broadcastable to it. Masked positions do
-            not count in the statistics.
+        mask: booleans of the shape of ``inputs`` without the last axes, or broadcastable to it: the mask is repeated
+            along the axes that it lacks, as in Keras. With ``axis=1`` a mask ``(batch, channels)`` belongs to each
+            channel. Masked values do not count in the statistics.
 
     Returns:
         A tensor of the shape of ``inputs``, in the layer's compute dtype.
@@ -77,18 +98,30 @@ class BatchNormalization(keras.layers.Layer):
         gamma_regularizer: Any = None,
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
+        renorm: bool = False,
+        renorm_clipping: Any = None,
+        renorm_momentum: float = 0.99,
         synchronized: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if not isinstance(axis, int):
-            raise ValueError(f"BatchNormalization axis={axis!r}, expected one integer")
-        self.axis = axis
+        if renorm:
+            raise ValueError(
+                "BatchNormalization renorm=True, expected False; use keras.layers.BatchNormalization for batch"
+                " renormalization, which has no synchronized statistics under Horovod"
+            )
+        try:
+            self.axis = operator.index(axis)
+        except TypeError as error:
+            raise ValueError(f"BatchNormalization axis={axis!r}, expected one integer") from error
         self.momentum = float(momentum)
         self.epsilon = float(epsilon)
         self.center = center
         self.scale = scale
         self.synchronized = synchronized
+        self.renorm = renorm
+        self.renorm_clipping = renorm_clipping
+        self.renorm_momentum = renorm_momentum
         self.beta_initializer = keras.initializers.get(beta_initializer)
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
         self.moving_mean_initializer = keras.initializers.get(moving_mean_initializer)
@@ -100,6 +133,8 @@ class BatchNormalization(keras.layers.Layer):
         self.supports_masking = True
         self.gamma: Any = None
         self.beta: Any = None
+        self.moving_mean: Any = None
+        self.moving_variance: Any = None
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         channels = self._check_shape(input_shape)
@@ -133,6 +168,7 @@ class BatchNormalization(keras.layers.Layer):
         return tf.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        self._check_axis(input_shape)
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
@@ -142,15 +178,18 @@ class BatchNormalization(keras.layers.Layer):
 
     def _check_shape(self, input_shape: tuple[int | None, ...]) -> int:
         """Returns the number of channels."""
-        rank = len(input_shape)
-        if rank < 2 or not -rank <= self.axis < rank:
-            raise ValueError(f"BatchNormalization axis={self.axis} does not fit inputs of shape {tuple(input_shape)}")
+        self._check_axis(input_shape)
         channels = input_shape[self.axis]
         if channels is None:
             raise ValueError(
                 f"BatchNormalization needs a known size on its channel axis {self.axis}, got shape {tuple(input_shape)}"
             )
         return channels
+
+    def _check_axis(self, input_shape: tuple[int | None, ...]) -> None:
+        rank = len(input_shape)
+        if rank < 2 or not -rank <= self.axis < rank:
+            raise ValueError(f"BatchNormalization axis={self.axis} does not fit inputs of shape {tuple(input_shape)}")
 
     def _is_channels_last(self, inputs: Any) -> bool:
         return self.axis in (-1, inputs.shape.rank - 1)
@@ -159,30 +198,16 @@ class BatchNormalization(keras.layers.Layer):
         """The outputs, the mean and variance of the batch, and the count of values behind them."""
         world = current_world() if self.synchronized else SingleWorld()
         is_channels_last = self._is_channels_last(inputs)
-        values = inputs if is_channels_last else _swap_with_last(inputs, self.axis)  # (batch, ..., channels)
+        values = inputs if is_channels_last else swap_with_last(inputs, self.axis)  # (batch, ..., channels)
         if mask is None and kernels_pay(values):
             outputs, *statistics = normalize_by_kernel(values, gamma, beta, self.epsilon, world)
         else:
-            weight = None if mask is None else tf.cast(self._mask_as_column(mask, inputs), gamma.dtype)
+            weight = None if mask is None else tf.cast(mask_as_rows(mask, inputs, self.axis), gamma.dtype)
             outputs, *statistics = normalize(values, gamma, beta, self.epsilon, world, weight)
         if not is_channels_last:
-            outputs = _swap_with_last(outputs, self.axis)
+            outputs = swap_with_last(outputs, self.axis)
         outputs.set_shape(inputs.shape)
         return outputs, *statistics
-
-    def _mask_as_column(self, mask: Any, inputs: Any) -> Any:
-        """The mask as ``(m, 1)``, with a row for each of the ``m`` positions that the statistics are taken over."""
-        mask = tf.convert_to_tensor(mask)
-        rank = inputs.shape.rank
-        if mask.shape.rank < rank:
-            new_axes = [1] * (rank - mask.shape.rank)
-            mask = tf.reshape(mask, tf.concat([tf.shape(mask), new_axes], 0))
-        # The shape of the inputs with one channel.
-        shape = tf.tensor_scatter_nd_update(tf.shape(inputs), [[self.axis % rank]], [1])
-        mask = tf.broadcast_to(mask, shape)
-        if not self._is_channels_last(inputs):
-            mask = _swap_with_last(mask, self.axis)
-        return tf.reshape(mask, [-1, 1])  # (m, 1)
 
     def _normalize_by_moving(self, inputs: Any, mean: Any, variance: Any, gamma: Any, beta: Any) -> Any:
         """Inference: ``inputs * factor + offset``, one multiplication and one addition for each value."""
@@ -201,10 +226,3 @@ class BatchNormalization(keras.layers.Layer):
         """Moves one statistic a step towards ``value``. A batch without any value leaves it unchanged."""
         new = old * self.momentum + value * (1.0 - self.momentum)
         moving.assign(tf.cast(tf.where(count > 0, new, old), moving.dtype))
-
-
-def _swap_with_last(tensor: Any, axis: int) -> Any:
-    """Swaps ``axis`` and the last axis."""
-    order = list(range(tensor.shape.rank))
-    order[axis], order[-1] = order[-1], order[axis]
-    return tf.transpose(tensor, order)

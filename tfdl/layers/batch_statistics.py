@@ -28,13 +28,14 @@ def normalize(
         gamma, beta: ``(channels,)``, in the dtype to compute in.
         epsilon: added to the variance.
         world: the ranks.
-        weight: ``(m, 1)`` in the dtype of ``gamma``: 1 for a position that counts, 0 for one that does not. ``m`` is
-            the number of positions, the product of all axes but the last. By default all positions count.
+        weight: ``(m, 1)``, or ``(m, channels)`` if the channels differ, in the dtype of ``gamma``: 1 for a position
+            that counts, 0 for one that does not. ``m`` is the number of positions, the product of all axes but the
+            last. By default all positions count.
 
     Returns:
         The outputs, of the shape of ``values`` and the dtype of ``gamma``; the mean and the (biased) variance,
-        ``(channels,)`` each; and the number of positions that counted over all ranks, a scalar. Only the outputs carry
-        a gradient.
+        ``(channels,)`` each; and the number of positions that counted over all ranks, a scalar, or with weights a row
+        of them. Only the outputs carry a gradient.
     """
     rows = tf.cast(tf.reshape(values, [-1, values.shape[-1]]), gamma.dtype)  # (m, channels)
     rank_weight = tf.cast(current_statistics_weight(), rows.dtype)  # 0 for a stand-in batch, which must not count
@@ -75,21 +76,23 @@ def _moments(rows: Any, weight: Any) -> tuple[Any, Any, Any, Any, Any]:
     The mean is computed twice: the mean of the distances to it is what its sum lost to rounding.
 
     Returns:
-        The count, a scalar; the mean, the residual that rounding lost, and the sum of squared distances to ``mean +
-        residual``, each ``(channels,)``; and ``rows - mean``, ``(m, channels)``.
+        The count, a scalar or, with weights, ``(1,)`` or ``(channels,)``; the mean, the residual that rounding lost,
+        and the sum of squared distances to ``mean + residual``, each ``(channels,)``; and ``rows - mean``,
+        ``(m, channels)``.
     """
     if weight is None:
         count = tf.cast(tf.shape(rows)[0], rows.dtype)
         weighted_rows = rows
     else:
-        count = tf.reduce_sum(weight)
-        weighted_rows = rows * weight
+        count = tf.reduce_sum(weight, 0)  # (1,) or (channels,)
+        counts = weight > 0
+        weighted_rows = tf.where(counts, rows, 0)  # not a product: a masked value may be NaN
     divisor = tf.maximum(count, 1.0)
     mean = tf.reduce_sum(weighted_rows, 0) / divisor  # (channels,)
     centred = rows - mean  # (m, channels)
-    weighted = centred if weight is None else centred * weight
+    weighted = centred if weight is None else tf.where(counts, centred, 0)
     residual = tf.reduce_sum(weighted, 0) / divisor  # (channels,)
-    squares = tf.reduce_sum(weighted * centred, 0) - count * tf.square(residual)  # (channels,)
+    squares = tf.reduce_sum(tf.square(weighted), 0) - count * tf.square(residual)  # (channels,)
     return count, mean, residual, squares, centred
 
 
@@ -97,7 +100,7 @@ def merge_moments(count: Any, mean: Any, squares: Any, world: World) -> tuple[An
     """Merges the moments of all ranks, in one collective.
 
     Args:
-        count: scalar, the positions of this rank.
+        count: the positions of this rank: a scalar, ``(1,)`` or ``(channels,)``.
         mean, squares: ``(channels,)``, their mean and the sum of squared distances to it.
         world: the ranks.
 
@@ -106,12 +109,14 @@ def merge_moments(count: Any, mean: Any, squares: Any, world: World) -> tuple[An
     """
     if world.size == 1:
         return count, mean, squares
+    num_counts = count.shape.num_elements()
     channels = mean.shape[0]
-    row = tf.concat([tf.reshape(count, [1]), mean, squares], 0)[tf.newaxis]  # (1, 1 + 2 * channels)
-    gathered = tf.ensure_shape(world.all_gather(row), [world.size, row.shape[1]])  # (ranks, 1 + 2 * channels)
-    # (ranks, 1), (ranks, channels), (ranks, channels)
-    counts, means, rank_squares = tf.split(gathered, [1, channels, channels], axis=1)
-    total_count = tf.reduce_sum(counts)
+    sizes = [num_counts, channels, channels]
+    row = tf.concat([tf.reshape(count, [-1]), mean, squares], 0)[tf.newaxis]  # (1, num_counts + 2 * channels)
+    gathered = tf.ensure_shape(world.all_gather(row), [world.size, sum(sizes)])
+    # (ranks, num_counts), (ranks, channels), (ranks, channels)
+    counts, means, rank_squares = tf.split(gathered, sizes, axis=1)
+    total_count = tf.reduce_sum(counts, 0)  # (num_counts,)
     total_mean = tf.reduce_sum(counts * means, 0) / tf.maximum(total_count, 1.0)  # (channels,)
     between_ranks = tf.reduce_sum(counts * tf.math.squared_difference(means, total_mean), 0)  # (channels,)
-    return total_count, total_mean, tf.reduce_sum(rank_squares, 0) + between_ranks
+    return tf.reshape(total_count, count.shape), total_mean, tf.reduce_sum(rank_squares, 0) + between_ranks

@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfdl.optimizers.fused import FusedOptimizer, handle_of
+from tfdl.optimizers.fused import FusedOptimizer
+from tfdl.optimizers.variables import handle_of, subtract
 
 
 @keras.saving.register_keras_serializable(package="tfdl")
@@ -20,16 +21,27 @@ class Adam(FusedOptimizer):
     $\epsilon$ is outside the root and is not corrected for bias, as in section 2 of the paper and in Keras. With
     ``amsgrad`` the step uses the largest $v$ so far instead of $v$ (Reddi et al., 2018).
 
-    A drop-in replacement for ``keras.optimizers.Adam``, with the same arguments and defaults. One fused kernel updates
-    each dense variable.
+    A drop-in replacement for ``keras.optimizers.Adam``, with the same arguments, defaults, slots and names. One fused
+    kernel updates each variable. Two results differ from Keras's (3.15):
+
+    - If a row of an embedding occurs several times in a batch, its gradient is the sum, as if the gradient were dense.
+      Keras squares each occurrence separately for $v$ and for ``clipnorm`` and ``global_clipnorm``, and clips each
+      separately with ``clipvalue``.
+    - In float64, $\beta_1$, $\beta_2$ and $\epsilon$ are float64. Keras rounds them to float32.
+
+    ``loss_scale_factor`` works with the gradients of embeddings, too, and so does ``use_ema`` with variables that are
+    overwritten by their gradients; in Keras both are errors.
 
     Args:
-        learning_rate: $\eta$, a number or a ``keras.optimizers.schedules.LearningRateSchedule``.
+        learning_rate: $\eta$: a float, a ``keras.optimizers.schedules.LearningRateSchedule``, or a function without
+            arguments.
         beta_1, beta_2: decay rates of the two moments, in [0, 1).
         epsilon: $\epsilon$.
         amsgrad: whether to use the largest second moment.
-        name: of the optimizer.
-        **kwargs: ``weight_decay``, ``clipnorm``, ``global_clipnorm``, ``use_ema`` and so on, as in Keras.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,
+            loss_scale_factor, gradient_accumulation_steps: as for every Keras optimizer.
+        name: of the optimizer, by default ``adam``, ``adam_1`` and so on.
+        **kwargs: refused by Keras, except ``decay``, which it ignores.
     """
 
     def __init__(
@@ -39,10 +51,32 @@ class Adam(FusedOptimizer):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
-        name: str = "adam",
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
         **kwargs: Any,
     ):
-        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        super().__init__(
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            name=name,
+            **kwargs,
+        )
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
@@ -53,9 +87,9 @@ class Adam(FusedOptimizer):
         if self.built:
             return
         super().build(variables)
-        self._m, self._v = self.add_optimizer_variables(variables, ["momentum", "velocity"])
+        self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
         if self.amsgrad:
-            self._v_max = self.add_optimizer_variables(variables, "velocity_hat")
+            self._velocity_hats = self.add_optimizer_variables(variables, "velocity_hat")
 
     def _kernel_scalars(self, rate: Any, dtype: tf.DType) -> dict[str, Any]:
         # The constants are made in this dtype: a cast to float64 would round them to float32 first.
@@ -73,21 +107,21 @@ class Adam(FusedOptimizer):
 
     def _update_variable(self, variable: Any, gradient: Any, scalars: dict[str, Any]) -> None:
         index = self._get_variable_index(variable)
-        m = self._m[index]
-        v = self._v[index]
+        m = self._momentums[index]
+        v = self._velocities[index]
         if not self.amsgrad:
             tf.raw_ops.ResourceApplyAdam(
                 var=handle_of(variable), m=handle_of(m), v=handle_of(v), grad=gradient, **scalars
             )
             return
         # AMSGrad is written out, since XLA has no kernel for TensorFlow's fused one.
-        v_max = self._v_max[index]
+        v_max = self._velocity_hats[index]
         one = tf.constant(1.0, gradient.dtype)
-        m.assign_add((gradient - m) * (one - scalars["beta1"]))
-        v.assign_add((tf.square(gradient) - v) * (one - scalars["beta2"]))
+        subtract(m, one - scalars["beta1"], m - gradient)
+        subtract(v, one - scalars["beta2"], v - tf.square(gradient))
         v_max.assign(tf.maximum(v_max, v))
         rate = scalars["lr"] * tf.sqrt(one - scalars["beta2_power"]) / (one - scalars["beta1_power"])
-        variable.assign_sub(rate * m / (tf.sqrt(v_max) + scalars["epsilon"]))
+        subtract(variable, rate, m / (tf.sqrt(v_max) + scalars["epsilon"]))
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -60,20 +60,23 @@ def keras_options(config: OptimizerConfig) -> dict[str, Any]:
     }
 
 
+# Checkpoints contain the names of these optimizers, which Keras would number by the optimizers of the process.
+
+
 def build_adam(config: AdamConfig, learning_rate: Any, **options: Any) -> Any:
     """See ``tfdl.optimizers.Adam``."""
-    return Adam(learning_rate, **_moments(config), **options)
+    return Adam(learning_rate, **_moments(config), **options, name="adam")
 
 
 def build_adamw(config: AdamWConfig, learning_rate: Any, **options: Any) -> Any:
     """See ``tfdl.optimizers.AdamW``; without a decay it is Adam, which Keras's AdamW refuses to be."""
     kind = AdamW if config.weight_decay else Adam
-    return kind(learning_rate, **_moments(config), **options)
+    return kind(learning_rate, **_moments(config), **options, name=kind.__name__.lower())
 
 
 def build_sgd(config: SGDConfig, learning_rate: Any, **options: Any) -> Any:
     """See ``tfdl.optimizers.SGD``."""
-    return SGD(learning_rate, momentum=config.momentum, nesterov=config.nesterov, **options)
+    return SGD(learning_rate, momentum=config.momentum, nesterov=config.nesterov, **options, name="SGD")
 
 
 def build_keras(config: KerasOptimizerConfig, learning_rate: Any, **options: Any) -> Any:  # noqa: ARG001

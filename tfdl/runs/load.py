@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfdl.config import MODELS, TASKS, TrainConfig
+from tfdl.config import MODELS, OPTIMIZERS, TASKS, TrainConfig
 from tfdl.config.models.keras import KerasModelConfig
+from tfdl.config.optimizers import KerasOptimizerConfig
 from tfdl.errors import UserError
 from tfdl.models import build_model, compute_precision
 from tfdl.models.keras_model import load_model
@@ -55,14 +56,16 @@ def load_run(path: str | Path | RunDirectory, checkpoint: str = "last", precisio
 
 
 def may_rename_variables(config: TrainConfig) -> bool:
-    """Whether a model may have variables with other names when it is built again, since not tfdl made its layers.
+    """Whether variables may have other names when the run is built again, since not tfdl made layers or optimizer.
 
-    Keras numbers layers without a name over the whole process: ``dense_7/kernel``.
+    Keras numbers layers and optimizers without a name over the whole process: ``dense_7/kernel``, ``adam_3/iteration``.
 
     Args:
         config: of the run.
     """
-    return isinstance(config.model, KerasModelConfig) or MODELS.part(config.model.name).provider != "tfdl"
+    is_object = isinstance(config.model, KerasModelConfig) or isinstance(config.optimizer, KerasOptimizerConfig)
+    providers = {MODELS.part(config.model.name).provider, OPTIMIZERS.part(config.optimizer.name).provider}
+    return is_object or providers != {"tfdl"}
 
 
 def load_task(run: RunDirectory, config: TrainConfig) -> Task:

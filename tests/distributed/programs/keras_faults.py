@@ -3,15 +3,19 @@
 After all cases but the last, all ranks must be able to continue. The last case may end the job.
 """
 
+import copy
+import pickle
 import sys
 from unittest.mock import patch
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tfdl import distributed
 from tfdl.errors import RunError, UserError
+from tfdl.optimizers import Adam
 
 world = distributed.init()
 X = np.random.default_rng(0).normal(size=(32, 3)).astype("float32")
@@ -60,6 +64,11 @@ def plain_after_loading_without_callbacks():
     if world.is_chief:
         fit(separate, callbacks=[])
     fit(model, callbacks=[])
+
+
+def plain_in_train_on_batch():
+    model = keras.saving.load_model(f"{sys.argv[1]}/rank{world.rank}.keras")
+    model.train_on_batch(X[:4], Y[:4])
 
 
 def wrapped_after_loading():
@@ -180,6 +189,20 @@ def an_optimizer_for_each_layer():
     loaded = keras.saving.load_model(path)
     loaded.optimizer = wrap(loaded.optimizer)
     fit(loaded)
+
+
+def copied_and_saved():
+    """A registered optimizer. SyncCheck would find ranks that do not average, and rank 1 has other data."""
+    optimizer = wrap(Adam(0.1), compression="bfloat16")
+    path = f"{sys.argv[1]}/copied{world.rank}.keras"
+    for way in (copy.copy, copy.deepcopy, lambda of: pickle.loads(pickle.dumps(of))):
+        model = compiled(way(optimizer))
+        fit(model, epochs=1)
+        model.save(path)
+        for plain in (keras.saving.load_model(path), keras.models.clone_model(model)):
+            assert type(plain.optimizer) is Adam
+            with pytest.raises(UserError, match="2 ranks train with a plain Adam"):
+                fit(plain)
 
 
 def several_random_streams():
