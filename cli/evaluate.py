@@ -88,7 +88,11 @@ def _to_json(evaluation: Any, details: bool) -> dict[str, Any]:
 def _compare(runs: Sequence[str], evaluations: Sequence[Any]) -> None:
     """Prints the metrics of several runs, a column for each run."""
     from tfdl.cli.tables import metrics_table, print_tables
+    from tfdl.runs import RunDirectory
 
+    for run in runs:
+        config = RunDirectory(run).read_config()
+        click.echo(f"{run}: {config.model.label} on {config.dataset.name}, {config.task}")
     print_tables(metrics_table(runs, [evaluation.metrics for evaluation in evaluations]))
     for run, evaluation in zip(runs, evaluations, strict=True):
         if evaluation.warning:

@@ -159,7 +159,8 @@ def test_evaluate_compares_runs(run, trained_run, tmp_path):
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == "test split, checkpoint last"
-    assert lines[2].split() == ["metric", str(trained_run.path), str(other)]
+    assert lines[1] == f"{trained_run.path}: cnn on digits, image-classification"
+    assert lines[4].split() == ["metric", str(trained_run.path), str(other)]
     accuracy = f"{trained_run.read_summary()['test']['accuracy']:.6g}"
     assert ["accuracy", accuracy, accuracy] in [line.split() for line in lines]
     _, out, _ = run("evaluate", trained_run.path, other, "--json")

@@ -45,6 +45,10 @@ def test_a_run_keeps_its_numbers() -> None:
     assert classes_of(["2", "1", "0", "10"], trained).numbers == {"0": 0, "1": 1, "10": 2, "2": 3}
     # Spellings that it told apart stay apart.
     assert classes_of(["bad", "bad "], ("bad", "bad ")).numbers == {"bad": 0, "bad ": 1}
+    # Another spelling of a class of the run is that class.
+    assert classes_of(["0.0", "1.0"], ("0", "1")).numbers == {"0.0": 0, "1.0": 1}
+    assert classes_of(["cat", "e\u0301"], (" cat", "\u00e9")).numbers == {"cat": 0, "e\u0301": 1}
+    assert classes_of(["bad  "], ("bad", "bad ")).numbers == {"bad  ": 0}
     # What is new comes after them.
     added = classes_of(["3", "2"], trained)
     assert added.names == (*trained, "3")

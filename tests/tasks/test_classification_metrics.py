@@ -142,6 +142,7 @@ def test_details_are_sklearn_s_for_each_class():
         ([0, 1, 1, 1], [0, 1, 1, 1], ""),
         ([0, 0, 1, 1], [0, 1, 1, 1], ""),
         ([0, 1, 2], [1, 1, 1], "accuracy 0.3333 is no better than answering 'a'"),
+        ([1, 1], [1, 1], ""),
     ],
 )
 def test_a_model_that_only_knows_the_largest_class(labels, predictions, warning):
@@ -149,3 +150,7 @@ def test_a_model_that_only_knows_the_largest_class(labels, predictions, warning)
     found = guessing_warning(rows, ("a", "b", "c"))
     assert found.startswith(warning)
     assert bool(found) == bool(warning)
+
+
+def test_a_task_with_other_rows_has_no_such_warning():
+    assert guessing_warning({"distance": np.zeros(3)}, ("a", "b")) == ""

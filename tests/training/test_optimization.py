@@ -16,7 +16,13 @@ from tfdl.errors import StoppedError, UserError
 from tfdl.evaluation import evaluate
 from tfdl.runs import Progress
 from tfdl.training import Callback
-from tfdl.training.optimization import follow_plan, optimizer_for, rate_note, schedule_note
+from tfdl.training.optimization import (
+    changed_schedule_note,
+    early_end_note,
+    follow_plan,
+    optimizer_for,
+    rate_note,
+)
 
 
 def build(config, **changes):
@@ -52,14 +58,20 @@ def test_a_schedule_may_be_planned_for_a_longer_run(schedule):
 
 
 def test_a_resume_with_another_length_warns_if_the_schedule_changes():
-    cosine = AdamConfig(schedule="cosine")
-    assert "'cosine' now ends after 1,380 steps, before after 920: the learning rate" in schedule_note(
-        cosine, 920, 1380
-    )
-    assert schedule_note(cosine, 920, 920) == ""
-    assert schedule_note(AdamConfig(schedule="cosine", schedule_epochs=60), 920, 1380) == ""
-    assert schedule_note(AdamConfig(), 920, 1380) == ""
-    assert schedule_note(AdamConfig(schedule="inverse_sqrt"), 920, 1380) == ""
+    note = changed_schedule_note(AdamConfig(schedule="cosine"), 920, 1380)
+    assert note.startswith("the schedule 'cosine', which was to end at step 920, now ends at step 1,380: the learning")
+    assert changed_schedule_note(AdamConfig(schedule="cosine"), 920, 920) == ""
+    assert changed_schedule_note(AdamConfig(schedule="cosine", schedule_epochs=60), 920, 1380) == ""
+    assert changed_schedule_note(AdamConfig(), 920, 1380) == ""
+    assert changed_schedule_note(AdamConfig(schedule="inverse_sqrt"), 920, 1380) == ""
+
+
+def test_a_schedule_that_ends_before_the_run_is_reported():
+    short = AdamConfig(schedule="cosine", schedule_epochs=0.001)
+    assert early_end_note(short, 300, 100).startswith("the schedule 'cosine' is planned for 1 of the 300 steps; then")
+    assert early_end_note(AdamConfig(schedule="cosine", schedule_epochs=3), 300, 100) == ""
+    assert early_end_note(AdamConfig(schedule="cosine"), 300, 100) == ""
+    assert early_end_note(AdamConfig(schedule_epochs=1), 300, 100) == ""
 
 
 def test_a_planned_schedule_continues_exactly(tiny, tmp_path):

@@ -60,21 +60,18 @@ def classes_of(labels: Iterable[str], trained_names: Sequence[str] = ()) -> Clas
     are_numbers = all(_NUMBER.fullmatch(_plain(label)) for label in distinct)
     spellings: dict[Decimal | str, list[str]] = {}
     for label in distinct:
-        key = Decimal(_plain(label)) if are_numbers else _plain(label)
-        spellings.setdefault(key, []).append(label)
-    trained_numbers = {name: number for number, name in enumerate(trained_names)}
+        spellings.setdefault(_key(label, are_numbers), []).append(label)
     names = list(trained_names)
+    # The run may have told two spellings apart, so a label that it has counts before an equal one.
+    number_of_name = {name: number for number, name in enumerate(trained_names)}
+    number_of_key = {_key(name, are_numbers): number for number, name in reversed(list(enumerate(trained_names)))}
     numbers: dict[str, int] = {}
     for key in sorted(spellings):  # all are numbers, or all are texts
-        name = _name_of(spellings[key])
+        if key not in number_of_key:
+            number_of_key[key] = len(names)
+            names.append(_name_of(spellings[key]))
         for label in spellings[key]:
-            # The run may have told two spellings apart.
-            number = trained_numbers.get(label, trained_numbers.get(name))
-            if number is None:
-                number = len(names)
-                names.append(name)
-                trained_numbers[name] = number
-            numbers[label] = number
+            numbers[label] = number_of_name.get(label, number_of_key[key])
     return Classes(tuple(names), numbers, _notes(numbers))
 
 
@@ -103,6 +100,14 @@ def shown(names: Sequence[str]) -> str:
         return ", ".join(names)
     named = names[: _MOST_NAMED - 1]
     return f"{', '.join(named)} and {len(names) - len(named):,} more"
+
+
+def _key(label: str, is_number: bool) -> Decimal | str:
+    """Equal for labels of one class."""
+    plain = _plain(label)
+    if is_number and _NUMBER.fullmatch(plain):
+        return Decimal(plain)
+    return plain
 
 
 def _plain(label: str) -> str:

@@ -124,8 +124,12 @@ def guessing_warning(rows: Mapping[str, np.ndarray], class_names: Sequence[str])
         rows: as for ``classification_metrics``.
         class_names: a name for each class.
     """
+    if "label" not in rows or "prediction" not in rows:
+        return ""  # a derived task has other rows
     labels = rows["label"]
     support = np.bincount(labels, minlength=len(class_names))
+    if np.count_nonzero(support) < 2:
+        return ""  # nothing can be better
     largest = int(support.argmax())
     share = support[largest] / len(labels)
     accuracy = float(np.mean(labels == rows["prediction"]))

@@ -40,7 +40,7 @@ def optimizer_for(config: OptimizerConfig, model: Any, *, total_steps: int, step
     Raises:
         UserError: a warm-up that is longer than the run.
     """
-    total_steps = config.schedule_steps or round(config.schedule_epochs * steps_per_epoch) or total_steps
+    total_steps = planned_steps(config, steps_per_epoch) or total_steps
     warmup_steps = config.warmup_steps or round(config.warmup_epochs * steps_per_epoch)
     if warmup_steps > total_steps:
         raise UserError(
@@ -144,7 +144,36 @@ def rate_note(config: OptimizerConfig, ranks: int) -> str:
     return f"learning rate {config.learning_rate:g} x {scale:g} ({reason}) = {config.learning_rate * scale:g}"
 
 
-def schedule_note(config: OptimizerConfig, steps_before: int, total_steps: int) -> str:
+def planned_steps(config: OptimizerConfig, steps_per_epoch: int) -> int:
+    """The steps that the configuration plans the schedule for; 0 if it is planned for the run's own length.
+
+    Args:
+        config: the optimizer.
+        steps_per_epoch: optimizer steps of an epoch.
+    """
+    if config.schedule_epochs:
+        return max(1, round(config.schedule_epochs * steps_per_epoch))
+    return config.schedule_steps
+
+
+def early_end_note(config: OptimizerConfig, total_steps: int, steps_per_epoch: int) -> str:
+    """Reports that a schedule is planned for less than the run; empty if it is not.
+
+    Args:
+        config: the optimizer.
+        total_steps: steps of the run.
+        steps_per_epoch: optimizer steps of an epoch.
+    """
+    planned = planned_steps(config, steps_per_epoch)
+    if not planned or planned >= total_steps or config.schedule.name in _ENDLESS_SCHEDULES:
+        return ""
+    return (
+        f"the schedule {config.schedule.name!r} is planned for {planned:,} of the {total_steps:,} steps; then the"
+        " learning rate stays as it is"
+    )
+
+
+def changed_schedule_note(config: OptimizerConfig, steps_before: int, total_steps: int) -> str:
     """Warns that a schedule changes because a run is resumed with another length; empty if it does not change.
 
     Args:
@@ -156,7 +185,7 @@ def schedule_note(config: OptimizerConfig, steps_before: int, total_steps: int) 
     if steps_before == total_steps or is_planned or config.schedule.name in _ENDLESS_SCHEDULES:
         return ""
     return (
-        f"the schedule {config.schedule.name!r} now ends after {total_steps:,} steps, before after {steps_before:,}:"
-        " the learning rate jumps, and the weights will not be those of a run that was never stopped (to stop early"
-        " and continue exactly, begin with --schedule-epochs)"
+        f"the schedule {config.schedule.name!r}, which was to end at step {steps_before:,}, now ends at step"
+        f" {total_steps:,}: the learning rate jumps, and the weights will not be those of a run that was never stopped"
+        " (to stop early and continue exactly, begin with --schedule-epochs)"
     )

@@ -127,9 +127,12 @@ class RunRecord:
 
     def _advice(self) -> str:
         """Which checkpoint there is, and the options that continue the run."""
-        path = shlex.quote(str(self.run.path))
+        options = f"--output {shlex.quote(str(self.run.path))}"
+        options += "".join(f" --plugin {name}" for name in self._output.config.plugins)
         checkpoint = self.run.newest_checkpoint()
         if checkpoint is None:
-            return f"no checkpoint was saved; begin again with --output {path} --overwrite"
-        step = int(checkpoint.name.rpartition("-")[2])
-        return f"the checkpoint of step {step} is saved; continue with --output {path} --resume"
+            return f"no checkpoint was saved; begin again with {options} --overwrite"
+        number = checkpoint.name.rpartition("-")[2]
+        # A copied run may have a folder in place of the link to the last checkpoint.
+        which = f"the checkpoint of step {int(number)}" if number.isdecimal() else "the last checkpoint"
+        return f"{which} is saved; continue with {options} --resume"

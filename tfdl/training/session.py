@@ -24,7 +24,7 @@ from tfdl.training.fit import Fit, FitPlan, check_finite, open_batches
 from tfdl.training.membership import Membership
 from tfdl.training.metrics_log import MetricsLog
 from tfdl.training.opening import Opened, open_data, samples_in_words
-from tfdl.training.optimization import follow_plan, rate_note, schedule_note
+from tfdl.training.optimization import changed_schedule_note, early_end_note, follow_plan, rate_note
 from tfdl.training.output import Output
 from tfdl.training.python_parts import PythonParts
 from tfdl.training.run_parts import RunParts, build_parts
@@ -106,7 +106,9 @@ class Session:
         )
         self._compilation_note = self._decide_compilation()
         self._starting_point.restore(self.config, self.parts, self.state, self.record, self._python_parts, world)
-        ahead = self.parts.length.ahead(self.state.progress)
+        # A schedule that is planned in steps counts them, whatever an epoch has.
+        is_planned_in_steps = bool(self.config.optimizer.schedule_steps)
+        ahead = 0 if is_planned_in_steps else self.parts.length.ahead(self.state.progress)
         follow_plan(self.parts.trainer.optimizer, self.config.optimizer, self.state.progress, world.size, ahead)
 
     def run(self) -> None:
@@ -232,13 +234,15 @@ class Session:
         )
 
     def _schedule_note(self) -> str:
-        """Warns if a resume changes the length of the run, and with it the learning rates."""
-        before = self.record.config_before
-        if before is None:
-            return ""
+        """Reports a schedule that ends before the run, or that a resume changes with the length of the run."""
         length = self.parts.length
+        optimizer = self.config.optimizer
+        note = early_end_note(optimizer, length.total_steps, length.steps_per_epoch)
+        before = self.record.config_before
+        if before is None or not self.step:
+            return note
         length_before = dataclasses.replace(length, epochs=before.epochs, steps=before.steps)
-        return schedule_note(self.config.optimizer, length_before.total_steps, length.total_steps)
+        return note or changed_schedule_note(optimizer, length_before.total_steps, length.total_steps)
 
     def _fit_plan(self) -> FitPlan:
         return FitPlan(

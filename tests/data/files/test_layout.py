@@ -53,8 +53,6 @@ SPLIT = {("train", "cat"): 3, ("train", "dog"): 2, ("test", "cat"): 1, ("test", 
         (["cat/train/*3", "dog/train/*2", "cat/test/*1", "dog/test/*1"], SPLIT),
         (["train/cat/*3", "train/dog/*2", "test/cat/2019/*1", "test/dog/2020/*1"], SPLIT),
         (["train/cat/*3", "train/dog/*2"], {("train", "cat"): 3, ("train", "dog"): 2}),
-        (["train/*3", "plane/*2"], {(None, "train"): 3, (None, "plane"): 2}),
-        (["test/*3", "exam/*2"], {(None, "test"): 3, (None, "exam"): 2}),
         (["train/train/*3", "train/plane/*2"], {("train", "train"): 3, ("train", "plane"): 2}),
         (["valid/cat/*1", "dev/dog/*1"], {("validation", "cat"): 1, ("validation", "dog"): 1}),
     ],
@@ -94,9 +92,9 @@ def test_the_imdb_archive_as_it_is_unpacked(tmp_path: Path) -> None:
     assert counts(layout) == {("train", "pos"): 4, ("train", "neg"): 4, ("test", "pos"): 3, ("test", "neg"): 3}
     assert layout.notes == [
         "left out: 2 files directly in train: in no class folder",
-        "left out: 9 files in train/unsup: a name for files without a label",
         "left out: 1 file directly in test: in no class folder",
         "left out: 1 file at the top: in no class folder",
+        "left out: 9 files in train/unsup: a name for files without a label",
         "left out: 2 files of other kinds: 1 .vocab, 1 without an ending",
     ]
 
@@ -111,7 +109,45 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
     os.symlink(tmp_path / "elsewhere" / "dog", tmp_path / "pets" / "dog")
     os.symlink(tmp_path / "pets", tmp_path / "pets" / "cat" / "again")
     os.symlink(tmp_path / "nowhere", tmp_path / "pets" / "fox")
-    assert counts(classes_below(tmp_path / "pets")) == PLAIN
+    os.symlink("itself", tmp_path / "pets" / "itself")
+    layout = classes_below(tmp_path / "pets")
+    assert counts(layout) == PLAIN
+    assert layout.notes == ["left out: 2 files of other kinds: 2 broken link"]
+
+
+def test_folders_that_link_to_each_other_are_not_followed_without_end(tmp_path: Path) -> None:
+    names = "abcdefg"
+    for name in names:
+        write(tmp_path, f"{name}/*1")
+    for name in names:
+        for other in names.replace(name, ""):
+            os.symlink(tmp_path / other, tmp_path / name / other)
+    layout = classes_below(tmp_path)
+    assert len(layout.files) == len(names) ** 2
+    assert "link to a folder in a folder that a link leads to" in layout.notes[0]
+
+
+def test_accents_are_compared_as_unicode_does(tmp_path: Path) -> None:
+    composed = "\u00e9"
+    decomposed = "e\u0301"
+    write(tmp_path, f"train/{decomposed}/*3", "train/dog/*2", f"test/{composed}/*1")
+    layout = classes_below(tmp_path)
+    assert len(layout.files) == 6
+    assert layout.notes == []
+
+
+def test_many_places_with_one_reason_are_one_line(tmp_path: Path) -> None:
+    write(tmp_path, "train/cat/*1", "train/dog/*1", *(f"test/{number}/*2" for number in range(30)))
+    assert classes_below(tmp_path).notes == [
+        "left out: 60 files in 30 places, such as test/0: named after no class of the training files"
+    ]
+
+
+def test_names_that_may_be_misread_are_reported(tmp_path: Path) -> None:
+    note = "named like splits, but taken for classes: train"
+    assert classes_below(write(tmp_path / "a", "train/*3", "plane/*2")).notes == [note]
+    tables = files_without_classes(read_tree(write(tmp_path / "b", "test_a.txt", "b.txt"), (".txt",)))
+    assert tables.notes == ["named like splits, but dealt out to all splits by content: test_a.txt"]
 
 
 def test_hidden_files_and_those_of_archivers_are_left_out(tmp_path: Path) -> None:
@@ -138,9 +174,12 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
         (["train.csv", "valid.csv", "extra.csv"], {"train.csv": "train", "valid.csv": "validation"}),
         (["wiki.train.tokens", "wiki.dev.tokens"], {"wiki.train.tokens": "train", "wiki.dev.tokens": "validation"}),
         (["train-00000-of-00002.csv", "test1.csv"], {"train-00000-of-00002.csv": "train", "test1.csv": "test"}),
-        (["reviews_train.csv", "reviews-test.csv"], {}),
+        (["reviews_train.csv", "held-test.csv"], {"reviews_train.csv": "train", "held-test.csv": "test"}),
+        (["train.csv", "test_small.csv", "more.csv"], {"train.csv": "train", "test_small.csv": "test"}),
+        (["imdb_train_25k.csv", "imdb_test_10k.csv"], {"imdb_train_25k.csv": "train", "imdb_test_10k.csv": "test"}),
+        (["train_2020.csv", "test-final.csv"], {"train_2020.csv": "train", "test-final.csv": "test"}),
+        (["a_train_test.csv", "train.csv"], {"train.csv": "train"}),
         (["reviews_train.csv", "reviews_test.csv"], {"reviews_train.csv": "train", "reviews_test.csv": "test"}),
-        (["A Test of Wills.txt", "The Last Train.txt", "Dev Notes.txt"], {}),
         (["latest.csv", "constraint.csv", "interval.csv"], {}),
     ],
 )
@@ -148,21 +187,41 @@ def test_files_that_are_named_after_splits(names: list[str], expected: dict[str,
     assert splits_of_files(names) == expected
 
 
-def test_folders_of_years_and_affixes_are_no_splits() -> None:
-    assert splits_of_folders(["2019", "2020"]) == {}
-    assert splits_of_folders(["test_bench", "train_station"]) == {}
-    assert splits_of_folders(["seg_test", "seg_train", "seg_pred"]) == {"seg_test": "test", "seg_train": "train"}
+def test_titles_are_no_splits_unless_all_files_are_named_so() -> None:
+    titles = ["A Test of Wills.txt", "The Last Train.txt", "Dev Notes.txt"]
+    assert splits_of_files([*titles, "River.txt"], is_text_each=True) == {}
+    named = {"my_train_a.txt": "train", "my_test_b.txt": "test"}
+    assert splits_of_files(list(named), is_text_each=True) == named
+
+
+@pytest.mark.parametrize(
+    ("folders", "with_classes", "expected"),
+    [
+        (["2019", "2020"], True, {}),
+        (["train", "plane", "ship"], False, {}),
+        (["test_bench", "train_station"], False, {}),
+        (["seg_test", "seg_train", "seg_pred"], True, {"seg_test": "test", "seg_train": "train"}),
+        (["train", "test_final"], True, {"train": "train", "test_final": "test"}),
+        (["train", "docs"], True, {"train": "train"}),
+        (["wiki_train", "wiki_test_v2"], True, {"wiki_train": "train", "wiki_test_v2": "test"}),
+        (["Train", "Valid", "TEST"], True, {"Train": "train", "Valid": "validation", "TEST": "test"}),
+    ],
+)
+def test_folders_that_are_named_after_splits(folders: list[str], with_classes: bool, expected: dict[str, str]) -> None:
+    assert splits_of_folders(dict.fromkeys(folders, with_classes)) == expected
 
 
 def test_files_without_classes(tmp_path: Path) -> None:
-    write(tmp_path, "train/*2", "test/a/*1", "novels/A Test of Wills.txt", "novels/train.txt", "notes.csv")
-    layout = files_without_classes(read_tree(tmp_path, (".txt",)))
+    write(tmp_path, "train/*2", "test/a/*1", "novels/A Test of Wills.txt", "novels/train.txt")
+    write(tmp_path, "novels/River.txt", "notes.csv")
+    layout = files_without_classes(read_tree(tmp_path, (".txt",)), is_text_each=True)
     splits = {str(file.path.relative_to(tmp_path)): file.split for file in layout.files}
     assert splits == {
         "train/0.txt": "train",
         "train/1.txt": "train",
         "test/a/0.txt": "test",
         "novels/A Test of Wills.txt": None,
+        "novels/River.txt": None,
         "novels/train.txt": "train",
     }
     assert layout.notes == ["left out: 1 file of other kinds: 1 .csv"]
@@ -196,7 +255,7 @@ def test_every_file_of_any_tree_is_used_or_counted(tmp_path: Path, tree: tuple) 
     total = build(root, tree)
     try:
         for layout in (classes_below(root), files_without_classes(read_tree(root, (".txt",)))):
-            left_out = sum(int(re.match(r"left out: ([\d,]+) ", note)[1]) for note in layout.notes)
+            left_out = sum(int(count) for count in re.findall(r"left out: (\d+) ", "\n".join(layout.notes)))
             assert len(layout.files) + left_out == total
             paths = [file.path for file in layout.files]
             assert paths == sorted(set(paths))

@@ -1,17 +1,21 @@
 """What the folders of the user's files mean: splits and classes. Images and texts follow the same rules."""
 
+import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tfdl.data.files.split_names import splits_of_files, splits_of_folders
+from tfdl.data.files.left_out import LeftOut
+from tfdl.data.files.split_names import has_split_word, splits_of_files, splits_of_folders
 from tfdl.data.files.tree import Folder, name_of
+from tfdl.data.labels import shown
 
 # Names of folders of samples that have no label, as data sets are published with them.
 _UNLABELLED = {"unsup", "unlabeled", "unlabelled", "unsupervised"}
 # Endings that a note names.
 _MOST_ENDINGS = 5
+_NO_CLASS = "in no class folder"
 
 
 @dataclass(frozen=True)
@@ -30,20 +34,13 @@ class Layout:
     """Files with their classes and splits, and what was left out."""
 
     files: list[PlacedFile] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    """Lines about files that were left out, and why."""
+    left_out: LeftOut = field(default_factory=LeftOut)
+    other_notes: list[str] = field(default_factory=list)
 
-    def leave_out(self, count: int, where: str, reason: str) -> None:
-        """Notes files that are left out.
-
-        Args:
-            count: their number.
-            where: where they are, such as ``in train/unsup``.
-            reason: why they are left out.
-        """
-        if count:
-            noun = "file" if count == 1 else "files"
-            self.notes.append(f"left out: {count:,} {noun} {where}: {reason}")
+    @property
+    def notes(self) -> list[str]:
+        """Lines about files that were left out, and why, and about names that may be misread."""
+        return [*self.left_out.notes, *self.other_notes]
 
 
 def files_in_classes(root: Folder) -> Layout:
@@ -57,49 +54,54 @@ def files_in_classes(root: Folder) -> Layout:
     """
     layout = Layout()
     top = _passed_through(root)
-    splits = splits_of_folders(top.folders)
+    splits = _splits_in(top)
     if splits:
         _add_splits(layout, top, splits)
     elif _are_classes_of_splits(top):
         for name, folder in top.folders.items():
-            for inner_name, split in splits_of_folders(folder.folders).items():
+            for inner_name, split in _splits_in(folder).items():
                 _add_class(layout, name, folder.folders[inner_name], split)
     else:
         for name, folder in top.folders.items():
             _add_class(layout, name, folder, None)
-    layout.leave_out(len(top.files), _directly_in(top, root), "in no class folder")
+        _note_words(layout, "taken for classes", top.folders)
+    layout.left_out.add(len(top.files), _directly_in(top, root), _NO_CLASS)
     layout.files.sort(key=lambda file: file.path)
-    _note_others(layout, root)
+    _leave_out_others(layout, root)
     return layout
 
 
-def files_without_classes(root: Folder) -> Layout:
+def files_without_classes(root: Folder, *, is_text_each: bool = False) -> Layout:
     """All files, with the splits that their folders or their own names stand for.
 
     Args:
         root: the data set.
+        is_text_each: whether each file is one text.
     """
     layout = Layout()
-    _add_files(layout, root, None)
+    _add_files(layout, root, None, is_text_each=is_text_each)
     layout.files.sort(key=lambda file: file.path)
-    _note_others(layout, root)
+    _leave_out_others(layout, root)
+    if not is_text_each:
+        unplaced = [file.path.name for file in layout.files if file.split is None]
+        _note_words(layout, "dealt out to all splits by content", unplaced)
     return layout
 
 
-def _add_files(layout: Layout, folder: Folder, split: str | None) -> None:
+def _add_files(layout: Layout, folder: Folder, split: str | None, *, is_text_each: bool) -> None:
     """``split`` is that of the folder; None if neither it nor an outer folder is named after one."""
     splits_by_folder: dict[str, str] = {}
     splits_by_file: dict[str, str] = {}
     if split is None:
-        splits_by_folder = splits_of_folders(folder.folders)
-        splits_by_file = splits_of_files([file.name for file in folder.files])
+        splits_by_folder = splits_of_files(folder.folders, is_text_each=is_text_each)
+        splits_by_file = splits_of_files([file.name for file in folder.files], is_text_each=is_text_each)
     for file in folder.files:
         layout.files.append(PlacedFile(file, None, split or splits_by_file.get(file.name)))
     for name, inner in folder.folders.items():
-        _add_files(layout, inner, split or splits_by_folder.get(name))
+        _add_files(layout, inner, split or splits_by_folder.get(name), is_text_each=is_text_each)
 
 
-def _add_splits(layout: Layout, top: Folder, splits: dict[str, str]) -> None:
+def _add_splits(layout: Layout, top: Folder, splits: Mapping[str, str]) -> None:
     """The classes of each split. Folders that stand for no class of the training split are not labelled, or wrong."""
     # The training split comes first: it decides what is a class.
     order = sorted(splits, key=lambda name: splits[name] != "train")
@@ -107,20 +109,20 @@ def _add_splits(layout: Layout, top: Folder, splits: dict[str, str]) -> None:
     classes_elsewhere = _names_of_classes(top.folders[name] for name in splits if splits[name] != "train")
     for name in order:
         folder = _passed_through(top.folders[name], train_classes)
-        layout.leave_out(len(folder.files), _directly_in(folder, top), "in no class folder")
+        layout.left_out.add(len(folder.files), _directly_in(folder, top), _NO_CLASS)
         is_train = splits[name] == "train"
-        if train_classes and not is_train and not train_classes & set(folder.folders):
+        if train_classes and not is_train and not train_classes & set(map(_key, folder.folders)):
             for inner in folder.folders.values():
                 _leave_out_folder(layout, inner, top, "named after no class of the training files")
             continue
         for class_name, inner in folder.folders.items():
-            is_only_here = is_train and classes_elsewhere and class_name not in classes_elsewhere
+            is_only_here = is_train and classes_elsewhere and _key(class_name) not in classes_elsewhere
             if is_only_here and class_name.lower() in _UNLABELLED:
                 _leave_out_folder(layout, inner, top, "a name for files without a label")
                 continue
             _add_class(layout, class_name, inner, splits[name])
             if is_train:
-                train_classes.add(class_name)
+                train_classes.add(_key(class_name))
     for name, folder in top.folders.items():
         if name not in splits:
             _leave_out_folder(layout, folder, top, "named after no split")
@@ -140,11 +142,15 @@ def _passed_through(folder: Folder, classes: Collection[str] = ()) -> Folder:
     """
     while not folder.files and len(folder.folders) == 1:
         ((name, inner),) = folder.folders.items()
-        is_level = name in classes or not inner.folders or splits_of_folders([name])
+        is_level = _key(name) in classes or not inner.folders or _splits_in(folder)
         if is_level:
             break
         folder = inner
     return folder
+
+
+def _splits_in(folder: Folder) -> dict[str, str]:
+    return splits_of_folders({name: bool(inner.folders) for name, inner in folder.folders.items()})
 
 
 def _are_classes_of_splits(top: Folder) -> bool:
@@ -152,7 +158,7 @@ def _are_classes_of_splits(top: Folder) -> bool:
     if not top.folders:
         return False
     for folder in top.folders.values():
-        if folder.files or not folder.folders or set(splits_of_folders(folder.folders)) != set(folder.folders):
+        if folder.files or not folder.folders or set(_splits_in(folder)) != set(folder.folders):
             return False
     return True
 
@@ -160,12 +166,17 @@ def _are_classes_of_splits(top: Folder) -> bool:
 def _names_of_classes(folders: Iterable[Folder]) -> set[str]:
     names: set[str] = set()
     for folder in folders:
-        names |= set(_passed_through(folder).folders)
+        names |= set(map(_key, _passed_through(folder).folders))
     return names
 
 
+def _key(name: str) -> str:
+    """Equal for names that are one class: macOS and Linux write accents in different ways."""
+    return unicodedata.normalize("NFC", name.strip())
+
+
 def _leave_out_folder(layout: Layout, folder: Folder, root: Folder, reason: str) -> None:
-    layout.leave_out(len(list(folder.all_files())), f"in {_shown(folder, root)}", reason)
+    layout.left_out.add(len(list(folder.all_files())), f"in {_shown(folder, root)}", reason)
 
 
 def _directly_in(folder: Folder, root: Folder) -> str:
@@ -177,9 +188,16 @@ def _shown(folder: Folder, root: Folder) -> str:
     return "/".join(name_of(Path(part)) for part in path.parts)
 
 
-def _note_others(layout: Layout, root: Folder) -> None:
-    """Files of kinds that are not read, by their endings."""
-    layout.leave_out(root.others.total(), "of other kinds", _endings(root.others))
+def _note_words(layout: Layout, what: str, names: Iterable[str]) -> None:
+    """Notes names that contain words for splits and are not taken for splits."""
+    found = [name_of(Path(name)) for name in names if has_split_word(name)]
+    if found:
+        layout.other_notes.append(f"named like splits, but {what}: {shown(found)}")
+
+
+def _leave_out_others(layout: Layout, root: Folder) -> None:
+    """Files of kinds that are not read, by their endings, and links that are not followed."""
+    layout.left_out.add(root.others.total(), "of other kinds", _endings(root.others))
 
 
 def _endings(others: Counter[str]) -> str:

@@ -124,7 +124,7 @@ def find_pieces(config: DatasetConfig, roles: tuple[str, ...]) -> Pieces:
         pieces = [Piece(file.path, file.split, READERS[file.path.suffix.lower()], options) for file in tables.files]
         return Pieces(pieces, tuple(tables.notes))
     tree = read_tree(path, _PLAIN)
-    layout = files_in_classes(tree) if LABEL in roles else files_without_classes(tree)
+    layout = files_in_classes(tree) if LABEL in roles else files_without_classes(tree, is_text_each=True)
     if not layout.files or SOURCE in roles:
         left_out = "".join(f"; {note}" for note in layout.notes)
         raise UserError(f"dataset {name!r} has no file of rows, expected {_expected(roles)}{left_out}")

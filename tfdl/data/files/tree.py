@@ -8,6 +8,10 @@ from pathlib import Path
 
 # Folders that programs for archives and file servers leave behind.
 _RUBBISH = {"__macosx", "@eadir", "__pycache__", "$recycle.bin", "lost+found"}
+BROKEN_LINK = "broken link"
+"""In place of an ending: links that lead nowhere."""
+NESTED_LINK = "link to a folder in a folder that a link leads to"
+"""In place of an ending: following them could go on without an end."""
 
 
 @dataclass
@@ -20,7 +24,7 @@ class Folder:
     files: list[Path] = field(default_factory=list)
     """Directly in it, in the order of the names."""
     others: Counter[str] = field(default_factory=Counter)
-    """Endings of the files at any depth that are not wanted, and their numbers."""
+    """Endings of the files at any depth that are not wanted, and their numbers; also links that are not followed."""
 
     def all_files(self) -> Iterator[Path]:
         """The files at any depth, in the order of the names."""
@@ -37,14 +41,14 @@ class Folder:
 def read_tree(path: Path, endings: Collection[str]) -> Folder:
     """Reads a folder.
 
-    A link to a folder is followed, unless it leads back to a folder that it is in. Names that begin with a dot are
-    hidden and left out.
+    A link to a folder is followed, but not in a folder that a link leads to, nor back to a folder that it is in. Names
+    that begin with a dot are hidden and left out.
 
     Args:
         path: the folder.
         endings: of the files that are wanted, in lower case, such as ``.txt``; upper case matches too.
     """
-    return _read(path, set(endings), ())
+    return _read(path, set(endings), (), is_linked=False)
 
 
 def name_of(path: Path) -> str:
@@ -55,8 +59,15 @@ def name_of(path: Path) -> str:
         return os.fsencode(path.name).decode("latin-1")
 
 
-def _read(path: Path, endings: set[str], outer: tuple[tuple[int, int], ...]) -> Folder:
-    """``outer`` identifies the folders on the way here, by device and number."""
+def _read(path: Path, endings: set[str], outer: tuple[tuple[int, int], ...], *, is_linked: bool) -> Folder:
+    """Reads a folder.
+
+    Args:
+        path: the folder.
+        endings: of the files that are wanted.
+        outer: identifies the folders on the way here, by device and number.
+        is_linked: whether a link leads to this folder or to an outer one.
+    """
     folder = Folder(path)
     status = path.stat()
     chain = (*outer, (status.st_dev, status.st_ino))
@@ -64,11 +75,17 @@ def _read(path: Path, endings: set[str], outer: tuple[tuple[int, int], ...]) -> 
         if entry.name.startswith(".") or entry.name.lower() in _RUBBISH:
             continue
         child = path / entry.name
-        if entry.is_dir():
+        is_link = entry.is_symlink()
+        if is_link and not child.exists():  # it leads nowhere, or to itself
+            folder.others[BROKEN_LINK] += 1
+        elif entry.is_dir():
             inner_status = entry.stat()
             if (inner_status.st_dev, inner_status.st_ino) in chain:
                 continue
-            inner = _read(child, endings, chain)
+            if is_link and is_linked:
+                folder.others[NESTED_LINK] += 1
+                continue
+            inner = _read(child, endings, chain, is_linked=is_linked or is_link)
             folder.others += inner.others
             if inner.has_files:
                 folder.folders[entry.name] = inner
