@@ -1,11 +1,13 @@
 """Makes any Keras 3 optimizer data-parallel."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import keras
 
 from tfdl.distributed.buckets import BUCKET_BYTES
 from tfdl.distributed.gradient_averaging import average_gradients
+from tfdl.distributed.local_variables import check_local, local_gradients, slots_of, variables_of
 from tfdl.distributed.world import World, current_world
 from tfdl.errors import UserError
 
@@ -19,6 +21,8 @@ def DistributedOptimizer(  # noqa: N802
     sparse_as_dense: bool = True,
     bucket_bytes: int = BUCKET_BYTES,
     world: World | None = None,
+    local: Any = (),
+    scale_local: bool = True,
 ) -> Any:
     r"""Makes a Keras optimizer average its gradients over all ranks before it clips and applies them.
 
@@ -44,12 +48,19 @@ def DistributedOptimizer(  # noqa: N802
             that occur, which is less data for tables much larger than the batch. The result is the same.
         bucket_bytes: gradients are sent in buckets of about this size in bytes.
         world: the ranks to average over; ``None`` for those of ``current_world()``.
+        local: a layer or a variable, or a list of them, that each rank trains for itself (Horovod's
+            ``PartialDistributedOptimizer``). Their gradients stay on their rank. ``BroadcastState``, ``SyncCheck`` and
+            ``Replicas`` leave out their variables and slots. Each rank must save its own.
+        scale_local: whether gradients of ``local`` are divided by the number of ranks. They are then gradients of the
+            mean loss over all ranks, as the averaged ones are; ``False`` leaves those of this rank's loss.
 
     Returns:
         The same object. On one rank it behaves like the plain optimizer.
 
     Raises:
-        UserError: the argument is no Keras optimizer, the compression is unknown, or ``bucket_bytes`` is below 1.
+        UserError: the argument is no Keras optimizer, the compression is unknown, ``bucket_bytes`` is below 1, or
+            ``local`` has something else than layers and variables, or is used with ``global_clipnorm``: the ranks'
+            norms over all variables would differ, and with them the averaged gradients.
     """
     if not isinstance(optimizer, keras.optimizers.Optimizer):
         raise UserError(
@@ -60,6 +71,12 @@ def DistributedOptimizer(  # noqa: N802
         raise UserError(f"compression={compression!r}, expected one of none, float16, bfloat16")
     if bucket_bytes < 1:
         raise UserError(f"bucket_bytes={bucket_bytes}, expected at least 1")
+    parts = check_local(local)
+    if parts and any(each.global_clipnorm for each in [optimizer, *inner_optimizers(optimizer)]):
+        raise UserError(
+            "local= with global_clipnorm, expected clipnorm or clipvalue, which clip each variable alone: the ranks'"
+            " norms over all variables would differ"
+        )
     for inner in inner_optimizers(optimizer):
         undo(inner)  # otherwise gradients would be averaged twice
     undo(optimizer)
@@ -69,6 +86,8 @@ def DistributedOptimizer(  # noqa: N802
         "sparse_as_dense": sparse_as_dense,
         "bucket_bytes": bucket_bytes,
         "world": world,
+        "local": parts,
+        "scale_local": scale_local,
     }
     return optimizer
 
@@ -93,6 +112,17 @@ def world_of(optimizer: Any) -> World:
     """Returns the ranks over which an optimizer averages; for a plain optimizer, the current World."""
     world = optimizer._reduction["world"] if is_distributed(optimizer) else None
     return world or current_world()
+
+
+def local_variables(optimizers: Iterable[Any]) -> list[Any]:
+    """Returns what optimizers do not share over the ranks: the variables of ``local``, and their slots."""
+    found = []
+    for optimizer in optimizers:
+        variables = variables_of(optimizer._reduction["local"]) if is_distributed(optimizer) else []
+        found += variables
+        for each in [optimizer, *inner_optimizers(optimizer)]:
+            found += slots_of(each, variables)
+    return found
 
 
 def undo(optimizer: Any) -> Any:
@@ -154,8 +184,10 @@ class _Averaging:
     _reduction: dict[str, Any]
     _share_state: Any = _raise_not_shared
     """Called before the first averaging; ``None`` if all ranks have the same state."""
+    _var_key: Any
+    """Keras's key of a variable."""
 
-    def _average(self, gradients: Any) -> list[Any]:
+    def _average(self, gradients: Any, variables: Any) -> list[Any]:
         gradients = list(gradients)
         world = world_of(self)
         if world.size == 1:
@@ -163,13 +195,24 @@ class _Averaging:
         if self._share_state is not None:
             self._share_state()
             self._share_state = None
-        return average_gradients(
-            gradients,
+        local_keys = {self._var_key(variable) for variable in variables_of(self._reduction["local"])}
+        is_local = [self._var_key(variable) in local_keys for variable in variables]
+        shared = average_gradients(
+            [gradient for gradient, local in zip(gradients, is_local, strict=True) if not local],
             world,
             compression=self._reduction["compression"],
             sparse_as_dense=self._reduction["sparse_as_dense"],
             bucket_bytes=self._reduction["bucket_bytes"],
         )
+        if not any(is_local):
+            return shared
+        own = local_gradients(
+            [gradient for gradient, local in zip(gradients, is_local, strict=True) if local],
+            world,
+            scale=self._reduction["scale_local"],
+            agree_on_infinity=isinstance(self, keras.optimizers.LossScaleOptimizer),
+        )
+        return [own.pop(0) if local else shared.pop(0) for local in is_local]
 
 
 class _AveragesBeforeClipping(_Averaging):
@@ -178,8 +221,13 @@ class _AveragesBeforeClipping(_Averaging):
     Keras clips at the only point where an update's gradients are complete: accumulated, and not yet used.
     """
 
+    def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> Any:
+        vars(self)["_variables_of_step"] = trainable_variables  # not tracked by Keras
+        return super()._backend_apply_gradients(grads, trainable_variables)  # type: ignore[misc]
+
     def _clip_gradients(self, grads: Any) -> Any:
-        return super()._clip_gradients(self._average(grads))  # type: ignore[misc]
+        averaged = self._average(grads, vars(self)["_variables_of_step"])
+        return super()._clip_gradients(averaged)  # type: ignore[misc]
 
 
 class _AveragesFirst(_Averaging):
@@ -190,7 +238,12 @@ class _AveragesFirst(_Averaging):
     """
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
-        return super().apply(self._average(grads), trainable_variables)  # type: ignore[misc]
+        variables = trainable_variables
+        if variables is None:
+            variables = self._trainable_variables  # type: ignore[attr-defined]
+        variables = list(variables)
+        averaged = self._average(grads, variables)
+        return super().apply(averaged, trainable_variables)  # type: ignore[misc]
 
 
 class _Forbidden:
