@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfdl.distributed.graph_optimization import not_constant, one_after
+from tfdl.distributed.graph_optimization import not_constant, one_after, prepare
 
 
 class CollectiveCounts:
@@ -19,6 +19,7 @@ class CollectiveCounts:
             self._begun = tf.Variable(0, trainable=False, dtype=tf.int64, name="collectives_begun")
             self._done = tf.Variable(0, trainable=False, dtype=tf.int64, name="collectives_done")
         self._begun_when_traced: int | None = None
+        prepare()
 
     def read(self) -> tuple[int, int]:
         """Returns the numbers of begun and done collectives. Any thread may call it while a graph runs."""

@@ -103,7 +103,7 @@ class ConnectedWorld(World):
         tensor = tf.convert_to_tensor(tensor)
         check_reduction("reduce_scatter", tensor, op, SCATTERED_REDUCTIONS)
         check_rows("reduce_scatter", tensor)
-        rows = unknown(tf.shape(tensor)[0])  # a rank without rows must take part as well
+        rows = tf.shape(tensor)[0] + unknown(0)  # a rank without rows must take part as well
         rows_by_rank = rows // self.size + tf.cast(tf.range(self.size) < rows % self.size, tf.int32)  # (ranks,)
         parts, _ = self.all_to_all(tensor, rows_by_rank)  # (ranks * own rows, ...)
         own_shape = tf.concat([rows_by_rank[self.rank, tf.newaxis], tf.shape(tensor)[1:]], 0)

@@ -11,45 +11,48 @@ from typing import Any
 import tensorflow as tf
 
 
-def unknown(tensor: Any) -> Any:
-    """Returns an integer or boolean tensor whose value TensorFlow does not know when it optimizes a graph."""
-    tensor = tf.convert_to_tensor(tensor)
-    if tensor.dtype == tf.bool:
-        return tf.logical_or(tensor, _zero() > 0)
-    return tensor + tf.cast(_zero(), tensor.dtype)
+def prepare() -> None:
+    """Makes the variable that hides values. A ``tf.function`` whose first trace made it would be traced twice."""
+    _zeros()
+
+
+def unknown(value: int | bool) -> Any:
+    """Returns a number or a truth value as a scalar that TensorFlow does not know when it optimizes a graph."""
+    number = _zeros().read_value()[0] + int(value)
+    return number > 0 if isinstance(value, bool) else number
 
 
 def not_constant(tensor: Any) -> Any:
     """Returns a tensor of any dtype that TensorFlow does not compute when it optimizes a graph. It is not copied."""
-    hidden = tf.reshape(_hidden(tensor), tf.shape(tensor))
-    return tf.ensure_shape(hidden, tensor.shape)
+    shape = tf.shape(tensor)
+    hidden = tf.raw_ops.Reshape(tensor=_hidden(tensor), shape=shape)
+    hidden.set_shape(tensor.shape)
+    return hidden
 
 
 def one_after(tensors: list[Any]) -> Any:
     """Returns an int64 scalar 1, for which TensorFlow needs the tensors, although it reads none of their values."""
     one = tf.constant(1, tf.int64)
+    total = one
     for tensor in tensors:
-        one += tf.minimum(tf.size(_hidden(tensor), tf.int64), 0)
-    return one
+        size = tf.raw_ops.Size(input=_hidden(tensor), out_type=tf.int64)
+        # TensorFlow does not see that this is 1.
+        total = tf.raw_ops.ClipByValue(t=size, clip_value_min=total, clip_value_max=one)
+    return total
 
 
 def _hidden(tensor: Any) -> Any:
-    """The tensor with one more axis, as a slice that is the whole tensor: of a size that TensorFlow does not know.
+    """The values of a tensor in one dimension, as a slice that contains all of them, which TensorFlow does not know.
 
-    TensorFlow's kernel returns such a slice without a copy. A reshape would not do: TensorFlow infers one unknown
+    TensorFlow's kernel returns such a slice without a copy. A reshape alone would not do: TensorFlow infers one unknown
     dimension from the number of values, and then removes the reshape.
     """
-    expanded = tensor[tf.newaxis]
-    axes = [tf.rank(expanded)]
-    return tf.slice(expanded, tf.fill(axes, _zero()), tf.fill(axes, -1))
-
-
-def _zero() -> Any:
-    """The value 0 of a variable, which TensorFlow takes for a value that may change."""
-    return _zero_variable().read_value()
+    flat = tf.raw_ops.Reshape(tensor=tensor, shape=[-1])
+    return tf.raw_ops.Slice(input=flat, begin=_zeros().read_value(), size=[-1])
 
 
 @cache
-def _zero_variable() -> tf.Variable:
+def _zeros() -> tf.Variable:
+    """A variable with the value [0], which TensorFlow takes for a value that may change."""
     with tf.init_scope(), tf.device("CPU:0"):
-        return tf.Variable(0, trainable=False, name="zero")
+        return tf.Variable([0], trainable=False, name="zero")
