@@ -18,7 +18,8 @@ import pytest
 import tensorflow as tf
 
 from tfdl.config import TrainConfig, compose
-from tfdl.distributed import SingleWorld, World
+from tfdl.distributed import SingleWorld
+from tfdl.distributed.connected_world import ConnectedWorld
 from tfdl.distributed.world import set_current_world
 
 TESTS = Path(__file__).parent
@@ -178,10 +179,12 @@ def tfdl_command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[st
     return run
 
 
-class ThreadWorld(World):
+class ThreadWorld(ConnectedWorld):
     """``size`` ranks as threads of this process, in eager mode. Each collective waits for all ranks, then computes."""
 
     local_rank = 0
+    cross_rank = 0
+    cross_size = 1
 
     def __init__(self, size: int):
         self.size = self.local_size = size
@@ -193,14 +196,23 @@ class ThreadWorld(World):
     def rank(self) -> int:
         return self._thread.rank
 
-    def all_reduce(self, tensor: Any) -> Any:
-        return tf.add_n(self._exchange(tensor))
+    def _reduce(self, tensor: Any, op: str) -> Any:
+        tensors = tf.stack(self._tensors_of_all(tensor))
+        wide = tf.cast(tensors, tf.float32) if tensor.dtype in (tf.float16, tf.bfloat16) else tensors
+        reduce = {"sum": tf.reduce_sum, "average": tf.reduce_mean, "min": tf.reduce_min, "max": tf.reduce_max}
+        return tf.cast(reduce.get(op, tf.reduce_prod)(wide, 0), tensor.dtype)
 
-    def all_gather(self, tensor: Any) -> Any:
-        return tf.concat(self._exchange(tensor), 0)
+    def _gather(self, tensor: Any) -> Any:
+        return tf.concat(self._tensors_of_all(tensor), 0)
 
-    def broadcast(self, tensor: Any, root: int = 0) -> Any:
-        return self._exchange(tensor)[root]
+    def _send_from(self, tensor: Any, root: int) -> Any:
+        return self._tensors_of_all(tensor)[root]
+
+    def _exchange(self, tensor: Any, splits: Any) -> tuple[Any, Any]:
+        tensors = self._tensors_of_all(tensor)
+        splits_by_rank = self._tensors_of_all(splits)
+        received = [tf.split(theirs, rows)[self.rank] for theirs, rows in zip(tensors, splits_by_rank, strict=True)]
+        return tf.concat(received, 0), tf.stack(splits_by_rank)[:, self.rank]
 
     def run(self, function: Callable[[int], Any]) -> list[Any]:
         """Calls ``function(rank)`` on all ranks at the same time.
@@ -223,7 +235,7 @@ class ThreadWorld(World):
             futures = [pool.submit(on_rank, rank) for rank in range(self.size)]
             return [future.result() for future in futures]
 
-    def _exchange(self, tensor: Any) -> list[Any]:
+    def _tensors_of_all(self, tensor: Any) -> list[Any]:
         self._tensors[self.rank] = tf.convert_to_tensor(tensor)
         self._barrier.wait(60)
         tensors_by_rank = list(self._tensors)

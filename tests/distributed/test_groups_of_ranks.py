@@ -20,6 +20,9 @@ def test_two_groups_train_two_models_side_by_side() -> None:
         assert results["sum"] == first + second
         assert results["gathered"] == group
         assert results["broadcast"] == group
+        # Of the gather: the sum of both ranks' factors. Of the broadcast: twice that, for the two gathered numbers.
+        both = first + second + 2
+        assert results["gradient"] == (both if rank == first else 3 * both)
         assert results["equal"]
         assert results["difference_from_one"] < 1e-9
         assert results["kernel_after_a_step"] == -(first + second) / 2  # minus the mean of their gradients

@@ -562,14 +562,14 @@ def test_an_unsynchronized_layer_runs_no_collective(ranks):
 @pytest.mark.parametrize("masked", [False, True])
 def test_there_is_one_collective_forward_and_one_backward(ranks, monkeypatch, masked):
     world = ranks(2)
-    exchange = world._exchange
+    exchange = world._tensors_of_all
     ranks_of_calls = []
 
     def count_and_exchange(tensor):
         ranks_of_calls.append(world.rank)
         return exchange(tensor)
 
-    monkeypatch.setattr(world, "_exchange", count_and_exchange)
+    monkeypatch.setattr(world, "_tensors_of_all", count_and_exchange)
     layers = [pair((4, 6, 5), synchronized=True)[0] for _ in range(2)]
     inputs = tf.constant(random_inputs((4, 6, 5)))
     mask = np.ones((4, 6), bool) if masked else None

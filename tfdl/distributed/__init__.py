@@ -8,6 +8,7 @@ _PUBLIC = {
     "AverageMetrics": "tfdl.distributed.callbacks",
     "BroadcastState": "tfdl.distributed.callbacks",
     "DistributedOptimizer": "tfdl.distributed.optimizer",
+    "LearningRateWarmup": "tfdl.distributed.callbacks",
     "SyncCheck": "tfdl.distributed.callbacks",
     "DynamicLossScale": "tfdl.distributed.loss_scale",
     "LossScale": "tfdl.distributed.loss_scale",
@@ -19,9 +20,11 @@ _PUBLIC = {
     "broadcast_state": "tfdl.distributed.state",
     "current_world": "tfdl.distributed.world",
     "init": "tfdl.distributed.launch",
+    "is_initialized": "tfdl.distributed.launch",
     "long_work": "tfdl.distributed.watchdog.current",
     "reduce_gradients": "tfdl.distributed.gradients",
     "set_current_world": "tfdl.distributed.world",
+    "shutdown": "tfdl.distributed.launch",
 }
 
 __all__ = sorted(_PUBLIC)
@@ -29,10 +32,13 @@ __all__ = sorted(_PUBLIC)
 if TYPE_CHECKING:
     from tfdl.distributed.callbacks import AverageMetrics as AverageMetrics
     from tfdl.distributed.callbacks import BroadcastState as BroadcastState
+    from tfdl.distributed.callbacks import LearningRateWarmup as LearningRateWarmup
     from tfdl.distributed.callbacks import SyncCheck as SyncCheck
     from tfdl.distributed.gradients import reduce_gradients as reduce_gradients
     from tfdl.distributed.horovod import HorovodWorld as HorovodWorld
     from tfdl.distributed.launch import init as init
+    from tfdl.distributed.launch import is_initialized as is_initialized
+    from tfdl.distributed.launch import shutdown as shutdown
     from tfdl.distributed.loss_scale import DynamicLossScale as DynamicLossScale
     from tfdl.distributed.loss_scale import LossScale as LossScale
     from tfdl.distributed.loss_scale import NoLossScale as NoLossScale

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from tfdl.distributed.gradient_averaging import average_gradients
+from tfdl.distributed.local_variables import local_gradients, variables_of
 from tfdl.distributed.world import SingleWorld, World, current_world
 from tfdl.errors import UserError
 
@@ -21,6 +22,8 @@ class Reduction:
     sparse_as_dense: bool
     bucket_bytes: int
     world: World | None
+    local: tuple[Any, ...] = ()
+    scale_local: bool = True
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Reduction":
         return self  # over the same ranks
@@ -30,6 +33,11 @@ class Reduction:
             raise UserError(
                 "an optimizer from DistributedOptimizer(..., world=...) cannot be pickled, because its ranks belong to"
                 " this job; pickle it without world=, or pickle optimizer.get_config()"
+            )
+        if self.local:
+            raise UserError(
+                "an optimizer from DistributedOptimizer(..., local=...) cannot be pickled, because its layers belong to"
+                " a model; pickle it without local=, or pickle optimizer.get_config()"
             )
         return Reduction, (self.compression, self.sparse_as_dense, self.bucket_bytes, self.world)
 
@@ -64,6 +72,8 @@ class Averaging(Wrapped):
     """
 
     _reduction: Reduction
+    _var_key: Any
+    """Keras's key of a variable."""
 
     def _share_state(self) -> None:
         """Called before the first averaging. ``None`` in its place means that all ranks have the same state."""
@@ -76,7 +86,7 @@ class Averaging(Wrapped):
     def _world(self) -> World:
         return self._reduction.world or current_world()
 
-    def _average(self, gradients: Any) -> list[Any]:
+    def _average(self, gradients: Any, variables: Any) -> list[Any]:
         gradients = list(gradients)
         world = self._world()
         if world.size == 1:
@@ -84,13 +94,25 @@ class Averaging(Wrapped):
         if self._share_state is not None:
             self._share_state()
             self._share_state = None  # type: ignore[method-assign, assignment]
-        return average_gradients(
-            gradients,
+        reduction = self._reduction
+        local_keys = {self._var_key(variable) for variable in variables_of(reduction.local)}
+        is_local = [self._var_key(variable) in local_keys for variable in variables]
+        shared = average_gradients(
+            [gradient for gradient, local in zip(gradients, is_local, strict=True) if not local],
             world,
-            compression=self._reduction.compression,
-            sparse_as_dense=self._reduction.sparse_as_dense,
-            bucket_bytes=self._reduction.bucket_bytes,
+            compression=reduction.compression,
+            sparse_as_dense=reduction.sparse_as_dense,
+            bucket_bytes=reduction.bucket_bytes,
         )
+        if not any(is_local):
+            return shared
+        own = local_gradients(
+            [gradient for gradient, local in zip(gradients, is_local, strict=True) if local],
+            world,
+            scale=reduction.scale_local,
+            agree_on_infinity=issubclass(type(self), keras.optimizers.LossScaleOptimizer),
+        )
+        return [own.pop(0) if local else shared.pop(0) for local in is_local]
 
     def __reduce__(self) -> tuple[Any, ...]:
         rebuild, arguments, *state = super().__reduce__()
@@ -103,8 +125,13 @@ class _AveragesBeforeClipping(Averaging):
     Keras clips at the only point where an update's gradients are complete: accumulated, and not yet used.
     """
 
+    def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> Any:
+        vars(self)["_variables_of_step"] = trainable_variables  # not tracked by Keras
+        return super()._backend_apply_gradients(grads, trainable_variables)  # type: ignore[misc]
+
     def _clip_gradients(self, grads: Any) -> Any:
-        return super()._clip_gradients(self._average(grads))  # type: ignore[misc]
+        averaged = self._average(grads, vars(self)["_variables_of_step"])
+        return super()._clip_gradients(averaged)  # type: ignore[misc]
 
 
 class _AveragesFirst(Averaging):
@@ -115,7 +142,12 @@ class _AveragesFirst(Averaging):
     """
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
-        return super().apply(self._average(grads), trainable_variables)  # type: ignore[misc]
+        variables = trainable_variables
+        if variables is None:
+            variables = self._trainable_variables  # type: ignore[attr-defined]
+        variables = list(variables)
+        averaged = self._average(grads, variables)
+        return super().apply(averaged, trainable_variables)  # type: ignore[misc]
 
 
 def make_averaging(optimizer: Any, reduction: Reduction) -> Any:

@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfdl.distributed.graph_optimization import not_constant, one_after, prepare
+
 
 class CollectiveCounts:
     """Two counters on the host, of collectives that have begun and that are done, in eager code and in graphs.
@@ -17,6 +19,7 @@ class CollectiveCounts:
             self._begun = tf.Variable(0, trainable=False, dtype=tf.int64, name="collectives_begun")
             self._done = tf.Variable(0, trainable=False, dtype=tf.int64, name="collectives_done")
         self._begun_when_traced: int | None = None
+        prepare()
 
     def read(self) -> tuple[int, int]:
         """Returns the numbers of begun and done collectives. Any thread may call it while a graph runs."""
@@ -40,16 +43,19 @@ class CollectiveCounts:
             The collective's result.
         """
         tensor = tf.convert_to_tensor(tensor)
-        if not tf.executing_eagerly():
+        is_traced = not tf.executing_eagerly()
+        if is_traced:
             with tf.init_scope():
                 self._begun_when_traced = int(self._begun.numpy())
+            tensor = not_constant(tensor)
         # The control dependencies make a graph count when it runs: first the tensor, then `begun`, the collective, and
         # `done`.
         with tf.control_dependencies([tensor]):
             self._begun.assign_add(1, read_value=False)
         result = collective(tensor)
-        with tf.control_dependencies([result]):
-            self._done.assign_add(1, read_value=False)
+        results = tf.nest.flatten(result)
+        with tf.control_dependencies(results):
+            self._done.assign_add(one_after(results) if is_traced else 1, read_value=False)
         return result
 
 

@@ -30,16 +30,17 @@ def is_faster_gathered(tensor: Any, world_size: int) -> bool:
     return num_elements * tensor.dtype.size * world_size <= _MAX_GATHERED_BYTES
 
 
-def sum_gathered(tensor: Any, world_size: int, all_gather: Collective) -> Any:
+def sum_gathered(tensor: Any, world_size: int, all_gather: Collective, divisor: int = 1) -> Any:
     """Adds all ranks' tensors in the order of the ranks, so that all ranks get bit-identical sums.
 
     Args:
         tensor: this rank's tensor, of any shape.
         world_size: the number of ranks.
         all_gather: joins the ranks' tensors along axis 0.
+        divisor: the sum is divided by this number, before it is rounded to 16 bits.
 
     Returns:
-        The sum, of the tensor's shape and dtype. Sums of 16-bit floats are computed in float32.
+        The divided sum, of the tensor's shape and dtype. Sums of 16-bit floats are computed in float32.
     """
     is_16_bit = tensor.dtype in (tf.float16, tf.bfloat16)
     # Horovod does not support bfloat16, so 16-bit floats are sent as integers.
@@ -48,11 +49,13 @@ def sum_gathered(tensor: Any, world_size: int, all_gather: Collective) -> Any:
     rank_tensors = tf.unstack(gathered, num=world_size)
     if is_16_bit:
         rank_tensors = [tf.cast(tf.bitcast(bits, tensor.dtype), tf.float32) for bits in rank_tensors]
-    total = tf.cast(tf.add_n(rank_tensors), tensor.dtype)
-    return tf.ensure_shape(total, tensor.shape)
+    total = tf.add_n(rank_tensors)
+    if divisor > 1:
+        total /= divisor
+    return tf.ensure_shape(tf.cast(total, tensor.dtype), tensor.shape)
 
 
-def sum_16_bit(tensor: Any, world_size: int, all_to_all: Collective, all_gather: Collective) -> Any:
+def sum_16_bit(tensor: Any, world_size: int, all_to_all: Collective, all_gather: Collective, divisor: int = 1) -> Any:
     """Adds 16-bit floats over many ranks.
 
     Horovod does not support bfloat16, and Gloo adds float16 one element at a time in software. Here the bits are sent,
@@ -64,9 +67,10 @@ def sum_16_bit(tensor: Any, world_size: int, all_to_all: Collective, all_gather:
         world_size: the number of ranks.
         all_to_all: sends the i-th of equal parts along axis 0 to rank i, and joins what was received.
         all_gather: joins the ranks' tensors along axis 0.
+        divisor: the sum is divided by this number, before it is rounded to 16 bits.
 
     Returns:
-        The sum, of the tensor's shape and dtype.
+        The divided sum, of the tensor's shape and dtype.
     """
     dtype = tensor.dtype
     size = tf.size(tensor)
@@ -75,6 +79,6 @@ def sum_16_bit(tensor: Any, world_size: int, all_to_all: Collective, all_gather:
     padded = tf.pad(flat, [[0, part_size * world_size - size]])  # (ranks * part_size,)
     received = all_to_all(tf.bitcast(padded, tf.uint16))  # (ranks * part_size,)
     rank_parts = tf.bitcast(tf.reshape(received, [world_size, part_size]), dtype)  # (ranks, part_size)
-    part_sum = tf.cast(tf.reduce_sum(tf.cast(rank_parts, tf.float32), axis=0), dtype)  # (part_size,)
+    part_sum = tf.cast(tf.reduce_sum(tf.cast(rank_parts, tf.float32), axis=0) / divisor, dtype)  # (part_size,)
     total = tf.bitcast(all_gather(tf.bitcast(part_sum, tf.uint16)), dtype)  # (ranks * part_size,)
     return tf.ensure_shape(tf.reshape(total[:size], tf.shape(tensor)), tensor.shape)

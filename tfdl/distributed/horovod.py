@@ -6,8 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfdl.distributed.collective_counts import collective_counts
+from tfdl.distributed.collective_counts import CollectiveCounts, collective_counts
 from tfdl.distributed.collective_names import next_collective_name
+from tfdl.distributed.connected_world import ConnectedWorld
 from tfdl.distributed.device_placement import place_on_device
 from tfdl.distributed.gloo_sums import is_faster_gathered, sum_16_bit, sum_gathered
 from tfdl.distributed.srun import Rendezvous, is_for_mpi
@@ -15,7 +16,7 @@ from tfdl.distributed.world import World
 from tfdl.errors import RunError, UserError
 
 
-class HorovodWorld(World):
+class HorovodWorld(ConnectedWorld):
     """Ranks that Horovod connects: with NCCL between GPUs, with Gloo or MPI between CPUs.
 
     Args:
@@ -60,26 +61,8 @@ class HorovodWorld(World):
         self.size = self._horovod.size()
         self.local_rank = self._horovod.local_rank()
         self.local_size = self._horovod.local_size()
-
-    def all_reduce(self, tensor: Any) -> Any:
-        tensor = tf.convert_to_tensor(tensor)
-        is_gloo = self._uses_gloo
-        if is_gloo and is_faster_gathered(tensor, self.size):
-            return sum_gathered(tensor, self.size, self.all_gather)
-        if tensor.dtype == tf.bfloat16 or (tensor.dtype == tf.float16 and is_gloo):
-            return sum_16_bit(tensor, self.size, self._all_to_all, self.all_gather)
-        return self._count(
-            lambda value: self._horovod.allreduce(value, op=self._horovod.Sum, **self._options()), tensor
-        )
-
-    def all_gather(self, tensor: Any) -> Any:
-        return self._count(lambda value: self._horovod.allgather(value, **self._options()), tensor)
-
-    def broadcast(self, tensor: Any, root: int = 0) -> Any:
-        global_root = self._process_set.ranks[root]  # Horovod expects the rank in the whole job
-        return self._count(
-            lambda value: self._horovod.broadcast(value, root_rank=global_root, **self._options()), tensor
-        )
+        self.cross_rank = self._horovod.cross_rank()
+        self.cross_size = self._horovod.cross_size()
 
     def meet(self, doing: str) -> None:
         # This collective has the name of a step's first one, and a shape and dtype that no step sends. If another rank
@@ -113,8 +96,42 @@ class HorovodWorld(World):
         """Whether tensors are sent by Gloo: between CPUs, without MPI."""
         return not self._horovod.mpi_enabled() and not tf.config.get_visible_devices("GPU")
 
-    def _all_to_all(self, tensor: Any) -> Any:
-        return self._count(lambda value: self._horovod.alltoall(value, **self._options()), tensor)
+    def _reduce(self, tensor: Any, op: str) -> Any:
+        if op in ("sum", "average"):
+            return self._sum(tensor, self.size if op == "average" else 1)
+        horovod_op = {"min": self._horovod.Min, "max": self._horovod.Max, "product": self._horovod.Product}[op]
+        return self._call(self._horovod.allreduce, tensor, op=horovod_op)
+
+    def _sum(self, tensor: Any, divisor: int) -> Any:
+        """Adds up a tensor over the ranks on the fastest path for its size and dtype, and divides the sum."""
+        is_gloo = self._uses_gloo
+        if is_gloo and is_faster_gathered(tensor, self.size):
+            return sum_gathered(tensor, self.size, self._gather, divisor)
+        if tensor.dtype == tf.bfloat16 or (tensor.dtype == tf.float16 and is_gloo):
+            return sum_16_bit(tensor, self.size, self._exchange_equally, self._gather, divisor)
+        if tensor.dtype == tf.float16 and divisor > 1:
+            # Divided first, since the sum might be too large for float16.
+            return self._call(self._horovod.allreduce, tensor / divisor, op=self._horovod.Sum)
+        total = self._call(self._horovod.allreduce, tensor, op=self._horovod.Sum)
+        return total / divisor if divisor > 1 else total
+
+    def _gather(self, tensor: Any) -> Any:
+        return self._call(self._horovod.allgather, tensor)
+
+    def _send_from(self, tensor: Any, root: int) -> Any:
+        # Horovod expects the rank in the whole job.
+        return self._call(self._horovod.broadcast, tensor, root_rank=self._process_set.ranks[root])
+
+    def _exchange(self, tensor: Any, splits: Any) -> tuple[Any, Any]:
+        received, received_splits = self._call(self._horovod.alltoall, tensor, splits=splits)
+        return received, received_splits
+
+    def _exchange_equally(self, tensor: Any) -> Any:
+        return self._call(self._horovod.alltoall, tensor)
+
+    def _call(self, collective: Callable[..., Any], tensor: Any, **options: Any) -> Any:
+        """Calls one of Horovod's collectives, with the process set and, in a graph, a name."""
+        return self._count(lambda value: collective(value, **options, **self._options()), tensor)
 
     def _count(self, collective: Callable[[Any], Any], tensor: Any) -> Any:
         """Calls a collective and counts it, so that the watchdog finds the rank that is behind the others."""
@@ -148,13 +165,17 @@ class HorovodSubset(HorovodWorld):
         self._horovod = world._horovod
         self._process_set = process_set
         self._process_sets = {}
+        self._unwatched_counts = CollectiveCounts()
         self.rank = process_set.rank()
         self.size = process_set.size()
         self.local_rank = world.local_rank
         self.local_size = world.local_size
+        self.cross_rank = world.cross_rank
+        self.cross_size = world.cross_size
 
     def _count(self, collective: Callable[[Any], Any], tensor: Any) -> Any:
-        return collective(tensor)  # not counted: ranks outside of the subset do not take part, and are not late
+        # The watchdog does not see these counts: ranks outside of the subset do not take part, and are not late.
+        return self._unwatched_counts.count(collective, tensor)
 
 
 @tf.function(autograph=False)

@@ -7,6 +7,9 @@ from tfdl.distributed.watchdog.current import DEFAULT_TIMEOUT, current_watchdog
 from tfdl.distributed.world import SingleWorld, World, current_world, set_current_world
 from tfdl.errors import UserError
 
+_is_open = False
+_was_shut_down = False
+
 
 def init(watchdog_timeout: float = DEFAULT_TIMEOUT, *, subsets: Sequence[Sequence[int]] = ()) -> World:
     """Opens this process's World. Later calls return the same World.
@@ -27,14 +30,20 @@ def init(watchdog_timeout: float = DEFAULT_TIMEOUT, *, subsets: Sequence[Sequenc
 
     Raises:
         UserError: several ranks without a working Horovod, a size that differs from the launcher's, fewer GPUs than
-            ranks on a host, or a negative timeout.
+            ranks on a host, a negative timeout, or several ranks after ``shutdown``.
     """
     if not watchdog_timeout >= 0:  # also refuses NaN
         raise UserError(f"watchdog_timeout={watchdog_timeout}, expected seconds, or 0 for no limit")
     launch = find_launch()
-    is_open = current_world().size > 1
-    if launch.size == 1 or is_open:
+    global _is_open
+    if launch.size == 1 or current_world().size > 1:
+        _is_open = True
         return current_world()
+    if _was_shut_down:
+        raise UserError(
+            "tfdl.distributed.init() after shutdown(): Horovod cannot connect the same ranks again; call shutdown() at"
+            " the end of the program only"
+        )
     # Heavy imports, which a single process does not need.
     from tfdl.distributed.horovod import HorovodWorld
 
@@ -46,13 +55,27 @@ def init(watchdog_timeout: float = DEFAULT_TIMEOUT, *, subsets: Sequence[Sequenc
     from tfdl.distributed.keras_guards import guard_fit
 
     guard_fit()
+    _is_open = True
     return world
 
 
-def close() -> None:
-    """Leaves the other ranks. The current World is a ``SingleWorld`` again."""
+def is_initialized() -> bool:
+    """Whether ``init`` has opened this process's World and ``shutdown`` has not closed it; also on one rank."""
+    return _is_open or current_world().size > 1
+
+
+def shutdown() -> None:
+    """Leaves the other ranks. The current World is a ``SingleWorld`` again.
+
+    All ranks should call it at the same point: ranks that are still in a collective get an error. Afterwards ``init``
+    raises an error on several ranks, because Horovod cannot connect the same processes again. A program that just ends
+    need not call it. Before ``init`` it does nothing.
+    """
+    global _is_open, _was_shut_down
+    _is_open = False
     world = current_world()
     current_watchdog().stop()
     if world.size > 1:
+        _was_shut_down = True
         world.shutdown()  # type: ignore[attr-defined]
     set_current_world(SingleWorld())

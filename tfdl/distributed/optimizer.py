@@ -1,5 +1,6 @@
 """Makes any Keras 3 optimizer data-parallel."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import keras
@@ -14,6 +15,7 @@ from tfdl.distributed.averaging_class import (
     subclass,
 )
 from tfdl.distributed.buckets import BUCKET_BYTES
+from tfdl.distributed.local_variables import check_local, slots_of, variables_of
 from tfdl.distributed.world import World, current_world
 from tfdl.errors import UserError
 
@@ -27,6 +29,8 @@ def DistributedOptimizer(  # noqa: N802
     sparse_as_dense: bool = True,
     bucket_bytes: int = BUCKET_BYTES,
     world: World | None = None,
+    local: Any = (),
+    scale_local: bool = True,
 ) -> Any:
     r"""Makes a Keras optimizer average its gradients over all ranks before it clips and applies them.
 
@@ -54,12 +58,19 @@ def DistributedOptimizer(  # noqa: N802
             that occur, which is less data for tables much larger than the batch. The result is the same.
         bucket_bytes: gradients are sent in buckets of about this size in bytes.
         world: the ranks to average over; ``None`` for those of ``current_world()``.
+        local: a layer or a variable, or a list of them, that each rank trains for itself (Horovod's
+            ``PartialDistributedOptimizer``). Their gradients stay on their rank. ``BroadcastState``, ``SyncCheck`` and
+            ``Replicas`` leave out their variables and slots. Each rank must save its own.
+        scale_local: whether gradients of ``local`` are divided by the number of ranks. They are then gradients of the
+            mean loss over all ranks, as the averaged ones are; ``False`` leaves those of this rank's loss.
 
     Returns:
         The same object. On one rank it behaves like the plain optimizer.
 
     Raises:
-        UserError: the argument is no Keras optimizer, the compression is unknown, or ``bucket_bytes`` is below 1.
+        UserError: the argument is no Keras optimizer, the compression is unknown, ``bucket_bytes`` is below 1, or
+            ``local`` has something else than layers and variables, or is used with ``global_clipnorm``: the ranks'
+            norms over all variables would differ, and with them the averaged gradients.
     """
     if not isinstance(optimizer, keras.optimizers.Optimizer):
         raise UserError(
@@ -70,9 +81,17 @@ def DistributedOptimizer(  # noqa: N802
         raise UserError(f"compression={compression!r}, expected one of none, float16, bfloat16")
     if bucket_bytes < 1:
         raise UserError(f"bucket_bytes={bucket_bytes}, expected at least 1")
+    parts = check_local(local)
+    if parts and any(each.global_clipnorm for each in [optimizer, *inner_optimizers(optimizer)]):
+        raise UserError(
+            "local= with global_clipnorm, expected clipnorm or clipvalue, which clip each variable alone: the ranks'"
+            " norms over all variables would differ"
+        )
     for inner in inner_optimizers(optimizer):
         undo(inner)  # otherwise gradients would be averaged twice
-    return make_averaging(undo(optimizer), Reduction(compression, sparse_as_dense, bucket_bytes, world))
+    return make_averaging(
+        undo(optimizer), Reduction(compression, sparse_as_dense, bucket_bytes, world, parts, scale_local)
+    )
 
 
 def inner_optimizers(optimizer: Any) -> list[Any]:
@@ -94,6 +113,17 @@ def is_distributed(optimizer: Any) -> bool:
 def world_of(optimizer: Any) -> World:
     """Returns the ranks over which an optimizer averages; for a plain optimizer, the current World."""
     return optimizer._world() if is_distributed(optimizer) else current_world()
+
+
+def local_variables(optimizers: Iterable[Any]) -> list[Any]:
+    """Returns what optimizers do not share over the ranks: the variables of ``local``, and their slots."""
+    found = []
+    for optimizer in optimizers:
+        variables = variables_of(optimizer._reduction.local) if is_distributed(optimizer) else []
+        found += variables
+        for each in [optimizer, *inner_optimizers(optimizer)]:
+            found += slots_of(each, variables)
+    return found
 
 
 def undo(optimizer: Any) -> Any:

@@ -7,7 +7,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdl.distributed.optimizer import inner_optimizers, is_distributed, outermost, plain_optimizer_error, world_of
+from tfdl.distributed.optimizer import (
+    inner_optimizers,
+    is_distributed,
+    local_variables,
+    outermost,
+    plain_optimizer_error,
+    world_of,
+)
 from tfdl.distributed.replicated import replicated_weights
 from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
 from tfdl.distributed.sync_proof import SyncProof
@@ -96,7 +103,7 @@ class Replicas:
     def _share(self, slots: Sequence[Any] = ()) -> None:
         variables = [variable for model in self.models for variable in model.variables]
         self._num_shared = len(variables)
-        variables += slots
+        variables = self.without_local([*variables, *slots])
         _refuse_overwritten(variables)
         _check_equal_models(self.world.all_gather_object(_describe(variables)))
         broadcast_state(variables, self.world)
@@ -137,7 +144,12 @@ class Replicas:
         """Everything that must be equal on all ranks; optimizers make their slots when they are first needed."""
         weights = [variable for model in self.models for variable in replicated_weights(model)]
         slots = [variable for optimizer in self.optimizers for variable in _shared_slots(optimizer)]
-        return [*weights, *slots]
+        return self.without_local([*weights, *slots])
+
+    def without_local(self, variables: Sequence[Any]) -> list[Any]:
+        """Returns the variables that are not left to each rank by ``DistributedOptimizer(local=...)``."""
+        local_ids = {id(variable) for variable in local_variables(self.optimizers)}
+        return [variable for variable in variables if id(variable) not in local_ids]
 
 
 def optimizers_of(model: Any) -> dict[str, Any]:
@@ -219,5 +231,10 @@ def _refuse_overwritten(variables: list[Any]) -> None:
 
 def learning_rates(optimizers: list[Any]) -> list[float]:
     """The current rates, as numbers; several of an optimizer that gives each variable one of its own."""
-    stepping = [part for optimizer in optimizers for part in (inner_optimizers(optimizer) or [optimizer])]
-    return [float(np.asarray(part.learning_rate)) for part in stepping if not inner_optimizers(part)]
+    return [float(np.asarray(part.learning_rate)) for part in stepping_parts(optimizers)]
+
+
+def stepping_parts(optimizers: list[Any]) -> list[Any]:
+    """The optimizers that make the updates: those inside of optimizers that pass gradients on, or the optimizers."""
+    parts = [part for optimizer in optimizers for part in (inner_optimizers(optimizer) or [optimizer])]
+    return [part for part in parts if not inner_optimizers(part)]

@@ -4,26 +4,44 @@ At size 1 every collective is the identity, so callers need no ``if distributed`
 ``tfdl.distributed.init()`` first; layers such as synchronized BatchNormalization use ``current_world()``.
 """
 
-import pickle
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from tfdl.errors import mark_agreed
+from tfdl.distributed.collective_arguments import (
+    SCATTERED_REDUCTIONS,
+    Reduction,
+    check_movable,
+    check_reduction,
+    check_root,
+    check_rows,
+    check_splits,
+)
+from tfdl.distributed.object_collectives import ObjectCollectives
 
 
-class World(ABC):
-    """``size`` ranks, numbered from 0. Rank 0 is the chief. ``local_rank`` and ``local_size`` count within one host."""
+class World(ObjectCollectives):
+    r"""``size`` ranks, numbered from 0. Rank 0 is the chief. ``local_rank`` and ``local_size`` count within one host.
+
+    ``cross_rank`` and ``cross_size`` count across hosts: of the ranks with this ``local_rank`` on their hosts, this is
+    number ``cross_rank`` of ``cross_size``.
+
+    Every collective of floating-point tensors can be differentiated, in eager code and in graphs. With $L_r$ the value
+    that rank $r$ differentiates, the gradient is that of $\sum_r L_r$. So all ranks must differentiate through the same
+    collectives. The average over the ranks that ``DistributedOptimizer`` takes is then the gradient of the mean of the
+    ranks' losses, whatever tensors the ranks have exchanged in between.
+    """
 
     rank: int
     size: int
     local_rank: int
     local_size: int
+    cross_rank: int
+    cross_size: int
 
     @property
     def is_chief(self) -> bool:
@@ -31,20 +49,81 @@ class World(ABC):
         return self.rank == 0
 
     @abstractmethod
-    def all_reduce(self, tensor: Any) -> Any:
-        """Returns the sum of ``tensor`` over all ranks. It must have the same shape and dtype on all ranks."""
+    def all_reduce(self, tensor: Any, op: Reduction = "sum") -> Any:
+        """Returns one tensor made of all ranks' tensors, element by element.
+
+        The gradient of a sum is the sum of the ranks' gradients, and that of an average their average. The gradient of
+        a minimum or maximum is their sum on the ranks that have the value, divided by the number of those ranks. The
+        gradient of a product is their sum times the product of the other ranks' tensors.
+
+        Args:
+            tensor: numbers, of the same shape and dtype on all ranks.
+            op: ``sum``, ``average`` (floating-point numbers only), ``min``, ``max`` or ``product``. Sums and averages
+                of 16-bit floats are computed in float32 and rounded once, except that MPI and NCCL round float16 after
+                each addition.
+
+        Raises:
+            UserError: an unknown ``op``, or a dtype that cannot be reduced.
+        """
 
     @abstractmethod
     def all_gather(self, tensor: Any) -> Any:
-        """Returns the ranks' tensors joined along axis 0, in rank order. Their first dimensions may differ."""
+        """Returns the ranks' tensors joined along axis 0, in rank order. Their first dimensions may differ.
+
+        The gradient is this rank's rows of the sum of the ranks' gradients.
+
+        Args:
+            tensor: numbers or booleans with at least one axis; the other axes and the dtype are the same on all ranks.
+
+        Raises:
+            UserError: a scalar, or a dtype that cannot be sent.
+        """
 
     @abstractmethod
     def broadcast(self, tensor: Any, root: int = 0) -> Any:
         """Returns rank ``root``'s tensor on all ranks.
 
+        The gradient is the sum of the ranks' gradients on ``root``, and zero on the other ranks.
+
         Args:
-            tensor: of the same shape and dtype on all ranks; its value counts only on ``root``.
+            tensor: numbers or booleans, of the same shape and dtype on all ranks; its value counts only on ``root``.
             root: the rank that sends.
+
+        Raises:
+            UserError: ``root`` is no rank, or the dtype cannot be sent.
+        """
+
+    @abstractmethod
+    def all_to_all(self, tensor: Any, splits: Any = None) -> Any:
+        """Sends some rows of this rank's tensor to each rank, and returns the rows that the ranks sent to this one.
+
+        The gradient goes the same way back.
+
+        Args:
+            tensor: numbers or booleans with at least one axis; the other axes and the dtype are the same on all ranks.
+            splits: how many rows go to each rank, in rank order; ``None`` for equally many.
+
+        Returns:
+            The received rows, joined along axis 0 in rank order. With ``splits`` a pair: the rows, and how many came
+            from each rank, int32, ``(ranks,)``.
+
+        Raises:
+            UserError: a scalar, a dtype that cannot be sent, or splits that do not fit the tensor's rows.
+        """
+
+    @abstractmethod
+    def reduce_scatter(self, tensor: Any, op: Reduction = "sum") -> Any:
+        """Returns this rank's rows of ``all_reduce(tensor, op)``, without sending the others.
+
+        Of ``rows`` rows each rank gets ``rows // size``, and the first ``rows % size`` ranks get one more. The gradient
+        is the ranks' gradients joined along axis 0, divided by the number of ranks for an average.
+
+        Args:
+            tensor: numbers with at least one axis, of the same shape and dtype on all ranks.
+            op: ``sum`` or ``average``. 16-bit floats are added in float32 and rounded once.
+
+        Raises:
+            UserError: an unknown ``op``, a scalar, or a dtype that cannot be reduced.
         """
 
     def barrier(self) -> None:
@@ -78,64 +157,41 @@ class World(ABC):
             raise ValueError(f"subset {list(ranks)} of {num_ranks}, expected {all_ranks}")
         return self
 
-    def all_gather_object(self, value: Any) -> list[Any]:
-        """Returns all ranks' values, in rank order. They must be picklable."""
-        data = np.frombuffer(pickle.dumps(value), np.uint8)
-        sizes = np.asarray(self.all_gather(tf.constant([len(data)], tf.int64)))  # (ranks,)
-        joined = np.asarray(self.all_gather(tf.constant(data)))
-        pickles = np.split(joined, np.cumsum(sizes)[:-1])
-        # Unpickling can run code; the ranks of one job trust each other.
-        return [pickle.loads(rank_pickle.tobytes()) for rank_pickle in pickles]
-
-    def broadcast_object(self, value: Any, root: int = 0) -> Any:
-        """Returns rank ``root``'s value on all ranks.
-
-        Args:
-            value: picklable; it is ignored on the other ranks.
-            root: the rank that sends.
-        """
-        sent = value if self.rank == root else None
-        return self.all_gather_object(sent)[root]
-
-    @contextmanager
-    def agreement(self) -> Iterator[None]:
-        """A block of local work that all ranks leave in the same way: done, or with the lowest failing rank's error.
-
-        Without it, a rank that fails alone (a full disk, a broken file) leaves the others waiting in a collective that
-        it never joins. The block itself must hold no collective.
-        """
-        own_error: Exception | None = None
-        try:
-            yield
-        except Exception as caught:
-            own_error = caught
-        errors = self.all_gather_object(_portable(own_error))
-        failed_ranks = [rank for rank, error in enumerate(errors) if error is not None]
-        if not failed_ranks:
-            return
-        first = failed_ranks[0]
-        if own_error is not None and first == self.rank:
-            mark_agreed(own_error)
-            raise own_error from None
-        mark_agreed(errors[first])
-        raise errors[first] from own_error
-
 
 class SingleWorld(World):
-    """A single process: every collective returns its argument."""
+    """A single process: every collective returns its argument, after the checks that it has on several ranks."""
 
     rank = 0
     size = 1
     local_rank = 0
     local_size = 1
+    cross_rank = 0
+    cross_size = 1
 
-    def all_reduce(self, tensor: Any) -> Any:
+    def all_reduce(self, tensor: Any, op: Reduction = "sum") -> Any:
+        check_reduction("all_reduce", tensor, op)
         return tensor
 
     def all_gather(self, tensor: Any) -> Any:
+        check_movable("all_gather", tensor)
+        check_rows("all_gather", tensor)
         return tensor
 
-    def broadcast(self, tensor: Any, root: int = 0) -> Any:  # noqa: ARG002
+    def broadcast(self, tensor: Any, root: int = 0) -> Any:
+        check_movable("broadcast", tensor)
+        check_root(root, self.size)
+        return tensor
+
+    def all_to_all(self, tensor: Any, splits: Any = None) -> Any:
+        check_movable("all_to_all", tensor)
+        check_rows("all_to_all", tensor)
+        if splits is None:
+            return tensor
+        return tensor, check_splits(tf.convert_to_tensor(tensor), splits, self.size)
+
+    def reduce_scatter(self, tensor: Any, op: Reduction = "sum") -> Any:
+        check_reduction("reduce_scatter", tensor, op, SCATTERED_REDUCTIONS)
+        check_rows("reduce_scatter", tensor)
         return tensor
 
 
@@ -174,14 +230,3 @@ def statistics_weight(weight: Any) -> Iterator[None]:
 def current_statistics_weight() -> Any:
     """Returns the weight that ``statistics_weight`` has set, or 1."""
     return _statistics_weight.get()
-
-
-def _portable(error: Exception | None) -> Exception | None:
-    """The error itself if it can be pickled, else its type and text."""
-    if error is None:
-        return None
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error

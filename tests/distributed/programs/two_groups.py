@@ -69,11 +69,18 @@ try:
     refusal = ""
 except UserError as error:
     refusal = str(error)
+numbers = tf.constant([world.rank + 1.0])
+with tf.GradientTape() as tape:
+    tape.watch(numbers)
+    # The ranks' losses differ, so that each of the sums over a group is another number.
+    loss = tf.reduce_sum(group.broadcast(numbers, root=1) + group.all_gather(numbers)) * (world.rank + 1)
+gradient = float(tape.gradient(loss, numbers)[0])
 results = {
     "group": [group.rank, group.size, group.is_chief],
     "sum": float(group.all_reduce(tf.constant(world.rank + 0.0))),
     "gathered": np.asarray(group.all_gather(tf.constant([world.rank]))).tolist(),
     "broadcast": [int(group.broadcast(tf.constant(world.rank), root=root)) for root in (0, 1)],
+    "gradient": gradient,
     "equal": are_equal,
     "difference_from_one": largest_difference,
     "kernel_after_a_step": kernel,

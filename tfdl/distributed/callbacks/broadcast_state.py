@@ -58,7 +58,8 @@ class BroadcastState(DistributedCallback):
 
     def on_training_metrics(self) -> None:
         self.world.meet(f"has ended epoch {self._epoch} after {self._steps_in_epoch:,} steps")
-        average_over_ranks(local_statistics(self.model), self.world)
+        statistics = self.replicas.without_local(local_statistics(self.model))
+        average_over_ranks(statistics, self.world)
 
     def _check_ranks_agree(self, doing: str) -> None:
         """Compares what the ranks do, and their learning rates.
