@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdl.distributed.accumulated_gradients import accumulators, are_at_one_step, shared_slots
+from tfdl.distributed.eager_variables import initialize_variables_eagerly
 from tfdl.distributed.optimizer import inner_optimizers, is_distributed, outermost, plain_optimizer_error, world_of
 from tfdl.distributed.replicated import replicated_weights
 from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
@@ -62,13 +64,19 @@ class Replicas:
         """
         if self.world.size == 1:
             return
+        initialize_variables_eagerly()  # for layers that the first step will build
         _check_steps(self.world.all_gather_object(steps))
         for model in self.models:
             _keep_out_of_xla(model)
         built = all(layer.built for model in self.models for layer in model._flatten_layers())
         if built and len(self.optimizers) == 1 and not self.optimizers[0].built:
             self.optimizers[0].build([variable for model in self.models for variable in model.trainable_variables])
-        self._share([variable for optimizer in self.optimizers for variable in optimizer.variables])
+        slots = [variable for optimizer in self.optimizers for variable in shared_slots(optimizer)]
+        accumulated = [variable for optimizer in self.optimizers for variable in accumulators(optimizer)]
+        keep_accumulated = are_at_one_step(self.optimizers, self.world)  # before they get one step counter
+        self._share(slots, accumulated)
+        if not keep_accumulated:
+            broadcast_state(accumulated, self.world)
         for optimizer in self.optimizers:
             optimizer._share_state = None if built else self._share_what_is_new
 
@@ -93,12 +101,13 @@ class Replicas:
         """
         self._compare("the end" if step is None else f"the end, step {step}")
 
-    def _share(self, slots: Sequence[Any] = ()) -> None:
+    def _share(self, slots: Sequence[Any] = (), accumulated: Sequence[Any] = ()) -> None:
+        """Gives all ranks rank 0's variables of the models, and its slots. What they accumulated is only compared."""
         variables = [variable for model in self.models for variable in model.variables]
         self._num_shared = len(variables)
         variables += slots
         _refuse_overwritten(variables)
-        _check_equal_models(self.world.all_gather_object(_describe(variables)))
+        _check_equal_models(self.world.all_gather_object(_describe([*variables, *accumulated])))
         broadcast_state(variables, self.world)
         fold_rank_into_seeds([seed for model in self.models for seed in seed_generators(model)], self.world.rank)
 
@@ -136,7 +145,7 @@ class Replicas:
     def _equal_variables(self) -> list[Any]:
         """Everything that must be equal on all ranks; optimizers make their slots when they are first needed."""
         weights = [variable for model in self.models for variable in replicated_weights(model)]
-        slots = [variable for optimizer in self.optimizers for variable in _shared_slots(optimizer)]
+        slots = [variable for optimizer in self.optimizers for variable in shared_slots(optimizer)]
         return [*weights, *slots]
 
 
@@ -163,12 +172,6 @@ def _parts(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return list(value.values())
     return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _shared_slots(optimizer: Any) -> list[Any]:
-    """What gradients a rank has accumulated since the last update are its own."""
-    own = {id(slot) for slot in getattr(optimizer, "_accumulated_gradients", [])}
-    return [variable for variable in optimizer.variables if id(variable) not in own]
 
 
 def _common_world(optimizers: list[Any]) -> World:
