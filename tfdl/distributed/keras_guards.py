@@ -5,12 +5,13 @@ from typing import Any
 
 import keras
 
+from tfdl.distributed.fit_calls import compare_calls, describe_fit
 from tfdl.distributed.optimizer import forbid, is_distributed, outermost, world_of
 from tfdl.distributed.replicas import Replicas, optimizers_of
 
 
 def guard_fit() -> None:
-    """Makes ``fit`` refuse, on several ranks, an optimizer that does not average.
+    """Makes ``fit`` refuse, on several ranks, an optimizer that does not average, and calls that differ.
 
     The callbacks refuse it as well, but a script may have none of them: a script that was written for one rank, or one
     whose wrapped optimizer became a plain one when its model was saved and loaded.
@@ -21,7 +22,9 @@ def guard_fit() -> None:
 
     @functools.wraps(keras_fit)
     def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
-        Replicas(self, *stepping_optimizers(self))  # raises for a plain optimizer
+        replicas = Replicas(self, *stepping_optimizers(self))  # raises for a plain optimizer
+        if replicas.world.size > 1:
+            compare_calls(describe_fit(functools.partial(keras_fit, self), args, kwargs), replicas.world)
         return keras_fit(self, *args, **kwargs)
 
     fit.__wrapped_by_tfdl__ = True  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfdl.distributed.callbacks.distributed_callback import DistributedCallback
+from tfdl.distributed.fit_calls import Call, compare_calls
 from tfdl.distributed.metrics import check_additive, exact_metrics, local_metrics
 from tfdl.distributed.step_values import flattened, values_over_ranks
 
@@ -55,6 +56,8 @@ class AverageMetrics(DistributedCallback):
     def on_test_begin(self, logs: Any = None) -> None:
         super().on_test_begin(logs)
         if self.world.size > 1:
+            if not self._in_fit:
+                compare_calls(Call("evaluate"), self.world)
             # `evaluate` computes its return value before it calls on_test_end, with a copy of the logs. So the metrics
             # must be replaced where the model computes them.
             self.model.__dict__["_get_metrics_result_or_logs"] = self._exact_results
