@@ -6,6 +6,7 @@ import keras
 
 from tfdl.distributed.buckets import BUCKET_BYTES
 from tfdl.distributed.gradient_averaging import average_gradients
+from tfdl.distributed.missing_gradients import compare_gradients
 from tfdl.distributed.world import World, current_world
 from tfdl.errors import UserError
 
@@ -154,6 +155,29 @@ class _Averaging:
     _reduction: dict[str, Any]
     _share_state: Any = _raise_not_shared
     """Called before the first averaging; ``None`` if all ranks have the same state."""
+    _has_compared_gradients = False
+    _trainable_variables: list[Any]
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
+        gradients = list(grads)
+        variables = None if trainable_variables is None else list(trainable_variables)
+        self._compare_first(gradients, variables)
+        return self._apply(gradients, variables)
+
+    def _apply(self, gradients: list[Any], variables: list[Any] | None) -> Any:
+        return super().apply(gradients, variables)  # type: ignore[misc]
+
+    def _compare_first(self, gradients: list[Any], variables: list[Any] | None) -> None:
+        """Before the first step: Keras drops gradients that are ``None`` before it clips.
+
+        Only once. A rank may trace its step again alone, for a batch of another shape.
+        """
+        world = world_of(self)
+        is_ready = "_share_state" in vars(self)  # otherwise the first averaging raises an error
+        if world.size == 1 or self._has_compared_gradients or not is_ready:
+            return
+        compare_gradients(gradients, self._trainable_variables if variables is None else variables, world)
+        self._has_compared_gradients = True
 
     def _average(self, gradients: Any) -> list[Any]:
         gradients = list(gradients)
@@ -189,8 +213,8 @@ class _AveragesFirst(_Averaging):
     ``MultiOptimizer`` never clips, and all its gradients are averaged together in few collectives.
     """
 
-    def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
-        return super().apply(self._average(grads), trainable_variables)  # type: ignore[misc]
+    def _apply(self, gradients: list[Any], variables: list[Any] | None) -> Any:
+        return super()._apply(self._average(gradients), variables)
 
 
 class _Forbidden:

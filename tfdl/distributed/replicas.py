@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from tfdl.distributed.accumulated_gradients import accumulators, are_at_one_step, shared_slots
 from tfdl.distributed.eager_variables import initialize_variables_eagerly
+from tfdl.distributed.equal_models import check_equal_models, check_steps, describe_variables
+from tfdl.distributed.layer_constants import check_equal_constants, constants_of, refresh_adapted
 from tfdl.distributed.optimizer import inner_optimizers, is_distributed, outermost, plain_optimizer_error, world_of
 from tfdl.distributed.replicated import replicated_weights
 from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
@@ -65,7 +67,7 @@ class Replicas:
         if self.world.size == 1:
             return
         initialize_variables_eagerly()  # for layers that the first step will build
-        _check_steps(self.world.all_gather_object(steps))
+        check_steps(self.world.all_gather_object(steps))
         for model in self.models:
             _keep_out_of_xla(model)
         built = all(layer.built for model in self.models for layer in model._flatten_layers())
@@ -107,8 +109,13 @@ class Replicas:
         self._num_shared = len(variables)
         variables += slots
         _refuse_overwritten(variables)
-        _check_equal_models(self.world.all_gather_object(_describe([*variables, *accumulated])))
+        check_equal_models(self.world.all_gather_object(describe_variables([*variables, *accumulated])))
         broadcast_state(variables, self.world)
+        layers = [layer for model in self.models for layer in model._flatten_layers()]
+        if refresh_adapted(layers):
+            for model in self.models:
+                _forget_traces(model)
+        check_equal_constants(self.world.all_gather_object(constants_of(layers)))
         fold_rank_into_seeds([seed for model in self.models for seed in seed_generators(model)], self.world.rank)
 
     def _share_what_is_new(self) -> None:
@@ -168,6 +175,13 @@ def _keep_out_of_xla(model: Any) -> None:
         model.make_train_function(force=True)
 
 
+def _forget_traces(model: Any) -> None:
+    """Graphs that were traced before have the old constants of a layer."""
+    for function in ("train", "test", "predict"):
+        if getattr(model, f"{function}_function", None) is not None:
+            getattr(model, f"make_{function}_function")(force=True)
+
+
 def _parts(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return list(value.values())
@@ -182,35 +196,6 @@ def _common_world(optimizers: list[Any]) -> World:
     if any(world is not worlds[0] for world in worlds):
         raise UserError("the optimizers of one model average over different ranks, expected one world= for all of them")
     return worlds[0]
-
-
-def _describe(variables: list[Any]) -> list[tuple[str, str]]:
-    return [(f"{tuple(variable.shape)} {variable.dtype}", variable.path) for variable in variables]
-
-
-def _check_equal_models(everyone: list[list[tuple[str, str]]]) -> None:
-    """Names may differ, as Keras counts them; shapes and order may not."""
-    first = everyone[0]
-    for rank, found in enumerate(everyone):
-        for place in range(max(len(first), len(found))):
-            mine, theirs = ([*variables, *[("nothing", "the end")] * place][place] for variables in (first, found))
-            if mine[0] != theirs[0]:
-                raise UserError(
-                    f"the ranks' models differ: rank 0 has {mine[0]} ({mine[1]}) where rank {rank} has {theirs[0]}"
-                    f" ({theirs[1]}); build and freeze the same layers on every rank, and load a checkpoint on all of"
-                    " them or on none"
-                )
-
-
-def _check_steps(everyone: list[int | None]) -> None:
-    if len(set(everyone)) == 1:
-        return
-    numbers = ["an unknown number" if steps is None else f"{steps:,}" for steps in everyone]
-    shown = ", ".join(f"rank {rank} has {number}" for rank, number in enumerate(numbers))
-    raise UserError(
-        f"the ranks have different numbers of steps in an epoch ({shown}), so some would wait for the others for"
-        " ever; give every rank equally many batches, or fit(steps_per_epoch=...)"
-    )
 
 
 def _refuse_overwritten(variables: list[Any]) -> None:
