@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
 EXAMPLES = [
     *("functional", "custom_train_step", "gan", "gradient_tape", "fine_tuning", "embeddings"),
-    *("without_input", "accumulation"),
+    *("without_input", "accumulation", "masked_loss"),
 ]
 
 

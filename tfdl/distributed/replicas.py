@@ -11,6 +11,7 @@ from tfdl.distributed.accumulated_gradients import accumulators, are_at_one_step
 from tfdl.distributed.eager_variables import initialize_variables_eagerly
 from tfdl.distributed.equal_models import check_equal_models, check_steps, describe_variables
 from tfdl.distributed.layer_constants import check_equal_constants, constants_of, refresh_adapted
+from tfdl.distributed.loss_denominators import share_denominators
 from tfdl.distributed.optimizer import inner_optimizers, is_distributed, outermost, plain_optimizer_error, world_of
 from tfdl.distributed.replicated import replicated_weights
 from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
@@ -70,6 +71,7 @@ class Replicas:
         check_steps(self.world.all_gather_object(steps))
         for model in self.models:
             _keep_out_of_xla(model)
+            share_denominators(model, self.world)
         built = all(layer.built for model in self.models for layer in model._flatten_layers())
         if built and len(self.optimizers) == 1 and not self.optimizers[0].built:
             self.optimizers[0].build([variable for model in self.models for variable in model.trainable_variables])
