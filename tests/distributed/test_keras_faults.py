@@ -42,6 +42,9 @@ EXPECTED = {
     "backs_up_in_one_folder": "UserError: ranks 0 and 1 have a BackupAndRestore with the same folder /",
     "backs_up_in_two_folders": "no error",
     "restored_alone": "RunError: the ranks begin fit at different epochs: rank 0 begins epoch 1, rank 1 begins epoch 2",
+    "other_bins": "UserError: layer 'discretization' (Discretization) has another bin_boundaries on rank 1",
+    "other_statistics": "no error",
+    "no_gradient_on_rank_1": "UserError: rank 1 has no gradient of auxiliary/other/kernel, and rank 0 has one",
     "local_plateau": "RunError: the ranks' learning rates differ: rank 0 has 0.1, rank 1 has 0.05;",
     "stops_alone_after_an_epoch": "RunError: the ranks diverge: rank 0 begins epoch 2, rank 1 ends;",
 }

@@ -329,6 +329,37 @@ def restored_alone():
     fit(compiled(), callbacks=callbacks(Restore()))
 
 
+def other_bins():
+    bins = keras.layers.Discretization(num_bins=3)
+    bins.adapt(X[world.rank :: 2])
+    fit(compiled(model=keras.Sequential([keras.Input((3,)), bins, keras.layers.Dense(1)])))
+
+
+def other_statistics():
+    """The model is traced with this rank's own statistics first; then all ranks use rank 0's."""
+    normalization = keras.layers.Normalization()
+    normalization.adapt(X[world.rank :: 2] * (1 + world.rank))
+    model = compiled(model=keras.Sequential([keras.Input((3,)), normalization, keras.layers.Dense(1)]))
+    model.predict(X, verbose=0)
+    fit(model)
+    outputs = world.all_gather_object(model.predict(X, verbose=0))
+    np.testing.assert_array_equal(*outputs)
+
+
+def no_gradient_on_rank_1():
+    class Auxiliary(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.main = keras.layers.Dense(1)
+            self.other = keras.layers.Dense(1, name="other")
+
+        def call(self, inputs):
+            other = self.other(inputs)
+            return self.main(inputs) + (other if world.is_chief else 0.0)
+
+    fit(compiled(model=Auxiliary()))
+
+
 def local_plateau():
     """Like a ReduceLROnPlateau before AverageMetrics, which decides by each rank's own metrics."""
 
