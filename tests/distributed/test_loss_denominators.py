@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from tfdl.distributed import DistributedOptimizer, Replicas
 from tfdl.distributed.loss_denominators import share_denominators
 from tfdl.distributed.world import SingleWorld
 
@@ -75,7 +76,7 @@ def check(world: Any, make: Any, targets: Any, weights: Any) -> None:
     expected = float(make().train_step(tuple(arrays))["loss"])
     models = [make() for _ in range(RANKS)]
     for model in models:
-        share_denominators(model, world)
+        share_denominators(model, lambda: world)
 
     def loss_of(rank: int) -> float:
         return float(models[rank].train_step(tuple(array[2 * rank : 2 * rank + 2] for array in arrays))["loss"])
@@ -92,13 +93,28 @@ class NoCollectives(SingleWorld):
 
 def test_other_losses_and_evaluation_need_no_collective() -> None:
     plain = model_with("mse", masked=False, units=1)
-    share_denominators(plain, NoCollectives())
+    share_denominators(plain, NoCollectives)
     plain.train_step((X, TARGETS, BY_STEP))
     already_reduced = model_with(lambda y, p: keras.ops.mean((y - p) ** 2), masked=True, units=1)
-    share_denominators(already_reduced, NoCollectives())
+    share_denominators(already_reduced, NoCollectives)
     already_reduced.train_step((X, TARGETS))
     masked = model_with("mse", masked=True, units=1)
-    share_denominators(masked, NoCollectives())
+    share_denominators(masked, NoCollectives)
     masked.test_step((X, TARGETS))
     with pytest.raises(AssertionError, match="a collective"):
         masked.train_step((X, TARGETS))
+
+
+def test_a_model_that_is_trained_on_one_rank_later_needs_no_collective(ranks: Any) -> None:
+    model = model_with("mse", masked=True, units=1)
+    world = ranks(2)
+    models = [model, model_with("mse", masked=True, units=1)]
+
+    def share(rank: int) -> None:
+        models[rank].optimizer = DistributedOptimizer(keras.optimizers.SGD())
+        Replicas(models[rank], models[rank].optimizer).broadcast()
+
+    world.run(share)
+    model.compile(DistributedOptimizer(keras.optimizers.SGD(), world=SingleWorld()), loss="mse")
+    expected = model_with("mse", masked=True, units=1)
+    assert float(model.train_step((X, TARGETS))["loss"]) == float(expected.train_step((X, TARGETS))["loss"])

@@ -1,16 +1,13 @@
 """Compares what the ranks' scripts have called, before one of them waits for others that do something else."""
 
 import inspect
-import os
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
-
 from tfdl.distributed.sample_counts import samples_in_epoch
 from tfdl.distributed.world import World
+from tfdl.distributed.written_files import WrittenFile, check_written_files, written_files
 from tfdl.errors import UserError
 
 
@@ -24,7 +21,7 @@ class Call:
         validation: how often it validates; ``None`` for never.
         callbacks: tfdl's callbacks, in order.
         samples: the samples of a training epoch, if they are known.
-        backup: the folder of a ``BackupAndRestore``, with the host.
+        files: what callbacks of Keras write: the callback's class, the host and the path.
     """
 
     name: str
@@ -32,7 +29,12 @@ class Call:
     validation: str | None = None
     callbacks: tuple[str, ...] = ()
     samples: int | None = None
-    backup: tuple[str, str] | None = None
+    files: tuple[WrittenFile, ...] = ()
+
+    @property
+    def has_backup(self) -> bool:
+        """Whether a ``BackupAndRestore`` is among the callbacks."""
+        return any(file.callback == "BackupAndRestore" for file in self.files)
 
 
 def describe_fit(fit: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]) -> Call:
@@ -56,10 +58,10 @@ def describe_fit(fit: Callable[..., Any], args: Sequence[Any], options: Mapping[
         epochs=(given["initial_epoch"], given["epochs"]),
         validation=f"validation_freq={given['validation_freq']}" if validates else None,
         callbacks=tuple(
-            type(callback).__name__ for callback in callbacks if getattr(callback, "works_over_ranks", False)
+            _class_of_tfdl(callback) for callback in callbacks if getattr(callback, "works_over_ranks", False)
         ),
         samples=samples_in_epoch(given),
-        backup=_backup(callbacks),
+        files=written_files(callbacks),
     )
 
 
@@ -79,7 +81,7 @@ def compare_calls(call: Call, world: World) -> None:
         difference = _difference(first, other, rank)
         if difference is not None:
             raise UserError(difference)
-    _check_backup_folders(calls)
+    check_written_files([call.files for call in calls])
 
 
 def _difference(first: Call, other: Call, rank: int) -> str | None:
@@ -106,8 +108,8 @@ def _difference(first: Call, other: Call, rank: int) -> str | None:
             f"{_validating(first, other, rank)}, but AverageMetrics computes validation metrics over all ranks; pass"
             " validation_data on every rank (x_val[world.rank :: world.size] for its part), or evaluate after fit"
         )
-    if (other.backup is None) != (first.backup is None):
-        with_backup, without = (0, rank) if other.backup is None else (rank, 0)
+    if other.has_backup != first.has_backup:
+        with_backup, without = (0, rank) if first.has_backup else (rank, 0)
         return (
             f"rank {with_backup} has a BackupAndRestore and rank {without} has not, so after a restart they would begin"
             " at different epochs with different weights; give it to every rank, each with its own folder:"
@@ -131,33 +133,17 @@ def _validating(first: Call, other: Call, rank: int) -> str:
     return f"rank 0 validates with {first.validation} and rank {rank} with {other.validation}"
 
 
-def _check_backup_folders(calls: Sequence[Call]) -> None:
-    rank_of: dict[tuple[str, str], int] = {}
-    for rank, call in enumerate(calls):
-        if call.backup is None:
-            continue
-        if call.backup in rank_of:
-            raise UserError(
-                f"ranks {rank_of[call.backup]} and {rank} have a BackupAndRestore with the same folder"
-                f" {call.backup[1]}, so each overwrites and deletes the other's files; give every rank its own folder:"
-                " BackupAndRestore(f'backup-{world.rank}')"
-            )
-        rank_of[call.backup] = rank
-
-
-def _backup(callbacks: Sequence[Any]) -> tuple[str, str] | None:
-    for callback in callbacks:
-        if isinstance(callback, keras.callbacks.BackupAndRestore):
-            return socket.gethostname(), os.path.realpath(callback.backup_dir)
-    return None
-
-
 def _as_list(callbacks: Any) -> list[Any]:
     """``fit`` takes a callback, a list, a ``CallbackList`` or ``None``."""
     contained = getattr(callbacks, "callbacks", callbacks)
     if contained is None:
         return []
     return list(contained) if isinstance(contained, (list, tuple)) else [contained]
+
+
+def _class_of_tfdl(callback: Any) -> str:
+    """The name of tfdl's class, also for a user's subclass."""
+    return next(base.__name__ for base in type(callback).__mro__ if base.__module__.startswith("tfdl."))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -16,7 +16,7 @@ from tfdl.distributed.world import World
 _world: ContextVar[World | None] = ContextVar("loss_world", default=None)
 
 
-def share_denominators(model: Any, world: World) -> None:
+def share_denominators(model: Any, training_world: Callable[[], World]) -> None:
     r"""Makes the losses of a compiled model's ``train_step`` divide by what all ranks have.
 
     With $s_r$ the sum of rank $r$'s unmasked losses and $w_r$ the number of them (or the sum of their weights, for
@@ -26,22 +26,21 @@ def share_denominators(model: Any, world: World) -> None:
 
     Args:
         model: a Keras model; nothing is done if it is not compiled.
-        world: the ranks that train it.
+        training_world: returns the ranks that train it. It is called when a step is traced, because a model that
+            several ranks have trained may be compiled again, and trained on one.
     """
     if not getattr(model, "compiled", False):
         return
     train_step = model.train_step
-    if getattr(train_step, "world", None) is world:
+    if hasattr(train_step, "__wrapped_by_tfdl__"):
         return
-    step_of_model = getattr(train_step, "step_of_model", train_step)
 
-    @functools.wraps(step_of_model)
+    @functools.wraps(train_step)
     def step_over_ranks(data: Any) -> Any:
-        with _losses_over(world):
-            return step_of_model(data)
+        with _losses_over(training_world()):
+            return train_step(data)
 
-    step_over_ranks.world = world  # type: ignore[attr-defined]
-    step_over_ranks.step_of_model = step_of_model  # type: ignore[attr-defined]
+    step_over_ranks.__wrapped_by_tfdl__ = True  # type: ignore[attr-defined]
     _wrap_reduction()
     model.__dict__["train_step"] = step_over_ranks
     model.make_train_function(force=True)
@@ -73,7 +72,8 @@ def _wrap_reduction() -> None:
     ) -> Any:
         loss = reduce(values, sample_weight=sample_weight, mask=mask, reduction=reduction, dtype=dtype)
         world = _world.get()
-        if world is None or keras.ops.ndim(values) == 0:  # a loss that has been reduced already
+        is_reduced = keras.ops.ndim(values) == 0
+        if world is None or world.size == 1 or is_reduced:
             return loss
         denominator = _denominator(sample_weight, mask, reduction)
         if denominator is None:

@@ -1,5 +1,6 @@
 """A model and its optimizers as one and the same on all ranks: for loops of one's own, and for the callbacks."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -71,7 +72,7 @@ class Replicas:
         check_steps(self.world.all_gather_object(steps))
         for model in self.models:
             _keep_out_of_xla(model)
-            share_denominators(model, self.world)
+            share_denominators(model, functools.partial(_training_world, model, self.world))
         built = all(layer.built for model in self.models for layer in model._flatten_layers())
         if built and len(self.optimizers) == 1 and not self.optimizers[0].built:
             self.optimizers[0].build([variable for model in self.models for variable in model.trainable_variables])
@@ -175,6 +176,12 @@ def _keep_out_of_xla(model: Any) -> None:
     if getattr(model, "compiled", False) and model.jit_compile:
         model.jit_compile = False
         model.make_train_function(force=True)
+
+
+def _training_world(model: Any, otherwise: World) -> World:
+    """The ranks over which the model's own optimizers average now."""
+    worlds = [world_of(optimizer) for optimizer in optimizers_of(model).values() if is_distributed(optimizer)]
+    return worlds[0] if worlds else otherwise
 
 
 def _forget_traces(model: Any) -> None:
