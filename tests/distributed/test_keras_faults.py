@@ -42,6 +42,7 @@ EXPECTED = {
     "backs_up_in_one_folder": "UserError: ranks 0 and 1 have a BackupAndRestore with the same folder /",
     "backs_up_in_two_folders": "no error",
     "restored_alone": "RunError: the ranks begin fit at different epochs: rank 0 begins epoch 1, rank 1 begins epoch 2",
+    "without_input_in_loops": "no error",
     "other_bins": "UserError: layer 'discretization' (Discretization) has another bin_boundaries on rank 1",
     "other_statistics": "no error",
     "no_gradient_on_rank_1": "UserError: rank 1 has no gradient of auxiliary/other/kernel, and rank 0 has one",

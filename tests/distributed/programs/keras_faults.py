@@ -329,6 +329,27 @@ def restored_alone():
     fit(compiled(), callbacks=callbacks(Restore()))
 
 
+def without_input_in_loops():
+    """The first step builds the layers; all ranks begin with rank 0's weights."""
+    fit_in_a_loop(compiled(model=keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(1)])))
+
+    model = keras.Sequential([keras.layers.Dense(4), keras.layers.Dropout(0.1), keras.layers.Dense(1)])
+    optimizer = wrap(keras.optimizers.Adam(0.1))
+    replicas = distributed.Replicas(model, optimizer, check_every=1)
+    replicas.broadcast()
+
+    @tf.function
+    def train_step(inputs, targets):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(inputs, training=True) - targets) ** 2)
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+
+    for step in range(1, 4):
+        train_step(X[world.rank :: 2], tf.cast(Y[world.rank :: 2], tf.float32))
+        replicas.check(step)
+    replicas.finish()
+
+
 def other_bins():
     bins = keras.layers.Discretization(num_bins=3)
     bins.adapt(X[world.rank :: 2])
