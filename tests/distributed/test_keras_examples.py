@@ -11,7 +11,10 @@ from tests.distributed.launching import environment, launch, program
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
-EXAMPLES = ["functional", "custom_train_step", "gan", "gradient_tape", "fine_tuning", "embeddings"]
+EXAMPLES = [
+    *("functional", "custom_train_step", "gan", "gradient_tape", "fine_tuning", "embeddings"),
+    *("without_input", "accumulation", "masked_loss"),
+]
 
 
 @pytest.fixture(scope="module")

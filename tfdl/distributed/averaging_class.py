@@ -7,6 +7,7 @@ import keras
 
 from tfdl.distributed.gradient_averaging import average_gradients
 from tfdl.distributed.local_variables import local_gradients, variables_of
+from tfdl.distributed.missing_gradients import compare_gradients
 from tfdl.distributed.world import SingleWorld, World, current_world
 from tfdl.errors import UserError
 
@@ -74,6 +75,32 @@ class Averaging(Wrapped):
     _reduction: Reduction
     _var_key: Any
     """Keras's key of a variable."""
+    _has_compared_gradients = False
+    _trainable_variables: list[Any]
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
+        gradients = list(grads)
+        variables = None if trainable_variables is None else list(trainable_variables)
+        self._compare_first(gradients, variables)
+        return self._apply(gradients, variables)
+
+    def _apply(self, gradients: list[Any], variables: list[Any] | None) -> Any:
+        return super().apply(gradients, variables)  # type: ignore[misc]
+
+    def _compare_first(self, gradients: list[Any], variables: list[Any] | None) -> None:
+        """Before the first step: Keras drops gradients that are ``None`` before it clips.
+
+        Only once. A rank may trace its step again alone, for a batch of another shape.
+        """
+        world = self._world()
+        is_ready = "_share_state" in vars(self)  # otherwise the first averaging raises an error
+        if world.size == 1 or self._has_compared_gradients or not is_ready:
+            return
+        trained = self._trainable_variables if variables is None else variables
+        is_local = self._are_local(trained)
+        shared = [pair for pair, local in zip(zip(gradients, trained, strict=True), is_local, strict=True) if not local]
+        compare_gradients([gradient for gradient, _ in shared], [variable for _, variable in shared], world)
+        self._has_compared_gradients = True
 
     def _share_state(self) -> None:
         """Called before the first averaging. ``None`` in its place means that all ranks have the same state."""
@@ -95,8 +122,7 @@ class Averaging(Wrapped):
             self._share_state()
             self._share_state = None  # type: ignore[method-assign, assignment]
         reduction = self._reduction
-        local_keys = {self._var_key(variable) for variable in variables_of(reduction.local)}
-        is_local = [self._var_key(variable) in local_keys for variable in variables]
+        is_local = self._are_local(variables)
         shared = average_gradients(
             [gradient for gradient, local in zip(gradients, is_local, strict=True) if not local],
             world,
@@ -113,6 +139,11 @@ class Averaging(Wrapped):
             agree_on_infinity=issubclass(type(self), keras.optimizers.LossScaleOptimizer),
         )
         return [own.pop(0) if local else shared.pop(0) for local in is_local]
+
+    def _are_local(self, variables: Any) -> list[bool]:
+        """Whether each variable is left to this rank."""
+        local_keys = {self._var_key(variable) for variable in variables_of(self._reduction.local)}
+        return [self._var_key(variable) in local_keys for variable in variables]
 
     def __reduce__(self) -> tuple[Any, ...]:
         rebuild, arguments, *state = super().__reduce__()
@@ -141,13 +172,9 @@ class _AveragesFirst(Averaging):
     ``MultiOptimizer`` never clips, and all its gradients are averaged together in few collectives.
     """
 
-    def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
-        variables = trainable_variables
-        if variables is None:
-            variables = self._trainable_variables  # type: ignore[attr-defined]
-        variables = list(variables)
-        averaged = self._average(grads, variables)
-        return super().apply(averaged, trainable_variables)  # type: ignore[misc]
+    def _apply(self, gradients: list[Any], variables: list[Any] | None) -> Any:
+        averaged = self._average(gradients, self._trainable_variables if variables is None else variables)
+        return super()._apply(averaged, variables)
 
 
 def make_averaging(optimizer: Any, reduction: Reduction) -> Any:

@@ -5,12 +5,15 @@ from typing import Any
 
 import keras
 
+from tfdl.distributed.fit_calls import compare_calls, describe_fit
 from tfdl.distributed.optimizer import forbid, is_distributed, outermost, world_of
 from tfdl.distributed.replicas import Replicas, optimizers_of
 
 
 def guard_fit() -> None:
     """Makes ``fit`` and ``train_on_batch`` refuse, on several ranks, an optimizer that does not average.
+
+    ``fit`` also refuses calls that differ between the ranks.
 
     The callbacks refuse it as well, but a script may have none of them: a script that was written for one rank, or one
     whose wrapped optimizer became a plain one when its model was saved and loaded.
@@ -22,11 +25,13 @@ def guard_fit() -> None:
 
 
 def _guarded(method: Any) -> Any:
-    """A method of ``keras.Model`` that first refuses a plain optimizer."""
+    """A method of ``keras.Model`` that first refuses a plain optimizer, and ``fit`` with other arguments elsewhere."""
 
     @functools.wraps(method)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
-        Replicas(self, *stepping_optimizers(self))  # raises for a plain optimizer
+        replicas = Replicas(self, *stepping_optimizers(self))  # raises for a plain optimizer
+        if method.__name__ == "fit" and replicas.world.size > 1:
+            compare_calls(describe_fit(functools.partial(method, self), args, kwargs), replicas.world)
         return method(self, *args, **kwargs)
 
     guarded.__wrapped_by_tfdl__ = True  # type: ignore[attr-defined]

@@ -34,10 +34,15 @@ def exact_metrics(model: Any, world: World, additive: Sequence[type] = ()) -> di
     sums = _sum_values(local_values, world)
     for variable, value in zip(variables, sums, strict=True):
         variable.assign(value)
-    results = {name: _to_float(value) for name, value in model.get_metrics_result().items()}
+    results = local_metrics(model)
     for variable, value in zip(variables, local_values, strict=True):
         variable.assign(value)
     return results
+
+
+def local_metrics(model: Any) -> dict[str, Any]:
+    """The results of the model's metrics for this rank's samples: a float, or an array with one value per class."""
+    return {name: _to_float(value) for name, value in model.get_metrics_result().items()}
 
 
 def _sum_values(values: Sequence[np.ndarray], world: World) -> list[np.ndarray]:

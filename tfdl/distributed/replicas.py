@@ -1,5 +1,6 @@
 """A model and its optimizers as one and the same on all ranks: for loops of one's own, and for the callbacks."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdl.distributed.accumulated_gradients import accumulators, are_at_one_step, shared_slots
+from tfdl.distributed.eager_variables import initialize_variables_eagerly
+from tfdl.distributed.equal_models import check_equal_models, check_steps, describe_variables
+from tfdl.distributed.layer_constants import check_equal_constants, constants_of, refresh_adapted
+from tfdl.distributed.loss_denominators import share_denominators
 from tfdl.distributed.optimizer import (
     inner_optimizers,
     is_distributed,
@@ -69,13 +75,20 @@ class Replicas:
         """
         if self.world.size == 1:
             return
-        _check_steps(self.world.all_gather_object(steps))
+        initialize_variables_eagerly()  # for layers that the first step will build
+        check_steps(self.world.all_gather_object(steps))
         for model in self.models:
             _keep_out_of_xla(model)
+            share_denominators(model, functools.partial(_training_world, model, self.world))
         built = all(layer.built for model in self.models for layer in model._flatten_layers())
         if built and len(self.optimizers) == 1 and not self.optimizers[0].built:
             self.optimizers[0].build([variable for model in self.models for variable in model.trainable_variables])
-        self._share([variable for optimizer in self.optimizers for variable in optimizer.variables])
+        slots = [variable for optimizer in self.optimizers for variable in shared_slots(optimizer)]
+        accumulated = [variable for optimizer in self.optimizers for variable in accumulators(optimizer)]
+        keep_accumulated = are_at_one_step(self.optimizers, self.world)  # before they get one step counter
+        self._share(slots, accumulated)
+        if not keep_accumulated:
+            broadcast_state(accumulated, self.world)
         for optimizer in self.optimizers:
             optimizer._share_state = None if built else self._share_what_is_new
 
@@ -100,13 +113,21 @@ class Replicas:
         """
         self._compare("the end" if step is None else f"the end, step {step}")
 
-    def _share(self, slots: Sequence[Any] = ()) -> None:
+    def _share(self, slots: Sequence[Any] = (), accumulated: Sequence[Any] = ()) -> None:
+        """Gives all ranks rank 0's variables of the models, and its slots. What they accumulated is only compared."""
         variables = [variable for model in self.models for variable in model.variables]
         self._num_shared = len(variables)
         variables = self.without_local([*variables, *slots])
         _refuse_overwritten(variables)
-        _check_equal_models(self.world.all_gather_object(_describe(variables)))
+        check_equal_models(
+            self.world.all_gather_object(describe_variables([*variables, *self.without_local(accumulated)]))
+        )
         broadcast_state(variables, self.world)
+        layers = [layer for model in self.models for layer in model._flatten_layers()]
+        if refresh_adapted(layers):
+            for model in self.models:
+                _forget_traces(model)
+        check_equal_constants(self.world.all_gather_object(constants_of(layers)))
         fold_rank_into_seeds([seed for model in self.models for seed in seed_generators(model)], self.world.rank)
 
     def _share_what_is_new(self) -> None:
@@ -143,7 +164,7 @@ class Replicas:
     def _equal_variables(self) -> list[Any]:
         """Everything that must be equal on all ranks; optimizers make their slots when they are first needed."""
         weights = [variable for model in self.models for variable in replicated_weights(model)]
-        slots = [variable for optimizer in self.optimizers for variable in _shared_slots(optimizer)]
+        slots = [variable for optimizer in self.optimizers for variable in shared_slots(optimizer)]
         return self.without_local([*weights, *slots])
 
     def without_local(self, variables: Sequence[Any]) -> list[Any]:
@@ -171,16 +192,23 @@ def _keep_out_of_xla(model: Any) -> None:
         model.make_train_function(force=True)
 
 
+def _training_world(model: Any, otherwise: World) -> World:
+    """The ranks over which the model's own optimizers average now."""
+    worlds = [world_of(optimizer) for optimizer in optimizers_of(model).values() if is_distributed(optimizer)]
+    return worlds[0] if worlds else otherwise
+
+
+def _forget_traces(model: Any) -> None:
+    """Graphs that were traced before have the old constants of a layer."""
+    for function in ("train", "test", "predict"):
+        if getattr(model, f"{function}_function", None) is not None:
+            getattr(model, f"make_{function}_function")(force=True)
+
+
 def _parts(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return list(value.values())
     return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _shared_slots(optimizer: Any) -> list[Any]:
-    """What gradients a rank has accumulated since the last update are its own."""
-    own = {id(slot) for slot in getattr(optimizer, "_accumulated_gradients", [])}
-    return [variable for variable in optimizer.variables if id(variable) not in own]
 
 
 def _common_world(optimizers: list[Any]) -> World:
@@ -191,35 +219,6 @@ def _common_world(optimizers: list[Any]) -> World:
     if any(world is not worlds[0] for world in worlds):
         raise UserError("the optimizers of one model average over different ranks, expected one world= for all of them")
     return worlds[0]
-
-
-def _describe(variables: list[Any]) -> list[tuple[str, str]]:
-    return [(f"{tuple(variable.shape)} {variable.dtype}", variable.path) for variable in variables]
-
-
-def _check_equal_models(everyone: list[list[tuple[str, str]]]) -> None:
-    """Names may differ, as Keras counts them; shapes and order may not."""
-    first = everyone[0]
-    for rank, found in enumerate(everyone):
-        for place in range(max(len(first), len(found))):
-            mine, theirs = ([*variables, *[("nothing", "the end")] * place][place] for variables in (first, found))
-            if mine[0] != theirs[0]:
-                raise UserError(
-                    f"the ranks' models differ: rank 0 has {mine[0]} ({mine[1]}) where rank {rank} has {theirs[0]}"
-                    f" ({theirs[1]}); build and freeze the same layers on every rank, and load a checkpoint on all of"
-                    " them or on none"
-                )
-
-
-def _check_steps(everyone: list[int | None]) -> None:
-    if len(set(everyone)) == 1:
-        return
-    numbers = ["an unknown number" if steps is None else f"{steps:,}" for steps in everyone]
-    shown = ", ".join(f"rank {rank} has {number}" for rank, number in enumerate(numbers))
-    raise UserError(
-        f"the ranks have different numbers of steps in an epoch ({shown}), so some would wait for the others for"
-        " ever; give every rank equally many batches, or fit(steps_per_epoch=...)"
-    )
 
 
 def _refuse_overwritten(variables: list[Any]) -> None:

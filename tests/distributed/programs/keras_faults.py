@@ -270,8 +270,138 @@ def xla_left_on():
 
 
 def unequal_batches():
-    size = 4 + world.rank
-    fit(compiled(), X[: 4 * size], Y[: 4 * size], batch_size=size)
+    """The sizes of the batches are not known before they are read."""
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            return X[: 4 + world.rank], Y[: 4 + world.rank]
+
+    fit(compiled(), Batches())
+
+
+def unequal_arrays():
+    """As many steps on both ranks, but a smaller last batch on rank 1."""
+    fit(compiled(), X[world.rank : 23 : 2], Y[world.rank : 23 : 2])
+
+
+def unequal_shards():
+    samples = tf.data.Dataset.from_tensor_slices((X[:23], Y[:23])).shard(2, world.rank)
+    fit(compiled(), samples.shuffle(9).batch(4).prefetch(1), batch_size=None)
+
+
+def unequal_shards_without_the_last_batch():
+    samples = tf.data.Dataset.from_tensor_slices((X[:23], Y[:23])).shard(2, world.rank)
+    fit(compiled(), samples.batch(4, drop_remainder=True), batch_size=None)
+
+
+def validates_alone():
+    fit(compiled(), validation_split=0.25 if world.rank else 0.0, steps_per_epoch=3)
+
+
+def validates_less_often():
+    fit(compiled(), validation_data=(X, Y), validation_freq=1 + world.rank)
+
+
+def validates_alone_without_averages():
+    """Validation has no collectives then."""
+    held_out = (X, Y) if world.is_chief else None
+    fit(compiled(), validation_data=held_out, callbacks=callbacks()[:2])
+
+
+def validates_other_steps():
+    history = fit(compiled(), validation_data=(X, Y), validation_steps=3 - world.rank).history
+    assert world.all_gather_object(history) == [history] * 2
+
+
+def trains_longer():
+    fit(compiled(), epochs=3 + world.rank)
+
+
+def averages_alone():
+    fit(compiled(), callbacks=callbacks() if world.is_chief else callbacks()[:2])
+
+
+def evaluates_alone():
+    if world.is_chief:
+        compiled().evaluate(X, Y, callbacks=[distributed.AverageMetrics()], verbose=0)
+    else:
+        fit(compiled())
+
+
+def backs_up_alone():
+    backup = [keras.callbacks.BackupAndRestore(f"{sys.argv[1]}/backup")] if world.rank else []
+    fit(compiled(), callbacks=callbacks(*backup))
+
+
+def backs_up_in_one_folder():
+    fit(compiled(), callbacks=callbacks(keras.callbacks.BackupAndRestore(f"{sys.argv[1]}/x/../backup")))
+
+
+def backs_up_in_two_folders():
+    fit(compiled(), callbacks=callbacks(keras.callbacks.BackupAndRestore(f"{sys.argv[1]}/backup-{world.rank}")))
+
+
+def restored_alone():
+    class Restore(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):  # noqa: ARG002
+            self.model._initial_epoch = world.rank
+
+    fit(compiled(), callbacks=callbacks(Restore()))
+
+
+def without_input_in_loops():
+    """The first step builds the layers; all ranks begin with rank 0's weights."""
+    fit_in_a_loop(compiled(model=keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(1)])))
+
+    model = keras.Sequential([keras.layers.Dense(4), keras.layers.Dropout(0.1), keras.layers.Dense(1)])
+    optimizer = wrap(keras.optimizers.Adam(0.1))
+    replicas = distributed.Replicas(model, optimizer, check_every=1)
+    replicas.broadcast()
+
+    @tf.function
+    def train_step(inputs, targets):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(inputs, training=True) - targets) ** 2)
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+
+    for step in range(1, 4):
+        train_step(X[world.rank :: 2], tf.cast(Y[world.rank :: 2], tf.float32))
+        replicas.check(step)
+    replicas.finish()
+
+
+def other_bins():
+    bins = keras.layers.Discretization(num_bins=3)
+    bins.adapt(X[world.rank :: 2])
+    fit(compiled(model=keras.Sequential([keras.Input((3,)), bins, keras.layers.Dense(1)])))
+
+
+def other_statistics():
+    """The model is traced with this rank's own statistics first; then all ranks use rank 0's."""
+    normalization = keras.layers.Normalization()
+    normalization.adapt(X[world.rank :: 2] * (1 + world.rank))
+    model = compiled(model=keras.Sequential([keras.Input((3,)), normalization, keras.layers.Dense(1)]))
+    model.predict(X, verbose=0)
+    fit(model)
+    outputs = world.all_gather_object(model.predict(X, verbose=0))
+    np.testing.assert_array_equal(*outputs)
+
+
+def no_gradient_on_rank_1():
+    class Auxiliary(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.main = keras.layers.Dense(1)
+            self.other = keras.layers.Dense(1, name="other")
+
+        def call(self, inputs):
+            other = self.other(inputs)
+            return self.main(inputs) + (other if world.is_chief else 0.0)
+
+    fit(compiled(model=Auxiliary()))
 
 
 def local_plateau():

@@ -29,6 +29,7 @@ class BroadcastState(DistributedCallback):
     def on_train_begin(self, logs: Any = None) -> None:
         super().on_train_begin(logs)
         self._steps_before_epoch = 0
+        self._has_begun = False  # an epoch
         if self.world.size > 1:
             self.replicas.broadcast(steps=self.params.get("steps"))
 
@@ -37,6 +38,7 @@ class BroadcastState(DistributedCallback):
         self._epoch = epoch + 1  # as Keras prints it
         self._steps_in_epoch = 0
         self._check_ranks_agree(f"begins epoch {epoch + 1}")
+        self._has_begun = True
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         self._steps_in_epoch = batch + 1
@@ -72,6 +74,11 @@ class BroadcastState(DistributedCallback):
         all_doing = [rank_doing for rank_doing, _ in everyone]
         if len(set(all_doing)) > 1:
             listed = ", ".join(f"rank {rank} {rank_doing}" for rank, rank_doing in enumerate(all_doing))
+            if not self._has_begun:
+                raise RunError(
+                    f"the ranks begin fit at different epochs: {listed}; a callback has restored some ranks only:"
+                    " restore on every rank, with BackupAndRestore(f'backup-{world.rank}') from a folder for each rank"
+                )
             raise RunError(
                 f"the ranks diverge: {listed}; callbacks that stop training must decide by the same values on all"
                 " ranks: put AverageMetrics before them"

@@ -14,10 +14,12 @@ class DistributedCallback(keras.callbacks.Callback):
     """A callback that does nothing on one rank, and requires optimizers that average on several.
 
     Attributes:
+        works_over_ranks: every rank needs the callback, because it contains collectives.
         world: the ranks over which the model's optimizers average.
         replicas: the model and its optimizers; set when training begins.
     """
 
+    works_over_ranks = True
     world: World = SingleWorld()
     _in_fit = False
     _has_seen_metrics = False
