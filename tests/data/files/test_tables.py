@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tfdl.data.files.bad_rows import BadRow
 from tfdl.data.files.rows import ReadOptions
 from tfdl.data.files.table_rows import split_rows, without_end
-from tfdl.data.files.tables import quoting_of, read_table, table_columns
+from tfdl.data.files.tables import Quoting, quoting_of, read_table, table_columns
 from tfdl.errors import UserError
 
 VALUES = st.text(st.sampled_from("ab\",;|\t\n\r 'é😀\0"), max_size=8)
@@ -101,6 +102,52 @@ def test_marks_in_tables_with_tabs(tmp_path, values, is_used, line_end):
     expected = [value.strip('"') if is_used and value.startswith('"') else value for value in values]
     assert [row[1]["text"] for row in rows_in(path)] == expected
     assert quoting_of(path, ReadOptions()).is_used == is_used
+
+
+def good_and_bad(rows):
+    bad = [row for row in rows if isinstance(row, BadRow)]
+    return [row[1] for row in rows if not isinstance(row, BadRow)], bad
+
+
+@pytest.mark.parametrize("where", [0, 50, 100])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("stray", ['"stray\tx y\t1', '"so" she said\tx\t1', 'x\t"\t1'])
+def test_one_stray_mark_in_a_table_with_tabs_is_one_bad_row(tmp_path, stray, line_end, where):
+    rows = [f'"two{line_end}lines {number}"\tx\t{number}' for number in range(100)]
+    rows.insert(where, stray)
+    path = file_of(tmp_path, line_end.join(["text\tnote\tlabel", *rows, ""]), "rows.tsv")
+    good, bad = good_and_bad(rows_in(path))
+    assert [row["text"] for row in good] == [f"two{line_end}lines {number}" for number in range(100)]
+    assert [row.line for row in bad] == [2 + 2 * where]
+    assert quoting_of(path, ReadOptions()) == Quoting(is_used=True, num_long=100)
+
+
+def test_marks_are_characters_if_most_of_them_are_stray(tmp_path):
+    # The mark of line 2 and that of line 4 seem to enclose a value of three lines.
+    lines = ["text\tlabel", '"open\tx', "plain\ty", 'five inches 5"\tx', '"good"\ty', '"so" he said\tx']
+    path = file_of(tmp_path, "\n".join([*lines, ""]), "rows.tsv")
+    good, bad = good_and_bad(rows_in(path))
+    assert ([f"{row['text']}\t{row['label']}" for row in good], bad) == (lines[1:], [])
+    assert quoting_of(path, ReadOptions()) == Quoting(is_used=False, line=2)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv"])
+def test_a_table_is_opened_few_times(tmp_path, monkeypatch, name):
+    delimiter = "\t" if name.endswith("tsv") else ","
+    path = file_of(tmp_path, f'text{delimiter}label\n"a"{delimiter}b\n', name)
+    num_opened = 0
+    plain_open = Path.open
+
+    def counting(*args, **kwargs):
+        nonlocal num_opened
+        num_opened += 1
+        return plain_open(*args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", counting)
+    assert len(rows_in(path)) == 1
+    assert num_opened == (2 if name.endswith("tsv") else 1)
+    assert len(rows_in(path)) == 1
+    assert num_opened == (3 if name.endswith("tsv") else 2)
 
 
 def test_a_table_that_has_changed_is_looked_at_again(tmp_path):
