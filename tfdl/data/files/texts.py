@@ -9,6 +9,7 @@ from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.columns import choose_columns
 from tfdl.data.files.encodings import ADVICE, what_is_wrong
 from tfdl.data.files.pieces import LABEL, Piece, find_pieces
+from tfdl.data.files.quoting_notes import quoting_notes
 from tfdl.data.files.split_assignment import SPLITS, SplitAssignment
 from tfdl.data.files.tables import read_table
 from tfdl.data.labels import classes_of, shown, unequal_classes_notes
@@ -76,9 +77,7 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_name
         for split in SPLITS
     }
     counts = {split: classes.counts(summary.labels) for split, summary in summaries.items()}
-    notes = [*bad.notes, *found.notes, *chosen.notes]
-    for piece in pieces:
-        notes += piece.notes
+    notes = [*bad.notes, *found.notes, *chosen.notes, *quoting_notes(pieces)]
     notes += [*classes.notes, *unequal_classes_notes(classes.names, counts)]
     if rows_of["test"] == "validation":
         notes.append("the validation split is also the test split")
