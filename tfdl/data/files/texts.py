@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from tfdl.config import DatasetConfig
 from tfdl.data.files.bad_rows import BadRow, BadRows
@@ -12,7 +13,7 @@ from tfdl.data.files.pieces import LABEL, Piece, find_pieces
 from tfdl.data.files.quoting_notes import quoting_notes
 from tfdl.data.files.split_assignment import SPLITS, SplitAssignment
 from tfdl.data.files.tables import read_table
-from tfdl.data.labels import classes_of, shown, unequal_classes_notes
+from tfdl.data.labels import Classes, classes_of, shown, unequal_classes_notes
 from tfdl.data.texts import Row, TextDataset
 from tfdl.errors import UserError
 
@@ -20,7 +21,15 @@ from tfdl.errors import UserError
 _MISSING = {"nan", "NaN"}
 
 
-def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_names: Sequence[str] = ()) -> TextDataset:
+@dataclass(frozen=True)
+class LocalDataset(TextDataset):
+    """Rows of the user's texts."""
+
+    class_counts: Mapping[str, Counter[int]] = field(default_factory=dict)
+    """Split -> class number -> number of rows; empty without the role ``label``."""
+
+
+def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_names: Sequence[str] = ()) -> LocalDataset:
     """Reads the files once, to check and count their rows. Afterwards rows are read as they are needed.
 
     Files and folders that are named after a split (``train.csv``, ``valid/``) belong to that split. All other rows are
@@ -36,42 +45,24 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_name
     Raises:
         UserError: no such files, no column for a role, or bad rows (unless ``skip_bad_rows`` is set).
     """
-    if config.train_split or config.validation_split or config.test_split:
-        raise UserError(
-            f"dataset.train_split and the like have no meaning for files such as {config.name!r}, which are split by"
-            " their names or by hash; leave them out"
-        )
+    _refuse_splits(config)
     found = find_pieces(config, roles)
     pieces = found.files
-    if config.delimiter is not None and not any(piece.read is read_table for piece in pieces):
-        raise UserError(f"dataset.delimiter has no meaning for {config.name!r}, which is not a table; leave it out")
+    refuse_delimiter(config, pieces)
     chosen = choose_columns(pieces, roles, config)
     columns = chosen.by_role
     assignment = SplitAssignment({piece.split for piece in pieces})
     summaries, bad = _scan(pieces, columns, assignment, config.skip_bad_rows)
-    num_rows = sum(summary.count for summary in summaries.values())
-    if not num_rows:
-        why = f" that can be read; the first: {bad.first[0].with_advice}" if bad.first else ""
-        raise UserError(f"dataset {config.name!r} has no rows{why}")
+    _check_any_rows(config, summaries, bad)
     bad.check()
     rows_of = {split: split for split in SPLITS}  # split -> the assigned split whose rows it reads
     if not summaries["test"].count:
         summaries["test"] = summaries["validation"]
         rows_of["test"] = "validation"
-    for split in SPLITS:
-        if not summaries[split].count:
-            noun = "text" if num_rows == 1 else "texts"
-            left_out = f"; {bad.report}" if bad.count else ""
-            raise UserError(
-                f"dataset {config.name!r} has {num_rows} {noun}, none of them for {split}; expected more, or a file"
-                f" that is called {split}{left_out}"
-            )
+    _check_each_split(config, summaries, bad)
     classes = classes_of(set().union(*(summary.labels for summary in summaries.values())), trained_names)
-    if LABEL in roles and len(classes.present_names) < 2:
-        raise UserError(
-            f"dataset {config.name!r} has one label, {classes.present_names[0]!r}, expected at least two classes;"
-            " choose another column with --label-column"
-        )
+    if LABEL in roles:
+        _check_classes(config, classes)
     splits = {
         split: LocalTexts(pieces, rows_of[split], assignment, columns, classes.numbers, summaries[split])
         for split in SPLITS
@@ -81,7 +72,55 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_name
     notes += [*classes.notes, *unequal_classes_notes(classes.names, counts)]
     if rows_of["test"] == "validation":
         notes.append("the validation split is also the test split")
-    return TextDataset(config.name, splits, classes.present_names, tuple(notes))
+    return LocalDataset(config.name, splits, classes.present_names, tuple(notes), counts if LABEL in roles else {})
+
+
+def refuse_delimiter(config: DatasetConfig, pieces: Sequence[Piece]) -> None:
+    """Refuses a delimiter for files that are no tables.
+
+    Args:
+        config: the data set.
+        pieces: its files.
+
+    Raises:
+        UserError: there is a delimiter, and no table.
+    """
+    if config.delimiter is not None and not any(piece.read is read_table for piece in pieces):
+        raise UserError(f"dataset.delimiter has no meaning for {config.name!r}, which is not a table; leave it out")
+
+
+def _refuse_splits(config: DatasetConfig) -> None:
+    if config.train_split or config.validation_split or config.test_split:
+        raise UserError(
+            f"dataset.train_split and the like have no meaning for files such as {config.name!r}, which are split by"
+            " their names or by hash; leave them out"
+        )
+
+
+def _check_any_rows(config: DatasetConfig, summaries: Mapping[str, "_SplitSummary"], bad: BadRows) -> None:
+    if not any(summary.count for summary in summaries.values()):
+        why = f" that can be read; the first: {bad.first[0].with_advice}" if bad.first else ""
+        raise UserError(f"dataset {config.name!r} has no rows{why}")
+
+
+def _check_each_split(config: DatasetConfig, summaries: Mapping[str, "_SplitSummary"], bad: BadRows) -> None:
+    num_rows = sum(summary.count for summary in set(summaries.values()))  # two splits may share one
+    for split in SPLITS:
+        if not summaries[split].count:
+            noun = "text" if num_rows == 1 else "texts"
+            left_out = f"; {bad.report}" if bad.count else ""
+            raise UserError(
+                f"dataset {config.name!r} has {num_rows} {noun}, none of them for {split}; expected more, or a file"
+                f" that is called {split}{left_out}"
+            )
+
+
+def _check_classes(config: DatasetConfig, classes: Classes) -> None:
+    if len(classes.present_names) < 2:
+        raise UserError(
+            f"dataset {config.name!r} has one label, {classes.present_names[0]!r}, expected at least two classes;"
+            " choose another column with --label-column"
+        )
 
 
 class LocalTexts:
