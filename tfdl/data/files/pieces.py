@@ -21,7 +21,8 @@ from tfdl.errors import UserError
 LABEL = "label"
 SOURCE = "source"
 TARGET = "target"
-_PLAIN = (".txt", ".text", ".md", ".tokens")
+PLAIN_ENDINGS = (".txt", ".text", ".md", ".tokens")
+"""Endings of plain texts in a folder."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def find_pieces(config: DatasetConfig, roles: tuple[str, ...]) -> Pieces:
     if tables.files:
         pieces = [Piece(file.path, file.split, READERS[file.path.suffix.lower()], options) for file in tables.files]
         return Pieces(pieces, tuple(tables.notes))
-    tree = read_tree(path, _PLAIN)
+    tree = read_tree(path, PLAIN_ENDINGS)
     layout = files_in_classes(tree) if LABEL in roles else files_without_classes(tree)
     if not layout.files or SOURCE in roles:
         left_out = "".join(f"; {note}" for note in layout.notes)
