@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfdl.data.files.bad_rows import BadRow
+from tfdl.data.files.readers import read_whole
 from tfdl.data.files.rows import ReadOptions
 from tfdl.data.files.table_rows import split_rows, without_end
 from tfdl.data.files.tables import Quoting, quoting_of, read_table, table_columns
@@ -131,23 +132,41 @@ def test_marks_are_characters_if_most_of_them_are_stray(tmp_path):
     assert quoting_of(path, ReadOptions()) == Quoting(is_used=False, line=2)
 
 
-@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv"])
-def test_a_table_is_opened_few_times(tmp_path, monkeypatch, name):
-    delimiter = "\t" if name.endswith("tsv") else ","
-    path = file_of(tmp_path, f'text{delimiter}label\n"a"{delimiter}b\n', name)
-    num_opened = 0
+@pytest.fixture
+def opened_files(monkeypatch):
+    """The names of files that are opened to be read."""
+    names = []
     plain_open = Path.open
 
-    def counting(*args, **kwargs):
-        nonlocal num_opened
-        num_opened += 1
-        return plain_open(*args, **kwargs)
+    def recording(path, mode="r", *args, **kwargs):
+        if mode.startswith("r"):
+            names.append(path.name)
+        return plain_open(path, mode, *args, **kwargs)
 
-    monkeypatch.setattr(Path, "open", counting)
+    monkeypatch.setattr(Path, "open", recording)
+    return names
+
+
+def test_a_table_is_opened_once(tmp_path, opened_files):
+    path = file_of(tmp_path, 'text,label\n"a",b\n')
     assert len(rows_in(path)) == 1
-    assert num_opened == (2 if name.endswith("tsv") else 1)
     assert len(rows_in(path)) == 1
-    assert num_opened == (3 if name.endswith("tsv") else 2)
+    assert opened_files == ["rows.csv"] * 2
+
+
+def test_marks_of_many_tables_with_tabs_are_looked_for_once(tmp_path, opened_files):
+    paths = [file_of(tmp_path, 'text\tlabel\n"a"\tb\n', f"{number}.tsv") for number in range(1_100)]
+    assert sum(len(rows_in(path)) for path in paths) == 1_100
+    assert len(opened_files) == 2 * 1_100
+    opened_files.clear()
+    assert sum(len(rows_in(path)) for path in paths) == 1_100
+    assert len(opened_files) == 1_100
+
+
+def test_a_plain_text_is_opened_once(tmp_path, opened_files):
+    path = file_of(tmp_path, "one\r\ntext", "a.txt", "utf-16")
+    assert list(read_whole(path, ReadOptions("utf-16"))) == [(None, {"text": "one\r\ntext"})]
+    assert opened_files == ["a.txt"]
 
 
 def test_a_table_that_has_changed_is_looked_at_again(tmp_path):

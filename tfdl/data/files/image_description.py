@@ -2,8 +2,9 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ class DescribedImages:
             raise UserError(f"dataset {self._name!r} has no images in the split {split!r}; choose another --split")
         count = min(count, len(places))
         spread = [self._files[places[number * len(places) // count]] for number in range(count)]
-        return [{"image": _as_shown(file.path), "label": _class_of(file)} for file in spread]
+        with _without_warnings():
+            return [{"image": _as_shown(file.path), "label": _class_of(file)} for file in spread]
 
     def _count_classes(self, classes: Classes) -> None:
         for name in classes.names:
@@ -110,10 +112,16 @@ class _Looked:
 
 
 def _look_at(paths: Sequence[Path]) -> list[_Looked]:
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as workers, warnings.catch_warnings():
-        # Such as a warning of damaged EXIF in an image that can be read.
-        warnings.filterwarnings("ignore", module="PIL")
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as workers, _without_warnings():
         return list(workers.map(_look, paths))
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Hides Pillow's warnings, such as of damaged EXIF in an image that can be read."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
 
 
 def _look(path: Path) -> _Looked:
