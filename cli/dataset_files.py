@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -27,15 +26,15 @@ def show_path(config: Any, samples: int | None, split: str, output: str | None, 
     """
     from tfdl.cli.dataset_pages import samples_page
     from tfdl.cli.dataset_samples import draw, for_json
-    from tfdl.data.files.description import describe_texts, text_samples
-    from tfdl.data.files.image_description import describe_images, has_images, image_samples
+    from tfdl.data.files.describing import describe_files
+    from tfdl.data.files.description import check_split
 
-    is_of_images = has_images(Path(config.name).expanduser())
-    description = describe_images(config) if is_of_images else describe_texts(config)
+    check_split(split)
+    described = describe_files(config)
+    description = described.description
     rows: list[dict[str, Any]] = []
     if samples or output:
-        read = image_samples if is_of_images else text_samples
-        rows = read(config, split, samples or 25)
+        rows = described.samples(split, samples or 25)
     if output is not None:
         draw(rows, config.name, "label", output)
     if not is_printing_rank():
@@ -62,9 +61,12 @@ def _page(description: Any) -> None:
     tasks = [f"{task}  ({roles_text(columns)})" for task, columns in description.tasks.items()]
     splits = [f"{split}  {count:,}" for split, count in description.splits.items()]
     width = max((len(_cut(name)) for name in description.columns), default=0)
+    no_tasks = "none; the notes say why"
+    if description.columns:
+        no_tasks = "none with its columns as they are; choose columns: tfdl train --help"
     rows = {
         "kind": f"{description.kind}, {description.num_files:,} {noun}, {size(description.num_bytes)}",
-        "tasks": "\n".join(tasks) or "none with its columns as they are; choose columns: tfdl train --help",
+        "tasks": "\n".join(tasks) or no_tasks,
         "splits": "\n".join(splits),
         "sizes": description.sizes,
         "columns": "\n".join(f"{_cut(name):{width}}  {facts}" for name, facts in description.columns.items()),

@@ -123,16 +123,18 @@ def show_command(
     from tfdl.cli.dataset_samples import draw, for_json, prepared_samples
     from tfdl.cli.quiet import held_back_stderr
     from tfdl.config import DatasetConfig
-    from tfdl.data.files.paths import hidden_files_note, is_local
+    from tfdl.data.files.paths import hidden_files_note, is_local, refuse_text_options
     from tfdl.data.tfds.description import describe_dataset
 
     _quiet_tfds()
     load_parts(plugins)
     if output is not None and not output.endswith(".png"):
         raise UserError(f"--output {output!r}, expected a name that ends in .png")
+    config = DatasetConfig(name, encoding=encoding, delimiter=delimiter)
     if is_local(name):
-        show_path(DatasetConfig(name, encoding=encoding, delimiter=delimiter), samples, split, output, as_json)
+        show_path(config, samples, split, output, as_json)
         return
+    refuse_text_options(config, "is not a path of your own files")
     _check_has_builder(name)
     with held_back_stderr():  # a few builders import TensorFlow
         description, builder = describe_dataset(name, data_dir)

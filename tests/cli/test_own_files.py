@@ -1,18 +1,24 @@
 """``tfdl datasets show PATH``: the user's own files, as training would read them."""
 
 import csv
+import io
 import json
 import re
+import shutil
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from tests.cli.test_datasets import run as run
 from tfdl.config import DatasetConfig
+from tfdl.data.files.table_rows import _Lines
 from tfdl.data.opening import open_images, open_texts
+from tfdl.errors import UserError
 
 
 def write_table(path, rows, header=("text", "label")):
@@ -35,6 +41,18 @@ def write_images(folder, per_class=40):
             Image.fromarray(pixels).save(folder / name / f"{number}.png")
     (folder / "notes.md").write_text("x")
     return folder
+
+
+def write_texts(folder, count=60):
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number}.txt").write_text(f"text {number}")
+
+
+def described(run, path, *options):
+    code, out, err = run("show", path, "--json", *options)
+    assert (code, err) == (0, "")
+    return json.loads(out)
 
 
 def test_a_table(run, tmp_path):
@@ -108,11 +126,19 @@ def test_a_chosen_delimiter(run, tmp_path):
             "unknown split 'tset' of your own files, expected one of train",
         ),
         ("show rows.csv --output x.png", "'rows.csv' has no images to draw; leave out --output"),
+        ("show rows.csv --split foo", "unknown split 'foo' of your own files, expected one of train"),
+        ("show photos --split foo", "unknown split 'foo' of your own files, expected one of train"),
+        ("show photos --delimiter ;", "dataset.delimiter has no meaning for 'photos', which is a folder of images;"),
+        ("show photos --encoding latin-1", "dataset.encoding has no meaning for 'photos', which is a folder of images"),
+        ("show digits --encoding cp1252", "dataset.encoding has no meaning for 'digits', which is not a path of your"),
+        ("show texts --delimiter ;", "dataset.delimiter has no meaning for 'texts', which is not a table; leave it"),
         ("show rows.csv --encoding utf-9", "dataset.encoding='utf-9', expected an encoding such as utf-8 or cp1252"),
     ],
 )
 def test_one_line_and_exit_code_2(run, tmp_path, line, message):
     write_table(tmp_path / "rows.csv", labelled())
+    write_images(tmp_path / "photos", 1)
+    write_texts(tmp_path / "texts", 2)
     (tmp_path / "empty").mkdir()
     code, out, err = run(*line.split())
     assert (code, out) == (2, "")
@@ -143,3 +169,133 @@ sys.exit(str(found) if found else 0)
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_images_of_one_class_say_why_they_cannot_be_trained_with(run, tmp_path):
+    write_images(tmp_path / "photos")
+    shutil.rmtree(tmp_path / "photos" / "dog")
+    found = described(run, "photos")
+    assert (found["tasks"], found["classes"]["cat"]["train"] > 0) == ({}, True)
+    with pytest.raises(UserError, match="has 1 folder of images") as caught:
+        open_images(DatasetConfig("photos"))
+    assert found["notes"] == [str(caught.value)]
+    out = run("show", "photos")[1]
+    assert re.search(
+        r"tasks +none; the notes say why\n.*notes +dataset 'photos' has 1 folder of images", out, re.DOTALL
+    )
+
+
+@pytest.mark.parametrize("case", ["few", "one whole class", "none"])
+def test_images_say_the_reason_of_training(run, tmp_path, case):
+    write_images(tmp_path / "photos", 2 if case == "few" else 40)
+    for name in {"few": (), "one whole class": ("dog",), "none": ("cat", "dog")}[case]:
+        for path in (tmp_path / "photos" / name).iterdir():
+            path.write_bytes(path.read_bytes()[:60])
+    config = DatasetConfig("photos", str(tmp_path / "prepared"), skip_bad_rows=True, image_size=(8, 8))
+    with pytest.raises(UserError, match=r"none is for|class 'cat' alone|no images that can be read") as caught:
+        open_images(config)
+    found = described(run, "photos")
+    expected = re.sub(r"\(.*", "", str(caught.value))  # Pillow's words for the damage are not TensorFlow's
+    assert found["tasks"] == {}
+    assert found["notes"][-1].startswith(expected)
+
+
+@pytest.mark.parametrize("has_test", [True, False])
+def test_images_in_folders_of_splits_have_the_numbers_of_training(run, tmp_path, has_test):
+    write_images(tmp_path / "photos" / "train")
+    if has_test:
+        write_images(tmp_path / "photos" / "test", 5)
+    found = described(run, "photos")
+    dataset = open_images(DatasetConfig("photos", str(tmp_path / "prepared"), image_size=(8, 8)))
+    assert found["splits"] == {split: source.num_examples for split, source in dataset.sources.items()}
+    assert found["splits"]["test"] == (10 if has_test else found["splits"]["validation"])
+
+
+def test_damaged_images_are_bad_rows(run, tmp_path):
+    write_images(tmp_path / "photos")
+    for number in range(10):
+        path = tmp_path / "photos" / "cat" / f"{number}.png"
+        path.write_bytes(path.read_bytes()[:120])
+    whole = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(whole, "JPEG")
+    (tmp_path / "photos" / "dog" / "half.jpg").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+    found = described(run, "photos", "--samples", 70)
+    assert sum(found["classes"]["cat"].values()) == 30
+    assert re.match(r"11 bad rows left out, the first one .*0\.png: not an image that can be read", found["notes"][0])
+    assert len(found["samples"]) == found["splits"]["train"] < 70
+
+
+def test_images_are_shown_upright_and_read_once(run, tmp_path, monkeypatch):
+    write_images(tmp_path / "photos")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    for name in ("cat", "dog"):
+        shutil.rmtree(tmp_path / "photos" / name)
+        (tmp_path / "photos" / name).mkdir()
+        for number in range(40):
+            # Different images, so that they are in different splits.
+            image = Image.new("RGB", (16, 8), (number, len(name + str(number)), ord(name[0])))
+            image.save(tmp_path / "photos" / name / f"{number}.jpg", exif=exif)
+    num_read = Counter()
+    read = Path.read_bytes
+
+    def counting(path):
+        num_read[path] += 1
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", counting)
+    found = described(run, "photos", "--samples", 1)
+    assert found["sizes"] == "16x8 (height x width)"
+    assert found["samples"][0]["image"] == {"shape": [16, 8, 3]}
+    assert (len(num_read), num_read.total()) == (80, 81)
+
+
+def test_what_a_folder_of_images_and_texts_is(run, tmp_path):
+    write_table(tmp_path / "table" / "a.csv", labelled())
+    shutil.copy(write_images(tmp_path / "photos") / "cat" / "0.png", tmp_path / "table" / "plot.png")
+    assert described(run, "table")["kind"] == "table"
+    write_texts(tmp_path / "texts")
+    shutil.copy(tmp_path / "photos" / "cat" / "0.png", tmp_path / "texts" / "plot.png")
+    assert described(run, "texts")["kind"] == "plain texts"
+    write_table(tmp_path / "photos" / "labels.csv", labelled())
+    assert described(run, "photos")["kind"] == "images in class folders"
+    (tmp_path / "flat").mkdir()
+    shutil.copy(tmp_path / "photos" / "cat" / "0.png", tmp_path / "flat" / "0.png")
+    found = described(run, "flat")
+    assert (found["kind"], found["tasks"]) == ("images in class folders", {})
+    assert "has 0 folders of images" in found["notes"][0]
+
+
+def test_texts_that_cannot_be_trained_with_have_no_tasks(run, tmp_path):
+    write_table(tmp_path / "few.csv", labelled(1))
+    found = described(run, "few.csv")
+    assert found["tasks"] == {}
+    assert "has 1 text, none of them for" in found["notes"][0]
+    write_table(tmp_path / "one.csv", [(text, "odd") for text, _ in labelled()])
+    found = described(run, "one.csv")
+    assert found["tasks"] == {"language-modeling": {"text": "text"}}
+    assert "has one label, 'odd', expected at least two classes" in found["notes"][0]
+    assert sum(found["splits"].values()) == 200
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv"])
+def test_a_table_is_read_at_most_twice(run, tmp_path, monkeypatch, name):
+    rows = labelled(20_000)
+    if name.endswith("csv"):
+        write_table(tmp_path / name, rows)
+    else:
+        (tmp_path / name).write_text("".join(f"{text}\t{label}\n" for text, label in [("text", "label"), *rows]))
+    num_lines = 0
+    take = _Lines.take
+
+    def counting(lines):
+        nonlocal num_lines
+        num_lines += 1
+        return take(lines)
+
+    monkeypatch.setattr(_Lines, "take", counting)
+    found = described(run, name, "--samples", 5)
+    assert (sum(found["splits"].values()), len(found["samples"])) == (20_000, 5)
+    first_rows = 2 * 5_000 + 100  # for the header, and for the facts about columns
+    assert num_lines < (2 if name.endswith("tsv") else 1) * 20_000 + first_rows

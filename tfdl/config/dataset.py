@@ -1,5 +1,6 @@
 """Which samples a run sees, and the data sets that are declared by name."""
 
+import codecs
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from tfdl.errors import UserError
 from tfdl.registry import Registry
 
 _COLUMN = "_column"
+# Codecs that read escapes of Python's source code.
+_SOURCE_CODE = {"unicode-escape", "raw-unicode-escape"}
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class DatasetConfig:
         check_types(self, "dataset.")
         require(bool(self.name.strip()), "dataset.name", self.name, "the name of a data set, such as digits")
         require(_is_encoding(self.encoding), "dataset.encoding", self.encoding, "an encoding such as utf-8 or cp1252")
+        if codecs.lookup(self.encoding).name == DatasetConfig.encoding:
+            object.__setattr__(self, "encoding", DatasetConfig.encoding)  # another spelling of the default
         if self.delimiter is not None:
             is_delimiter = len(self.delimiter) == 1 and self.delimiter not in '"\r\n'
             require(is_delimiter, "dataset.delimiter", self.delimiter, "one character such as ';', or tab")
@@ -91,12 +96,16 @@ class DatasetConfig:
 
 
 def _is_encoding(name: str) -> bool:
-    """Whether Python knows it as an encoding of texts."""
+    """Whether Python knows it as an encoding of texts that can mark bytes which it does not have."""
     try:
-        "a".encode(name)  # refuses codecs of other things, such as base64
+        encoded = "a".encode(name)  # refuses codecs of other things, such as base64
+        decoder = codecs.getincrementaldecoder(name)
+        # Some codecs, such as idna, accept no errors but "strict".
+        decoded = decoder("backslashreplace").decode(encoded + b"\xff", final=True)
     except (LookupError, ValueError):  # ValueError: a name with a zero byte; UnicodeError: the codec "undefined"
         return False
-    return True
+    # Escapes would change texts with backslashes.
+    return decoded.startswith("a") and codecs.lookup(name).name not in _SOURCE_CODE
 
 
 DATASETS: Registry[type[DatasetConfig]] = Registry("data set")

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfdl.config import DATASETS, DatasetConfig
+from tfdl.data.files.image_folders import NoClassFoldersError
 from tfdl.data.files.images import open_image_folder
-from tfdl.data.files.paths import hidden_files_note, is_local
+from tfdl.data.files.paths import hidden_files_note, is_local, refuse_text_options
 from tfdl.data.files.tables_for_images import refuse_tables
 from tfdl.data.files.texts import open_local_texts
 from tfdl.data.images import CURRENT_RULES, ImageDataset
@@ -41,8 +42,11 @@ def open_images(
     if data is not None:
         return open_given_images(config, data, trained_names)
     if is_local(config.name):
-        refuse_tables(config)
-        return open_image_folder(config, trained_names, rules_number)
+        try:
+            return open_image_folder(config, trained_names, rules_number)
+        except NoClassFoldersError:
+            refuse_tables(config)
+            raise
     found = open_tfds_images(config)
     return dataclasses.replace(found, notes=(*found.notes, *hidden_files_note(config.name)))
 
@@ -69,7 +73,7 @@ def open_texts(
         return open_given_texts(config, roles, data, trained_names)
     if is_local(config.name):
         return open_local_texts(config, roles, trained_names)
-    _refuse_file_options(config)
+    refuse_text_options(config, "is not a path of your own files")
     found = open_tfds_texts(config, roles)
     return dataclasses.replace(found, notes=(*found.notes, *hidden_files_note(config.name)))
 
@@ -94,16 +98,6 @@ def open_sources(
             " (tfdl.register_dataset), or tfdl.train(data=...)"
         )
     return split_sources(data, roles, config.memory_limit_mb)
-
-
-def _refuse_file_options(config: DatasetConfig) -> None:
-    """Raises ``UserError`` if it is chosen how files are read, but the data set is not a file."""
-    for field in ("encoding", "delimiter"):
-        if getattr(config, field) != getattr(DatasetConfig, field):
-            raise UserError(
-                f"dataset.{field} has no meaning for {config.name!r}, which is not a path of your own files; leave it"
-                " out"
-            )
 
 
 def _given_or_loaded(config: DatasetConfig, data: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -1,6 +1,7 @@
 """Which columns serve as which role, and rows and files that lack one of them."""
 
 import json
+import re
 
 import pytest
 
@@ -220,3 +221,63 @@ def test_parallel_files_with_commas_in_their_names(tmp_path):
 def test_only_translation_has_pairs_of_files(tmp_path, roles):
     with pytest.raises(UserError, match=r"a\.csv,b\.csv': no such file or folder"):
         opened(f"{tmp_path}/a.csv,b.csv", roles)
+
+
+def write_late_column(path, name="late"):
+    rows = [{"text": f"word {number}"} for number in range(5_000)]
+    rows += [{"text": f"word {number}", name: str(number % 2)} for number in range(5_000, 5_200)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+def test_a_column_that_the_user_names_may_occur_late(tmp_path):
+    path = write_late_column(tmp_path / "a.jsonl")
+    dataset = opened(path, CLASSIFIED, label_column="late", skip_bad_rows=True)
+    assert sum(part.num_examples for part in dataset.splits.values()) == 200
+    with pytest.raises(UserError, match=r"5000 bad rows: .*line 1: no 'late' in it"):
+        opened(path, CLASSIFIED, label_column="late")
+    with pytest.raises(UserError, match=r"--label-column 'later', but .*a\.jsonl has the columns text\."):
+        opened(path, CLASSIFIED, label_column="later")
+    with pytest.raises(UserError, match=r"which column .* is the label\? Its first 5,000 rows have text; choose with"):
+        opened(path, CLASSIFIED)
+
+
+@pytest.mark.parametrize("target", ["a/b", "", "/", "a\0b", "a\nb"])
+def test_columns_that_are_no_endings_of_parallel_files(tmp_path, target):
+    (tmp_path / "a.en").write_text("one\ntwo\n")
+    with pytest.raises(
+        UserError, match=r"--target-column .* is no ending of files, expected one such as 'de', .*a\.en$"
+    ):
+        opened(tmp_path, ("source", "target"), source_column="en", target_column=target)
+    with pytest.raises(UserError, match=r"has no file of rows, expected "):
+        opened(tmp_path, ("source", "target"), source_column=target, target_column="en")
+
+
+def test_a_column_of_a_table_may_have_a_slash(tmp_path):
+    write_csv(tmp_path / "a.csv", labelled(), header=("en", "de/at"))
+    assert opened(tmp_path, ("source", "target"), source_column="en", target_column="de/at").splits
+
+
+def notes_about_marks(folder):
+    return [note for note in opened(folder, CLASSIFIED).notes if "quotation marks" in note]
+
+
+@pytest.mark.parametrize(("count", "where"), [(1, r".*0\.tsv"), (50, "50 tables")])
+def test_one_note_about_the_quotation_marks_of_all_tables(tmp_path, count, where):
+    for number in range(count):
+        rows = "".join(f'"so" word {number} {row}\t{row % 2}\n' for row in range(40))
+        (tmp_path / f"{number}.tsv").write_text(f"text\tlabel\n{rows}")
+    notes = notes_about_marks(tmp_path)
+    example = "line 2" if count == 1 else r"the first: .*0\.tsv line 2"
+    assert len(notes) == 1
+    assert re.fullmatch(rf"{where}: quotation marks are read as characters, since .* \({example}\)", notes[0])
+
+
+@pytest.mark.parametrize(("count", "where"), [(1, r".*0\.tsv: 40 rows"), (50, "50 tables: 2,000 rows")])
+def test_one_note_about_the_long_values_of_all_tables(tmp_path, count, where):
+    for number in range(count):
+        rows = "".join(f'"two\nlines {number} {row}"\t{row % 2}\n' for row in range(40))
+        (tmp_path / f"{number}.tsv").write_text(f"text\tlabel\n{rows}")
+    notes = notes_about_marks(tmp_path)
+    assert len(notes) == 1
+    assert re.fullmatch(rf"{where} have values in quotation marks that span several lines", notes[0])

@@ -1,5 +1,9 @@
 """Files in other encodings than UTF-8: read if the encoding is given, and recognized if it is not."""
 
+import encodings
+import pkgutil
+from contextlib import suppress
+
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -7,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.data.files.test_texts import CLASSIFIED, TRANSLATED, opened
 from tfdl.config import DatasetConfig, compose, to_yaml
+from tfdl.data.files.encodings import open_text
 from tfdl.errors import UserError
 
 # Encoding -> words that it has.
@@ -79,11 +84,18 @@ def test_wide_encodings_are_recognized(tmp_path, name, mark, ending):
         opened(path, ("text",))
 
 
-@pytest.mark.parametrize("content", ["text,label\n" + "\0,a\n" * 2000, "text\n\0\0\0\0\n", "text\n"])
-def test_zero_bytes_alone_are_no_other_encoding(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("text,label\n" + "\0,a\n" * 2000, "has 2000 texts, none of them for "),  # equal texts share a split
+        ("text\n\0\0\0\0\n", "has 1 text, none of them for "),
+        ("text\n", "has no rows$"),
+    ],
+)
+def test_zero_bytes_alone_are_no_other_encoding(tmp_path, content, message):
     path = tmp_path / "a.csv"
     path.write_text(content)
-    with pytest.raises(UserError, match=r"dataset .*|\d+ texts"):
+    with pytest.raises(UserError, match=rf"^dataset '.*a\.csv' {message}"):
         opened(path, ("text",), text_column="text")
 
 
@@ -125,10 +137,43 @@ def test_one_of_many_files_in_another_encoding_can_be_left_out(tmp_path):
     assert len(read(tmp_path, ("text",), "utf-8", skip_bad_rows=True)) == 99
 
 
-@pytest.mark.parametrize("name", ["utf-9", "", "base64", "rot13", "undefined", "a\0b"])
+def python_encodings():
+    """All codecs of Python."""
+    return sorted(module.name for module in pkgutil.iter_modules(encodings.__path__))
+
+
+NO_ENCODINGS = ["utf-9", "", "base64", "hex", "zlib", "rot13", "undefined", "a\0b", "idna", "punycode"]
+NO_ENCODINGS += ["unicode_escape", "Unicode-Escape", "raw_unicode_escape"]
+
+
+@pytest.mark.parametrize("name", NO_ENCODINGS)
 def test_names_that_are_no_encodings(name):
     with pytest.raises(UserError, match=r"dataset\.encoding=.*, expected an encoding such as utf-8 or cp1252"):
         DatasetConfig("a.csv", encoding=name)
+
+
+def test_every_encoding_that_is_accepted_reads_any_bytes_and_keeps_backslashes(tmp_path):
+    path = tmp_path / "a.txt"
+    accepted = []
+    for name in python_encodings():
+        with suppress(UserError):
+            DatasetConfig("a.txt", encoding=name)
+            accepted.append(name)
+    assert len(accepted) > 90
+    for name in accepted:
+        path.write_bytes(bytes(range(1, 256)))
+        with suppress(UserError), open_text(path, name) as file:
+            file.read()
+        path.write_bytes(r"C:\u0041\n".encode(name))
+        with open_text(path, name) as file:
+            assert file.read() == r"C:\u0041\n", name
+
+
+@pytest.mark.parametrize("name", ["UTF-8", "utf8", "U8", "utf_8"])
+def test_another_spelling_of_the_default_is_the_default(name):
+    assert DatasetConfig("docstrings", encoding=name) == DatasetConfig("docstrings")
+    assert opened("docstrings", CLASSIFIED, encoding=name).class_names
+    assert compose({"dataset": "./a", "dataset.encoding": name}).dataset.encoding == "utf-8"
 
 
 @pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n"])

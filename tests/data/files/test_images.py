@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfdl.config import DatasetConfig
-from tfdl.data import open_images
+from tfdl.data import open_images, opening
 from tfdl.data.files import image_check
 from tfdl.data.images import resize
 from tfdl.errors import UserError
@@ -147,3 +147,16 @@ def test_images_are_looked_at_once(folder, opened, monkeypatch):
 def test_bad_input(folder, opened, make, fields, message):
     with pytest.raises(UserError, match=message):
         opened(make(folder), **fields)
+
+
+def test_tables_are_looked_for_only_where_there_are_no_images(folder, opened, monkeypatch):
+    looked = []
+    monkeypatch.setattr(opening, "refuse_tables", looked.append)
+    opened(folder)
+    (folder / "dog" / "broken.png").write_bytes(b"")
+    with pytest.raises(UserError, match="1 bad row"):
+        opened(folder)
+    assert looked == []
+    with pytest.raises(UserError, match="has 0 folders of images"):
+        opened(folder / "cat")
+    assert len(looked) == 1

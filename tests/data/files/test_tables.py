@@ -3,15 +3,17 @@
 import csv
 import io
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfdl.data.files.bad_rows import BadRow
+from tfdl.data.files.readers import read_whole
 from tfdl.data.files.rows import ReadOptions
 from tfdl.data.files.table_rows import split_rows, without_end
-from tfdl.data.files.tables import quoting_of, read_table, table_columns
+from tfdl.data.files.tables import Quoting, quoting_of, read_table, table_columns
 from tfdl.errors import UserError
 
 VALUES = st.text(st.sampled_from("ab\",;|\t\n\r 'é😀\0"), max_size=8)
@@ -101,6 +103,70 @@ def test_marks_in_tables_with_tabs(tmp_path, values, is_used, line_end):
     expected = [value.strip('"') if is_used and value.startswith('"') else value for value in values]
     assert [row[1]["text"] for row in rows_in(path)] == expected
     assert quoting_of(path, ReadOptions()).is_used == is_used
+
+
+def good_and_bad(rows):
+    bad = [row for row in rows if isinstance(row, BadRow)]
+    return [row[1] for row in rows if not isinstance(row, BadRow)], bad
+
+
+@pytest.mark.parametrize("where", [0, 50, 100])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("stray", ['"stray\tx y\t1', '"so" she said\tx\t1', 'x\t"\t1'])
+def test_one_stray_mark_in_a_table_with_tabs_is_one_bad_row(tmp_path, stray, line_end, where):
+    rows = [f'"two{line_end}lines {number}"\tx\t{number}' for number in range(100)]
+    rows.insert(where, stray)
+    path = file_of(tmp_path, line_end.join(["text\tnote\tlabel", *rows, ""]), "rows.tsv")
+    good, bad = good_and_bad(rows_in(path))
+    assert [row["text"] for row in good] == [f"two{line_end}lines {number}" for number in range(100)]
+    assert [row.line for row in bad] == [2 + 2 * where]
+    assert quoting_of(path, ReadOptions()) == Quoting(is_used=True, num_long=100)
+
+
+def test_marks_are_characters_if_most_of_them_are_stray(tmp_path):
+    # The mark of line 2 and that of line 4 seem to enclose a value of three lines.
+    lines = ["text\tlabel", '"open\tx', "plain\ty", 'five inches 5"\tx', '"good"\ty', '"so" he said\tx']
+    path = file_of(tmp_path, "\n".join([*lines, ""]), "rows.tsv")
+    good, bad = good_and_bad(rows_in(path))
+    assert ([f"{row['text']}\t{row['label']}" for row in good], bad) == (lines[1:], [])
+    assert quoting_of(path, ReadOptions()) == Quoting(is_used=False, line=2)
+
+
+@pytest.fixture
+def opened_files(monkeypatch):
+    """The names of files that are opened to be read."""
+    names = []
+    plain_open = Path.open
+
+    def recording(path, mode="r", *args, **kwargs):
+        if mode.startswith("r"):
+            names.append(path.name)
+        return plain_open(path, mode, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", recording)
+    return names
+
+
+def test_a_table_is_opened_once(tmp_path, opened_files):
+    path = file_of(tmp_path, 'text,label\n"a",b\n')
+    assert len(rows_in(path)) == 1
+    assert len(rows_in(path)) == 1
+    assert opened_files == ["rows.csv"] * 2
+
+
+def test_marks_of_many_tables_with_tabs_are_looked_for_once(tmp_path, opened_files):
+    paths = [file_of(tmp_path, 'text\tlabel\n"a"\tb\n', f"{number}.tsv") for number in range(1_100)]
+    assert sum(len(rows_in(path)) for path in paths) == 1_100
+    assert len(opened_files) == 2 * 1_100
+    opened_files.clear()
+    assert sum(len(rows_in(path)) for path in paths) == 1_100
+    assert len(opened_files) == 1_100
+
+
+def test_a_plain_text_is_opened_once(tmp_path, opened_files):
+    path = file_of(tmp_path, "one\r\ntext", "a.txt", "utf-16")
+    assert list(read_whole(path, ReadOptions("utf-16"))) == [(None, {"text": "one\r\ntext"})]
+    assert opened_files == ["a.txt"]
 
 
 def test_a_table_that_has_changed_is_looked_at_again(tmp_path):

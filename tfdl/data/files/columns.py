@@ -75,12 +75,13 @@ class _Choice:
         """Takes the column that the user chose, if any."""
         if column is None:
             return
-        if column not in self._known:
-            has = f"{self._where} has the columns {shown(list(self._known))}"
+        if column not in self._known and not self._occurs_later(column):
+            message = f"--{role}-column {column!r}, but {self._where} has the columns {shown(list(self._known))}."
+            message += nearest(column, self._known)
             advice = self._advice()
-            raise UserError(
-                f"--{role}-column {column!r}, but {has}.{nearest(column, self._known)}{advice and ' '}{advice}"
-            )
+            if advice:
+                message += f" {advice}"
+            raise UserError(message)
         self.columns[role] = column
 
     def take_by_name(self, role: str) -> None:
@@ -102,13 +103,13 @@ class _Choice:
         in_all_files = [column for column in left if all(column in piece.columns.names for piece in self._pieces)]
         candidates = in_all_files or left
         if len(candidates) != 1:
-            raise self._open_question(role, f"It has {shown(list(self._known))}")
+            raise self._open_question(role, self._has())
         (column,) = candidates
         reason = self._why_not(role, column)
         if reason:
             raise self._open_question(role, f"The only column left, {column!r}, {reason}")
         if self._advice():
-            raise self._open_question(role, f"It has {shown(list(self._known))}")
+            raise self._open_question(role, self._has())
         self._guess(role, column)
 
     def check(self) -> None:
@@ -126,6 +127,19 @@ class _Choice:
                         f"{piece.path} has several columns that are called {column!r}, which is the {role}; expected"
                         " one: rename the others"
                     )
+
+    def _occurs_later(self, column: str) -> bool:
+        """Whether a row has the column that is not among the first rows of its file."""
+        unfinished = [piece for piece in self._pieces if not piece.columns.is_complete]
+        rows = itertools.chain.from_iterable(piece.rows() for piece in unfinished)
+        return any(not isinstance(row, BadRow) and column in row[1] for row in rows)
+
+    def _has(self) -> str:
+        """The columns, for a message."""
+        known = shown(list(self._known))
+        if all(piece.columns.is_complete for piece in self._pieces):
+            return f"It has {known}"
+        return f"Its first {NUM_SAMPLED:,} rows have {known}"
 
     def _left(self) -> list[str]:
         taken = set(self.columns.values())

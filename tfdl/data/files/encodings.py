@@ -1,8 +1,8 @@
 """The encoding of the user's files: opening them, and finding out that they have another one."""
 
 import codecs
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
 
 from tfdl.errors import UserError
 
@@ -48,7 +48,7 @@ def _marked(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_ERRORS, _marked)
 
 
-def open_text(path: Path, encoding: str, newline: str | None = "\n") -> TextIO:
+def open_text(path: Path, encoding: str, newline: str | None = "\n") -> TextIOWrapper:
     """Opens a text file. Bytes that the encoding does not have become a mark that ``what_is_wrong`` finds.
 
     Args:
@@ -59,7 +59,13 @@ def open_text(path: Path, encoding: str, newline: str | None = "\n") -> TextIO:
     Raises:
         EncodingError: the file is UTF-16 or UTF-32 and the encoding is not, or the other way around.
     """
-    return path.open(encoding=_codec(path, encoding), errors=_ERRORS, newline=newline)
+    file = path.open("rb")
+    try:
+        codec = _codec(path, encoding, file.peek(_HEAD)[:_HEAD])
+    except EncodingError:
+        file.close()
+        raise
+    return TextIOWrapper(file, codec, _ERRORS, newline)
 
 
 def what_is_wrong(text: str, encoding: str) -> str:
@@ -81,10 +87,8 @@ def what_is_wrong(text: str, encoding: str) -> str:
     return ""
 
 
-def _codec(path: Path, encoding: str) -> str:
-    """The codec that reads the file: with or without a byte order mark."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
+def _codec(path: Path, encoding: str, head: bytes) -> str:
+    """The codec that reads the file with these first bytes: with or without a byte order mark."""
     name = codecs.lookup(encoding).name
     found = _wide_encoding(head)
     family = name[:6]

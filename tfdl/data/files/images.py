@@ -3,13 +3,14 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tfdl.config import DatasetConfig
-from tfdl.data.files.bad_rows import BadRow, BadRows, printable
+from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.file_images import FileImages
 from tfdl.data.files.image_check import Seen, look_at
+from tfdl.data.files.image_folders import NoClassFoldersError, check_class_folders, check_images, places_by_split
 from tfdl.data.files.image_rules import image_rules
 from tfdl.data.files.layout import Layout, PlacedFile, files_in_classes
 from tfdl.data.files.paths import existing
@@ -26,7 +27,6 @@ from tfdl.data.sources import Source
 from tfdl.data.tfds.catalog import data_root
 from tfdl.errors import UserError
 
-SPLITS = ("train", "validation", "test")
 # Folder below the folder of prepared data sets; it keeps the results of checking images.
 _MEMORY = "tfdl-images"
 
@@ -54,49 +54,16 @@ def open_image_folder(
             f"dataset.train_split and the like have no meaning for a folder such as {config.name!r}, which is split by"
             " its folders' names or by hash; leave them out"
         )
-    rules = image_rules(rules_number)
-    layout = _find(existing(config.name), config.name, rules.endings)
-    results = look_at([file.path for file in layout.files], _memory_of(config, rules_number), rules)
-    bad = BadRows(config.skip_bad_rows)
-    images = []
-    for file, seen in zip(layout.files, results, strict=True):
-        if seen.error:
-            bad.note(BadRow(file.path, None, seen.error))
-        else:
-            images.append((file, seen))
+    layout = _find(config.name, image_rules(rules_number).endings)
+    images, bad = _readable(layout, config, rules_number)
     bad.check()
-    if not images:
-        raise UserError(f"dataset {config.name!r} has no images that can be read; the first: {bad.first[0]}")
-    classes = classes_of((str(file.class_name) for file, _ in images), trained_names)
-    if len(classes.present_names) < 2:
-        raise UserError(
-            f"dataset {config.name!r} has images that can be read in the class {classes.present_names[0]!r} alone,"
-            f" expected at least two classes; {bad.report}"
-        )
+    files = [file for file, _ in images]
+    classes = classes_of(map(_class_of, files), trained_names)
+    places = places_by_split(files, [seen.split for _, seen in images])
+    check_images(config.name, classes, places, bad)
     shape = _shape(images, config)
-    sources: dict[str, Source] = {}
-    counts: dict[str, Counter[int]] = {}
-    by_split = _by_split(images)
-    for split, members in by_split.items():
-        if split == "test" and members is by_split["validation"]:
-            sources[split] = sources["validation"]
-            counts[split] = counts["validation"]
-            continue
-        if not members:
-            raise UserError(
-                f"dataset {config.name!r} has {len(images)} images, of which none is for {split}; expected more images,"
-                f" or a folder that is called {split}"
-            )
-        labels = [classes.numbers[str(file.class_name)] for file, _ in members]
-        counts[split] = Counter(labels)
-        source = FileImages(
-            [file.path for file, _ in members],
-            [seen.kind for _, seen in members],
-            labels,
-            shape,
-            config.image_size,
-        )
-        sources[split] = in_memory_if_it_fits(source, config)
+    numbers = [classes.numbers[_class_of(file)] for file in files]
+    counts = {split: Counter(numbers[place] for place in members) for split, members in places.items()}
     notes = (
         *bad.notes,
         *layout.notes,
@@ -104,45 +71,66 @@ def open_image_folder(
         *classes.notes,
         *unequal_classes_notes(classes.names, counts),
     )
+    sources = _sources(images, numbers, places, shape, config)
     return ImageDataset(config.name, shape, classes.present_names, sources, notes)
 
 
-def _find(folder: Path, name: str, endings: Sequence[str]) -> Layout:
+def _find(name: str, endings: Sequence[str]) -> Layout:
     """The images in class folders."""
-    layout = files_in_classes(read_tree(folder, endings)) if folder.is_dir() else Layout()
-    num_classes = len({file.class_name for file in layout.files})
-    if num_classes < 2:
-        noun = "folder" if num_classes == 1 else "folders"
-        left_out = "".join(f"; {note}" for note in layout.notes)
-        raise UserError(
-            f"dataset {name!r} has {num_classes} {noun} of images, expected a folder for each of at least two classes,"
-            f" such as {printable(Path(name, 'cat'))} and {printable(Path(name, 'dog'))}, with images in it"
-            f" ({', '.join(endings)})"
-            f"{left_out}{_advice_for_texts(folder)}"
+    folder = existing(name)
+    if not folder.is_dir():
+        # A single file is likely to hold texts.
+        raise NoClassFoldersError(
+            f"dataset {name!r} is a file, expected a folder with a folder of images for each of at least two classes;"
+            " for texts, give --task text-classification, translation or language-modeling"
         )
+    layout = files_in_classes(read_tree(folder, endings))
+    check_class_folders(name, layout, endings)
     return layout
 
 
-def _advice_for_texts(path: Path) -> str:
-    """A single file is likely to hold texts."""
-    if path.is_dir():
-        return ""
-    return "; for texts, give --task text-classification, translation or language-modeling"
+def _readable(
+    layout: Layout, config: DatasetConfig, rules_number: int
+) -> tuple[list[tuple[PlacedFile, Seen]], BadRows]:
+    """The images that can be decoded, and the bad ones."""
+    paths = [file.path for file in layout.files]
+    results = look_at(paths, _memory_of(config, rules_number), image_rules(rules_number))
+    bad = BadRows(config.skip_bad_rows)
+    images = []
+    for file, seen in zip(layout.files, results, strict=True):
+        if seen.error:
+            bad.note(BadRow(file.path, None, seen.error))
+        else:
+            images.append((file, seen))
+    return images, bad
 
 
-def _by_split(images: Sequence[tuple[PlacedFile, Seen]]) -> dict[str, list[tuple[PlacedFile, Seen]]]:
-    """The images of each split, by the folder that is named after a split, or by hash."""
-    named = {file.split for file, _ in images}
-    splits: dict[str, list[tuple[PlacedFile, Seen]]] = {split: [] for split in SPLITS}
-    for file, seen in images:
-        split = file.split or seen.split
-        if file.split == "train" and "validation" not in named:
-            # Validation images are held out of the training folder by hash; test images are not.
-            split = "validation" if seen.split == "validation" else "train"
-        splits[split].append((file, seen))
-    if not splits["test"]:
-        splits["test"] = splits["validation"]
-    return splits
+def _sources(
+    images: Sequence[tuple[PlacedFile, Seen]],
+    numbers: Sequence[int],
+    places: Mapping[str, list[int]],
+    shape: tuple[int, int, int],
+    config: DatasetConfig,
+) -> dict[str, Source]:
+    """The source of each split; one source if validation serves as test split."""
+    sources: dict[str, Source] = {}
+    for split, members in places.items():
+        if split == "test" and members == places["validation"]:
+            sources[split] = sources["validation"]
+            continue
+        source = FileImages(
+            [images[place][0].path for place in members],
+            [images[place][1].kind for place in members],
+            [numbers[place] for place in members],
+            shape,
+            config.image_size,
+        )
+        sources[split] = in_memory_if_it_fits(source, config)
+    return sources
+
+
+def _class_of(file: PlacedFile) -> str:
+    return str(file.class_name)
 
 
 def _shape(images: Sequence[tuple[PlacedFile, Seen]], config: DatasetConfig) -> tuple[int, int, int]:

@@ -1,8 +1,9 @@
-"""Paths as names of data sets: which names are paths, and which files belong to which split."""
+"""Names of data sets that are paths of the user's own files."""
 
 import os
 from pathlib import Path
 
+from tfdl.config import DatasetConfig
 from tfdl.data.files.readers import READERS
 from tfdl.data.tfds.catalog import is_known
 from tfdl.errors import UserError
@@ -48,3 +49,18 @@ def existing(path: str) -> Path:
     if not os.path.exists(expanded):
         raise UserError(f"dataset {path!r}: no such file or folder; expected a path, or the name of a data set")
     return expanded
+
+
+def refuse_text_options(config: DatasetConfig, reason: str) -> None:
+    """Refuses options that say how files of texts are read, for a data set that has none.
+
+    Args:
+        config: the data set.
+        reason: why they have no meaning, such as ``is a folder of images``.
+
+    Raises:
+        UserError: one of them is set.
+    """
+    for field in ("encoding", "delimiter"):
+        if getattr(config, field) != getattr(DatasetConfig, field):
+            raise UserError(f"dataset.{field} has no meaning for {config.name!r}, which {reason}; leave it out")

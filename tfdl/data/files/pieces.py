@@ -14,14 +14,15 @@ from tfdl.data.files.layout import files_in_classes, files_without_classes
 from tfdl.data.files.paths import existing
 from tfdl.data.files.readers import READERS, TEXT, columns_of_file, read_lines, read_paragraphs, read_whole
 from tfdl.data.files.rows import ColumnNames, GoodRow, Reader, ReadOptions
-from tfdl.data.files.tables import quoting_of, read_table
+from tfdl.data.files.tables import read_table
 from tfdl.data.files.tree import read_tree
 from tfdl.errors import UserError
 
 LABEL = "label"
 SOURCE = "source"
 TARGET = "target"
-_PLAIN = (".txt", ".text", ".md", ".tokens")
+PLAIN_ENDINGS = (".txt", ".text", ".md", ".tokens")
+"""Endings of plain texts in a folder."""
 
 
 @dataclass(frozen=True)
@@ -65,22 +66,6 @@ class Piece:
             return ColumnNames((TEXT,) if self.label is None else (TEXT, LABEL))
         return columns_of_file(self.path, self.read, self.options)
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Lines about how it is read."""
-        if self.read is not read_table:
-            return ()
-        quoting = quoting_of(self.path, self.options)
-        if not quoting.is_used:
-            return (
-                f"{self.path}: quotation marks are read as characters, since a value that begins with one does not end"
-                f" with one (line {quoting.line})",
-            )
-        if quoting.num_long:
-            noun = "row has" if quoting.num_long == 1 else "rows have"
-            return (f"{self.path}: {quoting.num_long:,} {noun} values in quotation marks that span several lines",)
-        return ()
-
 
 @dataclass(frozen=True)
 class Pieces:
@@ -123,7 +108,7 @@ def find_pieces(config: DatasetConfig, roles: tuple[str, ...]) -> Pieces:
     if tables.files:
         pieces = [Piece(file.path, file.split, READERS[file.path.suffix.lower()], options) for file in tables.files]
         return Pieces(pieces, tuple(tables.notes))
-    tree = read_tree(path, _PLAIN)
+    tree = read_tree(path, PLAIN_ENDINGS)
     layout = files_in_classes(tree) if LABEL in roles else files_without_classes(tree, is_text_each=True)
     if not layout.files or SOURCE in roles:
         left_out = "".join(f"; {note}" for note in layout.notes)
@@ -169,7 +154,12 @@ def _pairs_in(folder: Path, source: str, target: str, options: ReadOptions) -> l
     """Parallel files by their endings, such as ``en`` and ``de``."""
     pairs = []
     for file in files_without_classes(read_tree(folder, (f".{source.lower()}",))).files:
-        target_path = file.path.with_suffix(f".{target}")
+        if not target or not target.isprintable() or "/" in target:
+            raise UserError(
+                f"--target-column {target!r} is no ending of files, expected one such as 'de', for the file that is"
+                f" parallel to {file.path}"
+            )
+        target_path = file.path.parent / f"{file.path.stem}.{target}"
         if not target_path.exists():
             raise UserError(f"{file.path} has no parallel file, expected {target_path.name} beside it")
         pairs.append(Piece(file.path, file.split, read_lines, options, target=target_path))

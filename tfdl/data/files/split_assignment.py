@@ -37,7 +37,18 @@ class SplitAssignment:
         split_of_file = self.of_file(named)
         if split_of_file is not None:
             return split_of_file
-        split = hash_split(content)
-        if named == "train" and split == "test":
+        return self.of_hashed(named, hash_split(content))
+
+    def of_hashed(self, named: str | None, hashed: str) -> str:
+        """The split of one sample whose hash is known.
+
+        Args:
+            named: the split that its file is named after, if any.
+            hashed: the split by the hash of its content.
+        """
+        split_of_file = self.of_file(named)
+        if split_of_file is not None:
+            return split_of_file
+        if named == "train" and hashed == "test":
             return "train"  # only validation samples are held out of files that are named for training
-        return split
+        return hashed

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 MARK = '"'
 # Characters of a value in quotation marks. A mark that is not closed by then is taken for one that never is.
@@ -33,6 +34,49 @@ def split_rows(lines: Iterable[str], delimiter: str, *, has_quoting: bool) -> It
             yield line, bare.split(delimiter)
 
 
+@dataclass
+class QuotedRows:
+    """Rows with a value that begins with a quotation mark."""
+
+    num_good: int = 0
+    """Rows in which each such value ends with one. Neither the first nor the last of their lines is a row itself."""
+    num_wrong: int = 0
+    """All others."""
+    first_wrong: int | None = None
+    """The first line of the first of them."""
+    num_long: int = 0
+    """Good rows with a value that spans several lines."""
+
+
+def count_quoted(lines: Iterable[str], delimiter: str) -> QuotedRows:
+    """Counts the rows that can be read with quoting, to find out whether a table has any.
+
+    Args:
+        lines: with their line ends.
+        delimiter: what separates values.
+    """
+    source = _Lines(lines)
+    found = QuotedRows()
+    num_columns = 0
+    while (text := source.take()) is not None:
+        line = source.number
+        if not text.startswith(MARK) and f"{delimiter}{MARK}" not in text:
+            num_columns = num_columns or without_end(text).count(delimiter) + bool(without_end(text))
+            continue
+        values = _quoted_row(text, source, delimiter)
+        is_long = source.number > line
+        # Two unrelated marks may enclose the end of one row and the beginning of another.
+        are_several = is_long and min(text.count(delimiter), source.last.count(delimiter)) >= max(1, num_columns - 1)
+        if isinstance(values, str) or are_several:
+            found.num_wrong += 1
+            found.first_wrong = found.first_wrong or line
+            continue
+        num_columns = num_columns or len(values)
+        found.num_good += 1
+        found.num_long += is_long
+    return found
+
+
 def without_end(text: str) -> str:
     """A line without its line end."""
     return text.removesuffix("\n").removesuffix("\r")
@@ -50,12 +94,15 @@ class _Lines:
         self._again: deque[str] = deque()
         self.number = 0
         """Of the last line that was taken."""
+        self.last = ""
+        """The last line that was taken."""
 
     def take(self) -> str | None:
         """The next line; ``None`` at the end."""
         text = self._again.popleft() if self._again else next(self._lines, None)
         if text is not None:
             self.number += 1
+            self.last = text
         return text
 
     def put_back(self, lines: list[str]) -> None:

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
 
 from tfdl.data.files.bad_rows import BadRow
 from tfdl.data.files.encodings import ADVICE, open_text, what_is_wrong
 from tfdl.data.files.rows import ColumnNames, GoodRow, ReadOptions
-from tfdl.data.files.table_rows import MARK, split_rows
+from tfdl.data.files.table_rows import MARK, count_quoted, split_rows
 from tfdl.errors import UserError
 
 TAB = "\t"
@@ -24,6 +24,8 @@ _DELIMITERS = {
     TAB: ("tabs", "tab"),
     "|": ("vertical bars", "'|'"),
 }
+# The number of its first line, and its values, or the reason why it is no row.
+_Row = tuple[int, list[str] | str]
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,14 @@ def read_table(path: Path, options: ReadOptions) -> Iterator[GoodRow | BadRow]:
     Raises:
         UserError: as for ``table_columns``.
     """
-    names = _header(path, options)
-    once = set(_column_names(names).names)
-    places = {name: place for place, name in enumerate(names) if name in once}
-    num_named = max(place for place, name in enumerate(names, 1) if name)
+    delimiter = delimiter_of(path, options)
+    has_quoting = quoting_of(path, options).is_used
     with _open(path, options) as file:
-        rows = split_rows(file, delimiter_of(path, options), has_quoting=quoting_of(path, options).is_used)
-        next(rows)  # the header
+        rows = split_rows(file, delimiter, has_quoting=has_quoting)
+        names = _header(path, options, next(rows, None))
+        once = set(_column_names(names).names)
+        places = {name: place for place, name in enumerate(names) if name in once}
+        num_named = max(place for place, name in enumerate(names, 1) if name)
         for line, values in rows:
             if isinstance(values, str):
                 yield BadRow(path, line, f"not a row of {path.suffix[1:].upper() or 'a table'}: {values}")
@@ -79,7 +82,8 @@ def table_columns(path: Path, options: ReadOptions) -> ColumnNames:
     Raises:
         UserError: no first line that names columns, another delimiter, or another encoding.
     """
-    return _column_names(_header(path, options))
+    first = _first_row(path, options, delimiter_of(path, options), quoting_of(path, options).is_used)
+    return _column_names(_header(path, options, first))
 
 
 def delimiter_of(path: Path, options: ReadOptions) -> str:
@@ -95,8 +99,8 @@ def delimiter_of(path: Path, options: ReadOptions) -> str:
 def quoting_of(path: Path, options: ReadOptions) -> Quoting:
     """What quotation marks mean in a table.
 
-    If columns are separated by tabs, marks enclose values only if each value of the file that begins with one also ends
-    with one. In all other tables they do.
+    If columns are separated by tabs, the majority decides: marks enclose values if more rows with a value that begins
+    with one can be read so than cannot. In all other tables they always do.
 
     Args:
         path: the file.
@@ -108,52 +112,49 @@ def quoting_of(path: Path, options: ReadOptions) -> Quoting:
     return _quoting_with_tabs(path, options, (status.st_size, status.st_mtime_ns))
 
 
-@lru_cache(maxsize=1024)
+# One entry for each file; it is small, and a folder may have many files.
+@lru_cache(maxsize=2**20)
 def _quoting_with_tabs(path: Path, options: ReadOptions, version: tuple[int, int]) -> Quoting:  # noqa: ARG001
     """``version`` changes with the file, so that it is read again."""
-    num_long = 0
     with _open(path, options) as file:
-        for line, values in split_rows(file, TAB, has_quoting=True):
-            if isinstance(values, str):
-                return Quoting(is_used=False, line=line)
-            num_long += any("\n" in value for value in values)
-    return Quoting(is_used=True, num_long=num_long)
+        found = count_quoted(file, TAB)
+    if found.num_wrong and found.num_wrong >= found.num_good:
+        return Quoting(is_used=False, line=found.first_wrong)
+    return Quoting(is_used=True, num_long=found.num_long)
 
 
-def _open(path: Path, options: ReadOptions) -> TextIO:
+def _open(path: Path, options: ReadOptions) -> TextIOWrapper:
     """Opens a table. A carriage return ends its lines only if it ends the first one, and is a character otherwise."""
-    with open_text(path, options.encoding, newline="") as file:
-        first = file.readline()
-    return open_text(path, options.encoding, newline="" if first.endswith("\r") else "\n")
+    file = open_text(path, options.encoding, newline="")
+    first = file.readline()
+    file.seek(0)
+    if not first.endswith("\r"):
+        file.reconfigure(newline="\n")
+    return file
 
 
-def _header(path: Path, options: ReadOptions) -> tuple[str, ...]:
-    """The names of all columns; empty for a column without one."""
-    delimiter = delimiter_of(path, options)
-    has_quoting = quoting_of(path, options).is_used
-    found = _first_row(path, options, delimiter, has_quoting)
+def _header(path: Path, options: ReadOptions, found: _Row | None) -> tuple[str, ...]:
+    """The names of all columns, from the first row; empty for a column without one."""
     if found is None:
         raise UserError(f"{path} is empty, expected a first line that names the columns")
     line, values = found
     is_one = isinstance(values, str) or len(values) == 1
     if is_one and options.delimiter is None:
-        _refuse_other_delimiters(path, options, delimiter)
+        _refuse_other_delimiters(path, options, delimiter_of(path, options))
     if isinstance(values, str):
         raise UserError(f"{path} line {line} is not a header of columns: {values}")
     wrong = next(filter(None, (what_is_wrong(value, options.encoding) for value in values)), "")
     if wrong:
         raise UserError(f"{path} line {line} names columns, but is {wrong}; {ADVICE}")
     names = tuple(value.strip() for value in values)
-    if not has_quoting:
+    if not quoting_of(path, options).is_used:
         names = tuple(name.strip(MARK).strip() for name in names)
     if not any(names):
         raise UserError(f"{path} line {line} is {values}, expected a first line that names the columns")
     return names
 
 
-def _first_row(
-    path: Path, options: ReadOptions, delimiter: str, has_quoting: bool
-) -> tuple[int, list[str] | str] | None:
+def _first_row(path: Path, options: ReadOptions, delimiter: str, has_quoting: bool) -> _Row | None:
     with _open(path, options) as file:
         return next(split_rows(file, delimiter, has_quoting=has_quoting), None)
 

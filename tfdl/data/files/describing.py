@@ -1,0 +1,44 @@
+"""Describes a path of the user's files: decides whether they are images or texts. No TensorFlow is imported."""
+
+from pathlib import Path
+
+from tfdl.config import DatasetConfig
+from tfdl.data.files.description import DescribedFiles
+from tfdl.data.files.image_description import DescribedImages
+from tfdl.data.files.image_endings import ENDINGS
+from tfdl.data.files.layout import files_in_classes
+from tfdl.data.files.paths import refuse_text_options
+from tfdl.data.files.pieces import PLAIN_ENDINGS
+from tfdl.data.files.readers import READERS
+from tfdl.data.files.text_description import DescribedTexts
+from tfdl.data.files.tree import Folder, read_tree
+
+
+def describe_files(config: DatasetConfig) -> DescribedFiles:
+    """Reads the user's files once, and describes them.
+
+    Args:
+        config: the path, and how files are read.
+
+    Raises:
+        UserError: no such files, files that cannot be read, or options that have no meaning for them.
+    """
+    path = Path(config.name).expanduser()
+    if path.is_dir():
+        tree = read_tree(path, ENDINGS)
+        if _are_images(tree):
+            refuse_text_options(config, "is a folder of images")
+            return DescribedImages(config, tree)
+    return DescribedTexts(config)
+
+
+def _are_images(tree: Folder) -> bool:
+    """Whether a folder is one of images. Without two classes of images, tables or more texts than images are meant."""
+    if not tree.has_files:
+        return False
+    if len({file.class_name for file in files_in_classes(tree).files}) >= 2:
+        return True
+    if any(ending in READERS for ending in tree.others):
+        return False
+    num_images = sum(1 for _ in tree.all_files())
+    return num_images >= sum(tree.others[ending] for ending in PLAIN_ENDINGS)

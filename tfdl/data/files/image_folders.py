@@ -1,0 +1,86 @@
+"""The classes and splits of the user's images, and why images cannot be trained with. No TensorFlow is imported.
+
+Training and ``tfdl datasets show`` use the same functions, so they agree.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfdl.data.files.bad_rows import BadRows, printable
+from tfdl.data.files.layout import Layout, PlacedFile
+from tfdl.data.files.split_assignment import SPLITS, SplitAssignment
+from tfdl.data.labels import Classes
+from tfdl.errors import UserError
+
+
+class NoClassFoldersError(UserError):
+    """A path is no folder with at least two folders of images."""
+
+
+def check_class_folders(name: str, layout: Layout, endings: Sequence[str]) -> None:
+    """Checks that there are images of two classes.
+
+    Args:
+        name: the data set, for the error message.
+        layout: its images.
+        endings: of images.
+
+    Raises:
+        NoClassFoldersError: there are not.
+    """
+    num_classes = len({file.class_name for file in layout.files})
+    if num_classes >= 2:
+        return
+    noun = "folder" if num_classes == 1 else "folders"
+    left_out = "".join(f"; {note}" for note in layout.notes)
+    raise NoClassFoldersError(
+        f"dataset {name!r} has {num_classes} {noun} of images, expected a folder for each of at least two classes,"
+        f" such as {printable(Path(name, 'cat'))} and {printable(Path(name, 'dog'))}, with images in it"
+        f" ({', '.join(endings)}){left_out}"
+    )
+
+
+def places_by_split(files: Sequence[PlacedFile], hashed: Sequence[str]) -> dict[str, list[int]]:
+    """The places in ``files`` of the images of each split. Without images for testing, validation serves as test split.
+
+    Args:
+        files: the images that can be read.
+        hashed: the split of each by the hash of its bytes.
+    """
+    assignment = SplitAssignment({file.split for file in files})
+    places: dict[str, list[int]] = {split: [] for split in SPLITS}
+    for place, (file, split) in enumerate(zip(files, hashed, strict=True)):
+        places[assignment.of_hashed(file.split, split)].append(place)
+    if not places["test"]:
+        places["test"] = places["validation"]
+    return places
+
+
+def check_images(name: str, classes: Classes, places: dict[str, list[int]], bad: BadRows) -> None:
+    """Checks that the images that can be read are enough to train with.
+
+    Args:
+        name: the data set, for the error message.
+        classes: of the images.
+        places: of the images of each split.
+        bad: the images that cannot be read.
+
+    Raises:
+        UserError: no images, images of one class, or a split without images.
+    """
+    num_images = len(set().union(*places.values()))
+    if not num_images:
+        raise UserError(f"dataset {name!r} has no images that can be read; the first: {bad.first[0]}")
+    left_out = f"; {bad.report}" if bad.count else ""
+    if len(classes.present_names) < 2:
+        raise UserError(
+            f"dataset {name!r} has images that can be read in the class {classes.present_names[0]!r} alone,"
+            f" expected at least two classes{left_out}"
+        )
+    for split in SPLITS:
+        if not places[split]:
+            noun = "image" if num_images == 1 else "images"
+            raise UserError(
+                f"dataset {name!r} has {num_images} {noun}, of which none is for {split}; expected more images,"
+                f" or a folder that is called {split}{left_out}"
+            )
