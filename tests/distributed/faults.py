@@ -1,6 +1,7 @@
 """Starts a job with a fault on one rank, and records its output, its time and its processes."""
 
 import json
+import re
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -106,3 +107,9 @@ def _end_of(ranks: list[psutil.Process]) -> float:
     """The time when the last of the ranks had ended, or the time limit was reached."""
     psutil.wait_procs(ranks, timeout=TIMEOUT)
     return time.monotonic()
+
+
+def check_complaints(job: Aftermath) -> None:
+    """A run has ended with the cause and with how to continue, and with nothing else."""
+    assert len(job.complaints) == 2, job.lines
+    assert re.search(r"^tfdl: (no checkpoint|the checkpoint of step \d+) (was|is) saved; ", job.complaints[1])

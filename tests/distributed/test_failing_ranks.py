@@ -1,11 +1,10 @@
 """Ranks that fail, die or are stopped: the job ends immediately, and the first line names the rank and the cause."""
 
-import re
 from pathlib import Path
 
 import pytest
 
-from tests.distributed.faults import MARK, Aftermath, follow, train
+from tests.distributed.faults import MARK, Aftermath, check_complaints, follow, train
 from tests.distributed.launching import program
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
@@ -18,12 +17,6 @@ GRACE = 5.0
 def test_an_error_on_one_rank_ends_all_and_is_printed_first(tmp_path: Path) -> None:
     job = train("raise", 1, tmp_path / "run")
     check_error(job, 1)
-
-
-def check_complaints(job: Aftermath) -> None:
-    """The cause, and how to continue; nothing else."""
-    assert len(job.complaints) == 2, job.lines
-    assert re.search(r"^tfdl: (no checkpoint|the checkpoint of step \d+) (was|is) saved; ", job.complaints[1])
 
 
 def check_error(job: Aftermath, rank: int) -> None:

@@ -33,7 +33,8 @@ def test_one_bit_on_one_rank_ends_the_command(tmp_path: Path) -> None:
     job = launch(2, *program("one_bit"), str(run), "command", "weight")
     assert job.code == 1
     lines = [line for line in job.output.splitlines() if "tfdl: " in line]
-    assert len(lines) == 1, job.output
+    assert len(lines) == 2, job.output
+    assert lines[1].endswith(f"tfdl: the checkpoint of step 12 is saved; continue with --output {run} --resume")
     assert lines[0].startswith("[0]<stderr>:tfdl: error: at step 24, rank 1 differs from rank 0 in ")
     assert "/kernel: " in lines[0]
     assert "they diverged after step 12; every checkpoint is of equal ranks" in lines[0]
