@@ -65,9 +65,9 @@ class Enforcement:
         self.end_process(verdict.code, kill, is_excused)
 
     def _wait_for_disconnection(self, excused: Sequence[int]) -> None:
-        """Waits until all ranks have ended, except those that end by themselves."""
-        deadline = time.monotonic() + _DELIVERY_SECONDS
-        while self._links.members.keys() - set(excused):
+        """Waits until all ranks have ended. Those that end by themselves get time to print a traceback."""
+        deadline = time.monotonic() + (_UNWIND_SECONDS if excused else _DELIVERY_SECONDS)
+        while self._links.members:
             remaining_seconds = deadline - time.monotonic()
             if remaining_seconds <= 0:
                 return

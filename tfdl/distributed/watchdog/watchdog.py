@@ -3,6 +3,7 @@
 import atexit
 import math
 import sys
+import time
 from collections.abc import Callable
 from functools import cache
 from types import TracebackType
@@ -15,6 +16,9 @@ from tfdl.distributed.world import World
 
 # How long a failing rank waits for a coordinator to print its error, before it prints the error itself.
 _PRINT_SECONDS = 4.0
+# How long a failing rank waits after a coordinator has printed its error. A launcher forwards the output of each rank
+# in a separate thread, so it might print this rank's traceback first.
+_FORWARD_SECONDS = 0.2
 # How long a rank with a broken collective waits for the coordinator to end it with the true cause.
 _CAUSE_SECONDS = 8.0
 # How long `stop` waits for the watchdog's thread to say goodbye.
@@ -105,6 +109,8 @@ class Watchdog(NullWatchdog):
         self._watcher.deliver(failed=[code, line or first_line(error)])
         was_printed = self._watcher.enforcement.error_printed.wait(_PRINT_SECONDS)
         vars(error)["was_printed"] = was_printed
+        if was_printed:
+            time.sleep(_FORWARD_SECONDS)
         return was_printed
 
     def stop(self) -> None:
