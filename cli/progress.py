@@ -100,7 +100,9 @@ class Progress(Callback):
         if self._last_report is None:
             return ""
         progress = self._last_report.progress
-        if progress.best_value is None or progress.best_step in (None, summary["steps"]):
+        is_last = progress.best_step in (None, summary["steps"])
+        is_as_good = summary["validation"].get(self._plan.monitor) == progress.best_value
+        if is_last or is_as_good:
             return ""
         return (
             f"These are the results of the last step. The best validation {self._plan.monitor} was"

@@ -234,7 +234,7 @@ def test_images_are_shown_upright_and_read_once(run, tmp_path, monkeypatch):
         shutil.rmtree(tmp_path / "photos" / name)
         (tmp_path / "photos" / name).mkdir()
         for number in range(40):
-            # Different images, so that they are in different splits.
+            # Different images may be in different splits.
             image = Image.new("RGB", (16, 8), (number, len(name + str(number)), ord(name[0])))
             image.save(tmp_path / "photos" / name / f"{number}.jpg", exif=exif)
     num_read = Counter()

@@ -21,7 +21,7 @@ SUMMARY = {
 }
 
 
-def printed(*warnings: str, best_step: int = 40, seconds: float = 2.0, **changes: Any) -> str:
+def printed(*warnings: str, best_step: int = 40, best_value: float = 0.75, seconds: float = 2.0, **changes: Any) -> str:
     """A run of four epochs of ten steps, of which the first and the last are shown."""
     plan = {
         "model": "cnn",
@@ -44,7 +44,7 @@ def printed(*warnings: str, best_step: int = 40, seconds: float = 2.0, **changes
     progress = Progress(Console(file=output, width=200))
     progress.on_start(RunPlan(**{**plan, **changes}))
     for epoch in (1, 4):
-        position = Position(step=10 * epoch, epoch=epoch, best_step=best_step, best_value=0.75)
+        position = Position(step=10 * epoch, epoch=epoch, best_step=best_step, best_value=best_value)
         progress.on_epoch(EpochReport(position, {"loss": 1.0}, {"loss": 2.0, "accuracy": 0.5}, seconds, 40.0))
     for warning in warnings:
         progress.on_warning(warning)
@@ -70,6 +70,7 @@ def test_the_best_checkpoint_is_named_if_it_is_not_the_last(plugins: tuple[str, 
     last = printed(plugins=plugins)
     assert last.endswith(f"Next:\n  tfdl evaluate runs/a{options}\n  tfdl export runs/a exported/a{options}\n")
     assert "best" not in last
+    assert printed(best_step=20, best_value=0.5, plugins=plugins) == last  # the last one is as good
     other = printed(best_step=20, plugins=plugins)
     assert (
         "These are the results of the last step. The best validation accuracy was 0.7500, at step 20: --checkpoint best"

@@ -15,7 +15,7 @@ from tfdl.data.labels import classes_of, shown, unequal_classes_notes
         (["10", "9", "0", "11"], ("0", "9", "10", "11")),
         (["10.0", "9.0", "-1.5", "1e1"], ("-1.5", "9.0", "1e1")),
         (["b", "a", "10", "9"], ("10", "9", "a", "b")),
-        (["\u00b9", "\u00b2"], ("\u00b2", "\u00b9")),  # superscripts are digits to str.isdigit, and no numbers
+        (["\u00b9", "\u00b2"], ("\u00b2", "\u00b9")),  # superscripts are digits to str.isdigit, but not numbers
         (["\u0661", "1"], ("1", "\u0661")),  # nor is an Arabic-Indic digit taken for the class of another
         (["1_0", "9"], ("1_0", "9")),
         (["nan", "inf", "1"], ("1", "inf", "nan")),

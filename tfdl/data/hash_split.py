@@ -2,6 +2,8 @@
 
 import hashlib
 
+SPLITS = ("train", "validation", "test")
+"""The splits of a data set."""
 # Samples of a thousand, taken in this order; the rest is for training.
 _VALIDATION = 100
 _TEST = 100

@@ -41,6 +41,16 @@ class Classes:
         return counts
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is a number, as data sets write numbers."""
+    return _NUMBER.fullmatch(text.strip()) is not None
+
+
+def plain_label(label: str) -> str:
+    """A label without what does not count: spaces around it, and the form in which Unicode writes an accent."""
+    return unicodedata.normalize("NFC", label.strip())
+
+
 def classes_of(labels: Iterable[str], trained_names: Sequence[str] = ()) -> Classes:
     """Gives each label its class.
 
@@ -57,7 +67,7 @@ def classes_of(labels: Iterable[str], trained_names: Sequence[str] = ()) -> Clas
         The classes.
     """
     distinct = sorted(set(labels))
-    are_numbers = all(_NUMBER.fullmatch(_plain(label)) for label in distinct)
+    are_numbers = all(map(is_number, distinct))
     spellings: dict[Decimal | str, list[str]] = {}
     for label in distinct:
         spellings.setdefault(_key(label, are_numbers), []).append(label)
@@ -102,21 +112,15 @@ def shown(names: Sequence[str]) -> str:
     return f"{', '.join(named)} and {len(names) - len(named):,} more"
 
 
-def _key(label: str, is_number: bool) -> Decimal | str:
+def _key(label: str, are_numbers: bool) -> Decimal | str:
     """Equal for labels of one class."""
-    plain = _plain(label)
-    if is_number and _NUMBER.fullmatch(plain):
-        return Decimal(plain)
-    return plain
-
-
-def _plain(label: str) -> str:
-    return unicodedata.normalize("NFC", label.strip())
+    plain = plain_label(label)
+    return Decimal(plain) if are_numbers and is_number(plain) else plain
 
 
 def _name_of(spellings: Sequence[str]) -> str:
     """The shortest spelling; of equally long ones the first in alphabetical order."""
-    return min(map(_plain, spellings), key=lambda name: (len(name), name))
+    return min(map(plain_label, spellings), key=lambda name: (len(name), name))
 
 
 def _notes(numbers: Mapping[str, int]) -> tuple[str, ...]:

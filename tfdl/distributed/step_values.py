@@ -27,7 +27,7 @@ def values_over_ranks(
         world: the ranks.
 
     Returns:
-        The replaced values by name, without those that are no numbers, or that only some ranks have.
+        The replaced values by name, without those that are not numeric, or that only some ranks have.
     """
     numbers = _numbers(logged)
     found = {name: (value, name in local and _is_close(value, local[name])) for name, value in numbers.items()}

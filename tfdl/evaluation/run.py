@@ -7,6 +7,7 @@ from typing import Any
 
 from tfdl.config import TASKS
 from tfdl.config.dataset import PythonDataConfig
+from tfdl.data.hash_split import SPLITS
 from tfdl.data.objects.description import describe_splits
 from tfdl.data.objects.splits import data_of_split
 from tfdl.distributed import World, current_world
@@ -14,8 +15,6 @@ from tfdl.distributed.equal_data import check_equal_data
 from tfdl.errors import UserError, nearest
 from tfdl.evaluation.choice import evaluator_for
 from tfdl.runs import RunDirectory, load_run
-
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Objects that Python code passes to ``tfdl.train``, in place of names in the configuration."""
 
-import dataclasses
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import keras
 
-from tfdl.config import TASKS, TaskSpec, TrainConfig, register_task
+from tfdl.config import TASKS, TrainConfig
 from tfdl.config.dataset import PythonDataConfig
 from tfdl.config.models.keras import KerasModelConfig
 from tfdl.config.optimizers import KerasOptimizerConfig
@@ -22,6 +21,7 @@ from tfdl.tasks.objective import Objective
 from tfdl.tasks.sample import build_on_sample
 from tfdl.tasks.supervised import Supervised
 from tfdl.tasks.task import Task
+from tfdl.training.task_classes import registered_name
 
 # The number of samples on which the model is compared with the one that is rebuilt.
 _COMPARED = 4
@@ -236,7 +236,7 @@ class PythonParts:
         if isinstance(task, str):
             return TASKS.part(task).name
         if isinstance(task, type) and issubclass(task, Task):
-            return _registered_name(task)
+            return registered_name(task)
         if task is not None:
             raise UserError(
                 f"task= is {task!r}, expected a task's name, a tfdl.tasks.Task class, or a tfdl.tasks.Objective"
@@ -292,39 +292,3 @@ def _precision_of(model: Any, configured: str) -> str:
             f" it (model=build), or call keras.config.set_dtype_policy({configured!r}) before you build it"
         )
     return name if name in _PRECISIONS else configured
-
-
-def _registered_name(task: type[Task]) -> str:
-    """The name of a task class. The class is registered here if it was not before.
-
-    Raises:
-        UserError: another task has the name, such as the registered task from which this class inherits it.
-    """
-    if task.name in TASKS and TASKS.load(task.name) is task:
-        return task.name
-    registered = TASKS.get(task.name)
-    # A class of the same module may be defined again, as in a notebook's cell that runs twice.
-    spec = dataclasses.replace(registered, implementation=task) if registered else _derived_spec(task)
-    try:
-        # Only Python code can name a task by its class, so a new one is not listed.
-        register_task(spec, is_listed=task.name in TASKS.names)
-    except ValueError as error:
-        raise UserError(
-            f"task= is the class {task.__name__}, whose name {task.name!r} is another task's; give the class another"
-            f" name, such as name = 'my-{task.name}'"
-        ) from error
-    return task.name
-
-
-def _derived_spec(task: type[Task]) -> TaskSpec:
-    """The declaration of a task class that has none: that of the registered class it derives from, if there is one.
-
-    It then has the same models, recipes and tokenizers, and reads the same fields of data sets.
-    """
-    for base in task.__mro__[1:]:
-        name = getattr(base, "name", None)
-        spec = TASKS.get(name)
-        if spec is None or TASKS.load(spec.name) is not base:
-            continue
-        return dataclasses.replace(spec, name=task.name, implementation=task, base=spec.base or spec.name)
-    return TaskSpec(task.name, task, model="keras", dataset="python", roles=())

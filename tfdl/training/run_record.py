@@ -102,7 +102,7 @@ class RunRecord:
     def note_error(self, error: BaseException) -> None:
         """Records why the run ended, if this session may write to the directory.
 
-        It is written to ``status.json``, and the error gets an advice how to continue.
+        It is written to ``status.json``, and the error gets advice on how to continue.
 
         Args:
             error: what ended the run.

@@ -5,8 +5,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from tfdl.config import TrainConfig
 from tfdl.data.python_reading import taken
 from tfdl.distributed import World
@@ -259,11 +257,8 @@ class Session:
         return self._measure("validation", quickly=True)
 
     def _measure(self, split: str, *, quickly: bool = False) -> dict[str, float]:
-        return self.parts.task.metrics(self._rows(split, quickly=quickly))
-
-    def _rows(self, split: str, *, quickly: bool = False) -> dict[str, np.ndarray]:
         with averaged_weights(self.parts.trainer.optimizer):
-            return self._evaluator.rows(self.parts.sources[split], self._world, quickly=quickly)
+            return self._evaluator.metrics(self.parts.sources[split], self._world, quickly=quickly)
 
     def _save(self) -> None:
         self.state.save(self.run_directory, self.config.keep_checkpoints)
@@ -273,14 +268,14 @@ class Session:
         validation = progress.validation
         if not validation or self._evaluator.quick_results_differ:
             validation = self._measure("validation")
-        test_rows = self._rows("test")
+        with averaged_weights(self.parts.trainer.optimizer):
+            test_rows = self._evaluator.rows(self.parts.sources["test"], self._world)
+            digest = weights_sha256(self.parts.model)
         test = self.parts.task.metrics(test_rows)
         check_finite("test loss", test, self.step)
         warning = self.parts.task.warning(test_rows)
         if warning:
             watchers.on_warning(f"test: {warning}")
-        with averaged_weights(self.parts.trainer.optimizer):
-            digest = weights_sha256(self.parts.model)
         self.state.count_wall_time()
         summary = summarize(self._plan(), progress, validation, test, digest)
         with self._world.agreement():

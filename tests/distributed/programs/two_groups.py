@@ -72,7 +72,7 @@ except UserError as error:
 numbers = tf.constant([world.rank + 1.0])
 with tf.GradientTape() as tape:
     tape.watch(numbers)
-    # The ranks' losses differ, so that each of the sums over a group is another number.
+    # Losses differ by rank: each sum over a group is another number.
     loss = tf.reduce_sum(group.broadcast(numbers, root=1) + group.all_gather(numbers)) * (world.rank + 1)
 gradient = float(tape.gradient(loss, numbers)[0])
 results = {

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from tfdl.config import DatasetConfig
 from tfdl.data.files.bad_rows import BadRow
-from tfdl.data.files.missing_header import advice_about_header, is_number
+from tfdl.data.files.missing_header import advice_about_header
 from tfdl.data.files.pieces import LABEL, SOURCE, TARGET, Piece
 from tfdl.data.files.readers import NUM_SAMPLED, TEXT
 from tfdl.data.files.rows import GoodRow
 from tfdl.data.files.tables import read_table
-from tfdl.data.labels import shown
+from tfdl.data.labels import is_number, shown
 from tfdl.errors import UserError, nearest
 
 # A column with more different values than this, most of them different, has no classes.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tfdl.data.files.split_assignment import SPLITS
+from tfdl.data.hash_split import SPLITS
 from tfdl.errors import UserError
 
 

@@ -25,9 +25,6 @@ _DIRECTIONS = [
     [-1, 1, 1],
 ]
 
-SIDEWAYS = range(5, 9)
-"""Orientations that exchange height and width."""
-
 
 class Way(IntEnum):
     """What decodes a file."""

@@ -19,14 +19,10 @@ from tfdl.data.files.description import FilesDescription
 from tfdl.data.files.image_endings import ENDINGS
 from tfdl.data.files.image_folders import NoClassFoldersError, check_class_folders, check_images, places_by_split
 from tfdl.data.files.layout import PlacedFile, files_in_classes
-from tfdl.data.files.split_assignment import SPLITS
 from tfdl.data.files.tree import Folder
-from tfdl.data.hash_split import hash_split
+from tfdl.data.hash_split import SPLITS, hash_split
 from tfdl.data.labels import Classes, classes_of
 from tfdl.errors import UserError
-
-# EXIF's orientations from this one on turn an image on its side.
-_FIRST_SIDEWAYS = 5
 
 
 class DescribedImages:
@@ -143,7 +139,7 @@ def _look(path: Path) -> _Looked:
 def _decoded_size(data: bytes) -> tuple[int, int]:
     """Height and width of an image, which is decoded to find damage."""
     image = pillow_images.open_image(data)
-    is_sideways = pillow_images.orientation(image, data) >= _FIRST_SIDEWAYS
+    is_sideways = pillow_images.orientation(image, data) in pillow_images.SIDEWAYS
     width, height = image.size
     if image.format == "JPEG":
         # An eighth of the size is decoded in a fraction of the time.

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tfdl.data.files.bad_rows import BadRows, printable
 from tfdl.data.files.layout import Layout, PlacedFile
-from tfdl.data.files.split_assignment import SPLITS, SplitAssignment
+from tfdl.data.files.split_assignment import SplitAssignment
+from tfdl.data.hash_split import SPLITS
 from tfdl.data.labels import Classes
 from tfdl.errors import UserError
 

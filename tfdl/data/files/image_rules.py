@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfdl.data.files import pillow_images
-from tfdl.data.files.image_decoding import SIDEWAYS, Kind, Way, decoded
+from tfdl.data.files.image_decoding import Kind, Way, decoded
 from tfdl.data.files.image_endings import ENDINGS, FIRST_ENDINGS
 from tfdl.data.images import CURRENT_RULES, FIRST_RULES
 from tfdl.errors import UserError
@@ -66,7 +66,7 @@ def look_as_shown(data: bytes) -> Found:
         shape = _decoded_shape(data, way, channels)
         is_transparent = pillow_images.is_transparent(image)
     orientation = pillow_images.orientation(image, data)
-    if orientation in SIDEWAYS:
+    if orientation in pillow_images.SIDEWAYS:
         height, width, channels = shape
         shape = (width, height, channels)
     return Found(Kind(way, orientation), shape, is_transparent)

@@ -1,6 +1,5 @@
 """What the folders of the user's files mean: splits and classes. Images and texts follow the same rules."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from pathlib import Path
 from tfdl.data.files.left_out import LeftOut
 from tfdl.data.files.split_names import has_split_word, splits_of_files, splits_of_folders
 from tfdl.data.files.tree import Folder, name_of
-from tfdl.data.labels import shown
+from tfdl.data.labels import plain_label, shown
 
 # Names of folders of samples that have no label, as data sets are published with them.
 _UNLABELLED = {"unsup", "unlabeled", "unlabelled", "unsupervised"}
@@ -111,18 +110,18 @@ def _add_splits(layout: Layout, top: Folder, splits: Mapping[str, str]) -> None:
         folder = _passed_through(top.folders[name], train_classes)
         layout.left_out.add(len(folder.files), _directly_in(folder, top), _NO_CLASS)
         is_train = splits[name] == "train"
-        if train_classes and not is_train and not train_classes & set(map(_key, folder.folders)):
+        if train_classes and not is_train and not train_classes & set(map(plain_label, folder.folders)):
             for inner in folder.folders.values():
                 _leave_out_folder(layout, inner, top, "named after no class of the training files")
             continue
         for class_name, inner in folder.folders.items():
-            is_only_here = is_train and classes_elsewhere and _key(class_name) not in classes_elsewhere
+            is_only_here = is_train and classes_elsewhere and plain_label(class_name) not in classes_elsewhere
             if is_only_here and class_name.lower() in _UNLABELLED:
                 _leave_out_folder(layout, inner, top, "a name for files without a label")
                 continue
             _add_class(layout, class_name, inner, splits[name])
             if is_train:
-                train_classes.add(_key(class_name))
+                train_classes.add(plain_label(class_name))
     for name, folder in top.folders.items():
         if name not in splits:
             _leave_out_folder(layout, folder, top, "named after no split")
@@ -142,7 +141,7 @@ def _passed_through(folder: Folder, classes: Collection[str] = ()) -> Folder:
     """
     while not folder.files and len(folder.folders) == 1:
         ((name, inner),) = folder.folders.items()
-        is_level = _key(name) in classes or not inner.folders or _splits_in(folder)
+        is_level = plain_label(name) in classes or not inner.folders or _splits_in(folder)
         if is_level:
             break
         folder = inner
@@ -166,13 +165,8 @@ def _are_classes_of_splits(top: Folder) -> bool:
 def _names_of_classes(folders: Iterable[Folder]) -> set[str]:
     names: set[str] = set()
     for folder in folders:
-        names |= set(map(_key, _passed_through(folder).folders))
+        names |= set(map(plain_label, _passed_through(folder).folders))
     return names
-
-
-def _key(name: str) -> str:
-    """Equal for names that are one class: macOS and Linux write accents in different ways."""
-    return unicodedata.normalize("NFC", name.strip())
 
 
 def _leave_out_folder(layout: Layout, folder: Folder, root: Folder, reason: str) -> None:

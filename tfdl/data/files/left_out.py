@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-# Places with one reason that have lines of their own; more are counted in one line.
+# Places with one reason that have separate lines; more are counted in one line.
 _MOST_PLACES = 3
 
 

@@ -1,23 +1,17 @@
 """Recognizes tables whose first line is a row, not the names of the columns."""
 
 import itertools
-import re
 
 from tfdl.data.files.bad_rows import BadRow
 from tfdl.data.files.pieces import Piece
 from tfdl.data.files.readers import NUM_SAMPLED
 from tfdl.data.files.tables import read_table
+from tfdl.data.labels import is_number
 
-_NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
 # Words of a name of a column; a text has more.
 _MOST_WORDS = 12
 # Characters of a value that a message shows.
 _MOST_SHOWN = 30
-
-
-def is_number(text: str) -> bool:
-    """Whether a text is a number, as data sets write numbers."""
-    return _NUMBER.fullmatch(text) is not None
 
 
 def advice_about_header(piece: Piece) -> str:

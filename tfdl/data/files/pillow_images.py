@@ -16,6 +16,8 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _TEXTS_OF_PNG = {b"tEXt", b"zTXt", b"iTXt", b"iCCP"}
 # Where a PNG stores what its pixels consist of; 0 is grey, 4 is grey and transparency.
 _PNG_COLOUR_TYPE = 25
+SIDEWAYS = range(5, 9)
+"""EXIF's orientations that exchange height and width."""
 
 
 def open_image(data: bytes) -> Image.Image:

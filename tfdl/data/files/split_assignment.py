@@ -4,8 +4,6 @@ from collections.abc import Collection
 
 from tfdl.data.hash_split import hash_split
 
-SPLITS = ("train", "validation", "test")
-
 
 class SplitAssignment:
     """Decides the split of each sample.

@@ -115,7 +115,7 @@ def quoting_of(path: Path, options: ReadOptions) -> Quoting:
 # One entry for each file; it is small, and a folder may have many files.
 @lru_cache(maxsize=2**20)
 def _quoting_with_tabs(path: Path, options: ReadOptions, version: tuple[int, int]) -> Quoting:  # noqa: ARG001
-    """``version`` changes with the file, so that it is read again."""
+    """``version`` changes with the file, which is then read again."""
     with _open(path, options) as file:
         found = count_quoted(file, TAB)
     if found.num_wrong and found.num_wrong >= found.num_good:

@@ -8,11 +8,11 @@ from tfdl.config import TASKS, DatasetConfig
 from tfdl.data.files.bad_rows import BadRow
 from tfdl.data.files.columns import choose_columns
 from tfdl.data.files.description import FilesDescription
-from tfdl.data.files.missing_header import is_number
 from tfdl.data.files.pieces import LABEL, SOURCE, TARGET, Piece, find_pieces
 from tfdl.data.files.readers import NUM_SAMPLED, TEXT, read_json_lines
 from tfdl.data.files.tables import read_table
 from tfdl.data.files.texts import LocalDataset, open_local_texts, refuse_delimiter
+from tfdl.data.labels import is_number
 from tfdl.errors import UserError
 
 # Tasks of texts, in the order in which the rows are counted for them.

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.encodings import ADVICE, what_is_wrong
 from tfdl.data.files.pieces import LABEL, Piece
-from tfdl.data.files.split_assignment import SPLITS, SplitAssignment
+from tfdl.data.files.split_assignment import SplitAssignment
+from tfdl.data.hash_split import SPLITS
 from tfdl.data.labels import shown
 from tfdl.data.texts import Row
 

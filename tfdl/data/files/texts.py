@@ -9,9 +9,10 @@ from tfdl.data.files.bad_rows import BadRows
 from tfdl.data.files.columns import choose_columns
 from tfdl.data.files.pieces import LABEL, Piece, find_pieces
 from tfdl.data.files.quoting_notes import quoting_notes
-from tfdl.data.files.split_assignment import SPLITS, SplitAssignment
+from tfdl.data.files.split_assignment import SplitAssignment
 from tfdl.data.files.tables import read_table
 from tfdl.data.files.text_splits import LocalTexts, SplitSummary, scan
+from tfdl.data.hash_split import SPLITS
 from tfdl.data.labels import Classes, classes_of, unequal_classes_notes
 from tfdl.data.texts import TextDataset
 from tfdl.errors import UserError

@@ -1,4 +1,4 @@
-"""What splits from Python code hold, in few bytes, so that two processes can compare them."""
+"""What splits from Python code hold, in few bytes, for two processes to compare."""
 
 import hashlib
 from collections.abc import Mapping

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfdl.data.hash_split import SPLITS
 from tfdl.data.objects.arrays import arrays_source, as_array
 from tfdl.data.objects.py_dataset import PyDatasetSource
 from tfdl.data.objects.structure import SAMPLE_WEIGHT, named_features, part_names
@@ -13,7 +14,6 @@ from tfdl.data.objects.tf_dataset import cardinality, tf_dataset_source
 from tfdl.data.sources import Source
 from tfdl.errors import UserError, nearest
 
-SPLITS = ("train", "validation", "test")
 _EXPECTED = "splits by name, such as {'train': (x, y), 'validation': (x, y), 'test': (x, y)}"
 # Decides which samples are held out if a split is missing. It is not the run's seed: runs with different seeds hold out
 # the same samples, so they can be compared.
