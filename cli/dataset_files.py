@@ -8,6 +8,7 @@ import click
 
 from tfdl.cli.failures import is_printing_rank
 from tfdl.cli.tables import print_tables
+from tfdl.errors import UserError
 
 # Classes that a page lists, and characters of a value.
 _MOST_CLASSES = 50
@@ -50,6 +51,42 @@ def show_path(config: Any, samples: int | None, split: str, output: str | None, 
         samples_page(rows, are_drawn=output is not None)
     if output is not None:
         click.echo(f"\n{len(rows)} images of {split!r} are in {output}")
+
+
+def prepare_path(name: str, data_dir: str | None, as_json: bool) -> None:
+    """Converts and checks the user's images in files of records now, so that no run does it.
+
+    Args:
+        name: their path.
+        data_dir: the folder of prepared data sets.
+        as_json: whether to print JSON.
+
+    Raises:
+        UserError: other files, which need no preparation.
+    """
+    from tfdl.config import DatasetConfig
+    from tfdl.data.records.image_rows import find_rows_of_images
+
+    found = find_rows_of_images(DatasetConfig(name))
+    if found is None or found[1].is_path:
+        raise UserError(f"{name!r} is a path of files that need no preparation; tfdl train --dataset {name}")
+    from tfdl.cli.quiet import quick_start
+
+    quick_start()
+    from tfdl.data.records.image_records import CheckedRecords
+    from tfdl.data.tfds.catalog import data_root
+
+    records = CheckedRecords(*found, DatasetConfig(name, data_dir=data_dir))
+    if not is_printing_rank():
+        return
+    if as_json:
+        values = {"name": name, "path": str(data_root(data_dir)), "images": len(records), "bad_rows": records.bad.count}
+        click.echo(json.dumps(values))
+        return
+    click.echo(f"{name} is prepared in {data_root(data_dir)}: {len(records):,} images")
+    for note in records.bad.notes:
+        click.echo(note)
+    click.echo(f"Next:\n  tfdl datasets show {name}\n  tfdl train --dataset {name}")
 
 
 def _page(description: Any) -> None:

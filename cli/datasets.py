@@ -175,16 +175,21 @@ def prepare_command(
 ) -> None:
     """Prepare a data set now, from the network or from files that you have.
 
+    NAME may be the path of your own images in Parquet or TFRecord files, which are converted and checked; other files
+    of your own need no preparation.
+
     FOLDER must contain the files that TFDS would download, unchanged, under any name. For data sets that must be
     downloaded by hand, it is the folder that TFDS calls manual_dir.
     """
+    from tfdl.cli.dataset_files import prepare_path
     from tfdl.data.files.paths import is_local
     from tfdl.data.tfds.catalog import data_root, find_builder, prepare_dataset
 
     _quiet_tfds()
     load_parts(plugins)
     if is_local(name):
-        raise UserError(f"{name!r} is a path: your own files need no preparation; tfdl train --dataset {name}")
+        prepare_path(name, data_dir, as_json)
+        return
     _check_has_builder(name)
     builder = find_builder(name, data_root(data_dir))
     was_prepared = builder.is_prepared()

@@ -11,6 +11,7 @@ import click
 
 from tfdl import __version__
 from tfdl.cli.failures import exit_code_of, launched_rank, report_failure, report_to_watchdog
+from tfdl.cli.notices import print_notices
 from tfdl.cli.signals import delayed_termination
 from tfdl.errors import nearest
 
@@ -75,6 +76,7 @@ def main(args: list[str] | None = None, prog_name: str | None = "tfdl") -> None:
         prog_name: the program's name in help texts.
     """
     _escape_what_cannot_be_printed()
+    print_notices()
     arguments = sys.argv[1:] if args is None else args
     termination_requested = Event()
     is_launched = launched_rank() is not None

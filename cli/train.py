@@ -72,6 +72,8 @@ class ImageSize(click.ParamType):
          help="Tokenizer: {names}.  [default: depends on the data set]")  # fmt: skip
 @setting("--sequence-length", "dataset.sequence_length", type=int,
          help="Maximum number of tokens in a sample.  [default: the model's]")  # fmt: skip
+@setting("--image-column", "dataset.image_column", metavar="NAME",
+         help="Column of the image or its path.  [default: the only one with images]")  # fmt: skip
 @setting("--text-column", "dataset.text_column", metavar="NAME",
          help="Column of the text.  [default: the only text column]")  # fmt: skip
 @setting("--label-column", "dataset.label_column", metavar="NAME", help="Column of the class.")

@@ -43,6 +43,9 @@ class DatasetConfig:
     augmentation: tuple[AugmentationConfig, ...] = ()
     """Random changes of training images: a list of names or mappings (``tfdl.config.augmentations``), or one text with
     commas between names."""
+    image_column: str | None = None
+    """Column (of files of rows) or feature (of a TFDS data set) of the image, or of its file's path; by default the
+    only one that has images."""
     text_column: str | None = None
     """Column (of files) or feature (of a TFDS data set, with dots between nested names) of the text; by default the
     only one that has texts."""

@@ -73,7 +73,7 @@ register_task(
         model="cnn",
         dataset="digits",
         roles=("image", "label"),
-        dataset_fields=frozenset({"image_size", "augmentation", "label_column"}),
+        dataset_fields=frozenset({"image_size", "augmentation", "image_column", "label_column"}),
     )
 )
 register_task(

@@ -14,6 +14,7 @@ from tfdl.data.images import CURRENT_RULES, ImageDataset
 from tfdl.data.objects.images import open_given_images
 from tfdl.data.objects.splits import split_sources
 from tfdl.data.objects.texts import open_given_texts
+from tfdl.data.records.images import open_image_rows
 from tfdl.data.sources import Source
 from tfdl.data.texts import TextDataset
 from tfdl.data.tfds.images import open_tfds_images
@@ -45,6 +46,9 @@ def open_images(
         try:
             return open_image_folder(config, trained_names, rules_number)
         except NoClassFoldersError:
+            rows = open_image_rows(config, trained_names, rules_number)
+            if rows is not None:
+                return rows
             refuse_tables(config)
             raise
     found = open_tfds_images(config)

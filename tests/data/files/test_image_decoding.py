@@ -12,7 +12,7 @@ from tests.data.files import encoded_images as files
 from tests.data.files.encoded_images import KINDS, encoded, shown
 from tfdl.config import DatasetConfig
 from tfdl.data import evaluation_batches, open_images
-from tfdl.data.files.file_images import FileImages
+from tfdl.data.files.encoded_images import EncodedImages, ImageFiles
 from tfdl.data.files.image_check import decode
 from tfdl.data.files.image_decoding import Kind, Way, on_white
 from tfdl.data.files.image_rules import look_as_shown
@@ -30,7 +30,7 @@ def kinds() -> list:
 def read_in_graph(paths, found, channels, size=None):
     """The images as a run reads them: by the pipeline, from disk."""
     shape = (*(size or found[0].shape[:2]), channels)
-    source = FileImages(paths, [each.kind for each in found], [0] * len(paths), shape, size)
+    source = EncodedImages(ImageFiles(paths), [each.kind for each in found], [0] * len(paths), shape, size)
     batches = evaluation_batches(source, batch_size=len(paths))
     return next(iter(batches))["image"].numpy()
 
@@ -178,7 +178,9 @@ def test_ordinary_images_need_no_python_and_no_branch(tmp_path, names, expected)
         (tmp_path / name).write_bytes(KINDS[name][0]())
         found.append(look_as_shown((tmp_path / name).read_bytes()))
     shape = (files.HEIGHT, files.WIDTH, 3)
-    source = FileImages([tmp_path / name for name in names], [each.kind for each in found], [0] * 3, shape, None)
+    source = EncodedImages(
+        ImageFiles([tmp_path / name for name in names]), [each.kind for each in found], [0] * 3, shape, None
+    )
     graph = tf.function(source.read).get_concrete_function(tf.TensorSpec([None], tf.int64)).graph.as_graph_def()
     nodes = [node.op for node in graph.node]
     for function in graph.library.function:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tfdl.data.records.endings import ENDINGS, ending_of
 from tfdl.errors import UserError
 
 # Bad rows that an error message names.
@@ -18,7 +19,7 @@ class BadRow:
 
     path: Path
     line: int | None
-    """Its first line, counted from 1; ``None`` if the file has no lines."""
+    """Its first line, or its number in a file of records, counted from 1; ``None`` if the file has neither."""
     reason: str
     advice: str = ""
     """How to use it nevertheless."""
@@ -28,7 +29,8 @@ class BadRow:
     def __str__(self) -> str:
         if self.line is None:
             return f"{printable(self.path)}: {self.reason}"
-        return f"{printable(self.path)} line {self.line}: {self.reason}"
+        unit = "row" if ending_of(self.path) in ENDINGS else "line"
+        return f"{printable(self.path)} {unit} {self.line}: {self.reason}"
 
     @property
     def with_advice(self) -> str:

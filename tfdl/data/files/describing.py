@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tfdl.config import DatasetConfig
+from tfdl.data.files.bad_rows import BadRows
 from tfdl.data.files.description import DescribedFiles
 from tfdl.data.files.image_description import DescribedImages
 from tfdl.data.files.image_endings import ENDINGS
@@ -12,6 +13,9 @@ from tfdl.data.files.pieces import PLAIN_ENDINGS
 from tfdl.data.files.readers import READERS
 from tfdl.data.files.text_description import DescribedTexts
 from tfdl.data.files.tree import Folder, read_tree
+from tfdl.data.records.description import DescribedRecords
+from tfdl.data.records.image_rows import find_rows_of_images
+from tfdl.data.records.listed_images import listed_images
 
 
 def describe_files(config: DatasetConfig) -> DescribedFiles:
@@ -28,8 +32,15 @@ def describe_files(config: DatasetConfig) -> DescribedFiles:
         tree = read_tree(path, ENDINGS)
         if _are_images(tree):
             refuse_text_options(config, "is a folder of images")
-            return DescribedImages(config, tree)
-    return DescribedTexts(config)
+            return DescribedImages(config, files_in_classes(tree))
+    rows = find_rows_of_images(config)
+    if rows is None:
+        return DescribedTexts(config)
+    pieces, column = rows
+    if column.is_path:
+        bad = BadRows(skip=True)
+        return DescribedImages(config, listed_images(pieces, column, config, bad), "images that rows name", bad)
+    return DescribedRecords(pieces, column, config)
 
 
 def _are_images(tree: Folder) -> bool:

@@ -68,6 +68,16 @@ def open_text(path: Path, encoding: str, newline: str | None = "\n") -> TextIOWr
     return TextIOWrapper(file, codec, _ERRORS, newline)
 
 
+def decode(data: bytes, encoding: str) -> str:
+    """A text from bytes. Those that the encoding does not have become a mark that ``what_is_wrong`` finds.
+
+    Args:
+        data: the bytes.
+        encoding: a name that Python knows.
+    """
+    return data.decode(encoding, _ERRORS)
+
+
 def what_is_wrong(text: str, encoding: str) -> str:
     """Why a text cannot be used, or an empty text if it can.
 

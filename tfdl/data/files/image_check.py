@@ -113,7 +113,7 @@ def _look(path: Path, rules: ImageRules) -> Seen:
             found = rules.look(data)
     except Exception as error:
         # Damaged files fail in many ways: Pillow raises errors of ten types.
-        return Seen(len(data), modified, error=f"not an image that can be read ({_reason(error)})")
+        return Seen(len(data), modified, error=f"not an image that can be read ({why_unreadable(error)})")
     return Seen(
         len(data),
         modified,
@@ -125,8 +125,12 @@ def _look(path: Path, rules: ImageRules) -> Seen:
     )
 
 
-def _reason(error: Exception) -> str:
-    """The first line of a message, without the operation's name that TensorFlow adds."""
+def why_unreadable(error: Exception) -> str:
+    """The first line of a message, without the operation's name that TensorFlow adds.
+
+    Args:
+        error: from decoding an image.
+    """
     message = str(error.message) if isinstance(error, tf.errors.OpError) else str(error)
     message = message.split("}}", 1)[-1].split("[Op:", 1)[0].strip()
     first_line = (message or type(error).__name__).splitlines()[0]

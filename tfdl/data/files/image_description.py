@@ -18,11 +18,12 @@ from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.description import FilesDescription
 from tfdl.data.files.image_endings import ENDINGS
 from tfdl.data.files.image_folders import NoClassFoldersError, check_class_folders, check_images, places_by_split
-from tfdl.data.files.layout import PlacedFile, files_in_classes
-from tfdl.data.files.tree import Folder
+from tfdl.data.files.layout import Layout, PlacedFile
 from tfdl.data.hash_split import SPLITS, hash_split
 from tfdl.data.labels import Classes, classes_of
 from tfdl.errors import UserError
+
+CLASS_FOLDERS = "images in class folders"
 
 
 class DescribedImages:
@@ -30,14 +31,15 @@ class DescribedImages:
 
     Args:
         config: the path.
-        tree: the images in it.
+        layout: the images in it, and their classes.
+        kind: what the files are.
+        bad: what is known to be wrong with them already.
     """
 
-    def __init__(self, config: DatasetConfig, tree: Folder):
-        layout = files_in_classes(tree)
+    def __init__(self, config: DatasetConfig, layout: Layout, kind: str = CLASS_FOLDERS, bad: BadRows | None = None):
         looked = _look_at([file.path for file in layout.files])
-        bad = BadRows(skip=True)
-        found: list[tuple[PlacedFile, _Looked]] = []
+        bad = bad or BadRows(skip=True)
+        found: list[tuple[PlacedFile, Looked]] = []
         for file, seen in zip(layout.files, looked, strict=True):
             if seen.error:
                 bad.note(BadRow(file.path, None, seen.error))
@@ -49,16 +51,17 @@ class DescribedImages:
         classes = classes_of(map(_class_of, self._files))
         self.description = FilesDescription(
             name=config.name,
-            kind="images in class folders",
+            kind=kind,
             num_files=len(looked),
             num_bytes=sum(seen.num_bytes for seen in looked),
             splits={split: len(places) for split, places in self._places.items()},
-            sizes=_range([seen.size for _, seen in found]),
+            sizes=sizes_in_words([seen.size for _, seen in found]),
             notes=[*bad.notes, *layout.notes, *classes.notes],
         )
         self._count_classes(classes)
         try:
-            check_class_folders(config.name, layout, ENDINGS)
+            if kind == CLASS_FOLDERS:
+                check_class_folders(config.name, layout, ENDINGS)
             check_images(config.name, classes, self._places, bad)
         except NoClassFoldersError as error:  # its message has the other notes
             self.description.notes = [str(error)]
@@ -82,7 +85,7 @@ class DescribedImages:
             raise UserError(f"dataset {self._name!r} has no images in the split {split!r}; choose another --split")
         count = min(count, len(places))
         spread = [self._files[places[number * len(places) // count]] for number in range(count)]
-        with _without_warnings():
+        with without_warnings():
             return [{"image": _as_shown(file.path), "label": _class_of(file)} for file in spread]
 
     def _count_classes(self, classes: Classes) -> None:
@@ -95,7 +98,7 @@ class DescribedImages:
 
 
 @dataclass(frozen=True)
-class _Looked:
+class Looked:
     """What decoding found in a file."""
 
     num_bytes: int = 0
@@ -107,33 +110,42 @@ class _Looked:
     """Why the file is not an image; empty if it is one."""
 
 
-def _look_at(paths: Sequence[Path]) -> list[_Looked]:
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as workers, _without_warnings():
+def _look_at(paths: Sequence[Path]) -> list[Looked]:
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as workers, without_warnings():
         return list(workers.map(_look, paths))
 
 
 @contextmanager
-def _without_warnings() -> Iterator[None]:
+def without_warnings() -> Iterator[None]:
     """Hides Pillow's warnings, such as of damaged EXIF in an image that can be read."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         yield
 
 
-def _look(path: Path) -> _Looked:
+def _look(path: Path) -> Looked:
     try:
         data = path.read_bytes()
     except OSError as error:
-        return _Looked(error=f"cannot be opened ({error.strerror})")
+        return Looked(error=f"cannot be opened ({error.strerror})")
+    return look_at_content(data)
+
+
+def look_at_content(data: bytes) -> Looked:
+    """Decodes an image.
+
+    Args:
+        data: the content of its file.
+    """
     if not data:
-        return _Looked(error="empty")
+        return Looked(error="empty")
     try:
         size = _decoded_size(data)
     except Exception as error:
         # Damaged files fail in many ways: Pillow raises errors of ten types.
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        return _Looked(len(data), error=f"not an image that can be read ({reason.rstrip('.')})")
-    return _Looked(len(data), size, hash_split(data))
+        return Looked(len(data), error=f"not an image that can be read ({reason.rstrip('.')})")
+    return Looked(len(data), size, hash_split(data))
 
 
 def _decoded_size(data: bytes) -> tuple[int, int]:
@@ -151,13 +163,23 @@ def _decoded_size(data: bytes) -> tuple[int, int]:
 
 
 def _as_shown(path: Path) -> np.ndarray:
-    """The pixels as training reads them: upright, on white."""
     try:
-        data = path.read_bytes()
-        orientation = pillow_images.orientation(pillow_images.open_image(data), data)
-        stored = Image.fromarray(pillow_images.pixels(data, 3))
+        return as_shown(path.read_bytes())
     except (OSError, ValueError, SyntaxError) as error:
         raise UserError(f"{path} is not an image that can be read ({error}); leave it out") from error
+
+
+def as_shown(data: bytes) -> np.ndarray:
+    """The pixels as training reads them: upright, on white.
+
+    Args:
+        data: the content of an image's file.
+
+    Returns:
+        uint8 ``(h, w, 3)``.
+    """
+    orientation = pillow_images.orientation(pillow_images.open_image(data), data)
+    stored = Image.fromarray(pillow_images.pixels(data, 3))
     stored.getexif()[ExifTags.Base.Orientation] = orientation
     return np.asarray(ImageOps.exif_transpose(stored))
 
@@ -166,8 +188,12 @@ def _class_of(file: PlacedFile) -> str:
     return str(file.class_name)
 
 
-def _range(sizes: list[tuple[int, int]]) -> str:
-    """Sizes as one text."""
+def sizes_in_words(sizes: Sequence[tuple[int, int]]) -> str:
+    """Heights and widths as one text.
+
+    Args:
+        sizes: of the images.
+    """
     if not sizes:
         return ""
     smallest = min(sizes, key=lambda size: size[0] * size[1])

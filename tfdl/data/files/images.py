@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tfdl.config import DatasetConfig
 from tfdl.data.files.bad_rows import BadRow, BadRows
-from tfdl.data.files.file_images import FileImages
+from tfdl.data.files.encoded_images import EncodedImages, ImageFiles
 from tfdl.data.files.image_check import Seen, look_at
 from tfdl.data.files.image_folders import NoClassFoldersError, check_class_folders, check_images, places_by_split
 from tfdl.data.files.image_rules import image_rules
@@ -49,13 +49,43 @@ def open_image_folder(
         UserError: no such folder, rules of a newer version, fewer than two classes, images that cannot be read (unless
             ``skip_bad_rows`` is set), or images of many sizes without ``image_size``.
     """
+    refuse_split_names(config)
+    layout = _find(config.name, image_rules(rules_number).endings)
+    return open_image_files(layout, BadRows(config.skip_bad_rows), config, trained_names, rules_number)
+
+
+def refuse_split_names(config: DatasetConfig) -> None:
+    """Refuses splits of TFDS for the user's own images.
+
+    Args:
+        config: the data set.
+
+    Raises:
+        UserError: one of them is set.
+    """
     if config.train_split or config.validation_split or config.test_split:
         raise UserError(
-            f"dataset.train_split and the like have no meaning for a folder such as {config.name!r}, which is split by"
-            " its folders' names or by hash; leave them out"
+            f"dataset.train_split and the like have no meaning for your own images such as {config.name!r}, which are"
+            " split by their folders' or files' names or by hash; leave them out"
         )
-    layout = _find(config.name, image_rules(rules_number).endings)
-    images, bad = _readable(layout, config, rules_number)
+
+
+def open_image_files(
+    layout: Layout, bad: BadRows, config: DatasetConfig, trained_names: Sequence[str], rules_number: int
+) -> ImageDataset:
+    """Opens image files whose classes are known.
+
+    Args:
+        layout: the files.
+        bad: what is known to be wrong already; gets the files that cannot be read.
+        config: the data set.
+        trained_names: the classes of a run that has begun before.
+        rules_number: the rules by which the run reads images.
+
+    Raises:
+        UserError: as ``open_image_folder``.
+    """
+    images = _readable(layout, config, rules_number, bad)
     bad.check()
     files = [file for file, _ in images]
     classes = classes_of(map(_class_of, files), trained_names)
@@ -64,10 +94,12 @@ def open_image_folder(
     shape = _shape(images, config)
     numbers = [classes.numbers[_class_of(file)] for file in files]
     counts = {split: Counter(numbers[place] for place in members) for split, members in places.items()}
+    num_transparent = sum(seen.is_transparent for _, seen in images)
+    num_turned = sum(seen.orientation != 1 for _, seen in images)
     notes = (
         *bad.notes,
         *layout.notes,
-        *_decoding_notes([seen for _, seen in images], rules_number),
+        *decoding_notes(num_transparent, num_turned, rules_number),
         *classes.notes,
         *unequal_classes_notes(classes.names, counts),
     )
@@ -89,20 +121,17 @@ def _find(name: str, endings: Sequence[str]) -> Layout:
     return layout
 
 
-def _readable(
-    layout: Layout, config: DatasetConfig, rules_number: int
-) -> tuple[list[tuple[PlacedFile, Seen]], BadRows]:
-    """The images that can be decoded, and the bad ones."""
+def _readable(layout: Layout, config: DatasetConfig, rules_number: int, bad: BadRows) -> list[tuple[PlacedFile, Seen]]:
+    """The images that can be decoded; the others are noted as bad."""
     paths = [file.path for file in layout.files]
     results = look_at(paths, _memory_of(config, rules_number), image_rules(rules_number))
-    bad = BadRows(config.skip_bad_rows)
     images = []
     for file, seen in zip(layout.files, results, strict=True):
         if seen.error:
             bad.note(BadRow(file.path, None, seen.error))
         else:
             images.append((file, seen))
-    return images, bad
+    return images
 
 
 def _sources(
@@ -118,8 +147,8 @@ def _sources(
         if split == "test" and members == places["validation"]:
             sources[split] = sources["validation"]
             continue
-        source = FileImages(
-            [images[place][0].path for place in members],
+        source = EncodedImages(
+            ImageFiles([images[place][0].path for place in members]),
             [images[place][1].kind for place in members],
             [numbers[place] for place in members],
             shape,
@@ -144,14 +173,18 @@ def _shape(images: Sequence[tuple[PlacedFile, Seen]], config: DatasetConfig) -> 
     return common_image_shape(config.name, (height, width, channels), config.image_size)
 
 
-def _decoding_notes(images: Sequence[Seen], rules_number: int) -> Iterator[str]:
-    """Lines about images that a decoder alone would show otherwise."""
+def decoding_notes(num_transparent: int, num_turned: int, rules_number: int) -> Iterator[str]:
+    """Lines about images that a decoder alone would show otherwise.
+
+    Args:
+        num_transparent: images with transparency.
+        num_turned: images with an EXIF orientation.
+        rules_number: the rules by which the run reads images.
+    """
     if rules_number == FIRST_RULES:
         yield "images are read as when this run began: EXIF orientation and transparency are ignored"
-    num_transparent = sum(seen.is_transparent for seen in images)
     if num_transparent:
         yield f"put on white: {num_transparent:,} {_noun(num_transparent)} with transparency"
-    num_turned = sum(seen.orientation != 1 for seen in images)
     if num_turned:
         yield f"turned by EXIF orientation: {num_turned:,} {_noun(num_turned)}"
 

@@ -12,10 +12,19 @@ from tfdl.data.files.bad_rows import BadRow
 from tfdl.data.files.encodings import ADVICE, what_is_wrong
 from tfdl.data.files.layout import files_in_classes, files_without_classes
 from tfdl.data.files.paths import existing
-from tfdl.data.files.readers import READERS, TEXT, columns_of_file, read_lines, read_paragraphs, read_whole
+from tfdl.data.files.readers import (
+    READERS,
+    TEXT,
+    columns_of_file,
+    read_lines,
+    read_paragraphs,
+    read_whole,
+    reader_of,
+)
 from tfdl.data.files.rows import ColumnNames, GoodRow, Reader, ReadOptions
 from tfdl.data.files.tables import read_table
 from tfdl.data.files.tree import read_tree
+from tfdl.data.records.endings import ending_of
 from tfdl.errors import UserError
 
 LABEL = "label"
@@ -62,7 +71,7 @@ class Piece:
         """Its columns."""
         if self.target is not None:
             return ColumnNames((SOURCE, TARGET))
-        if self.path.suffix.lower() not in READERS and self.read is not read_table:
+        if reader_of(self.path) is None and self.read is not read_table:
             return ColumnNames((TEXT,) if self.label is None else (TEXT, LABEL))
         return columns_of_file(self.path, self.read, self.options)
 
@@ -81,7 +90,8 @@ def find_pieces(config: DatasetConfig, roles: tuple[str, ...]) -> Pieces:
 
     - Two paths separated by a comma are parallel texts, if there is no file of that name. So is a folder if the
       source's and the target's column are the endings of its files (``train.en`` and ``train.de``).
-    - A table (``.csv``, ``.tsv``), JSON lines (``.jsonl``, ``.ndjson``), or a folder of them.
+    - A table (``.csv``, ``.tsv``), JSON lines (``.jsonl``, ``.ndjson``), records (``.parquet``, ``.tfrecord``,
+      ``.array_record``), or a folder of them.
     - Plain texts. With labels: a folder with a folder for each class. Without labels: a folder in which each file is
       one text, or a single file whose texts are separated by blank lines.
 
@@ -106,7 +116,7 @@ def find_pieces(config: DatasetConfig, roles: tuple[str, ...]) -> Pieces:
             return Pieces(pairs)
     tables = files_without_classes(read_tree(path, READERS))
     if tables.files:
-        pieces = [Piece(file.path, file.split, READERS[file.path.suffix.lower()], options) for file in tables.files]
+        pieces = [Piece(file.path, file.split, READERS[ending_of(file.path)], options) for file in tables.files]
         return Pieces(pieces, tuple(tables.notes))
     tree = read_tree(path, PLAIN_ENDINGS)
     layout = files_in_classes(tree) if LABEL in roles else files_without_classes(tree, is_text_each=True)
@@ -118,7 +128,7 @@ def find_pieces(config: DatasetConfig, roles: tuple[str, ...]) -> Pieces:
 
 
 def _file(path: Path, roles: tuple[str, ...], options: ReadOptions) -> Piece:
-    read = READERS.get(path.suffix.lower())
+    read = reader_of(path)
     if read is None and options.delimiter is not None:
         read = read_table
     if read is None and roles != (TEXT,):

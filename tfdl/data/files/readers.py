@@ -10,6 +10,9 @@ from tfdl.data.files.bad_rows import BadRow
 from tfdl.data.files.encodings import ADVICE, EncodingError, open_text, what_is_wrong
 from tfdl.data.files.rows import ColumnNames, Columns, GoodRow, Reader, ReadOptions
 from tfdl.data.files.tables import ENDINGS, read_table, table_columns
+from tfdl.data.records.endings import ENDINGS as RECORD_ENDINGS
+from tfdl.data.records.endings import ending_of
+from tfdl.data.records.texts import read_record_texts, record_columns
 
 TEXT = "text"
 """The only column of plain text files."""
@@ -94,8 +97,18 @@ READERS: dict[str, Reader] = {
     **dict.fromkeys(ENDINGS, read_table),
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
+    **dict.fromkeys(RECORD_ENDINGS, read_record_texts),
 }
 """Ending of a file -> its reader; files of all other endings are plain text."""
+
+
+def reader_of(path: Path) -> Reader | None:
+    """The reader of a file of rows; ``None`` for a plain text.
+
+    Args:
+        path: the file.
+    """
+    return READERS.get(ending_of(path))
 
 
 def columns_of_file(path: Path, read: Reader, options: ReadOptions) -> ColumnNames:
@@ -108,6 +121,8 @@ def columns_of_file(path: Path, read: Reader, options: ReadOptions) -> ColumnNam
     """
     if read is read_table:
         return table_columns(path, options)
+    if read is read_record_texts:
+        return record_columns(path, options)
     rows = list(itertools.islice(read(path, options), NUM_SAMPLED))
     names: dict[str, None] = {}  # a set in the order of insertion
     for row in rows:

@@ -14,8 +14,8 @@ _WORDS = {
     "test": "test",
     "testing": "test",
 }
-# A word with the number of a piece, such as train-00000-of-00002, train_1 or test3.
-_PIECE = re.compile(r"([a-z]+)[-_.]?\d+(?:-of-\d+)?")
+# A word with the number of a piece, such as train-00000-of-00002, train_1 or test3, perhaps with a digest after it.
+_PIECE = re.compile(r"([a-z]+)[-_.]?\d+(?:-of-\d+(?:-[0-9a-f]+)?)?")
 _WORD_IN_NAME = re.compile(rf"(?<![a-z])({'|'.join(_WORDS)})(?![a-z])")
 
 

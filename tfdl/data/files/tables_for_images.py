@@ -8,7 +8,7 @@ from tfdl.config import DatasetConfig
 from tfdl.data.files.columns import choose_columns
 from tfdl.data.files.missing_header import advice_about_header
 from tfdl.data.files.pieces import LABEL, Pieces, find_pieces
-from tfdl.data.files.readers import READERS, TEXT
+from tfdl.data.files.readers import READERS, TEXT, reader_of
 from tfdl.data.files.tree import read_tree
 from tfdl.data.labels import shown
 from tfdl.errors import UserError
@@ -20,7 +20,7 @@ def refuse_tables(config: DatasetConfig) -> None:
     if path.is_dir():
         if not _has_tables_alone(path):
             return
-    elif path.suffix.lower() not in READERS or not path.exists():
+    elif reader_of(path) is None or not path.exists():
         return
     try:
         message = _message(config)

@@ -13,6 +13,8 @@ from tfdl.data.files.readers import NUM_SAMPLED, TEXT, read_json_lines
 from tfdl.data.files.tables import read_table
 from tfdl.data.files.texts import LocalDataset, open_local_texts, refuse_delimiter
 from tfdl.data.labels import is_number
+from tfdl.data.records.endings import kind_of
+from tfdl.data.records.texts import read_record_texts
 from tfdl.errors import UserError
 
 # Tasks of texts, in the order in which the rows are counted for them.
@@ -127,6 +129,8 @@ def _kind(piece: Piece) -> str:
         return "plain texts in class folders"
     if piece.read is read_table:
         return "table"
+    if piece.read is read_record_texts:
+        return kind_of(piece.path)
     return "JSON lines" if piece.read is read_json_lines else "plain texts"
 
 

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tfdl.data.records.endings import ending_of
+
 # Folders that programs for archives and file servers leave behind.
 _RUBBISH = {"__macosx", "@eadir", "__pycache__", "$recycle.bin", "lost+found"}
 BROKEN_LINK = "broken link"
@@ -90,7 +92,7 @@ def _read(path: Path, endings: set[str], outer: tuple[tuple[int, int], ...], *, 
             if inner.has_files:
                 folder.folders[entry.name] = inner
         elif entry.is_file():
-            ending = child.suffix.lower()
+            ending = ending_of(child)
             if ending in endings:
                 folder.files.append(child)
             else:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tfdl.config import DATASETS
+from tfdl.data.preparation_lock import preparation_lock
 from tfdl.errors import RunError, UserError, first_line
 
 # Long enough for a slow link, short enough for a quick error on a machine without a network.
@@ -39,31 +40,11 @@ def prepare_once(
     builder = find()
     if builder.is_prepared():
         return builder
-    with _lock(builder, name, root):
+    with preparation_lock(root, _flat(builder), name):
         builder = find()  # again, since another process may have prepared it before the lock was free
         if not builder.is_prepared():
             _prepare(builder, name, root, files, show_progress)
     return find()
-
-
-@contextlib.contextmanager
-def _lock(builder: Any, name: str, root: Path) -> Iterator[None]:
-    """Only one process prepares this version of a data set in ``root`` at a time."""
-    from filelock import FileLock
-
-    lock = FileLock(root / f".{_flat(builder)}.lock")
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except OSError as error:
-        raise UserError(
-            f"cannot prepare data set {name!r} in {root} ({error.strerror}); give a folder that can be written:"
-            " --data-dir DIR"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _flat(builder: Any) -> str:

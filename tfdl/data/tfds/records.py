@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tfdl.data.records.array_record import ArrayRecordFile
+from tfdl.data.records.table import RecordTable
 from tfdl.errors import RunError, UserError, nearest
 
 # Bytes around a record in a TFRecord file: before it its length (8) and the length's checksum (4), after it its own
@@ -52,65 +54,27 @@ class TFRecordFile:
         return np.array(offsets, np.int64), np.array(lengths, np.int64)
 
 
-class ArrayRecordFile:
-    """One ArrayRecord file, which has its own index."""
-
-    def __init__(self, path: str):
-        from array_record.python.array_record_module import ArrayRecordReader
-
-        self._reader = ArrayRecordReader(path)
-
-    def __len__(self) -> int:
-        return int(self._reader.num_records())
-
-    def read(self, numbers: Sequence[int]) -> list[bytes]:
-        """The records of these numbers, in this order."""
-        return list(self._reader.read(list(numbers)))
-
-
 # File format -> the class that reads it.
 _FILES: dict[str, Any] = {"tfrecord": TFRecordFile, "array_record": ArrayRecordFile}
 
 
-class RecordTable:
-    """The records of one split, numbered from 0 over all its files.
-
-    Args:
-        builder: of a prepared data set.
-        split: a split or a part of one, such as ``train[:90%]``.
-    """
-
-    def __init__(self, builder: Any, split: str):
-        file_format = builder.info.file_format.value
-        if file_format not in _FILES:
-            raise UserError(
-                f"data set {builder.name!r} is prepared as {file_format}, expected {' or '.join(_FILES)};"
-                " prepare it again in one of these formats"
-            )
-        self._files = []
-        file_numbers = [np.zeros(0, np.int64)]
-        record_numbers = [np.zeros(0, np.int64)]
-        for file_number, part in enumerate(builder.info.splits[split].file_instructions):
-            file = _FILES[file_format](str(part.filename))
-            end = len(file) if part.take < 0 else part.skip + part.take
-            self._files.append(file)
-            file_numbers.append(np.full(end - part.skip, file_number))
-            record_numbers.append(np.arange(part.skip, end))
-        self._file_numbers = np.concatenate(file_numbers)  # (n,): the file of each record
-        self._record_numbers = np.concatenate(record_numbers)  # (n,): its number within the file
-
-    def __len__(self) -> int:
-        return len(self._file_numbers)
-
-    def read(self, indices: np.ndarray) -> np.ndarray:
-        """Serialized examples, an object array in the order of ``indices``; each file is read once."""
-        examples = np.empty(len(indices), object)
-        file_numbers = self._file_numbers[indices]
-        record_numbers = self._record_numbers[indices]
-        for file_number in np.unique(file_numbers):
-            in_file = np.flatnonzero(file_numbers == file_number)
-            examples[in_file] = self._files[file_number].read(record_numbers[in_file].tolist())
-        return examples
+def _table(builder: Any, split: str) -> RecordTable:
+    file_format = builder.info.file_format.value
+    if file_format not in _FILES:
+        raise UserError(
+            f"data set {builder.name!r} is prepared as {file_format}, expected {' or '.join(_FILES)};"
+            " prepare it again in one of these formats"
+        )
+    files = []
+    file_numbers = [np.zeros(0, np.int64)]
+    record_numbers = [np.zeros(0, np.int64)]
+    for file_number, part in enumerate(builder.info.splits[split].file_instructions):
+        file = _FILES[file_format](str(part.filename))
+        end = len(file) if part.take < 0 else part.skip + part.take
+        files.append(file)
+        file_numbers.append(np.full(end - part.skip, file_number))
+        record_numbers.append(np.arange(part.skip, end))
+    return RecordTable(files, np.concatenate(file_numbers), np.concatenate(record_numbers))
 
 
 def open_records(builder: Any, split: str) -> RecordTable:
@@ -124,7 +88,7 @@ def open_records(builder: Any, split: str) -> RecordTable:
         UserError: no such split, or a file format that cannot be read at random.
     """
     try:
-        return RecordTable(builder, split)
+        return _table(builder, split)
     except (KeyError, ValueError) as error:
         if isinstance(error, UserError):
             raise

@@ -184,5 +184,5 @@ def _undecided(name: str, role: str, able: list[str], features: Mapping[str, Any
     if role in ("source", "target"):
         options = "--source-column and --target-column"
         wanted = "two, source and target"
-    advice = f"; choose with {options}" if len(able) > 1 and role != "image" else ""
+    advice = f"; choose with {options}" if len(able) > 1 else ""
     return f"data set {name!r} has {has} in a sample ({shown}), expected {wanted}{advice}"

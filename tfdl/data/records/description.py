@@ -1,0 +1,136 @@
+"""What images in the user's records are, for ``tfdl datasets show``. No TensorFlow is imported."""
+
+import itertools
+import os
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tfdl.config import DatasetConfig
+from tfdl.data.files.bad_rows import BadRow, BadRows
+from tfdl.data.files.description import FilesDescription
+from tfdl.data.files.image_description import Looked, as_shown, look_at_content, sizes_in_words, without_warnings
+from tfdl.data.files.image_folders import check_images, places_by_split
+from tfdl.data.files.layout import PlacedFile
+from tfdl.data.files.pieces import Piece, Pieces
+from tfdl.data.hash_split import SPLITS
+from tfdl.data.labels import classes_of
+from tfdl.data.records.endings import kind_of
+from tfdl.data.records.files import open_records
+from tfdl.data.records.image_columns import ImageColumn
+from tfdl.data.records.image_rows import label_column, refuse_other_rows
+from tfdl.data.records.labels import label_text
+from tfdl.errors import UserError
+
+# Images that are decoded before the next ones are read.
+_CHUNK = 64
+_Image = tuple[str, bytes]
+"""Label and content."""
+
+
+class DescribedRecords:
+    """What the images in files of records are. Each is read and decoded once.
+
+    Args:
+        found: the files.
+        column: of the images.
+        config: the path, and the columns that the user chose.
+    """
+
+    def __init__(self, found: Pieces, column: ImageColumn, config: DatasetConfig):
+        refuse_other_rows(found.files, column)
+        self._pieces = found.files
+        self._image = column.name
+        self._label, notes = label_column(found.files, column, config)
+        self._encoding = config.encoding
+        self._name = config.name
+        bad = BadRows(skip=True)
+        self._rows: list[tuple[int, int]] = []  # the place of each image's file, and its number in it
+        self._files: list[PlacedFile] = []
+        looked: list[Looked] = []
+        for place, number, label, seen in self._looked(bad):
+            self._rows.append((place, number))
+            self._files.append(PlacedFile(found.files[place].path, label, found.files[place].split))
+            looked.append(seen)
+        self._places = places_by_split(self._files, [seen.split for seen in looked])
+        classes = classes_of(str(file.class_name) for file in self._files)
+        self.description = FilesDescription(
+            name=config.name,
+            kind=f"images in {kind_of(found.files[0].path)}",
+            num_files=len(found.files),
+            num_bytes=sum(piece.path.stat().st_size for piece in found.files),
+            splits={split: len(places) for split, places in self._places.items()},
+            sizes=sizes_in_words([seen.size for seen in looked]),
+            notes=[*bad.notes, *found.notes, *notes, *classes.notes],
+        )
+        counts = {
+            split: Counter(classes.numbers[str(self._files[place].class_name)] for place in places)
+            for split, places in self._places.items()
+        }
+        for number, name in enumerate(classes.names):
+            self.description.classes[name] = {split: counts[split][number] for split in SPLITS}
+        try:
+            check_images(config.name, classes, self._places, bad)
+        except UserError as error:
+            self.description.notes.append(str(error))
+        else:
+            self.description.tasks = {"image-classification": {"image": self._image, "label": self._label}}
+
+    def samples(self, split: str, count: int) -> list[dict[str, Any]]:
+        """Images of a split, evenly spread over it, with their class names.
+
+        Args:
+            split: ``train``, ``validation`` or ``test``.
+            count: most images.
+
+        Raises:
+            UserError: no images.
+        """
+        places = self._places[split]
+        if not places:
+            raise UserError(f"dataset {self._name!r} has no images in the split {split!r}; choose another --split")
+        count = min(count, len(places))
+        wanted = {self._rows[places[number * len(places) // count]] for number in range(count)}
+        samples = []
+        with without_warnings():
+            for place in sorted({place for place, _ in wanted}):
+                for number, image in self._images(self._pieces[place]):
+                    if (place, number) in wanted and not isinstance(image, BadRow):
+                        samples.append({"image": as_shown(image[1]), "label": image[0]})
+        return samples
+
+    def _looked(self, bad: BadRows) -> Iterator[tuple[int, int, str, Looked]]:
+        """Place of the file, number of the row, label and what decoding found, for each row with an image."""
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as workers, without_warnings():
+            for place, piece in enumerate(self._pieces):
+                rows = self._images(piece)
+                while chunk := list(itertools.islice(rows, _CHUNK)):
+                    good = [(number, *image) for number, image in chunk if not isinstance(image, BadRow)]
+                    for _ in bad.sifted(image for _, image in chunk):
+                        pass
+                    for (number, label, _), seen in zip(
+                        good, workers.map(look_at_content, [content for *_, content in good]), strict=True
+                    ):
+                        if seen.error:
+                            bad.note(BadRow(piece.path, number, seen.error))
+                        else:
+                            yield place, number, label, seen
+
+    def _images(self, piece: Piece) -> Iterator[tuple[int, _Image | BadRow]]:
+        """Number of each row, and its label and image."""
+        file = open_records(piece.path)
+        class_names = file.class_names.get(self._label, ())
+        for number, row in enumerate(file.rows({self._image: None, self._label: None}), 1):
+            if isinstance(row, BadRow):
+                yield number, row
+                continue
+            try:
+                label = label_text(row[1], self._label, class_names, self._encoding)
+                content = row[1].get(self._image)
+                if not isinstance(content, bytes):
+                    raise ValueError(f"no image in {self._image!r}")
+            except ValueError as error:
+                yield number, BadRow(piece.path, number, str(error))
+            else:
+                yield number, (label, content)
