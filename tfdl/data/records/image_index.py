@@ -21,7 +21,7 @@ from tfdl.data.notices import WorkNotice
 from tfdl.data.records.array_record import ArrayRecordFile
 from tfdl.data.records.examples import values_of
 from tfdl.data.records.labels import label_text
-from tfdl.data.records.shards import Shard, stamp
+from tfdl.data.records.shards import ERROR, Shard, stamp
 
 # What the remembered results depend on: their own format, and the decoders that were compared with each other.
 _MADE_BY = {"format": 1, "tensorflow": tf.__version__, "pillow": PIL.__version__}
@@ -130,6 +130,9 @@ def _look(record: bytes, shard: Shard, rules: ImageRules, encoding: str) -> tupl
     """Label, what decoding found, and the hash of the content; or why the record cannot be used."""
     try:
         values = values_of(record)
+        error = values.get(ERROR)
+        if isinstance(error, bytes):
+            return error.decode()
         text = label_text(values, shard.label, shard.class_names, encoding)
     except ValueError as error:
         return str(error)

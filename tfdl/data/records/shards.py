@@ -21,6 +21,8 @@ from tfdl.errors import UserError
 
 IMAGE = "image"
 LABEL = "label"
+ERROR = "tfdl.error"
+"""The feature of a converted row that could not be read: why."""
 # Folder below the folder of prepared data sets.
 _FOLDER = "tfdl-records"
 _RECORDS = "images.array_record"
@@ -190,7 +192,7 @@ def _examples(source: Path, columns: Columns) -> Iterator[bytes]:
     class_names = file.class_names.get(columns.label, ())
     for row in file.rows({columns.image: None, columns.label: None}):
         if isinstance(row, BadRow):
-            yield b""
+            yield example_of({ERROR: row.reason.encode()})
             continue
         values: dict[str, bytes] = {}
         image = row[1].get(columns.image)
