@@ -130,9 +130,9 @@ def _look(record: bytes, shard: Shard, rules: ImageRules, encoding: str) -> tupl
     """Label, what decoding found, and the hash of the content; or why the record cannot be used."""
     try:
         values = values_of(record)
-        error = values.get(ERROR)
-        if isinstance(error, bytes):
-            return error.decode()
+        reason = values.get(ERROR)
+        if isinstance(reason, bytes):
+            return reason.decode()
         text = label_text(values, shard.label, shard.class_names, encoding)
     except ValueError as error:
         return str(error)
