@@ -9,6 +9,7 @@ from pathlib import Path
 from tfdl.data.files.bad_rows import BadRows, printable
 from tfdl.data.files.layout import Layout, PlacedFile
 from tfdl.data.files.split_assignment import SplitAssignment
+from tfdl.data.files.stratification import ClassNumbers, StratifiedSplits
 from tfdl.data.hash_split import SPLITS
 from tfdl.data.labels import Classes
 from tfdl.errors import UserError
@@ -41,17 +42,46 @@ def check_class_folders(name: str, layout: Layout, endings: Sequence[str]) -> No
     )
 
 
-def places_by_split(files: Sequence[PlacedFile], hashed: Sequence[str]) -> dict[str, list[int]]:
+def class_of(file: PlacedFile) -> str:
+    """The label of an image: the name of its class's folder."""
+    return str(file.class_name)
+
+
+def image_assignment(
+    files: Sequence[PlacedFile], numbers: Sequence[int], classes: Classes, stratified: bool
+) -> SplitAssignment:
+    """What decides the split of each image.
+
+    Args:
+        files: the images that can be read.
+        numbers: the ``content_number`` of each.
+        classes: of all images.
+        stratified: whether each class is split by itself.
+    """
+    assignment = SplitAssignment({file.split for file in files})
+    if not stratified:
+        return assignment
+    names = classes.name_of_label
+    to_split = ClassNumbers()
+    for file, number in zip(files, numbers, strict=True):
+        if assignment.of_file(file.split) is None:
+            to_split.add(names[class_of(file)], number, is_for_training=file.split == "train")
+    return assignment.by(StratifiedSplits(to_split).of_number)
+
+
+def places_by_split(
+    files: Sequence[PlacedFile], numbers: Sequence[int], assignment: SplitAssignment
+) -> dict[str, list[int]]:
     """The places in ``files`` of the images of each split. Without images for testing, validation serves as test split.
 
     Args:
         files: the images that can be read.
-        hashed: the split of each by the hash of its bytes.
+        numbers: the ``content_number`` of each.
+        assignment: decides the split of each.
     """
-    assignment = SplitAssignment({file.split for file in files})
     places: dict[str, list[int]] = {split: [] for split in SPLITS}
-    for place, (file, split) in enumerate(zip(files, hashed, strict=True)):
-        places[assignment.of_hashed(file.split, split)].append(place)
+    for place, (file, number) in enumerate(zip(files, numbers, strict=True)):
+        places[assignment.of_number(file.split, number)].append(place)
     if not places["test"]:
         places["test"] = places["validation"]
     return places
