@@ -197,6 +197,22 @@ def test_one_sample_is_too_few_for_the_option(tmp_path: Path) -> None:
         assert "without test samples: rare" in notes
 
 
+def test_a_small_set_without_validation_samples(tmp_path: Path) -> None:
+    """The error names the option, by which the set can be trained with."""
+    all_rows = [(f"text {number}", "ab"[number % 2]) for number in range(40)]
+    by_hash = [row for row in all_rows if {hash_split("\0".join(row)), hash_split(row[0])} == {"train"}]
+    path = write_csv(tmp_path / "rows.csv", by_hash[:12])
+    with pytest.raises(UserError, match=r"none of them for validation; expected more, or a file .*, or --stratified$"):
+        opened(path)
+    with pytest.raises(UserError, match=r"has 12 texts, none of them for validation; .* called validation$"):
+        open_texts(DatasetConfig(str(path)), ("text",))
+    assert {split: part.num_examples for split, part in opened(path, stratified=True).splits.items()} == {
+        "train": 8,
+        "validation": 2,
+        "test": 2,
+    }
+
+
 def test_files_that_are_named_after_splits_keep_their_meaning(tmp_path: Path) -> None:
     write_csv(tmp_path / "train.csv", [*COMMON[:100], *RARE[:2]])
     write_csv(tmp_path / "test.csv", COMMON[100:110])
@@ -301,6 +317,16 @@ def test_a_rare_class_of_images(folder: Path, tmp_path: Path) -> None:
         "dog": {"train": 1, "validation": 1, "test": 1},
     }
     assert not [note for note in dataset.notes if "without" in note]
+
+
+def test_a_small_set_of_images_without_validation_samples(folder: Path, tmp_path: Path) -> None:
+    for path in (folder / "cat").iterdir():
+        if hash_split(path.read_bytes()) != "train":
+            path.unlink()
+    with pytest.raises(UserError, match=r"of which none is for validation; expected .* called validation, or --strat"):
+        open_images(DatasetConfig(str(folder), str(tmp_path / "prepared")))
+    dataset = open_images(DatasetConfig(str(folder), str(tmp_path / "prepared"), stratified=True))
+    assert counts_by_class(dataset)["dog"] == {"train": 1, "validation": 1, "test": 1}
 
 
 def test_equal_images_share_a_split_also_in_two_classes(folder: Path, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ class DescribedImages:
         self._count_classes(classes)
         try:
             check_class_folders(config.name, layout, ENDINGS)
-            check_images(config.name, classes, self._places, bad)
+            check_images(config.name, classes, self._places, bad, is_stratified=config.stratified)
         except NoClassFoldersError as error:  # its message has the other notes
             self.description.notes = [str(error)]
         except UserError as error:

@@ -87,7 +87,9 @@ def places_by_split(
     return places
 
 
-def check_images(name: str, classes: Classes, places: dict[str, list[int]], bad: BadRows) -> None:
+def check_images(
+    name: str, classes: Classes, places: dict[str, list[int]], bad: BadRows, *, is_stratified: bool = False
+) -> None:
     """Checks that the images that can be read are enough to train with.
 
     Args:
@@ -95,6 +97,7 @@ def check_images(name: str, classes: Classes, places: dict[str, list[int]], bad:
         classes: of the images.
         places: of the images of each split.
         bad: the images that cannot be read.
+        is_stratified: whether each class was split by itself.
 
     Raises:
         UserError: no images, images of one class, or a split without images.
@@ -111,7 +114,8 @@ def check_images(name: str, classes: Classes, places: dict[str, list[int]], bad:
     for split in SPLITS:
         if not places[split]:
             noun = "image" if num_images == 1 else "images"
+            option = "" if is_stratified else ", or --stratified"
             raise UserError(
                 f"dataset {name!r} has {num_images} {noun}, of which none is for {split}; expected more images,"
-                f" or a folder that is called {split}{left_out}"
+                f" or a folder that is called {split}{option}{left_out}"
             )

@@ -69,7 +69,7 @@ def open_image_folder(
     content_numbers = [seen.number for _, seen in images]
     assignment = image_assignment(files, content_numbers, classes, config.stratified)
     places = places_by_split(files, content_numbers, assignment)
-    check_images(config.name, classes, places, bad)
+    check_images(config.name, classes, places, bad, is_stratified=config.stratified)
     shape = _shape(images, config)
     numbers = [classes.numbers[class_of(file)] for file in files]
     counts = {split: Counter(numbers[place] for place in members) for split, members in places.items()}

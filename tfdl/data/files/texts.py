@@ -63,7 +63,7 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_name
     if not summaries["test"].count:
         summaries["test"] = summaries["validation"]
         rows_of["test"] = "validation"
-    _check_each_split(config, summaries, bad)
+    _check_each_split(config, summaries, bad, can_be_stratified=LABEL in roles and not config.stratified)
     labels = set().union(*(summary.labels for summary in summaries.values()))
     classes = classes_of(labels, trained_names, exact=config.exact_labels)
     if LABEL in roles:
@@ -130,15 +130,18 @@ def _check_any_rows(config: DatasetConfig, summaries: Mapping[str, SplitSummary]
         raise UserError(f"dataset {config.name!r} has no rows{why}")
 
 
-def _check_each_split(config: DatasetConfig, summaries: Mapping[str, SplitSummary], bad: BadRows) -> None:
+def _check_each_split(
+    config: DatasetConfig, summaries: Mapping[str, SplitSummary], bad: BadRows, *, can_be_stratified: bool
+) -> None:
     num_rows = sum(summary.count for summary in set(summaries.values()))  # two splits may share one
     for split in SPLITS:
         if not summaries[split].count:
             noun = "text" if num_rows == 1 else "texts"
             left_out = f"; {bad.report}" if bad.count else ""
+            option = ", or --stratified" if can_be_stratified else ""
             raise UserError(
                 f"dataset {config.name!r} has {num_rows} {noun}, none of them for {split}; expected more, or a file"
-                f" that is called {split}{left_out}"
+                f" that is called {split}{option}{left_out}"
             )
 
 
