@@ -98,6 +98,8 @@ def list_command(everything: bool, data_dir: str | None, plugins: tuple[str, ...
               help="Draw the images of the samples (of 25 without --samples).")  # fmt: skip
 @click.option("--encoding", default="utf-8", show_default=True, metavar="NAME", help="Encoding of your own files.")
 @click.option("--delimiter", metavar="CHARACTER", help="What separates columns of your own tables.")
+@click.option("--stratified", is_flag=True, help="Split each class of your own files by itself.")
+@click.option("--exact-labels", is_flag=True, help="Compare labels of your own files as they are written.")
 @data_dir_option
 @plugin_option
 @json_option
@@ -109,6 +111,8 @@ def show_command(
     output: str | None,
     encoding: str,
     delimiter: str | None,
+    stratified: bool,
+    exact_labels: bool,
     data_dir: str | None,
     plugins: tuple[str, ...],
     as_json: bool,
@@ -123,18 +127,20 @@ def show_command(
     from tfdl.cli.dataset_samples import draw, for_json, prepared_samples
     from tfdl.cli.quiet import held_back_stderr
     from tfdl.config import DatasetConfig
-    from tfdl.data.files.paths import hidden_files_note, is_local, refuse_text_options
+    from tfdl.data.files.paths import FILE_OPTIONS, hidden_files_note, is_local, refuse_options
     from tfdl.data.tfds.description import describe_dataset
 
     _quiet_tfds()
     load_parts(plugins)
     if output is not None and not output.endswith(".png"):
         raise UserError(f"--output {output!r}, expected a name that ends in .png")
-    config = DatasetConfig(name, encoding=encoding, delimiter=delimiter)
+    config = DatasetConfig(
+        name, encoding=encoding, delimiter=delimiter, stratified=stratified, exact_labels=exact_labels
+    )
     if is_local(name):
         show_path(config, samples, split, output, as_json)
         return
-    refuse_text_options(config, "is not a path of your own files")
+    refuse_options(config, FILE_OPTIONS, "is not a path of your own files")
     _check_has_builder(name)
     with held_back_stderr():  # a few builders import TensorFlow
         description, builder = describe_dataset(name, data_dir)

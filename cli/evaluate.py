@@ -62,6 +62,9 @@ def command(
     if not is_printing_rank():
         return
     if as_json:
+        for run, evaluation in zip(runs, evaluations, strict=True):
+            if evaluation.note:
+                click.echo(f"note: {run}: {evaluation.note}", err=True)  # standard output is for programs
         values = [_to_json(evaluation, details) for evaluation in evaluations]
         if len(runs) > 1:
             listed = [{"run": run, **value} for run, value in zip(runs, values, strict=True)]
@@ -95,6 +98,8 @@ def _compare(runs: Sequence[str], evaluations: Sequence[Any]) -> None:
         click.echo(f"{run}: {config.model.label} on {config.dataset.name}, {config.task}")
     print_tables(metrics_table(runs, [evaluation.metrics for evaluation in evaluations]))
     for run, evaluation in zip(runs, evaluations, strict=True):
+        if evaluation.note:
+            click.echo(f"note: {run}: {evaluation.note}")
         if evaluation.warning:
             click.echo(f"warning: {run}: {evaluation.warning}")
 
@@ -106,6 +111,8 @@ def _show(evaluation: Any, details: bool) -> None:
     width = max(map(len, evaluation.metrics))
     for name, value in evaluation.metrics.items():
         click.echo(f"  {name:{width}}  {value:.6g}")
+    if evaluation.note:
+        click.echo(f"note: {evaluation.note}")
     if evaluation.warning:
         click.echo(f"warning: {evaluation.warning}")
     for example in evaluation.details.get("examples", []):

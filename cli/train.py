@@ -83,6 +83,10 @@ class ImageSize(click.ParamType):
          help="Encoding of your own texts and tables, such as cp1252.  [default: utf-8]")  # fmt: skip
 @setting("--delimiter", "dataset.delimiter", metavar="CHARACTER",
          help="What separates columns: a character, or tab.  [default: by the file's ending]")  # fmt: skip
+@setting("--stratified", "dataset.stratified", is_flag=True, default=None,
+         help="Split each class of your own files by itself, so that rare ones are in every split.")  # fmt: skip
+@setting("--exact-labels", "dataset.exact_labels", is_flag=True, default=None,
+         help="Compare labels as they are written: 7 and 007 are two classes.")  # fmt: skip
 @setting("--skip-bad-rows", "dataset.skip_bad_rows", is_flag=True, default=None,
          help="Skip rows that cannot be used, and print how many.")  # fmt: skip
 @click.option("--config", "config_file", type=click.Path(), metavar="FILE", help="YAML configuration.")

@@ -36,8 +36,27 @@ def test_order_and_equality(labels: list[str], names: tuple[str, ...]) -> None:
 def test_spellings_of_one_class_are_reported() -> None:
     classes = classes_of(["bad", "bad ", "good"])
     assert classes.numbers == {"bad": 0, "bad ": 0, "good": 1}
-    assert classes.notes == ("taken for one class: 'bad', 'bad '",)
+    assert classes.notes == ("taken for one class: 'bad', 'bad ' (--exact-labels keeps them apart)",)
     assert classes_of(["bad", "good"]).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["007", "7", "10", "1.10", "1.1"], ("1.1", "1.10", "007", "7", "10")),
+        (["bad", "bad ", "a"], ("a", "bad", "bad ")),
+        (["cafe\u0301", "caf\u00e9"], ("cafe\u0301", "caf\u00e9")),
+    ],
+)
+def test_exact_labels_are_compared_as_written(labels: list[str], names: tuple[str, ...]) -> None:
+    classes = classes_of(labels, exact=True)
+    assert classes.names == names
+    assert classes.numbers == {name: number for number, name in enumerate(names)}
+    assert classes.notes == ()
+    assert len(classes_of(labels).names) < len(names)  # the control
+    # A label that the run does not have, as it is written, is another class.
+    assert classes_of(["7", "007"], ("7",), exact=True).numbers == {"7": 0, "007": 1}
+    assert classes_of(["7", "007"], ("7",)).numbers == {"7": 0, "007": 0}
 
 
 def test_a_run_keeps_its_numbers() -> None:
@@ -55,14 +74,18 @@ def test_a_run_keeps_its_numbers() -> None:
     assert added.numbers == {"2": 3, "3": 4}
 
 
-@given(st.lists(st.one_of(st.text(max_size=4), st.integers(-20, 20).map(str), st.floats(width=16).map(str))))
-def test_any_labels(labels: list[str]) -> None:
-    classes = classes_of(labels)
+@given(
+    st.lists(st.one_of(st.text(max_size=4), st.integers(-20, 20).map(str), st.floats(width=16).map(str))), st.booleans()
+)
+def test_any_labels(labels: list[str], exact: bool) -> None:
+    classes = classes_of(labels, exact=exact)
     assert set(classes.numbers) == set(labels)
     assert set(classes.numbers.values()) == set(range(len(classes.names)))
-    assert classes_of(reversed(labels)) == classes
+    assert classes_of(reversed(labels), exact=exact) == classes
     # The names are labels of themselves, in the same order.
-    assert classes_of(classes.names).names == classes.names
+    assert classes_of(classes.names, exact=exact).names == classes.names
+    if exact:
+        assert set(classes.names) == set(labels)
 
 
 def test_splits_with_other_classes() -> None:
@@ -71,6 +94,12 @@ def test_splits_with_other_classes() -> None:
         "without training samples, so never predicted: wasp",
         "without validation samples: bee",
     )
+    counts["train"] = Counter([0, 1, 1, 1])
+    hint = "without validation samples: bee (--stratified gives each class a share of every split)"
+    assert unequal_classes_notes(("ant", "bee", "wasp"), counts, {"validation"})[1] == hint
+    assert unequal_classes_notes(("ant", "bee", "wasp"), counts, {"test"})[1] == "without validation samples: bee"
+    counts["train"][1] = 2  # too few for every split
+    assert unequal_classes_notes(("ant", "bee", "wasp"), counts, {"validation"})[1] == "without validation samples: bee"
     equal = {split: Counter([0, 1]) for split in ("train", "validation", "test")}
     assert unequal_classes_notes(("ant", "bee"), equal) == ()
 

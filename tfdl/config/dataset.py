@@ -63,6 +63,12 @@ class DatasetConfig:
     sequence_length: int | None = None
     """Maximum number of tokens in a sample; by default the model's own number. Language modeling cuts a corpus into
     windows of this many tokens."""
+    stratified: bool = False
+    """Whether each class of the user's files is split by itself, so that a rare class has samples in every split; by
+    default each sample is assigned without regard to the others."""
+    exact_labels: bool = False
+    """Whether labels are compared as they are written; by default ``7`` and ``007``, or ``bad`` and ``bad`` with a
+    space after it, are one class."""
     skip_bad_rows: bool = False
     """Whether rows that cannot be used are skipped and counted; by default they are an error."""
     memory_limit_mb: int = 1024

@@ -9,6 +9,8 @@ from tfdl.registry import Registry
 DEFAULT_TASK = "image-classification"
 # Fields of data sets' configurations that all tasks of texts read.
 _TEXT_FIELDS = frozenset({"encoding", "delimiter", "sequence_length"})
+# Those that all tasks with a class for each sample read.
+_CLASS_FIELDS = frozenset({"label_column", "stratified", "exact_labels"})
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ register_task(
         model="cnn",
         dataset="digits",
         roles=("image", "label"),
-        dataset_fields=frozenset({"image_size", "augmentation", "image_column", "label_column"}),
+        dataset_fields=_CLASS_FIELDS | {"image_size", "augmentation", "image_column"},
     )
 )
 register_task(
@@ -83,7 +85,7 @@ register_task(
         model="rnn",
         dataset="docstrings",
         roles=("text", "label"),
-        dataset_fields=_TEXT_FIELDS | {"text_column", "label_column"},
+        dataset_fields=_TEXT_FIELDS | _CLASS_FIELDS | {"text_column"},
         reads_tokens=True,
         pads_texts=True,
     )

@@ -3,13 +3,15 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 # Classes that a note names, if there are more than this.
 _MOST_NAMED = 10
+# With as many training samples, a class has enough for a share of every split.
+_ENOUGH = 3
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,11 @@ class Classes:
         """The names of the classes that have a label in the data; a run may have more."""
         present = set(self.numbers.values())
         return tuple(name for number, name in enumerate(self.names) if number in present)
+
+    @property
+    def name_of_label(self) -> dict[str, str]:
+        """The class's name of each label, as the label is written in the data."""
+        return {label: self.names[number] for label, number in self.numbers.items()}
 
     def counts(self, labels: Mapping[str, int]) -> Counter[int]:
         """The number of samples of each class number.
@@ -51,7 +58,7 @@ def plain_label(label: str) -> str:
     return unicodedata.normalize("NFC", label.strip())
 
 
-def classes_of(labels: Iterable[str], trained_names: Sequence[str] = ()) -> Classes:
+def classes_of(labels: Iterable[str], trained_names: Sequence[str] = (), *, exact: bool = False) -> Classes:
     """Gives each label its class.
 
     Spaces around a label do not count, nor does the form in which Unicode writes an accent (macOS writes file names in
@@ -62,35 +69,44 @@ def classes_of(labels: Iterable[str], trained_names: Sequence[str] = ()) -> Clas
         labels: as they are written in the data.
         trained_names: the classes of a run, if it has begun before. They keep their numbers, whatever the rule was
             then; classes that the run does not have come after them.
+        exact: whether every label is a class, as it is written. The order is the same.
 
     Returns:
         The classes.
     """
-    distinct = sorted(set(labels))
+    distinct = set(labels)
     are_numbers = all(map(is_number, distinct))
+
+    def key_of(label: str) -> Decimal | str:
+        return label if exact else _key(label, are_numbers)
+
     spellings: dict[Decimal | str, list[str]] = {}
-    for label in distinct:
-        spellings.setdefault(_key(label, are_numbers), []).append(label)
+    for label in sorted(distinct, key=lambda label: (_key(label, are_numbers), label)):
+        spellings.setdefault(key_of(label), []).append(label)
     names = list(trained_names)
     # The run may have told two spellings apart, so a label that it has counts before an equal one.
     number_of_name = {name: number for number, name in enumerate(trained_names)}
-    number_of_key = {_key(name, are_numbers): number for number, name in reversed(list(enumerate(trained_names)))}
+    number_of_key = {key_of(name): number for number, name in reversed(list(enumerate(trained_names)))}
     numbers: dict[str, int] = {}
-    for key in sorted(spellings):  # all are numbers, or all are texts
+    for key, equal_labels in spellings.items():
         if key not in number_of_key:
             number_of_key[key] = len(names)
-            names.append(_name_of(spellings[key]))
-        for label in spellings[key]:
+            names.append(equal_labels[0] if exact else _name_of(equal_labels))
+        for label in equal_labels:
             numbers[label] = number_of_name.get(label, number_of_key[key])
     return Classes(tuple(names), numbers, _notes(numbers))
 
 
-def unequal_classes_notes(names: Sequence[str], counts: Mapping[str, Counter[int]]) -> tuple[str, ...]:
+def unequal_classes_notes(
+    names: Sequence[str], counts: Mapping[str, Counter[int]], by_content: Collection[str] = ()
+) -> tuple[str, ...]:
     """Lines about classes that the training split lacks, or that it alone has.
 
     Args:
         names: the classes.
         counts: split -> class number -> number of samples.
+        by_content: the splits to which samples were assigned one by one, without regard to their classes. If a class
+            with enough samples has none there, the line names the option that prevents it.
     """
     train = set(counts["train"])
     untrained = sorted(set().union(*map(set, counts.values())) - train)
@@ -99,8 +115,12 @@ def unequal_classes_notes(names: Sequence[str], counts: Mapping[str, Counter[int
         notes.append(f"without training samples, so never predicted: {shown([names[number] for number in untrained])}")
     for split in ("validation", "test"):
         missing = sorted(train - set(counts[split]))
-        if missing:
-            notes.append(f"without {split} samples: {shown([names[number] for number in missing])}")
+        if not missing:
+            continue
+        note = f"without {split} samples: {shown([names[number] for number in missing])}"
+        if split in by_content and any(counts["train"][number] >= _ENOUGH for number in missing):
+            note += " (--stratified gives each class a share of every split)"
+        notes.append(note)
     return tuple(notes)
 
 
@@ -128,5 +148,7 @@ def _notes(numbers: Mapping[str, int]) -> tuple[str, ...]:
     for label, number in numbers.items():
         labels.setdefault(number, []).append(label)
     return tuple(
-        f"taken for one class: {', '.join(map(repr, spellings))}" for spellings in labels.values() if len(spellings) > 1
+        f"taken for one class: {', '.join(map(repr, spellings))} (--exact-labels keeps them apart)"
+        for spellings in labels.values()
+        if len(spellings) > 1
     )

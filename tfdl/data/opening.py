@@ -7,7 +7,7 @@ from typing import Any
 from tfdl.config import DATASETS, DatasetConfig
 from tfdl.data.files.image_folders import NoClassFoldersError
 from tfdl.data.files.images import open_image_folder
-from tfdl.data.files.paths import hidden_files_note, is_local, refuse_text_options
+from tfdl.data.files.paths import FILE_OPTIONS, hidden_files_note, is_local, refuse_options
 from tfdl.data.files.tables_for_images import refuse_tables
 from tfdl.data.files.texts import open_local_texts
 from tfdl.data.images import CURRENT_RULES, ImageDataset
@@ -20,6 +20,8 @@ from tfdl.data.texts import TextDataset
 from tfdl.data.tfds.images import open_tfds_images
 from tfdl.data.tfds.texts import open_tfds_texts
 from tfdl.errors import UserError
+
+_NO_PATH = "is not a path of your own files"
 
 
 def open_images(
@@ -41,6 +43,7 @@ def open_images(
     """
     data = _given_or_loaded(config, data)
     if data is not None:
+        refuse_options(config, ("stratified",), _NO_PATH)
         return open_given_images(config, data, trained_names)
     if is_local(config.name):
         try:
@@ -51,6 +54,7 @@ def open_images(
                 return rows
             refuse_tables(config)
             raise
+    refuse_options(config, FILE_OPTIONS, _NO_PATH)
     found = open_tfds_images(config)
     return dataclasses.replace(found, notes=(*found.notes, *hidden_files_note(config.name)))
 
@@ -74,10 +78,11 @@ def open_texts(
     """
     data = _given_or_loaded(config, data)
     if data is not None:
+        refuse_options(config, ("stratified",), _NO_PATH)
         return open_given_texts(config, roles, data, trained_names)
     if is_local(config.name):
         return open_local_texts(config, roles, trained_names)
-    refuse_text_options(config, "is not a path of your own files")
+    refuse_options(config, FILE_OPTIONS, _NO_PATH)
     found = open_tfds_texts(config, roles)
     return dataclasses.replace(found, notes=(*found.notes, *hidden_files_note(config.name)))
 

@@ -1,5 +1,6 @@
 """Sources: a split's samples by number, in memory or on disk."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -54,6 +55,15 @@ class Source(Protocol):
             Sample numbers, an int64 array for each batch.
         """
         ...
+
+
+def sample_counts(sources: Mapping[str, Source]) -> dict[str, int]:
+    """Split -> number of samples.
+
+    Args:
+        sources: the splits.
+    """
+    return {split: int(source.num_examples) for split, source in sources.items()}
 
 
 class StreamedSource(Source, Protocol):

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+VALIDATION_IS_TEST = "the validation split is also the test split"
+"""The note of a data set without a test split."""
 Row = dict[str, str | int]
 """Role -> text, or the class number for ``label``."""
 

@@ -10,11 +10,13 @@ from tfdl.config.dataset import PythonDataConfig
 from tfdl.data.hash_split import SPLITS
 from tfdl.data.objects.description import describe_splits
 from tfdl.data.objects.splits import data_of_split
+from tfdl.data.sources import sample_counts
 from tfdl.distributed import World, current_world
-from tfdl.distributed.equal_data import check_equal_data
+from tfdl.distributed.equal_data import check_equal_data, check_equal_splits
 from tfdl.errors import UserError, nearest
 from tfdl.evaluation.choice import evaluator_for
 from tfdl.runs import RunDirectory, load_run
+from tfdl.runs.sample_counts import changed_counts_note
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Evaluation:
     """What the task reports besides its metrics, as plain data, such as ``classes`` and ``confusion_matrix``."""
     warning: str = ""
     """What the user should know about the results, such as that they are no better than guessing."""
+    note: str = ""
+    """What has changed in the data since the run began: how many samples the split has."""
 
 
 def evaluate(
@@ -86,5 +90,8 @@ def evaluate_in_detail(
         task.check_data({split: sources[split]})
     if isinstance(loaded.config.dataset, PythonDataConfig):
         check_equal_data(lambda: describe_splits({split: sources[split]}, data), world)
+    else:
+        check_equal_splits(loaded.config.dataset.name, task.class_names, sample_counts(sources), world)
     rows = evaluator_for(loaded.model, task).rows(sources[split], world)
-    return Evaluation(task.metrics(rows), task.details(rows), task.warning(rows))
+    note = changed_counts_note(loaded.run.assets, sample_counts({split: sources[split]}))
+    return Evaluation(task.metrics(rows), task.details(rows), task.warning(rows), note)

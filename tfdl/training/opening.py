@@ -7,8 +7,9 @@ from tfdl.config import TrainConfig
 from tfdl.config.dataset import PythonDataConfig
 from tfdl.data import Source
 from tfdl.data.objects.description import describe_splits
+from tfdl.data.sources import sample_counts
 from tfdl.distributed import World
-from tfdl.distributed.equal_data import check_equal_data
+from tfdl.distributed.equal_data import check_equal_data, check_equal_splits
 from tfdl.errors import UserError
 from tfdl.tasks.task import Task
 from tfdl.training.python_parts import PythonParts
@@ -36,8 +37,7 @@ def open_data(
         opened: the task and its splits, on a rank that has opened them already.
 
     Raises:
-        UserError: the data cannot be used, or Python code passed different data on the ranks. It is raised on every
-            rank.
+        UserError: the data cannot be used, or the ranks have different data. It is raised on every rank.
     """
     with world.agreement():
         if world.is_chief and opened is None:
@@ -46,9 +46,11 @@ def open_data(
         if opened is None:
             opened = python_parts.open_task(config, assets)
     assert opened is not None
+    task, sources = opened
     if isinstance(config.dataset, PythonDataConfig):
-        sources = opened[1]
         check_equal_data(lambda: describe_splits(sources, python_parts.data), world)
+    else:
+        check_equal_splits(config.dataset.name, task.class_names, sample_counts(sources), world)
     return opened
 
 

@@ -109,7 +109,11 @@ class PythonParts:
             changes["optimizer"] = KerasOptimizerConfig(serialized=serialized)
             modules |= provider_modules(serialized)
         if self._data is not None and not isinstance(config.dataset, PythonDataConfig):
-            changes["dataset"] = PythonDataConfig(memory_limit_mb=config.dataset.memory_limit_mb)
+            changes["dataset"] = PythonDataConfig(
+                memory_limit_mb=config.dataset.memory_limit_mb,
+                stratified=config.dataset.stratified,
+                exact_labels=config.dataset.exact_labels,
+            )
         if self._objective is not None:
             modules |= provider_modules(self._objective.serialized())
         if task != config.task:

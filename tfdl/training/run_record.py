@@ -2,11 +2,15 @@
 
 import contextlib
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 from tfdl.config import TrainConfig
+from tfdl.data import Source
+from tfdl.data.sources import sample_counts
 from tfdl.errors import RunError, advise, exit_code, first_line
 from tfdl.runs import RunDirectory
+from tfdl.runs.sample_counts import save_sample_counts
 from tfdl.tasks.task import Task
 from tfdl.training.output import Output
 from tfdl.training.python_parts import PythonParts
@@ -38,12 +42,13 @@ class RunRecord:
         """The configuration of a resumed run until now; None for a new run."""
         return self._output.before
 
-    def create(self, config: TrainConfig, task: Task, python_parts: PythonParts) -> None:
+    def create(self, config: TrainConfig, task: Task, sources: Mapping[str, Source], python_parts: PythonParts) -> None:
         """Makes the directory of a new run; called on rank 0.
 
         Args:
             config: of the run.
             task: its tables, such as a vocabulary, are saved.
+            sources: the splits; how many samples each of them has is saved.
             python_parts: the objects that Python code passed are saved.
         """
         if self._output.is_named_by_us:
@@ -51,6 +56,7 @@ class RunRecord:
         self.is_open = True
         self.run.create(config)
         task.save(self.run.assets)
+        save_sample_counts(self.run.assets, sample_counts(sources))
         python_parts.save(self.run.assets)
         self.note(None, "running")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tfdl.config import TrainConfig
 from tfdl.data.python_reading import taken
+from tfdl.data.sources import sample_counts
 from tfdl.distributed import World
 from tfdl.distributed.sync_proof import SyncProof
 from tfdl.distributed.watchdog import long_work
@@ -14,6 +15,7 @@ from tfdl.errors import RunError, mark_agreed
 from tfdl.evaluation import evaluator_for
 from tfdl.runs import RunDirectory, weights_sha256
 from tfdl.runs.load import may_rename_variables
+from tfdl.runs.sample_counts import changed_counts_note
 from tfdl.training.averaged_weights import averaged_weights
 from tfdl.training.callback_states import CallbackStates
 from tfdl.training.callbacks import Callback, Callbacks, RunPlan
@@ -202,6 +204,7 @@ class Session:
         parts = self.parts
         notes = (
             *parts.task.notes,
+            changed_counts_note(self.run_directory.assets, sample_counts(parts.sources)),
             rate_note(config.optimizer, world.size),
             self._schedule_note(),
             self._compilation_note,

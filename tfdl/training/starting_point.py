@@ -54,7 +54,7 @@ class NewOrCheckpoint(StartingPoint):
         with world.agreement(), long_work("opening the run directory"):
             if world.is_chief:
                 if record.checkpoint is None:
-                    record.create(config, parts.task, python_parts)
+                    record.create(config, parts.task, parts.sources, python_parts)
                 else:
                     state.load(record.checkpoint)
                     _check_not_past(config, state.progress)

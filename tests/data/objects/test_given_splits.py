@@ -5,10 +5,12 @@ import pytest
 import tensorflow as tf
 
 import tfdl
+from tfdl.config import DatasetConfig
 from tfdl.data import ArraySource, ShuffledSource
 from tfdl.data.objects.splits import data_of_split, split_sources
 from tfdl.data.opening import open_images, open_texts
 from tfdl.errors import UserError
+from tfdl.training.opening import samples_in_words
 
 IMAGES = np.zeros((30, 4, 4), np.uint8)
 LABELS = np.arange(30) % 3
@@ -75,6 +77,31 @@ def test_one_split_has_the_classes_of_the_run():
     assert list(dataset.splits["test"]) == [{"text": "b", "label": 2}, {"text": "c", "label": 1}]
     with pytest.raises(UserError, match=r"the label 'cat', expected one of the 1 classes that the run was trained for"):
         open_texts(CONFIG, ("text", "label"), data_of_split(data, "test", ("bird",)))
+
+
+def test_a_validation_split_that_is_also_the_test_is_reported():
+    note = "the validation split is also the test split"
+    data = {"train": (["a", "b"], [0, 1]), "validation": (["c", "d"], [0, 1])}
+    assert open_texts(CONFIG, ("text", "label"), data).notes == (note,)
+    assert open_texts(CONFIG, ("text", "label"), {**data, "test": (["e"], [1])}).notes == ()
+    # One split that is evaluated stands for all of them.
+    assert open_texts(CONFIG, ("text", "label"), data_of_split({"test": (["e"], [1])}, "test", ("0", "1"))).notes == ()
+    images = {"train": (IMAGES, LABELS), "validation": (IMAGES, LABELS)}
+    assert samples_in_words(open_images(CONFIG, images).sources).endswith(
+        " for validation, which are also the test split"
+    )
+    assert samples_in_words(open_images(CONFIG, {**images, "test": (IMAGES, LABELS)}).sources).endswith(" for the test")
+
+
+@pytest.mark.parametrize("opened", [open_images, open_texts])
+def test_exact_labels(opened):
+    inputs = IMAGES[:4] if opened is open_images else ["a", "b", "c", "d"]
+    roles = () if opened is open_images else (("text", "label"),)
+    data = {"train": (inputs, ["7", "007", "8", "7"]), "validation": (inputs, ["7", "007", "8", "7"])}
+    dataset = opened(CONFIG, *roles, data)
+    assert dataset.class_names == ("7", "8")
+    assert "taken for one class: '007', '7' (--exact-labels keeps them apart)" in dataset.notes
+    assert opened(DatasetConfig("python", exact_labels=True), *roles, data).class_names == ("007", "7", "8")
 
 
 def test_one_split_is_not_enough_to_train():

@@ -8,7 +8,7 @@ from tfdl.data.files.description import DescribedFiles
 from tfdl.data.files.image_description import DescribedImages
 from tfdl.data.files.image_endings import ENDINGS
 from tfdl.data.files.layout import files_in_classes
-from tfdl.data.files.paths import refuse_text_options
+from tfdl.data.files.paths import TEXT_OPTIONS, refuse_options
 from tfdl.data.files.pieces import PLAIN_ENDINGS
 from tfdl.data.files.readers import READERS
 from tfdl.data.files.text_description import DescribedTexts
@@ -31,7 +31,7 @@ def describe_files(config: DatasetConfig) -> DescribedFiles:
     if path.is_dir():
         tree = read_tree(path, ENDINGS)
         if _are_images(tree):
-            refuse_text_options(config, "is a folder of images")
+            refuse_options(config, TEXT_OPTIONS, "is a folder of images")
             return DescribedImages(config, files_in_classes(tree))
     rows = find_rows_of_images(config)
     if rows is None:

@@ -17,11 +17,11 @@ import tensorflow as tf
 
 from tfdl.data.files.image_decoding import ImageDecoder, Kind, Way
 from tfdl.data.files.image_rules import ImageRules, image_rules
-from tfdl.data.hash_split import hash_split
+from tfdl.data.hash_split import content_number
 from tfdl.data.images import CURRENT_RULES
 
 # What the remembered results depend on: their own format, and the decoders that were compared with each other.
-_MADE_BY = {"format": 2, "tensorflow": tf.__version__, "pillow": PIL.__version__}
+_MADE_BY = {"format": 3, "tensorflow": tf.__version__, "pillow": PIL.__version__}
 _LONGEST_REASON = 160
 
 
@@ -35,8 +35,8 @@ class Seen:
     """Time of the last change in nanoseconds. A file of the same size and time is taken to be unchanged."""
     shape: tuple[int, ...] = ()
     """Height, width and channels, as the image is shown."""
-    split: str = ""
-    """By the hash of the file's bytes."""
+    number: int = 0
+    """The ``content_number`` of the file's bytes."""
     error: str = ""
     """Why the file is not an image; empty if it is one."""
     way: int = int(Way.KERNEL)
@@ -118,7 +118,7 @@ def _look(path: Path, rules: ImageRules) -> Seen:
         len(data),
         modified,
         found.shape,
-        hash_split(data),
+        content_number(data),
         way=int(found.kind.way),
         orientation=found.kind.orientation,
         is_transparent=found.is_transparent,

@@ -17,9 +17,16 @@ from tfdl.data.files import pillow_images
 from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.description import FilesDescription
 from tfdl.data.files.image_endings import ENDINGS
-from tfdl.data.files.image_folders import NoClassFoldersError, check_class_folders, check_images, places_by_split
+from tfdl.data.files.image_folders import (
+    NoClassFoldersError,
+    check_class_folders,
+    check_images,
+    class_of,
+    image_assignment,
+    places_by_split,
+)
 from tfdl.data.files.layout import Layout, PlacedFile
-from tfdl.data.hash_split import SPLITS, hash_split
+from tfdl.data.hash_split import SPLITS, content_number
 from tfdl.data.labels import Classes, classes_of
 from tfdl.errors import UserError
 
@@ -47,8 +54,10 @@ class DescribedImages:
                 found.append((file, seen))
         self._name = config.name
         self._files = [file for file, _ in found]
-        self._places = places_by_split(self._files, [seen.split for _, seen in found])
-        classes = classes_of(map(_class_of, self._files))
+        classes = classes_of(map(class_of, self._files), exact=config.exact_labels)
+        numbers = [seen.number for _, seen in found]
+        assignment = image_assignment(self._files, numbers, classes, config.stratified)
+        self._places = places_by_split(self._files, numbers, assignment)
         self.description = FilesDescription(
             name=config.name,
             kind=kind,
@@ -62,7 +71,7 @@ class DescribedImages:
         try:
             if kind == CLASS_FOLDERS:
                 check_class_folders(config.name, layout, ENDINGS)
-            check_images(config.name, classes, self._places, bad)
+            check_images(config.name, classes, self._places, bad, is_stratified=config.stratified)
         except NoClassFoldersError as error:  # its message has the other notes
             self.description.notes = [str(error)]
         except UserError as error:
@@ -86,14 +95,14 @@ class DescribedImages:
         count = min(count, len(places))
         spread = [self._files[places[number * len(places) // count]] for number in range(count)]
         with without_warnings():
-            return [{"image": _as_shown(file.path), "label": _class_of(file)} for file in spread]
+            return [{"image": _as_shown(file.path), "label": class_of(file)} for file in spread]
 
     def _count_classes(self, classes: Classes) -> None:
         for name in classes.names:
             self.description.classes[name] = dict.fromkeys(SPLITS, 0)
         for split, places in self._places.items():
             for place in places:
-                name = classes.names[classes.numbers[_class_of(self._files[place])]]
+                name = classes.names[classes.numbers[class_of(self._files[place])]]
                 self.description.classes[name][split] += 1
 
 
@@ -104,8 +113,8 @@ class Looked:
     num_bytes: int = 0
     size: tuple[int, int] = (0, 0)
     """Height and width, as the image is shown."""
-    split: str = ""
-    """By the hash of the file's bytes."""
+    number: int = 0
+    """The ``content_number`` of the file's bytes."""
     error: str = ""
     """Why the file is not an image; empty if it is one."""
 
@@ -145,7 +154,7 @@ def look_at_content(data: bytes) -> Looked:
         # Damaged files fail in many ways: Pillow raises errors of ten types.
         reason = (str(error) or type(error).__name__).splitlines()[0]
         return Looked(len(data), error=f"not an image that can be read ({reason.rstrip('.')})")
-    return Looked(len(data), size, hash_split(data))
+    return Looked(len(data), size, content_number(data))
 
 
 def _decoded_size(data: bytes) -> tuple[int, int]:
@@ -182,10 +191,6 @@ def as_shown(data: bytes) -> np.ndarray:
     stored = Image.fromarray(pillow_images.pixels(data, 3))
     stored.getexif()[ExifTags.Base.Orientation] = orientation
     return np.asarray(ImageOps.exif_transpose(stored))
-
-
-def _class_of(file: PlacedFile) -> str:
-    return str(file.class_name)
 
 
 def sizes_in_words(sizes: Sequence[tuple[int, int]]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tfdl.data.files.bad_rows import BadRows, printable
 from tfdl.data.files.layout import Layout, PlacedFile
 from tfdl.data.files.split_assignment import SplitAssignment
+from tfdl.data.files.stratification import ClassNumbers, StratifiedSplits
 from tfdl.data.hash_split import SPLITS
 from tfdl.data.labels import Classes
 from tfdl.errors import UserError
@@ -41,23 +42,54 @@ def check_class_folders(name: str, layout: Layout, endings: Sequence[str]) -> No
     )
 
 
-def places_by_split(files: Sequence[PlacedFile], hashed: Sequence[str]) -> dict[str, list[int]]:
+def class_of(file: PlacedFile) -> str:
+    """The label of an image: the name of its class's folder."""
+    return str(file.class_name)
+
+
+def image_assignment(
+    files: Sequence[PlacedFile], numbers: Sequence[int], classes: Classes, stratified: bool
+) -> SplitAssignment:
+    """What decides the split of each image.
+
+    Args:
+        files: the images that can be read.
+        numbers: the ``content_number`` of each.
+        classes: of all images.
+        stratified: whether each class is split by itself.
+    """
+    assignment = SplitAssignment({file.split for file in files})
+    if not stratified:
+        return assignment
+    names = classes.name_of_label
+    to_split = ClassNumbers()
+    for file, number in zip(files, numbers, strict=True):
+        if assignment.of_file(file.split) is None:
+            to_split.add(names[class_of(file)], number, is_for_training=file.split == "train")
+    return assignment.by(StratifiedSplits(to_split).of_number)
+
+
+def places_by_split(
+    files: Sequence[PlacedFile], numbers: Sequence[int], assignment: SplitAssignment
+) -> dict[str, list[int]]:
     """The places in ``files`` of the images of each split. Without images for testing, validation serves as test split.
 
     Args:
         files: the images that can be read.
-        hashed: the split of each by the hash of its bytes.
+        numbers: the ``content_number`` of each.
+        assignment: decides the split of each.
     """
-    assignment = SplitAssignment({file.split for file in files})
     places: dict[str, list[int]] = {split: [] for split in SPLITS}
-    for place, (file, split) in enumerate(zip(files, hashed, strict=True)):
-        places[assignment.of_hashed(file.split, split)].append(place)
+    for place, (file, number) in enumerate(zip(files, numbers, strict=True)):
+        places[assignment.of_number(file.split, number)].append(place)
     if not places["test"]:
         places["test"] = places["validation"]
     return places
 
 
-def check_images(name: str, classes: Classes, places: dict[str, list[int]], bad: BadRows) -> None:
+def check_images(
+    name: str, classes: Classes, places: dict[str, list[int]], bad: BadRows, *, is_stratified: bool = False
+) -> None:
     """Checks that the images that can be read are enough to train with.
 
     Args:
@@ -65,6 +97,7 @@ def check_images(name: str, classes: Classes, places: dict[str, list[int]], bad:
         classes: of the images.
         places: of the images of each split.
         bad: the images that cannot be read.
+        is_stratified: whether each class was split by itself.
 
     Raises:
         UserError: no images, images of one class, or a split without images.
@@ -81,7 +114,8 @@ def check_images(name: str, classes: Classes, places: dict[str, list[int]], bad:
     for split in SPLITS:
         if not places[split]:
             noun = "image" if num_images == 1 else "images"
+            option = "" if is_stratified else ", or --stratified"
             raise UserError(
                 f"dataset {name!r} has {num_images} {noun}, of which none is for {split}; expected more images,"
-                f" or a folder that is called {split}{left_out}"
+                f" or a folder that is called {split}{option}{left_out}"
             )

@@ -10,7 +10,14 @@ from tfdl.config import DatasetConfig
 from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.encoded_images import EncodedImages, ImageFiles
 from tfdl.data.files.image_check import Seen, look_at
-from tfdl.data.files.image_folders import NoClassFoldersError, check_class_folders, check_images, places_by_split
+from tfdl.data.files.image_folders import (
+    NoClassFoldersError,
+    check_class_folders,
+    check_images,
+    class_of,
+    image_assignment,
+    places_by_split,
+)
 from tfdl.data.files.image_rules import image_rules
 from tfdl.data.files.layout import Layout, PlacedFile, files_in_classes
 from tfdl.data.files.paths import existing
@@ -38,7 +45,7 @@ def open_image_folder(
 
     Every image is decoded once before the run begins, to check it. Images without a folder for their split are assigned
     by the hash of their bytes: 80% train, 10% validation, 10% test. So equal images share a split, and added images
-    change the split of no other image.
+    change the split of no other image. If ``config.stratified`` is set, each class is split by itself.
 
     Args:
         config: the folder, and how its images are read.
@@ -88,20 +95,23 @@ def open_image_files(
     images = _readable(layout, config, rules_number, bad)
     bad.check()
     files = [file for file, _ in images]
-    classes = classes_of(map(_class_of, files), trained_names)
-    places = places_by_split(files, [seen.split for _, seen in images])
-    check_images(config.name, classes, places, bad)
+    classes = classes_of(map(class_of, files), trained_names, exact=config.exact_labels)
+    content_numbers = [seen.number for _, seen in images]
+    assignment = image_assignment(files, content_numbers, classes, config.stratified)
+    places = places_by_split(files, content_numbers, assignment)
+    check_images(config.name, classes, places, bad, is_stratified=config.stratified)
     shape = _shape(images, config)
-    numbers = [classes.numbers[_class_of(file)] for file in files]
+    numbers = [classes.numbers[class_of(file)] for file in files]
     counts = {split: Counter(numbers[place] for place in members) for split, members in places.items()}
     num_transparent = sum(seen.is_transparent for _, seen in images)
     num_turned = sum(seen.orientation != 1 for _, seen in images)
+    by_content = frozenset() if config.stratified else assignment.splits_by_content
     notes = (
         *bad.notes,
         *layout.notes,
         *decoding_notes(num_transparent, num_turned, rules_number),
         *classes.notes,
-        *unequal_classes_notes(classes.names, counts),
+        *unequal_classes_notes(classes.names, counts, by_content),
     )
     sources = _sources(images, numbers, places, shape, config)
     return ImageDataset(config.name, shape, classes.present_names, sources, notes)
@@ -156,10 +166,6 @@ def _sources(
         )
         sources[split] = in_memory_if_it_fits(source, config)
     return sources
-
-
-def _class_of(file: PlacedFile) -> str:
-    return str(file.class_name)
 
 
 def _shape(images: Sequence[tuple[PlacedFile, Seen]], config: DatasetConfig) -> tuple[int, int, int]:

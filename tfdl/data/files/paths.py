@@ -1,6 +1,7 @@
 """Names of data sets that are paths of the user's own files."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from tfdl.config import DatasetConfig
@@ -8,6 +9,10 @@ from tfdl.data.files.readers import READERS
 from tfdl.data.tfds.catalog import is_known
 from tfdl.errors import UserError
 
+TEXT_OPTIONS = ("encoding", "delimiter")
+"""Fields that say how files of texts are read."""
+FILE_OPTIONS = (*TEXT_OPTIONS, "stratified", "exact_labels")
+"""Fields that have a meaning for the user's own files alone."""
 _ENDS_OF_PATHS = ("/", ".txt", *READERS)
 
 
@@ -51,16 +56,17 @@ def existing(path: str) -> Path:
     return expanded
 
 
-def refuse_text_options(config: DatasetConfig, reason: str) -> None:
-    """Refuses options that say how files of texts are read, for a data set that has none.
+def refuse_options(config: DatasetConfig, fields: Collection[str], reason: str) -> None:
+    """Refuses options for the user's files where they have no meaning.
 
     Args:
         config: the data set.
+        fields: the fields of its configuration that must have their defaults, such as ``TEXT_OPTIONS``.
         reason: why they have no meaning, such as ``is a folder of images``.
 
     Raises:
         UserError: one of them is set.
     """
-    for field in ("encoding", "delimiter"):
+    for field in fields:
         if getattr(config, field) != getattr(DatasetConfig, field):
             raise UserError(f"dataset.{field} has no meaning for {config.name!r}, which {reason}; leave it out")

@@ -8,7 +8,8 @@ from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.encodings import ADVICE, what_is_wrong
 from tfdl.data.files.pieces import LABEL, Piece
 from tfdl.data.files.split_assignment import SplitAssignment
-from tfdl.data.hash_split import SPLITS
+from tfdl.data.files.stratification import ClassNumbers
+from tfdl.data.hash_split import SPLITS, content_number
 from tfdl.data.labels import shown
 from tfdl.data.texts import Row
 
@@ -59,6 +60,32 @@ def scan(
     return summaries, bad
 
 
+def numbers_by_label(
+    pieces: Sequence[Piece], columns: Mapping[str, str], assignment: SplitAssignment
+) -> tuple[ClassNumbers, set[str]]:
+    """One pass over all rows with labels, before their splits are known.
+
+    Args:
+        pieces: the files.
+        columns: role -> column.
+        assignment: tells which rows are assigned to splits one by one.
+
+    Returns:
+        The numbers of these rows by label, and the labels of all rows, as they are written.
+    """
+    numbers = ClassNumbers()
+    labels: set[str] = set()
+    for piece in pieces:
+        is_counted = assignment.of_file(piece.split) is None
+        for row in _rows_of(piece, columns):
+            if isinstance(row, BadRow):
+                continue
+            labels.add(row[LABEL])
+            if is_counted:
+                numbers.add(row[LABEL], content_number(_content(row)), is_for_training=piece.split == "train")
+    return numbers, labels
+
+
 class LocalTexts:
     """One split of the user's rows, read from the files each time.
 
@@ -104,7 +131,12 @@ class LocalTexts:
 
 def _split_of(row: Mapping[str, str], piece: Piece, assignment: SplitAssignment) -> str:
     """The split of one row of a file."""
-    return assignment.of_file(piece.split) or assignment.of_sample(piece.split, "\0".join(row.values()))
+    return assignment.of_file(piece.split) or assignment.of_sample(piece.split, _content(row))
+
+
+def _content(row: Mapping[str, str]) -> str:
+    """What decides the split of a row."""
+    return "\0".join(row.values())
 
 
 def _rows_of(piece: Piece, columns: Mapping[str, str]) -> Iterator[dict[str, str] | BadRow]:

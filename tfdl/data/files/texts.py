@@ -10,11 +10,12 @@ from tfdl.data.files.columns import choose_columns
 from tfdl.data.files.pieces import LABEL, Piece, find_pieces
 from tfdl.data.files.quoting_notes import quoting_notes
 from tfdl.data.files.split_assignment import SplitAssignment
+from tfdl.data.files.stratification import StratifiedSplits
 from tfdl.data.files.tables import read_table
-from tfdl.data.files.text_splits import LocalTexts, SplitSummary, scan
+from tfdl.data.files.text_splits import LocalTexts, SplitSummary, numbers_by_label, scan
 from tfdl.data.hash_split import SPLITS
 from tfdl.data.labels import Classes, classes_of, unequal_classes_notes
-from tfdl.data.texts import TextDataset
+from tfdl.data.texts import VALIDATION_IS_TEST, TextDataset
 from tfdl.errors import UserError
 
 
@@ -34,21 +35,27 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_name
     change the split of any other row. If no file is named after the validation split, it is held out of the training
     files by the same hash. If no row is in the test split, the validation split serves as the test split.
 
+    If ``config.stratified`` is set, the files are read once more before, and each class is split by itself.
+
     Args:
         config: the path of the files, and which of their columns serve as which role.
         roles: ``("text",)``, ``("text", "label")`` or ``("source", "target")``.
         trained_names: the classes of a run that has begun before.
 
     Raises:
-        UserError: no such files, no column for a role, or bad rows (unless ``skip_bad_rows`` is set).
+        UserError: no such files, no column for a role, bad rows (unless ``skip_bad_rows`` is set), or ``stratified``
+            for rows without a class.
     """
     _refuse_splits(config)
+    _refuse_stratified_without_classes(config, roles)
     found = find_pieces(config, roles)
     pieces = found.files
     refuse_delimiter(config, pieces)
     chosen = choose_columns(pieces, roles, config)
     columns = chosen.by_role
     assignment = SplitAssignment({piece.split for piece in pieces})
+    if config.stratified:
+        assignment = _stratified(pieces, columns, assignment, config.exact_labels, trained_names)
     summaries, bad = scan(pieces, columns, assignment, config.skip_bad_rows)
     _check_any_rows(config, summaries, bad)
     bad.check()
@@ -56,8 +63,9 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_name
     if not summaries["test"].count:
         summaries["test"] = summaries["validation"]
         rows_of["test"] = "validation"
-    _check_each_split(config, summaries, bad)
-    classes = classes_of(set().union(*(summary.labels for summary in summaries.values())), trained_names)
+    _check_each_split(config, summaries, bad, can_be_stratified=LABEL in roles and not config.stratified)
+    labels = set().union(*(summary.labels for summary in summaries.values()))
+    classes = classes_of(labels, trained_names, exact=config.exact_labels)
     if LABEL in roles:
         _check_classes(config, classes)
     splits = {
@@ -66,9 +74,10 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_name
     }
     counts = {split: classes.counts(summary.labels) for split, summary in summaries.items()}
     notes = [*bad.notes, *found.notes, *chosen.notes, *quoting_notes(pieces)]
-    notes += [*classes.notes, *unequal_classes_notes(classes.names, counts)]
+    by_content = frozenset() if config.stratified else assignment.splits_by_content
+    notes += [*classes.notes, *unequal_classes_notes(classes.names, counts, by_content)]
     if rows_of["test"] == "validation":
-        notes.append("the validation split is also the test split")
+        notes.append(VALIDATION_IS_TEST)
     return LocalDataset(config.name, splits, classes.present_names, tuple(notes), counts if LABEL in roles else {})
 
 
@@ -94,21 +103,45 @@ def _refuse_splits(config: DatasetConfig) -> None:
         )
 
 
+def _refuse_stratified_without_classes(config: DatasetConfig, roles: tuple[str, ...]) -> None:
+    if config.stratified and LABEL not in roles:
+        raise UserError(
+            f"dataset.stratified splits each class of {config.name!r} by itself, but a sample of {' and '.join(roles)}"
+            " has no class; leave it out"
+        )
+
+
+def _stratified(
+    pieces: Sequence[Piece],
+    columns: Mapping[str, str],
+    assignment: SplitAssignment,
+    exact_labels: bool,
+    trained_names: Sequence[str],
+) -> SplitAssignment:
+    """The assignment by which each class has its share of every split."""
+    numbers, labels = numbers_by_label(pieces, columns, assignment)
+    classes = classes_of(labels, trained_names, exact=exact_labels)
+    return assignment.by(StratifiedSplits(numbers.merged(classes.name_of_label)).of_number)
+
+
 def _check_any_rows(config: DatasetConfig, summaries: Mapping[str, SplitSummary], bad: BadRows) -> None:
     if not any(summary.count for summary in summaries.values()):
         why = f" that can be read; the first: {bad.first[0].with_advice}" if bad.first else ""
         raise UserError(f"dataset {config.name!r} has no rows{why}")
 
 
-def _check_each_split(config: DatasetConfig, summaries: Mapping[str, SplitSummary], bad: BadRows) -> None:
+def _check_each_split(
+    config: DatasetConfig, summaries: Mapping[str, SplitSummary], bad: BadRows, *, can_be_stratified: bool
+) -> None:
     num_rows = sum(summary.count for summary in set(summaries.values()))  # two splits may share one
     for split in SPLITS:
         if not summaries[split].count:
             noun = "text" if num_rows == 1 else "texts"
             left_out = f"; {bad.report}" if bad.count else ""
+            option = ", or --stratified" if can_be_stratified else ""
             raise UserError(
                 f"dataset {config.name!r} has {num_rows} {noun}, none of them for {split}; expected more, or a file"
-                f" that is called {split}{left_out}"
+                f" that is called {split}{option}{left_out}"
             )
 
 

@@ -33,16 +33,22 @@ def open_given_images(
     refuse_sample_weights(sources, "image classification")
     signature = signature_of(sources["train"])
     shape = _image_shape(signature["image"], config)
-    classes = classes_of_splits(sources, signature["label"], data, trained_names)
-    images: dict[str, Source] = {
-        split: GivenImages(source, shape, config.image_size, classes, signature["label"])
-        for split, source in sources.items()
-    }
+    classes = classes_of_splits(sources, signature["label"], data, trained_names, config.exact_labels)
+    images: dict[str, Source] = {}
+    for split, source in sources.items():
+        if split == "test" and source is sources["validation"]:
+            images[split] = images["validation"]
+        else:
+            images[split] = GivenImages(source, shape, config.image_size, classes, signature["label"])
     return ImageDataset(config.name, shape, classes.names, images, (*notes_of(sources), *classes.notes))
 
 
 def classes_of_splits(
-    sources: Mapping[str, Source], label: tf.TensorSpec, data: Mapping[str, Any], trained_names: Sequence[str]
+    sources: Mapping[str, Source],
+    label: tf.TensorSpec,
+    data: Mapping[str, Any],
+    trained_names: Sequence[str],
+    exact: bool,
 ) -> Classes:
     """The classes of the splits. If a single split is evaluated, it may have only some of the run's classes.
 
@@ -51,11 +57,12 @@ def classes_of_splits(
         label: shape and dtype of a label.
         data: what Python code passed.
         trained_names: the classes of a run that has begun before.
+        exact: as for ``classes_of``.
     """
     names_of_run = trained_names_of(data)
     if names_of_run:
-        return given_classes(sources, label, names_of_run, needs_all=False)
-    return given_classes(sources, label, trained_names)
+        return given_classes(sources, label, names_of_run, needs_all=False, exact=exact)
+    return given_classes(sources, label, trained_names, exact=exact)
 
 
 def notes_of(sources: Mapping[str, Source]) -> tuple[str, ...]:

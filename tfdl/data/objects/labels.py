@@ -20,7 +20,12 @@ _MOST_SPARSE_CLASSES = 1000
 
 
 def given_classes(
-    sources: Mapping[str, Source], label: tf.TensorSpec, trained_names: Sequence[str] = (), *, needs_all: bool = True
+    sources: Mapping[str, Source],
+    label: tf.TensorSpec,
+    trained_names: Sequence[str] = (),
+    *,
+    needs_all: bool = True,
+    exact: bool = False,
 ) -> Classes:
     """The classes of all splits' labels: numbers in their order, texts by the rule of ``classes_of``.
 
@@ -29,6 +34,7 @@ def given_classes(
         label: shape and dtype of a label.
         trained_names: the classes of a run that has begun before.
         needs_all: False if the data need not have all of ``trained_names``, and may have no other.
+        exact: as for ``classes_of``.
 
     Raises:
         UserError: labels that are neither whole numbers from 0 nor texts, numbers most of which are no label, or a
@@ -42,7 +48,7 @@ def given_classes(
     distinct_sources = {id(source): source for source in sources.values()}  # one may serve as several splits
     values = np.unique(np.concatenate([_labels(source) for source in distinct_sources.values()]))
     if label.dtype == tf.string:
-        classes = classes_of(map(_decoded, values.tolist()), trained_names)
+        classes = classes_of(map(_decoded, values.tolist()), trained_names, exact=exact)
     else:
         _check_numbers(values)
         names = tuple(str(number) for number in range(int(values[-1]) + 1))

@@ -13,7 +13,7 @@ from tfdl.data.objects.splits import refuse_sample_weights, signature_of, split_
 from tfdl.data.pipeline import evaluation_batches
 from tfdl.data.python_reading import taken
 from tfdl.data.sources import Source
-from tfdl.data.texts import Row, TextDataset
+from tfdl.data.texts import VALIDATION_IS_TEST, Row, TextDataset
 from tfdl.errors import UserError
 
 # Rows that are read together.
@@ -46,9 +46,13 @@ def open_given_texts(
             )
     classes = Classes((), {})
     if _LABEL in roles:
-        classes = classes_of_splits(sources, signature[_LABEL], data, trained_names)
+        classes = classes_of_splits(sources, signature[_LABEL], data, trained_names, config.exact_labels)
     splits = {split: GivenTexts(source, roles, classes) for split, source in sources.items()}
-    return TextDataset(config.name, splits, classes.names, (*notes_of(sources), *classes.notes))
+    notes = [*notes_of(sources), *classes.notes]
+    # One split alone, which is evaluated, stands for all of them.
+    if sources["test"] is sources["validation"] is not sources["train"]:
+        notes.append(VALIDATION_IS_TEST)
+    return TextDataset(config.name, splits, classes.names, tuple(notes))
 
 
 class GivenTexts:

@@ -11,7 +11,7 @@ from tfdl.config import DatasetConfig
 from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.description import FilesDescription
 from tfdl.data.files.image_description import Looked, as_shown, look_at_content, sizes_in_words, without_warnings
-from tfdl.data.files.image_folders import check_images, places_by_split
+from tfdl.data.files.image_folders import check_images, class_of, image_assignment, places_by_split
 from tfdl.data.files.layout import PlacedFile
 from tfdl.data.files.pieces import Piece, Pieces
 from tfdl.data.hash_split import SPLITS
@@ -53,8 +53,10 @@ class DescribedRecords:
             self._rows.append((place, number))
             self._files.append(PlacedFile(found.files[place].path, label, found.files[place].split))
             looked.append(seen)
-        self._places = places_by_split(self._files, [seen.split for seen in looked])
-        classes = classes_of(str(file.class_name) for file in self._files)
+        classes = classes_of(map(class_of, self._files), exact=config.exact_labels)
+        numbers = [seen.number for seen in looked]
+        assignment = image_assignment(self._files, numbers, classes, config.stratified)
+        self._places = places_by_split(self._files, numbers, assignment)
         self.description = FilesDescription(
             name=config.name,
             kind=f"images in {kind_of(found.files[0].path)}",
@@ -65,13 +67,13 @@ class DescribedRecords:
             notes=[*bad.notes, *found.notes, *notes, *classes.notes],
         )
         counts = {
-            split: Counter(classes.numbers[str(self._files[place].class_name)] for place in places)
+            split: Counter(classes.numbers[class_of(self._files[place])] for place in places)
             for split, places in self._places.items()
         }
         for number, name in enumerate(classes.names):
             self.description.classes[name] = {split: counts[split][number] for split in SPLITS}
         try:
-            check_images(config.name, classes, self._places, bad)
+            check_images(config.name, classes, self._places, bad, is_stratified=config.stratified)
         except UserError as error:
             self.description.notes.append(str(error))
         else:

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tfdl.data.files.image_check import why_unreadable
 from tfdl.data.files.image_rules import ImageRules
-from tfdl.data.hash_split import content_hash
+from tfdl.data.hash_split import content_number
 from tfdl.data.notices import WorkNotice
 from tfdl.data.records.array_record import ArrayRecordFile
 from tfdl.data.records.examples import values_of
@@ -145,7 +145,7 @@ def _look(record: bytes, shard: Shard, rules: ImageRules, encoding: str) -> tupl
     except Exception as error:
         # Damaged images fail in many ways: Pillow raises errors of ten types.
         return f"not an image that can be read ({why_unreadable(error)})"
-    return text, found, content_hash(image)
+    return text, found, content_number(image)
 
 
 def _remembered(memory: Path, made_by: str) -> ImageIndex | None:

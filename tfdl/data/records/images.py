@@ -12,16 +12,14 @@ from tfdl.data.files.image_decoding import Kind, Way
 from tfdl.data.files.image_folders import check_images
 from tfdl.data.files.images import decoding_notes, open_image_files, refuse_split_names
 from tfdl.data.files.split_assignment import SplitAssignment
-from tfdl.data.hash_split import SPLITS, split_of_hash
+from tfdl.data.files.stratification import ClassNumbers, StratifiedSplits
+from tfdl.data.hash_split import SPLITS
 from tfdl.data.images import ImageDataset, common_image_shape, in_memory_if_it_fits
-from tfdl.data.labels import classes_of, unequal_classes_notes
+from tfdl.data.labels import Classes, classes_of, unequal_classes_notes
 from tfdl.data.records.image_records import CheckedRecords
 from tfdl.data.records.image_rows import find_rows_of_images
 from tfdl.data.records.listed_images import listed_images
 from tfdl.data.sources import Source
-
-# The split by hash depends on the hash modulo this.
-_BUCKETS = 1000
 
 
 def open_image_rows(config: DatasetConfig, trained_names: Sequence[str], rules_number: int) -> ImageDataset | None:
@@ -57,11 +55,14 @@ def _dataset(
     records: CheckedRecords, config: DatasetConfig, trained_names: Sequence[str], rules_number: int
 ) -> ImageDataset:
     """The data set of images whose contents are in records."""
-    classes = classes_of(set(records.labels), trained_names)
+    classes = classes_of(set(records.labels), trained_names, exact=config.exact_labels)
     numbers = np.array([classes.numbers[label] for label in records.labels], np.int32)[records.label_places]
-    places = _places_by_split(records)
-    check_images(config.name, classes, {split: members.tolist() for split, members in places.items()}, records.bad)
+    assignment = _assignment(records, classes, config)
+    places = _places_by_split(records, assignment)
+    lists = {split: members.tolist() for split, members in places.items()}
+    check_images(config.name, classes, lists, records.bad, is_stratified=config.stratified)
     counts = {split: Counter(numbers[members].tolist()) for split, members in places.items()}
+    by_content = frozenset() if config.stratified else assignment.splits_by_content
     num_transparent = int(records.fact("is_transparent").sum())
     num_turned = int((records.fact("orientations") != 1).sum())
     notes = (
@@ -69,23 +70,37 @@ def _dataset(
         *records.notes,
         *decoding_notes(num_transparent, num_turned, rules_number),
         *classes.notes,
-        *unequal_classes_notes(classes.names, counts),
+        *unequal_classes_notes(classes.names, counts, by_content),
     )
     shape = _shape(records, config)
     sources = _sources(records, numbers, places, shape, config)
     return ImageDataset(config.name, shape, classes.present_names, sources, notes)
 
 
-def _places_by_split(records: CheckedRecords) -> dict[str, np.ndarray]:
-    """The records of each split. Without records for testing, the validation split serves as test split."""
+def _assignment(records: CheckedRecords, classes: Classes, config: DatasetConfig) -> SplitAssignment:
+    """What decides the split of each record."""
     assignment = SplitAssignment(set(records.splits))
-    by_bucket = np.array([SPLITS.index(split_of_hash(bucket)) for bucket in range(_BUCKETS)])
-    by_hash = by_bucket[records.fact("hashes") % np.uint64(_BUCKETS)]  # (n,)
-    by_file = np.array(
-        [[SPLITS.index(assignment.of_hashed(named, split)) for split in SPLITS] for named in records.splits]
-    )
-    numbers = by_file[records.file_numbers, by_hash]
-    places = {split: np.flatnonzero(numbers == number) for number, split in enumerate(SPLITS)}
+    if not config.stratified:
+        return assignment
+    names = [classes.name_of_label[label] for label in records.labels]
+    to_split = ClassNumbers()
+    for file_number, place, number in zip(
+        records.file_numbers.tolist(), records.label_places.tolist(), records.fact("hashes").tolist(), strict=True
+    ):
+        named = records.splits[file_number]
+        if assignment.of_file(named) is None:
+            to_split.add(names[place], number, is_for_training=named == "train")
+    return assignment.by(StratifiedSplits(to_split).of_number)
+
+
+def _places_by_split(records: CheckedRecords, assignment: SplitAssignment) -> dict[str, np.ndarray]:
+    """The records of each split. Without records for testing, the validation split serves as test split."""
+    hashes = records.fact("hashes").tolist()
+    splits = [
+        SPLITS.index(assignment.of_number(records.splits[file_number], number))
+        for file_number, number in zip(records.file_numbers.tolist(), hashes, strict=True)
+    ]
+    places = {split: np.flatnonzero(np.array(splits) == number) for number, split in enumerate(SPLITS)}
     if not len(places["test"]):
         places["test"] = places["validation"]
     return places

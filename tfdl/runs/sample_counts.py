@@ -1,0 +1,41 @@
+"""How many samples each split had when a run began, so that data that have changed since are reported."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from tfdl.runs.atomic import write_json
+
+_ASSET = "samples.json"
+
+
+def save_sample_counts(assets: Path, counts: Mapping[str, int]) -> None:
+    """Records how many samples the splits of a new run have.
+
+    Args:
+        assets: an existing folder of the run.
+        counts: split -> number of samples.
+    """
+    write_json(assets / _ASSET, dict(counts))
+
+
+def changed_counts_note(assets: Path, counts: Mapping[str, int]) -> str:
+    """One line about the splits that have more or fewer samples than when the run began.
+
+    Args:
+        assets: of the run.
+        counts: split -> number of samples, of the splits to compare.
+
+    Returns:
+        The line; empty if the numbers are equal, or if the run has no record, as runs of older versions.
+    """
+    try:
+        recorded = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return ""
+    changes = [
+        f"{split} has {count:,} {'sample' if count == 1 else 'samples'}, the run began with {recorded[split]:,}"
+        for split, count in counts.items()
+        if count != recorded[split]
+    ]
+    return f"the data have changed: {'; '.join(changes)}" if changes else ""
