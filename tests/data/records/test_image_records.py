@@ -67,6 +67,28 @@ def test_every_format_has_the_data_set_of_class_folders(tmp_path, folder, opened
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
+def test_stratified_splits_and_exact_labels_are_those_of_class_folders(tmp_path, folder, opened, file_format):
+    rows = [*ROWS[:50], *({"image": row["image"], "label": "rare"} for row in ROWS[50:53])]
+    (folder / "rare").mkdir()
+    for number in range(50, 60):
+        path = folder / ROWS[number]["label"] / f"{number}.png"
+        if number < 53:
+            path.rename(folder / "rare" / path.name)
+        else:
+            path.unlink()
+    path = write(tmp_path, "pets", rows, file_format)
+    found = contents(opened(path, stratified=True))
+    assert found == contents(opened(folder, stratified=True))
+    assert sorted(split for split, label in found.values() if label == "rare") == ["test", "train", "validation"]
+    numbered = write(
+        tmp_path, "numbered", [{**row, "label": ("1", "1.0")[n % 2]} for n, row in enumerate(rows)], "parquet"
+    )
+    assert opened(numbered, exact_labels=True).class_names == ("1", "1.0")
+    with pytest.raises(UserError, match="in the class '1' alone"):
+        opened(numbered)
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
 def test_images_above_the_memory_limit_are_read_at_random(tmp_path, opened, file_format):
     path = write(tmp_path, "pets", ROWS, file_format)
     source = opened(path, memory_limit_mb=0).sources["train"]
@@ -217,14 +239,19 @@ def test_listed_images_that_are_not_there_or_not_listed_are_counted(tmp_path, op
 
 
 def test_the_column_of_the_image_is_chosen_or_asked_for(tmp_path, opened):
-    rows = [{"left": row["image"], "right": IMAGES[0], "label": row["label"]} for row in ROWS]
+    others = random_images(60, seed=1)
+    rows = [
+        {"left": row["image"], "right": other, "label": row["label"]} for row, other in zip(ROWS, others, strict=True)
+    ]
     path = write(tmp_path, "pairs", rows, "parquet")
     with pytest.raises(
         UserError, match=r"which column of .* is the image\? It has left, right; choose with --image-column"
     ):
         opened(path)
-    assert len(contents(opened(path, image_column="left"))) == 60
-    assert len(contents(opened(path, image_column="right"))) == 1
+    left = contents(opened(path, image_column="left"))
+    right = contents(opened(path, image_column="right"))
+    assert len(left) == len(right) == 60
+    assert not left.keys() & right.keys()
     with pytest.raises(
         UserError, match=r"--image-column 'lefd' of .* is none of left, right, label, .*Did you mean 'left'"
     ):

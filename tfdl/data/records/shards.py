@@ -167,7 +167,7 @@ def _convert_one(shard: Shard, columns: Columns, notice: WorkNotice) -> None:
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, UserError):
             raise
-        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        reason = error.strerror if isinstance(error, OSError) else str(error).split(";")[0].splitlines()[0]
         raise UserError(
             f"converting {shard.source} in {aside.parent} failed ({reason}); make room, or give another folder with"
             " --data-dir DIR"
