@@ -13,7 +13,7 @@ from tfdl.data.files.readers import columns_of_file, reader_of
 from tfdl.data.files.rows import ReadOptions
 from tfdl.errors import UserError
 
-ROWS = [{"text": f"review {number} é", "label": ("bad", "good")[number % 2]} for number in range(40)]
+ROWS = [{"text": f"review {number} é", "label": ("bad", "good")[number % 2]} for number in range(80)]
 LABELLED = ("text", "label")
 
 
@@ -38,7 +38,7 @@ def test_every_format_has_the_data_set_of_json_lines(tmp_path, file_format):
     expected = contents(open_texts(DatasetConfig(str(json_lines(tmp_path / "a.jsonl", ROWS))), LABELLED))
     path = write(tmp_path, "reviews", ROWS, file_format)
     assert contents(open_texts(DatasetConfig(str(path)), LABELLED)) == expected
-    assert sum(map(len, expected.values())) == 40
+    assert sum(map(len, expected.values())) == 80
 
 
 @settings(max_examples=60, deadline=None)
@@ -112,7 +112,7 @@ def test_missing_values_are_bad_rows(tmp_path, file_format):
     with pytest.raises(UserError, match=r"1 bad row: .*reviews\.\w+ row 8: no 'text' in it"):
         open_texts(DatasetConfig(str(path)), LABELLED)
     dataset = open_texts(DatasetConfig(str(path), skip_bad_rows=True), LABELLED)
-    assert sum(map(len, contents(dataset).values())) == 39
+    assert sum(map(len, contents(dataset).values())) == 79
 
 
 def test_a_feature_that_comes_late_is_found(tmp_path):
