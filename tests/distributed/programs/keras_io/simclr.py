@@ -1,7 +1,7 @@
 """Contrastive learning of an encoder, and a linear probe of its features, with an optimizer each.
 
-Every sample is compared with the samples of all ranks. ``world.all_gather`` has a gradient, so several ranks compute the
-gradient of the whole batch.
+Every sample is compared with the samples of all ranks. ``world.all_gather`` has a gradient, so several ranks compute
+the gradient of the whole batch.
 """
 
 import keras
