@@ -1,4 +1,4 @@
-"""A vision Transformer: patches with learned positions, blocks of attention, and the last part of the data held out."""
+"""A vision Transformer: patches with learned positions, and a block of attention. ``fit`` holds out samples."""
 
 import keras
 import numpy as np
@@ -30,12 +30,11 @@ def build_model(classes):
     inputs = keras.Input((8, 8, 3))
     patches = Patches()(inputs)
     x = PatchEncoder(patches.shape[1])(patches)
-    for _ in range(2):
-        normalized = keras.layers.LayerNormalization(epsilon=1e-6)(x)
-        x = x + keras.layers.MultiHeadAttention(num_heads=2, key_dim=WIDTH // 2)(normalized, normalized)
-        normalized = keras.layers.LayerNormalization(epsilon=1e-6)(x)
-        hidden = keras.layers.Dense(2 * WIDTH, activation="gelu")(normalized)
-        x = x + keras.layers.Dense(WIDTH)(hidden)
+    normalized = keras.layers.LayerNormalization(epsilon=1e-6)(x)
+    x = x + keras.layers.MultiHeadAttention(num_heads=2, key_dim=WIDTH // 2)(normalized, normalized)
+    normalized = keras.layers.LayerNormalization(epsilon=1e-6)(x)
+    hidden = keras.layers.Dense(2 * WIDTH, activation="gelu")(normalized)
+    x = x + keras.layers.Dense(WIDTH)(hidden)
     x = keras.layers.Flatten()(keras.layers.LayerNormalization(epsilon=1e-6)(x))
     return keras.Model(inputs, keras.layers.Dense(classes)(x))
 
