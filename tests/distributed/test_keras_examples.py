@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
 EXAMPLES = [
     *("functional", "custom_train_step", "gan", "gradient_tape", "fine_tuning", "embeddings"),
-    *("without_input", "accumulation", "masked_loss"),
+    *("without_input", "accumulation", "masked_loss", "convnet", "vae", "simclr", "seq2seq", "vit", "actor_critic"),
 ]
 
 

@@ -89,6 +89,16 @@ def test_repeated_rows_mean_their_sum(kind, options, jit_compile):
     np.testing.assert_allclose(result, table_after(kind(0.1, **options), *summed, wrap=wrap), rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", [keras.optimizers.Adam, keras.optimizers.RMSprop])
+def test_keras_squares_repeated_rows_one_by_one(kind):
+    """As docs/keras-scripts.md says. If this fails, Keras has changed, and the page must change too."""
+    repeated = rows([1, 2, 1], [[3, 0], [1, 1], [3, 4]])
+    summed = tf.convert_to_tensor(repeated)
+    difference = np.abs(table_after(kind(0.1), *[repeated] * 2) - table_after(kind(0.1), *[summed] * 2))
+    assert difference[1].max() > 0.01
+    np.testing.assert_allclose(difference[[0, 2, 3, 4, 5]], 0, atol=1e-5)
+
+
 def test_sgd_updates_only_the_rows():
     table = keras.Variable(np.zeros(SHAPE, "float32"))
     optimizer = SGD(0.5, global_clipnorm=10.0)

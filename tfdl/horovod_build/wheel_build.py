@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
 import tempfile
 import time
@@ -19,11 +20,14 @@ from tfdl.horovod_build.build_environment import (
     compat_headers,
 )
 from tfdl.horovod_build.build_variables import build_variables, library_run_path
+from tfdl.horovod_build.launcher_patch import patch_launcher
 from tfdl.horovod_build.logged_command import first_error, run_logged
 
 # Python packages of the build. They are installed into a temporary folder, not into the user's environment.
 _REQUIREMENTS = ("setuptools<81", "wheel", "cloudpickle", "psutil", "pyyaml", "packaging")
 _CMAKE_REQUIREMENT = "cmake>=3.13,<4"
+# The folder of the unpacked source.
+_SOURCE = f"horovod-{HOROVOD_VERSION}"
 _BUILD_SECONDS = 2 * 3600
 _DOWNLOAD_SECONDS = 1800
 
@@ -87,8 +91,8 @@ def build_wheel(
         if build.cmake is None:
             report("downloading CMake for this build only")
         variables = _prepare(build, work, environment, log)
-        sdist = f"horovod-{HOROVOD_VERSION}.tar.gz"
-        command = [*_pip("wheel"), "-v", "--no-cache-dir", "--no-deps", "--no-build-isolation", "-w", "wheels", sdist]
+        command = [*_pip("wheel"), "-v", "--no-cache-dir", "--no-deps", "--no-build-isolation", "-w", "wheels"]
+        command.append(f"./{_SOURCE}")
 
         def report_progress(seconds: float) -> None:
             percents = re.findall(rb"\[ *(\d+)%\]", log.read_bytes())  # make prints "[ 42%]"
@@ -141,6 +145,8 @@ def _prepare(build: BuildEnvironment, work: Path, environment: Mapping[str, str]
     pinned.write_text(f"horovod=={HOROVOD_VERSION} --hash=sha256:{HOROVOD_SHA256}\n")
     download = [*_pip("download"), "--no-deps", "--no-build-isolation", "--no-binary", "horovod", "--require-hashes"]
     _run([*download, "-r", pinned.name, "-d", "."], work, variables, log, _DOWNLOAD_SECONDS)
+    shutil.unpack_archive(work / f"{_SOURCE}.tar.gz", work)  # pip has checked its hash
+    patch_launcher(work / _SOURCE)
     # After the download: with a local part in the version, pip would reject the source for having another version than
     # the package index says.
     return {**variables, "HOROVOD_LOCAL_VERSION": build.label}
