@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.autograph.experimental import do_not_convert
 
-from tfdl.data.order import Position, epoch_draws, epoch_partners, shard_rows
+from tfdl.data.order import Position
+from tfdl.data.shard_epochs import ShardEpochs
 from tfdl.data.sources import ArraySource, Source
 
 # Batches that are ready before they are needed.
@@ -49,7 +50,8 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Batches without end, epoch after epoch, each epoch in another order.
 
-    One iterator serves a whole run. Python code runs once an epoch, to make the permutation; TensorFlow does the rest.
+    One iterator serves a whole run. Python code makes the permutation once an epoch, and passes it on in pieces of many
+    batches. TensorFlow does the rest.
 
     Args:
         source: the training split.
@@ -66,32 +68,21 @@ def training_batches(
         empty batch (oneDNN's convolution returns a wrong shape).
     """
 
-    def epoch_columns(epoch: np.ndarray) -> tuple[np.ndarray, ...]:
-        """This shard's sample numbers in an epoch, ``(steps, batch_size)``, and the draws and partners of each."""
-        number = int(epoch)
-        is_first = number == start.epoch
-        # An epoch keeps the order that it began with, even if the run resumes with another global batch size.
-        global_batch = batch_size * num_shards
-        if is_first and start.epoch_batch:
-            global_batch = start.epoch_batch
-        order = source.epoch_order(seed, number, global_batch)
-        remaining = order[start.sample :] if is_first else order
-        rows = shard_rows(remaining, batch_size, shard_index, num_shards)
-        if augment is None:
-            return (rows,)
-        draws = epoch_draws(source.num_examples, seed, number, augment.num_draws)
-        if not augment.mixes:
-            return rows, draws[rows]
-        partners = epoch_partners(order, seed, number)[rows]
-        return rows, draws[rows], partners, draws[partners]
+    num_draws = None if augment is None else augment.num_draws
+    mixes = augment is not None and augment.mixes
+    epochs_of_shard = ShardEpochs(source, batch_size, seed, start, shard_index, num_shards, num_draws, mixes)
 
     def epoch_dataset(epoch: Any) -> tf.data.Dataset:
-        columns = tf.numpy_function(epoch_columns, [epoch], [dtype for dtype, _ in column_types])
-        shaped = [
-            tf.ensure_shape(column, [None, batch_size, *shape])
-            for column, (_, shape) in zip(columns, column_types, strict=True)
-        ]
-        return tf.data.Dataset.from_tensor_slices(tuple(shaped))
+        def piece_dataset(piece: Any) -> tf.data.Dataset:
+            columns = tf.numpy_function(epochs_of_shard.columns, [epoch, piece], [dtype for dtype, _ in column_types])
+            shaped = [
+                tf.ensure_shape(column, [None, batch_size, *shape])
+                for column, (_, shape) in zip(columns, column_types, strict=True)
+            ]
+            return tf.data.Dataset.from_tensor_slices(tuple(shaped))
+
+        num_pieces = tf.numpy_function(epochs_of_shard.num_pieces, [epoch], tf.int64)
+        return tf.data.Dataset.range(num_pieces).flat_map(do_not_convert(piece_dataset))
 
     def read(*columns: Any) -> dict[str, Any]:
         (rows, *others), weight = _without_padding(*columns)
