@@ -1,12 +1,15 @@
 """The split of a sample, decided by its content and not by its position."""
 
 import hashlib
+from typing import Any
 
 SPLITS = ("train", "validation", "test")
 """The splits of a data set."""
 # Samples of a thousand, taken in this order; the rest is for training.
 _VALIDATION = 100
 _TEST = 100
+# Characters that are encoded at a time.
+_PIECE = 2**20
 
 
 def hash_split(content: str | bytes) -> str:
@@ -15,12 +18,26 @@ def hash_split(content: str | bytes) -> str:
     Samples that are added, removed or reordered do not change the split of any other sample. Equal samples share a
     split.
     """
+    hashed = hashlib.sha256()
     if isinstance(content, str):
-        content = content.encode("utf-8", "surrogatepass")
-    digest = hashlib.sha256(content).digest()
-    bucket = int.from_bytes(digest[:8], "big") % 1000
+        add_text(hashed, content)
+    else:
+        hashed.update(content)
+    bucket = int.from_bytes(hashed.digest()[:8], "big") % 1000
     if bucket < _VALIDATION:
         return "validation"
     if bucket < _VALIDATION + _TEST:
         return "test"
     return "train"
+
+
+def add_text(hashed: Any, text: str) -> None:
+    """Adds a text in UTF-8 to a hash; of a long one, such as a whole file, no encoded copy is in memory.
+
+    Args:
+        hashed: of ``hashlib``.
+        text: any text, also with lone surrogates.
+    """
+    for begin in range(0, len(text), _PIECE):
+        piece = text[begin : begin + _PIECE]
+        hashed.update(piece.encode("utf-8", "surrogatepass"))

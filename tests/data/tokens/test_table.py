@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfdl.data.tokenizers import ByteTokenizer
+from tfdl.data.tokenizers import ByteTokenizer, parts
 from tfdl.data.tokens import table as table_module
 from tfdl.data.tokens.table import TokenColumn, token_table
 from tfdl.errors import RunError
@@ -68,6 +68,7 @@ def test_chunks_of_any_size_make_the_same_table_on_disk_and_in_memory(texts, mos
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
         patch.setattr(table_module, "_MOST_ROWS", most_rows)
         patch.setattr(table_module, "_MOST_CHARACTERS", most_characters)
+        patch.setattr(parts, "_SIZE", most_characters // 2)
         rows = Rows(texts)
         check_columns(token_table(rows, ROLES, TOKENIZER, Path(folder)), texts)
         check_columns(token_table(rows, ROLES, TOKENIZER, None), texts)
@@ -144,6 +145,25 @@ def test_a_full_disk_names_the_folder_and_leaves_nothing(tmp_path, size):
     check_columns(token_table(rows, ROLES, TOKENIZER, tmp_path), rows.texts)  # control: with space it succeeds
 
 
+def test_a_long_text_is_tokenized_in_parts(monkeypatch):
+    texts = ["a b", "some words " * 20, "a b"]
+    monkeypatch.setattr(table_module, "_MOST_CHARACTERS", 50)
+    monkeypatch.setattr(parts, "_SIZE", 50)
+    longest = []
+
+    class Seen(ByteTokenizer):
+        def encode_batch(self, texts):
+            longest.append(max(map(len, texts)))
+            return super().encode_batch(texts)
+
+    check_columns(token_table(Rows(texts), ROLES, Seen(), None), texts)
+    assert max(longest) < 60
+    longest.clear()
+    monkeypatch.setattr(Seen, "reads_parts", False)  # control: a tokenizer that needs whole texts gets them
+    check_columns(token_table(Rows(texts), ROLES, Seen(), None), texts)
+    assert max(longest) == len(texts[1])
+
+
 # Prints by how many MiB the peak memory grows while 50 million tokens of two bytes are made.
 MEASURED = """
 import sys
@@ -154,6 +174,7 @@ from tfdl.data.tokens.table import token_table
 class Bytes:
     vocab_size = 1000
     digest = "bytes"
+    reads_parts = False
     def encode_batch(self, texts):
         return [np.frombuffer(text.encode(), np.uint8).astype(np.int32) for text in texts]
 

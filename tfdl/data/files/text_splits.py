@@ -8,7 +8,7 @@ from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.encodings import ADVICE, what_is_wrong
 from tfdl.data.files.pieces import LABEL, Piece
 from tfdl.data.files.split_assignment import SplitAssignment
-from tfdl.data.hash_split import SPLITS
+from tfdl.data.hash_split import SPLITS, add_text
 from tfdl.data.labels import shown
 from tfdl.data.texts import Row
 
@@ -29,7 +29,9 @@ class SplitSummary:
     def add(self, row: Mapping[str, str]) -> None:
         """Counts a row."""
         self.count += 1
-        self.digest.update("\0".join([*row.values(), ""]).encode("utf-8", "surrogatepass"))
+        for value in row.values():
+            add_text(self.digest, value)
+            self.digest.update(b"\0")
         if LABEL in row:
             self.labels[row[LABEL]] += 1
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfdl.data.texts import Row, TextSplit
+from tfdl.data.tokenizers.parts import parts_of
 from tfdl.data.tokens.growing_arrays import ArrayInMemory
 from tfdl.data.tokens.table_folder import NewArray, make_folder
 
@@ -121,12 +122,20 @@ class _Texts:
         self._num_tokens = 0
 
     def append(self, texts: list[Any]) -> None:
-        encoded = self._tokenizer.encode_batch(texts)
-        self._tokens.append(np.concatenate(encoded, dtype=self._dtype, casting="unsafe"))
-        lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+        if len(texts) == 1 and self._tokenizer.reads_parts:
+            # A long text, such as a whole file, is a chunk by itself.
+            lengths = np.array([sum(self._append_together([part]).sum() for part in parts_of(texts[0]))], np.int64)
+        else:
+            lengths = self._append_together(texts)
         ends = self._num_tokens + np.cumsum(lengths)
         self._starts.append(ends)
         self._num_tokens = int(ends[-1])
+
+    def _append_together(self, texts: list[str]) -> np.ndarray:
+        """Appends the tokens of texts; returns how many each has."""
+        encoded = self._tokenizer.encode_batch(texts)
+        self._tokens.append(np.concatenate(encoded, dtype=self._dtype, casting="unsafe"))
+        return np.fromiter(map(len, encoded), np.int64, len(encoded))
 
 
 def _starts_name(role: str) -> str:
@@ -134,14 +143,15 @@ def _starts_name(role: str) -> str:
 
 
 def _chunks(split: Iterable[Row], roles: tuple[str, ...]) -> Iterator[list[Row]]:
-    chunk = []
+    chunk: list[Row] = []
     num_characters = 0
     for row in split:
-        chunk.append(row)
-        num_characters += sum(len(str(row[role])) for role in roles)
-        if len(chunk) == _MOST_ROWS or num_characters >= _MOST_CHARACTERS:
+        size = sum(len(str(row[role])) for role in roles)
+        if chunk and (len(chunk) == _MOST_ROWS or num_characters + size > _MOST_CHARACTERS):
             yield chunk
             chunk = []
             num_characters = 0
+        chunk.append(row)
+        num_characters += size
     if chunk:
         yield chunk
