@@ -1,6 +1,5 @@
 """How an error ends a command: one line on standard error, and an exit code (see docs/architecture.md)."""
 
-import errno
 import re
 import sys
 import time
@@ -9,7 +8,7 @@ import traceback
 import click
 
 from tfdl.cli.other_names import advice_for
-from tfdl.errors import RunError, StoppedError, UserError, advice_of
+from tfdl.errors import DISK_FULL, RunError, StoppedError, UserError, advice_of
 
 FAILURE = 1
 BAD_INPUT = 2
@@ -22,9 +21,6 @@ _PATIENCE_SECONDS = 5.0
 _NO_CAUSE = re.compile(r"\[\[|File \"|\d+ (root error|successful operation|derived error)")
 # What TensorFlow prints before the message in a line.
 _MESSAGE_PREFIX = re.compile(r"^\(\d+\)\s+|\{\{function_node [^}]*\}\}\s*")
-
-# No space on the device, quota exceeded, file too large.
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -134,7 +130,7 @@ def _line_of(error: BaseException) -> str:
         return f"error: {error}"
     if isinstance(error, OSError) and error.errno is not None:
         path = f" {str(error.filename)!r}" if error.filename else " a file"
-        advice = "; make room, or choose another --output" if error.errno in _DISK_FULL else ""
+        advice = "; make room, or choose another --output" if error.errno in DISK_FULL else ""
         return f"error: cannot use{path}: {error.strerror}{advice}"
     # By name, so that this module imports no TensorFlow.
     if type(error).__name__ == "ResourceExhaustedError":

@@ -1,10 +1,14 @@
 """Errors that end a command with one line, and their exit codes."""
 
 import difflib
+import errno
 import re
 import textwrap
 from collections.abc import Iterable
 from typing import ClassVar
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""The numbers of errors that mean: no space on the device, quota exceeded, file too large."""
 
 _LONGEST_LINE = 300
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")

@@ -271,6 +271,25 @@ def test_a_full_disk_is_exit_1_and_is_reported(tfdl_command, tmp_path):
     assert advice == f"tfdl: no checkpoint was saved; begin again with --output {run} --overwrite"
 
 
+def test_a_full_disk_while_texts_are_tokenized_names_the_folder(tfdl_command, tmp_path):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    (tmp_path / "text.txt").write_text("\n\n".join(f"text {number}" for number in range(10_000)))
+    done = tfdl_command(
+        "train", "--task", "language-modeling", "--dataset", tmp_path / "text.txt", "--tokenizer", "byte",
+        "--data-dir", tmp_path / "data", "--output", tmp_path / "run", preexec_fn=limit,
+    )  # fmt: skip
+    folder = tmp_path / "data" / "tfdl-tokens"
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"tfdl: error: cannot keep tokens in '{folder}': File too large; make room there, or choose another folder"
+        " with --data-dir\n"
+    )
+    assert [path.suffix for path in folder.iterdir()] == [".lock"]
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_from_disk_ends_without_noise(tfdl_command, tmp_path):
     done = tfdl_command(
         "train", *TINY, "--steps", 2, "--set", "dataset.memory_limit_mb=0", "--output", tmp_path / "run"

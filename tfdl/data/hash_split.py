@@ -1,6 +1,7 @@
 """The split of a sample, decided by its content and not by its position."""
 
 import hashlib
+from typing import Any
 
 SPLITS = ("train", "validation", "test")
 """The splits of a data set."""
@@ -9,14 +10,18 @@ BUCKETS = 1000
 # Buckets of each split, taken in this order; the rest is for training.
 _VALIDATION = 100
 _TEST = 100
+# Characters that are encoded at a time.
+_PIECE = 2**20
 
 
 def content_number(content: str | bytes) -> int:
     """A number of 64 bits for a sample, from the SHA-256 of its content. Equal samples have equal numbers."""
+    hashed = hashlib.sha256()
     if isinstance(content, str):
-        content = content.encode("utf-8", "surrogatepass")
-    digest = hashlib.sha256(content).digest()
-    return int.from_bytes(digest[:8], "big")
+        add_text(hashed, content)
+    else:
+        hashed.update(content)
+    return int.from_bytes(hashed.digest()[:8], "big")
 
 
 def split_of_number(number: int) -> str:
@@ -36,3 +41,15 @@ def split_of_number(number: int) -> str:
 def hash_split(content: str | bytes) -> str:
     """``split_of_number`` of a sample's content."""
     return split_of_number(content_number(content))
+
+
+def add_text(hashed: Any, text: str) -> None:
+    """Adds a text in UTF-8 to a hash; of a long one, such as a whole file, no encoded copy is in memory.
+
+    Args:
+        hashed: of ``hashlib``.
+        text: any text, also with lone surrogates.
+    """
+    for begin in range(0, len(text), _PIECE):
+        piece = text[begin : begin + _PIECE]
+        hashed.update(piece.encode("utf-8", "surrogatepass"))

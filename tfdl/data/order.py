@@ -65,8 +65,8 @@ def order_by_length(lengths: np.ndarray, seed: int, epoch: int, global_batch: in
     stream = np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, 2])
     shuffled = np.random.Generator(stream).permutation(num_full_batches)
     full_batches = order[:num_in_full_batches].reshape(num_full_batches, global_batch)
-    last_batch = order[num_in_full_batches:]
-    return np.concatenate([full_batches[shuffled].reshape(-1), last_batch])
+    full_batches[:] = full_batches[shuffled]
+    return order
 
 
 def stream_order(num_windows: int, rows: int) -> np.ndarray:

@@ -13,6 +13,8 @@ from tfdl.data.sources import ArraySource, Source
 
 # Batches that are ready before they are needed.
 _PREFETCHED_BATCHES = 4
+# Samples of a piece of an epoch, over all shards. What is made for each of them is in memory for a piece alone.
+_PIECE_SIZE = 2**16
 
 WEIGHT = "weight"
 """The feature that holds each sample's weight in a training batch."""
@@ -49,7 +51,8 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Batches without end, epoch after epoch, each epoch in another order.
 
-    One iterator serves a whole run. Python code runs once an epoch, to make the permutation; TensorFlow does the rest.
+    One iterator serves a whole run. Python code makes the permutation once an epoch, and deals out pieces of many
+    batches; TensorFlow does the rest.
 
     Args:
         source: the training split.
@@ -66,8 +69,8 @@ def training_batches(
         empty batch (oneDNN's convolution returns a wrong shape).
     """
 
-    def epoch_columns(epoch: np.ndarray) -> tuple[np.ndarray, ...]:
-        """This shard's sample numbers in an epoch, ``(steps, batch_size)``, and the draws and partners of each."""
+    def epoch_arrays(epoch: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The sample numbers to read in an epoch, over all shards; by sample number the draws and partners."""
         number = int(epoch)
         is_first = number == start.epoch
         # An epoch keeps the order that it began with, even if the run resumes with another global batch size.
@@ -76,22 +79,28 @@ def training_batches(
             global_batch = start.epoch_batch
         order = source.epoch_order(seed, number, global_batch)
         remaining = order[start.sample :] if is_first else order
-        rows = shard_rows(remaining, batch_size, shard_index, num_shards)
         if augment is None:
-            return (rows,)
+            return (remaining,)
         draws = epoch_draws(source.num_examples, seed, number, augment.num_draws)
         if not augment.mixes:
-            return rows, draws[rows]
-        partners = epoch_partners(order, seed, number)[rows]
-        return rows, draws[rows], partners, draws[partners]
+            return remaining, draws
+        return remaining, draws, epoch_partners(order, seed, number)
+
+    def rows_of_shard(order: np.ndarray) -> np.ndarray:
+        return shard_rows(order, batch_size, shard_index, num_shards)
 
     def epoch_dataset(epoch: Any) -> tf.data.Dataset:
-        columns = tf.numpy_function(epoch_columns, [epoch], [dtype for dtype, _ in column_types])
-        shaped = [
-            tf.ensure_shape(column, [None, batch_size, *shape])
-            for column, (_, shape) in zip(columns, column_types, strict=True)
-        ]
-        return tf.data.Dataset.from_tensor_slices(tuple(shaped))
+        # The iterator holds these tensors, so they are freed with it.
+        order, *by_sample = tf.numpy_function(epoch_arrays, [epoch], array_types)
+        order = tf.ensure_shape(order, [None])
+
+        def piece_dataset(begin: Any) -> tf.data.Dataset:
+            rows = tf.numpy_function(rows_of_shard, [order[begin : begin + piece_size]], tf.int64)
+            rows = tf.ensure_shape(rows, [None, batch_size])  # (steps, batch_size)
+            return tf.data.Dataset.from_tensor_slices(_columns(rows, by_sample, augment))
+
+        begins = tf.data.Dataset.range(0, tf.size(order, tf.int64), piece_size)
+        return begins.flat_map(do_not_convert(piece_dataset))
 
     def read(*columns: Any) -> dict[str, Any]:
         (rows, *others), weight = _without_padding(*columns)
@@ -105,19 +114,29 @@ def training_batches(
                 features = augment(features, draws)
         return {**features, WEIGHT: weight}
 
-    column_types = _column_types(augment)
+    array_types = [tf.int64, tf.float32, tf.int64]
+    if augment is None:
+        array_types = array_types[:1]
+    elif not augment.mixes:
+        array_types = array_types[:2]
+    # Whole global batches.
+    piece_size = max(1, _PIECE_SIZE // (batch_size * num_shards)) * batch_size * num_shards
     epochs = tf.data.Dataset.range(start.epoch, np.iinfo(np.int64).max)
     return _read_ahead(epochs.flat_map(do_not_convert(epoch_dataset)), read, source)
 
 
-def _column_types(augment: Augment | None) -> list[tuple[tf.DType, list[int]]]:
-    """Type and shape of what is made for each sample: its number, its draws, its partner, and the partner's draws."""
-    types: list[tuple[tf.DType, list[int]]] = [(tf.int64, [])]
-    if augment is not None:
-        types.append((tf.float32, [augment.num_draws]))
-        if augment.mixes:
-            types += [(tf.int64, []), (tf.float32, [augment.num_draws])]
-    return types
+def _columns(rows: Any, by_sample: list[Any], augment: Augment | None) -> tuple[Any, ...]:
+    """Sample numbers ``(steps, batch_size)``; if batches are changed, also the draws and partners of the samples."""
+    if augment is None:
+        return (rows,)
+    draws, *partners_by_sample = by_sample
+    draws = tf.ensure_shape(draws, [None, augment.num_draws])
+    samples = tf.maximum(rows, 0)  # -1 stands for no sample
+    columns = rows, tf.gather(draws, samples)
+    if not partners_by_sample:
+        return columns
+    partners = tf.gather(tf.ensure_shape(partners_by_sample[0], [None]), samples)
+    return *columns, partners, tf.gather(draws, partners)
 
 
 def evaluation_batches(

@@ -1,7 +1,6 @@
 """Conversion to ArrayRecord: once, under a lock, with its space stated first, whole or not at all."""
 
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,26 @@ from tfdl.errors import UserError
 
 ROWS = [{"image": image, "label": number % 2} for number, image in enumerate(random_images(30))]
 COLUMNS = Columns("image", "label")
+# What another process runs: its arguments are the file, the folder of prepared data, and its longest file.
+CONVERT = """
+import logging, resource, sys
+from pathlib import Path
+from tfdl.data.records.shards import Columns, shards_of
+from tfdl.errors import UserError
+logging.basicConfig(level="WARNING")
+path, root = map(Path, sys.argv[1:3])
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+try:
+    shards_of([(path, None)], Columns("image", "label"), "pets", root)
+except UserError as error:
+    print("refused:", error)
+"""
+NO_LIMIT = 2**40
+
+
+def start_converting(path, root, longest_file=NO_LIMIT):
+    command = [sys.executable, "-c", CONVERT, str(path), str(root), str(longest_file)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def converted(path, root):
@@ -60,39 +79,19 @@ def test_too_little_space_is_an_error_before_anything_is_written(tmp_path, monke
 def test_a_full_disk_leaves_nothing(tmp_path):
     """A limit on the size of files stands for a full disk."""
     path = write(tmp_path, "pets", ROWS, "tfrecord")
-    program = f"""
-from tests.data.records.test_shards import converted
-from tfdl.errors import UserError
-size = Path({str(path)!r}).stat().st_size
-resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, resource.RLIM_INFINITY))
-try:
-    converted(Path({str(path)!r}), Path({str(tmp_path / "prepared")!r}))
-except UserError as error:
-    print("refused:", error)
-"""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False
-    )
-    assert "refused: converting" in result.stdout, result.stderr
-    assert "make room, or give another folder with --data-dir DIR" in result.stdout
+    process = start_converting(path, tmp_path / "prepared", path.stat().st_size // 2)
+    output, errors = process.communicate(timeout=120)
+    assert output.startswith("refused: converting"), errors
+    assert "(write() failed: File too large); make room, or give another folder with --data-dir DIR" in output
     assert list((tmp_path / "prepared" / "tfdl-records").iterdir()) == []
 
 
 def test_two_processes_convert_once(tmp_path):
     path = write(tmp_path, "pets", ROWS, "parquet")
-    program = f"""
-import logging
-from tests.data.records.test_shards import converted
-logging.basicConfig(level="WARNING")
-converted(Path({str(path)!r}), Path({str(tmp_path / "prepared")!r}))
-"""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", program]
-    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
+    processes = [start_converting(path, tmp_path / "prepared") for _ in range(2)]
     outputs = [process.communicate(timeout=120)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
-    assert sum("converting 1 Parquet file" in output for output in outputs) == 1
+    assert sum("converting 1 Parquet file" in output for output in outputs) == 1, outputs
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -9,7 +9,7 @@ from tfdl.data.files.encodings import ADVICE, what_is_wrong
 from tfdl.data.files.pieces import LABEL, Piece
 from tfdl.data.files.split_assignment import SplitAssignment
 from tfdl.data.files.stratification import ClassNumbers
-from tfdl.data.hash_split import SPLITS, content_number
+from tfdl.data.hash_split import SPLITS, add_text, content_number
 from tfdl.data.labels import shown
 from tfdl.data.texts import Row
 
@@ -30,7 +30,9 @@ class SplitSummary:
     def add(self, row: Mapping[str, str]) -> None:
         """Counts a row."""
         self.count += 1
-        self.digest.update("\0".join([*row.values(), ""]).encode("utf-8", "surrogatepass"))
+        for value in row.values():
+            add_text(self.digest, value)
+            self.digest.update(b"\0")
         if LABEL in row:
             self.labels[row[LABEL]] += 1
 

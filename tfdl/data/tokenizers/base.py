@@ -33,6 +33,9 @@ class Tokenizer(ABC):
     pad_id: int = PAD
     start_id: int = START
     end_id: int = END
+    reads_parts: ClassVar[bool] = False
+    """Whether the tokens of a text are those of its parts, if it is cut between a word and a space or newline after it.
+    Then long texts, such as whole files, are learned from and tokenized in parts."""
 
     @classmethod
     @abstractmethod

@@ -16,6 +16,7 @@ class ByteTokenizer(Tokenizer):
     """Byte ``b`` of a text's UTF-8 is token ``b + 3``. Every text is decoded exactly."""
 
     name = "byte"
+    reads_parts = True
     vocab_size = _FIRST + 256
 
     @classmethod

@@ -45,6 +45,8 @@ class BytePairTokenizer(Tokenizer):
         ValueError: a byte, a part of a merge, or the result of a merge is not in the vocabulary.
     """
 
+    reads_parts = True
+
     def __init__(self, vocabulary: Sequence[str], merges: Sequence[tuple[str, str]]) -> None:
         self._vocabulary = list(vocabulary)
         self._merges = list(merges)

@@ -22,6 +22,7 @@ class CharacterTokenizer(Tokenizer):
     """
 
     name = "character"
+    reads_parts = True
 
     def __init__(self, characters: str) -> None:
         self.characters = "".join(sorted(set(characters)))

@@ -1,11 +1,13 @@
 """Tokenizers by name: learned from texts, or loaded from a run."""
 
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 from tfdl.config.tokenizers import TOKENIZERS, TokenizerConfig
 from tfdl.data.tokenizers.base import Tokenizer
 from tfdl.data.tokenizers.file import FILE_NAME, read_content
+from tfdl.data.tokenizers.parts import parts_of
 from tfdl.errors import UserError
 
 
@@ -19,7 +21,10 @@ def fit_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
     Raises:
         UserError: gpt2's files are missing or cannot be used.
     """
-    return _class_of(config.name).fit(config, texts)
+    tokenizer_class = _class_of(config.name)
+    if tokenizer_class.reads_parts:
+        texts = chain.from_iterable(map(parts_of, texts))
+    return tokenizer_class.fit(config, texts)
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:

@@ -28,6 +28,7 @@ class WordTokenizer(Tokenizer):
     """
 
     name = "word"
+    reads_parts = True
 
     def __init__(self, words: Sequence[str], split: Split) -> None:
         self.words = tuple(words)

@@ -55,7 +55,6 @@ class TokenSource(ShuffledSource):
     Attributes:
         lengths: tokens of each sample in a batch, over all its texts, ``(n,)``.
         num_cut: number of samples of which a text is cut.
-        samples: numbers of the samples that an evaluation reads, in the split's order.
     """
 
     def __init__(
@@ -67,18 +66,26 @@ class TokenSource(ShuffledSource):
     ):
         texts = {role: column for role, column in columns.items() if isinstance(column, TokenColumn)}
         self.num_examples = len(next(iter(columns.values())))
-        whole_lengths = {role: column.lengths + frames[role].size for role, column in texts.items()}
-        kept_lengths = {role: np.minimum(lengths, frames[role].longest) for role, lengths in whole_lengths.items()}
-        self.lengths = np.sum(list(kept_lengths.values()), 0)
-        is_cut = np.any([kept_lengths[role] < whole_lengths[role] for role in texts], 0)  # (n,)
+        self.lengths = np.zeros(self.num_examples, np.int32)
+        is_cut = np.zeros(self.num_examples, bool)
+        for role, column in texts.items():
+            lengths = column.lengths + frames[role].size
+            longest = frames[role].longest
+            is_cut |= lengths > longest
+            self.lengths += np.minimum(lengths, longest).astype(np.int32)
         self.num_cut = int(is_cut.sum())
-        self.samples = np.arange(self.num_examples)
         num_bytes = sum(column.tokens.nbytes for column in texts.values())
         in_memory = num_bytes <= memory_limit_mb * 2**20
         self._texts = {role: _Texts(texts[role], frames[role], in_memory) for role in texts}
         self._rows = rows
+        self._samples: np.ndarray | None = None  # all of them
         with tf.device("CPU:0"):
             self._numbers = {role: tf.constant(columns[role], tf.int32) for role in columns.keys() - texts.keys()}
+
+    @property
+    def samples(self) -> np.ndarray:
+        """Numbers of the samples that an evaluation reads, in the split's order."""
+        return np.arange(self.num_examples) if self._samples is None else self._samples
 
     def read(self, indices: Any) -> dict[str, Any]:
         """See ``Source.read``."""
@@ -96,8 +103,9 @@ class TokenSource(ShuffledSource):
 
         ``most_tokens`` counts padding. A piece of a single sample may exceed it.
         """
-        lengths = self.lengths[self.samples]
-        order = self.samples[np.argsort(-lengths, kind="stable")]
+        samples = self.samples
+        lengths = self.lengths[samples]
+        order = samples[np.argsort(-lengths, kind="stable")]
         pieces = []
         begin = 0
         while begin < len(order):
@@ -112,8 +120,9 @@ class TokenSource(ShuffledSource):
     def spread(self, most: int) -> "TokenSource":
         """See ``TextSource.spread``; the samples keep their numbers."""
         part = copy.copy(self)
-        count = min(most, len(self.samples))
-        part.samples = self.samples[np.arange(count) * len(self.samples) // count]
+        samples = self.samples
+        count = min(most, len(samples))
+        part._samples = samples[np.arange(count) * len(samples) // count]
         return part
 
     def texts(self, *roles: str) -> dict[str, np.ndarray]:
@@ -135,8 +144,8 @@ class _Texts:
         self._tokens = None
         with tf.device("CPU:0"):
             if in_memory:
-                # One token more, so that token 0 exists if all texts are empty.
-                self._tokens = tf.constant(np.append(column.tokens, column.tokens.dtype.type(0)))
+                # Token 0 exists even if all texts are empty.
+                self._tokens = tf.constant(column.tokens if len(column.tokens) else np.zeros(1, column.tokens.dtype))
             self._starts = tf.constant(column.starts)
             self._padded_lengths = tf.constant(padded_lengths(frame.longest))
 

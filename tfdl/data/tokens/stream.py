@@ -19,7 +19,8 @@ class TokenStream:
     def __init__(self, column: TokenColumn, end_id: int):
         self._tokens = np.asarray(column.tokens)  # a memory map is not read here
         self._end_id = end_id
-        self._ends = column.starts[1:] + np.arange(len(column))  # the position of each text's end token in the stream
+        self._ends = np.arange(len(column))  # the position of each text's end token in the stream
+        self._ends += column.starts[1:]
         self.num_tokens = len(self._tokens) + len(column)
 
     def read(self, positions: np.ndarray) -> np.ndarray:

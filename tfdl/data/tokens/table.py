@@ -1,22 +1,24 @@
 """Texts as token numbers: made once, kept on disk, and shared by all ranks of a machine."""
 
 import hashlib
-import itertools
-import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
-from tfdl.data.texts import TextSplit
+from tfdl.data.texts import Row, TextSplit
+from tfdl.data.tokenizers.parts import parts_of
+from tfdl.data.tokens.growing_arrays import ArrayInMemory
+from tfdl.data.tokens.table_folder import NewArray, make_folder
 
-# Rows that are tokenized together.
-_CHUNK = 4096
+_LABEL = "label"
+# Texts that are tokenized together: at most so many, of about so many characters. They bound the memory that
+# tokenizing takes.
+_MOST_ROWS = 4096
+_MOST_CHARACTERS = 2**22
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ def token_table(split: TextSplit, roles: tuple[str, ...], tokenizer: Any, folder
     """The columns of a split, in its own order.
 
     Tokens are kept in ``folder`` under a name that depends on the rows and the tokenizer, and mapped into memory from
-    there. If the folder cannot be written, texts are tokenized again each time. Concurrent callers are safe: one
+    there. They are written while the rows are read, so the size of a split does not matter. If the folder cannot be
+    written, texts are tokenized again each time, and their tokens are in memory. Concurrent callers are safe: one
     tokenizes, the others wait.
 
     Args:
@@ -56,74 +59,99 @@ def token_table(split: TextSplit, roles: tuple[str, ...], tokenizer: Any, folder
 
     Returns:
         Role -> column.
+
+    Raises:
+        RunError: the disk is full, or fails.
     """
     if folder is None:
-        return _tokenized(split, roles, tokenizer)
+        return _in_memory(split, roles, tokenizer)
     parts = (split.fingerprint, *roles, tokenizer.digest)
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     table = folder / digest[:24]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(table.with_suffix(".lock")):
-            if not table.is_dir():
-                _save(_tokenized(split, roles, tokenizer), table)
-        return _load(roles, table)
-    except OSError:
-        return _tokenized(split, roles, tokenizer)
+    if not make_folder(table, partial(_tokenize, split, roles, tokenizer)):
+        return _in_memory(split, roles, tokenizer)
+    # A plain array of the same memory: operations on a memmap are slower.
+    return _columns(roles, lambda name: np.asarray(np.load(table / f"{name}.npy", mmap_mode="r")))
 
 
-def _tokenized(split: TextSplit, roles: tuple[str, ...], tokenizer: Any) -> dict[str, Column]:
-    dtype = np.min_scalar_type(tokenizer.vocab_size - 1)
-    pieces: dict[str, list[np.ndarray]] = {role: [] for role in roles}
-    lengths: dict[str, list[np.ndarray]] = {role: [] for role in roles}
-    for rows in _chunks(split):
-        for role in roles:
-            values = [row[role] for row in rows]
-            if role == "label":
-                pieces[role].append(np.array(values, np.int32))
-                continue
-            encoded = tokenizer.encode_batch(values)
-            pieces[role].append(np.concatenate([np.zeros(0, dtype), *encoded]).astype(dtype))
-            lengths[role].append(np.array([len(tokens) for tokens in encoded], np.int64))
-    columns: dict[str, Column] = {}
-    for role in roles:
-        joined = np.concatenate(pieces[role])
-        if role == "label":
-            columns[role] = joined
-        else:
-            ends = np.cumsum(np.concatenate(lengths[role]))
-            columns[role] = TokenColumn(joined, starts=np.concatenate([np.zeros(1, np.int64), ends]))
-    return columns
+def _in_memory(split: TextSplit, roles: tuple[str, ...], tokenizer: Any) -> dict[str, Column]:
+    arrays: dict[str, ArrayInMemory] = {}
+
+    def new_array(name: str, dtype: np.dtype) -> ArrayInMemory:
+        arrays[name] = ArrayInMemory(dtype)
+        return arrays[name]
+
+    _tokenize(split, roles, tokenizer, new_array)
+    return _columns(roles, lambda name: arrays[name].values())
 
 
-def _chunks(split: Iterable[Any]) -> Iterator[list[Any]]:
-    rows = iter(split)
-    while chunk := list(itertools.islice(rows, _CHUNK)):
-        yield chunk
+def _columns(roles: tuple[str, ...], array: Callable[[str], np.ndarray]) -> dict[str, Column]:
+    return {
+        role: array(role) if role == _LABEL else TokenColumn(array(role), starts=array(_starts_name(role)))
+        for role in roles
+    }
 
 
-def _save(columns: Mapping[str, Column], table: Path) -> None:
-    """Writes the columns to another folder and renames it, so that a table is complete or absent."""
-    aside = Path(tempfile.mkdtemp(prefix=f"{table.name}-", dir=table.parent))
-    try:
+def _tokenize(split: TextSplit, roles: tuple[str, ...], tokenizer: Any, new_array: NewArray) -> None:
+    """Appends the columns of all rows to new arrays. Only one chunk of the texts and their tokens is in memory."""
+    columns = {role: _Labels(new_array) if role == _LABEL else _Texts(role, tokenizer, new_array) for role in roles}
+    for rows in _chunks(split, roles):
         for role, column in columns.items():
-            if isinstance(column, TokenColumn):
-                np.save(aside / f"{role}.npy", column.tokens)
-                np.save(aside / f"{role}-starts.npy", column.starts)
-            else:
-                np.save(aside / f"{role}.npy", column)
-        os.rename(aside, table)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+            column.append([row[role] for row in rows])
 
 
-def _load(roles: tuple[str, ...], table: Path) -> dict[str, Column]:
-    columns: dict[str, Column] = {}
-    for role in roles:
-        values = np.load(table / f"{role}.npy", mmap_mode="r")
-        if role == "label":
-            columns[role] = values
+class _Labels:
+    """The class numbers of a split that is being read."""
+
+    def __init__(self, new_array: NewArray):
+        self._numbers = new_array(_LABEL, np.dtype(np.int32))
+
+    def append(self, numbers: list[Any]) -> None:
+        self._numbers.append(np.array(numbers, np.int32))
+
+
+class _Texts:
+    """The tokens of a split that is being read."""
+
+    def __init__(self, role: str, tokenizer: Any, new_array: NewArray):
+        self._tokenizer = tokenizer
+        self._dtype = np.min_scalar_type(tokenizer.vocab_size - 1)
+        self._tokens = new_array(role, self._dtype)
+        self._starts = new_array(_starts_name(role), np.dtype(np.int64))
+        self._starts.append(np.zeros(1, np.int64))
+        self._num_tokens = 0
+
+    def append(self, texts: list[Any]) -> None:
+        if len(texts) == 1 and self._tokenizer.reads_parts:
+            # A long text, such as a whole file, is a chunk by itself.
+            lengths = np.array([sum(self._append_together([part]).sum() for part in parts_of(texts[0]))], np.int64)
         else:
-            columns[role] = TokenColumn(values, starts=np.load(table / f"{role}-starts.npy"))
-    return columns
+            lengths = self._append_together(texts)
+        ends = self._num_tokens + np.cumsum(lengths)
+        self._starts.append(ends)
+        self._num_tokens = int(ends[-1])
+
+    def _append_together(self, texts: list[str]) -> np.ndarray:
+        """Appends the tokens of texts; returns how many each has."""
+        encoded = self._tokenizer.encode_batch(texts)
+        self._tokens.append(np.concatenate(encoded, dtype=self._dtype, casting="unsafe"))
+        return np.fromiter(map(len, encoded), np.int64, len(encoded))
+
+
+def _starts_name(role: str) -> str:
+    return f"{role}-starts"
+
+
+def _chunks(split: Iterable[Row], roles: tuple[str, ...]) -> Iterator[list[Row]]:
+    chunk: list[Row] = []
+    num_characters = 0
+    for row in split:
+        size = sum(len(str(row[role])) for role in roles)
+        if chunk and (len(chunk) == _MOST_ROWS or num_characters + size > _MOST_CHARACTERS):
+            yield chunk
+            chunk = []
+            num_characters = 0
+        chunk.append(row)
+        num_characters += size
+    if chunk:
+        yield chunk

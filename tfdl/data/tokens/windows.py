@@ -57,7 +57,9 @@ class Windows(ShuffledSource):
 
     def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:  # noqa: ARG002
         """See ``Source.epoch_order``; a random permutation of the windows of this epoch."""
-        return epoch_order(self.num_examples, seed, epoch) + self._first_number(seed, epoch)
+        order = epoch_order(self.num_examples, seed, epoch)
+        order += self._first_number(seed, epoch)
+        return order
 
     def _first_number(self, seed: int, epoch: int) -> int:
         """The number of the first window of the stream as it begins in this epoch."""
@@ -91,7 +93,8 @@ class StreamedWindows(Windows):
 
     def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:
         """See ``Source.epoch_order``; as many streams as a global batch has rows, side by side."""
-        order = stream_order(self.num_examples, global_batch) + self._first_number(seed, epoch)
+        order = stream_order(self.num_examples, global_batch)
+        order += self._first_number(seed, epoch)
         order[:global_batch] += self._begin_mark
         return order
 
