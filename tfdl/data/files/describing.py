@@ -7,11 +7,12 @@ from tfdl.data.files.description import DescribedFiles
 from tfdl.data.files.image_description import DescribedImages
 from tfdl.data.files.image_endings import ENDINGS
 from tfdl.data.files.layout import files_in_classes
-from tfdl.data.files.paths import refuse_text_options
+from tfdl.data.files.paths import refuse_columns, refuse_text_options
 from tfdl.data.files.pieces import PLAIN_ENDINGS
 from tfdl.data.files.readers import READERS
 from tfdl.data.files.text_description import DescribedTexts
 from tfdl.data.files.tree import Folder, read_tree
+from tfdl.errors import UserError
 
 
 def describe_files(config: DatasetConfig) -> DescribedFiles:
@@ -26,8 +27,14 @@ def describe_files(config: DatasetConfig) -> DescribedFiles:
     path = Path(config.name).expanduser()
     if path.is_dir():
         tree = read_tree(path, ENDINGS)
+        if not tree.has_files and not tree.others:
+            raise UserError(
+                f"dataset {config.name!r} has no files, expected images in class folders, texts, tables or JSON lines"
+            )
         if _are_images(tree):
-            refuse_text_options(config, "is a folder of images")
+            reason = "is a folder of images"
+            refuse_text_options(config, reason)
+            refuse_columns(config, reason)
             return DescribedImages(config, tree)
     return DescribedTexts(config)
 

@@ -57,6 +57,7 @@ class DescribedImages:
             notes=[*bad.notes, *layout.notes, *classes.notes],
         )
         self._count_classes(classes)
+        self.description.note_bad_rows(bad.count)
         try:
             check_class_folders(config.name, layout, ENDINGS)
             check_images(config.name, classes, self._places, bad)
