@@ -201,6 +201,7 @@ class Session:
         world = self._world
         parts = self.parts
         notes = (
+            "" if self.step else self.record.beginning_note,
             *parts.task.notes,
             rate_note(config.optimizer, world.size),
             self._schedule_note(),
