@@ -17,7 +17,13 @@ from tfdl.data.files import pillow_images
 from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.description import FilesDescription
 from tfdl.data.files.image_endings import ENDINGS
-from tfdl.data.files.image_folders import NoClassFoldersError, check_class_folders, check_images, places_by_split
+from tfdl.data.files.image_folders import (
+    MOST_PIXELS,
+    NoClassFoldersError,
+    check_class_folders,
+    check_images,
+    places_by_split,
+)
 from tfdl.data.files.layout import PlacedFile, files_in_classes
 from tfdl.data.files.tree import Folder
 from tfdl.data.hash_split import SPLITS, hash_split
@@ -174,5 +180,6 @@ def _range(sizes: list[tuple[int, int]]) -> str:
     smallest = min(sizes, key=lambda size: size[0] * size[1])
     largest = max(sizes, key=lambda size: size[0] * size[1])
     if len(set(sizes)) == 1:
-        return f"{smallest[0]}x{smallest[1]} (height x width)"
+        advice = "; choose with --image-size" if smallest[0] * smallest[1] > MOST_PIXELS else ""
+        return f"{smallest[0]}x{smallest[1]} (height x width){advice}"
     return f"{smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]} (height x width); choose with --image-size"

@@ -13,6 +13,10 @@ from tfdl.data.hash_split import SPLITS
 from tfdl.data.labels import Classes
 from tfdl.errors import UserError
 
+MOST_PIXELS = 512 * 512
+"""Larger images are not trained with at their own size unless the user asks for it: the memory and the time that a
+model needs grow with the number of pixels, and a photo of a telephone has fifty times as many."""
+
 
 class NoClassFoldersError(UserError):
     """A path is no folder with at least two folders of images."""
@@ -39,6 +43,24 @@ def check_class_folders(name: str, layout: Layout, endings: Sequence[str]) -> No
         f" such as {printable(Path(name, 'cat'))} and {printable(Path(name, 'dog'))}, with images in it"
         f" ({', '.join(endings)}){left_out}"
     )
+
+
+def check_size(name: str, height: int, width: int) -> None:
+    """Checks that images of which the user chose no size are not so large that this was an oversight.
+
+    Args:
+        name: the data set, for the error message.
+        height: of all its images.
+        width: of all its images.
+
+    Raises:
+        UserError: they have more than ``MOST_PIXELS``.
+    """
+    if height * width > MOST_PIXELS:
+        raise UserError(
+            f"images of {name!r} are {height}x{width}, and memory and time grow with their pixels: give a smaller"
+            f" --image-size, such as --image-size 224; --image-size {height}x{width} keeps their size"
+        )
 
 
 def places_by_split(files: Sequence[PlacedFile], hashed: Sequence[str]) -> dict[str, list[int]]:

@@ -10,7 +10,13 @@ from tfdl.config import DatasetConfig
 from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.file_images import FileImages
 from tfdl.data.files.image_check import Seen, look_at
-from tfdl.data.files.image_folders import NoClassFoldersError, check_class_folders, check_images, places_by_split
+from tfdl.data.files.image_folders import (
+    NoClassFoldersError,
+    check_class_folders,
+    check_images,
+    check_size,
+    places_by_split,
+)
 from tfdl.data.files.image_rules import image_rules
 from tfdl.data.files.layout import Layout, PlacedFile, files_in_classes
 from tfdl.data.files.paths import existing
@@ -62,6 +68,8 @@ def open_image_folder(
     places = places_by_split(files, [seen.split for _, seen in images])
     check_images(config.name, classes, places, bad)
     shape = _shape(images, config)
+    if config.image_size is None and not trained_names:
+        check_size(config.name, *shape[:2])
     numbers = [classes.numbers[_class_of(file)] for file in files]
     counts = {split: Counter(numbers[place] for place in members) for split, members in places.items()}
     notes = (
