@@ -229,7 +229,7 @@ def test_an_export_of_a_spreadsheet_needs_two_options_which_one_error_names(tmp_
     path = tmp_path / "survey.csv"
     path.write_bytes("Antwort;Größe\nja;1,5\n".encode("cp1252"))
     with pytest.raises(
-        UserError, match=r"\(Antwort, Gr��e\), .* --delimiter ';', and is not UTF-8; .* --encoding NAME"
+        UserError, match=r"\(Antwort, Gr��e\), .* --delimiter ';'\. It is also not UTF-8; .* --encoding NAME"
     ):
         rows_in(path)
     (row,) = rows_in(path, delimiter=";", encoding="cp1252")

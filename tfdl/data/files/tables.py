@@ -166,7 +166,7 @@ def _refuse_other_delimiters(path: Path, options: ReadOptions, delimiter: str) -
         if other != delimiter and found is not None and isinstance(found[1], list) and len(found[1]) > 1:
             expected, _ = _DELIMITERS[delimiter]
             wrong = _wrong_encoding(found[1], options)
-            encoding = f", and is {wrong}; {ADVICE}" if wrong else ""
+            encoding = f". It is also {wrong}; {ADVICE}" if wrong else ""
             shown = ", ".join(islice((readable(value.strip()) for value in found[1]), 10))
             raise UserError(
                 f"{path} has {noun} between its columns ({shown}), expected {expected}; read it with"
