@@ -13,6 +13,8 @@ from tfdl.errors import UserError
 # Classes that a page lists, and characters of a value.
 _MOST_CLASSES = 50
 _MOST_CHARACTERS = 100
+# Files whose columns the user can choose.
+_KINDS_WITH_COLUMNS = ("table", "JSON lines", "Parquet", "TFRecord", "ArrayRecord")
 
 
 def show_path(config: Any, samples: int | None, split: str, output: str | None, as_json: bool) -> None:
@@ -99,8 +101,8 @@ def _page(description: Any) -> None:
     splits = [f"{split}  {count:,}" for split, count in description.splits.items()]
     width = max((len(_cut(name)) for name in description.columns), default=0)
     no_tasks = "none; the notes say why"
-    if description.columns:
-        no_tasks = "none with its columns as they are; choose columns: tfdl train --help"
+    if description.columns and description.kind in _KINDS_WITH_COLUMNS:
+        no_tasks = "none with its columns as they are; choose some, such as --text-column NAME --label-column NAME"
     rows = {
         "kind": f"{description.kind}, {description.num_files:,} {noun}, {size(description.num_bytes)}",
         "tasks": "\n".join(tasks) or no_tasks,

@@ -11,6 +11,7 @@ import click
 from tfdl.cli.failures import is_printing_rank
 from tfdl.cli.options import debug_option, json_option
 from tfdl.cli.parts import load_parts, plugin_option
+from tfdl.cli.settings import chosen_settings, setting
 from tfdl.errors import UserError, nearest
 
 EPILOG = """\b
@@ -18,10 +19,11 @@ Examples:
   tfdl datasets                                             # tfdl's own, well-known ones of TFDS, prepared ones
   tfdl datasets --all                                       # every name that TFDS has
   tfdl datasets show fashion_mnist
-  tfdl datasets show digits --samples 25 --output digits.png
+  tfdl datasets show digits --output digits.png             # a picture of 25 samples
   tfdl datasets show dates --samples 3 --split test
   tfdl datasets show ag_news_subset --json | jq .tasks
   tfdl datasets show ./photos                               # your own files: classes, splits, columns
+  tfdl datasets show reviews.csv --text-column review --label-column stars
   tfdl datasets prepare cifar10 --data-dir /scratch/data
   tfdl datasets prepare fashion_mnist --from ~/downloads    # no network; hashes are checked
 """
@@ -96,6 +98,11 @@ def list_command(everything: bool, data_dir: str | None, plugins: tuple[str, ...
 @click.option("--split", default="train", show_default=True, metavar="SPLIT", help="Split of the samples.")
 @click.option("--output", type=click.Path(), metavar="FILE.png",
               help="Draw the images of the samples (of 25 without --samples).")  # fmt: skip
+@setting("--image-column", "image_column", metavar="NAME", help="Column of the image, of your own records or tables.")
+@setting("--text-column", "text_column", metavar="NAME", help="Column of the text, of your own tables.")
+@setting("--label-column", "label_column", metavar="NAME", help="Column of the class.")
+@setting("--source-column", "source_column", metavar="NAME", help="Column of the text to translate.")
+@setting("--target-column", "target_column", metavar="NAME", help="Column of its translation.")
 @click.option("--encoding", default="utf-8", show_default=True, metavar="NAME", help="Encoding of your own files.")
 @click.option("--delimiter", metavar="CHARACTER", help="What separates columns of your own tables.")
 @click.option("--stratified", is_flag=True, help="Split each class of your own files by itself.")
@@ -104,7 +111,9 @@ def list_command(everything: bool, data_dir: str | None, plugins: tuple[str, ...
 @plugin_option
 @json_option
 @debug_option
+@click.pass_context
 def show_command(
+    ctx: click.Context,
     name: str,
     samples: int | None,
     split: str,
@@ -116,6 +125,7 @@ def show_command(
     data_dir: str | None,
     plugins: tuple[str, ...],
     as_json: bool,
+    **_: Any,
 ) -> None:
     """Describe a data set or your own files, and show a few samples.
 
@@ -127,7 +137,7 @@ def show_command(
     from tfdl.cli.dataset_samples import draw, for_json, prepared_samples
     from tfdl.cli.quiet import held_back_stderr
     from tfdl.config import DatasetConfig
-    from tfdl.data.files.paths import FILE_OPTIONS, hidden_files_note, is_local, refuse_options
+    from tfdl.data.files.paths import FILE_OPTIONS, hidden_files_note, is_local, refuse_columns, refuse_options
     from tfdl.data.tfds.description import describe_dataset
 
     _quiet_tfds()
@@ -135,12 +145,19 @@ def show_command(
     if output is not None and not output.endswith(".png"):
         raise UserError(f"--output {output!r}, expected a name that ends in .png")
     config = DatasetConfig(
-        name, encoding=encoding, delimiter=delimiter, stratified=stratified, exact_labels=exact_labels
+        name,
+        encoding=encoding,
+        delimiter=delimiter,
+        stratified=stratified,
+        exact_labels=exact_labels,
+        **chosen_settings(ctx),
     )
     if is_local(name):
         show_path(config, samples, split, output, as_json)
         return
-    refuse_options(config, FILE_OPTIONS, "is not a path of your own files")
+    reason = "is not a path of your own files"
+    refuse_options(config, FILE_OPTIONS, reason)
+    refuse_columns(config, reason)
     _check_has_builder(name)
     with held_back_stderr():  # a few builders import TensorFlow
         description, builder = describe_dataset(name, data_dir)

@@ -144,7 +144,7 @@ def _line_of(error: BaseException) -> str:
 
 def _line_of_click(error: click.ClickException) -> str:
     """Click's message as one sentence, with the command whose help explains it."""
-    message = error.format_message().rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".")
     context = error.ctx if isinstance(error, click.UsageError) else None
     if isinstance(error, click.NoSuchOption) and context is not None:
         known = [option for parameter in context.command.params for option in parameter.opts]

@@ -107,7 +107,7 @@ def show_list(as_json: bool) -> None:
     console().print(families)
     click.echo()
     console().print(presets)
-    click.echo("\nDescribe a model: tfdl models NAME. Train it: tfdl train --model NAME")
+    click.echo("\nParameters are trainable ones. Describe a model: tfdl models NAME. Train it: tfdl train --model NAME")
 
 
 def _families() -> dict[str, Any]:

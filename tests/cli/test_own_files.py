@@ -115,11 +115,59 @@ def test_a_chosen_delimiter(run, tmp_path):
     assert json.loads(run("rows.csv", "--delimiter", ";", "--json")[1])["classes"].keys() == {"even", "odd"}
 
 
+def test_columns_that_are_chosen_are_described_as_training_reads_them(run, tmp_path):
+    rows = [(number, text, label, "user") for number, (text, label) in enumerate(labelled())]
+    write_table(tmp_path / "reviews.csv", rows, header=("id", "review", "stars", "user"))
+    out = run("reviews.csv")[1]
+    assert "tasks    none with its columns as they are; choose some, such as --text-column NAME --label-column" in out
+    found = described(run, "reviews.csv", "--text-column", "review", "--label-column", "stars")
+    config = DatasetConfig(str(tmp_path / "reviews.csv"), text_column="review", label_column="stars")
+    dataset = open_texts(config, ("text", "label"))
+    assert found["splits"] == {split: part.num_examples for split, part in dataset.splits.items()}
+    assert found["classes"].keys() == {"even", "odd"}
+    assert found["tasks"]["text-classification"] == {"text": "review", "label": "stars"}
+
+
+def test_a_wrong_column_is_named_in_the_notes(run, tmp_path):
+    write_table(tmp_path / "pairs.csv", labelled(), header=("de", "en"))
+    (note,) = described(run, "pairs.csv", "--source-column", "ed", "--target-column", "en")["notes"]
+    assert note == "--source-column 'ed', but pairs.csv has the columns de, en."
+    found = described(run, "pairs.csv", "--source-column", "de", "--target-column", "en")
+    assert found["tasks"] == {"translation": {"source": "de", "target": "en"}}
+
+
+def test_columns_have_no_meaning_without_a_table(run, tmp_path):
+    write_images(tmp_path / "photos")
+    code, _, err = run("photos", "--label-column", "x")
+    assert (code, err) == (
+        2,
+        "tfdl: error: --label-column has no meaning for 'photos', which is a folder of images; leave it out\n",
+    )
+    assert "for 'digits', which is not a path of your own files" in run("digits", "--text-column", "x")[2]
+
+
+def test_bad_rows_are_errors_in_training_and_the_notes_say_so(run, tmp_path):
+    advice = "bad rows are errors in training; to leave them out there too: --skip-bad-rows"
+    write_table(tmp_path / "reviews.csv", [*labelled(), ("", "odd")])
+    assert described(run, "reviews.csv")["notes"][-1] == advice
+    write_images(tmp_path / "photos")
+    assert advice not in described(run, "photos")["notes"]
+    (tmp_path / "photos" / "cat" / "0.png").write_bytes(b"no image")
+    assert advice in described(run, "photos")["notes"]
+
+
+def test_no_choice_of_columns_is_offered_for_one_plain_text(run, tmp_path):
+    (tmp_path / "rows.json").write_text('[{"text": "a", "label": "b"}]')
+    out = run("rows.json")[1]
+    assert re.search(r"tasks +none; the notes say why\n", out)
+    assert "1 different value in 1 row, 29 characters\n" in out
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         ("show ./nothing.csv", "dataset './nothing.csv': no such file or folder"),
-        ("show ./empty", "dataset './empty' has no file of rows"),
+        ("show ./empty", "dataset './empty' has no files, expected images"),
         ("prepare ./empty", "'./empty' is a path: your own files need no preparation; tfdl train --dataset ./empty"),
         (
             "show rows.csv --samples 2 --split tset",

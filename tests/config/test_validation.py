@@ -109,6 +109,13 @@ def test_what_would_be_ignored_is_refused(values, message):
     assert str(raised.value).startswith(message)
 
 
+def test_a_field_of_another_task_leads_to_the_task():
+    with pytest.raises(UserError, match=r"; leave it out, or give --task text-classification or language-modeling$"):
+        compose({"dataset": {"name": "reviews.csv", "text_column": "review"}})
+    with pytest.raises(UserError, match=r"--task text-classification or language-modeling or translation$"):
+        compose({"tokenizer": "bpe"})
+
+
 def test_a_recipe_s_own_choices_are_not_taken_for_the_user_s():
     assert compose({"model": "cnn"}).dataset.augmentation
     assert compose({"model": "rnn", "dataset": "tiny_shakespeare"}).task == "language-modeling"

@@ -126,7 +126,7 @@ def test_an_image_too_small_for_the_pools(shape):
         tfdl.build_model("cnn", input_shape=shape, num_classes=10)
     assert str(raised.value) == (
         f"images of {shape[0]}x{shape[1]} are too small for 2 pools, which need at least 4x4; give fewer model.filters"
-        " or a larger dataset.image_size"
+        " or a larger dataset.image_size (--image-size)"
     )
 
 

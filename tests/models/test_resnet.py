@@ -457,7 +457,7 @@ def test_an_image_too_small_for_the_strides(shape, stem, halvings):
     assert str(raised.value) == (
         f"images of {shape[0]}x{shape[1]} are too small for {halvings} halvings, which need at least"
         f" {smallest}x{smallest}; give fewer stages (model.blocks and model.filters){smaller_stem} or a larger"
-        " dataset.image_size"
+        " dataset.image_size (--image-size)"
     )
 
 

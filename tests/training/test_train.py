@@ -203,6 +203,22 @@ def test_a_batch_larger_than_the_data_writes_nothing(tiny, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_too_few_samples_for_all_batches_of_a_step(tiny, tmp_path):
+    with pytest.raises(UserError, match="1437 training samples; expected at least 2000, one for each rank and each"):
+        tfdl.train(tiny(batch_size=1, accumulation_steps=2000), tmp_path / "run")
+
+
+def test_a_resume_of_nothing_is_reported(tiny, tmp_path):
+    notes = []
+
+    class Watch(Callback):
+        def on_start(self, plan):
+            notes.extend(plan.notes)
+
+    tfdl.train(tiny(epochs=None, steps=1), tmp_path / "run", resume=True, callbacks=[Watch()])
+    assert f"--resume: {tmp_path / 'run'} contains no run yet, so a new one begins" in notes
+
+
 def test_callbacks_see_the_run(tiny, tmp_path):
     seen = []
 

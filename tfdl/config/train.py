@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -129,8 +129,14 @@ class TrainConfig:
         unread = optional_dataset_fields().difference(self.task_spec.dataset_fields)
         for name in sorted(unread & fields):
             value = getattr(self.dataset, name)
-            expected = f"nothing: it has no meaning for {self.task}"
+            others = [task for task in TASKS.names if name in TASKS[task].dataset_fields]
+            expected = self._nothing(others)
             require(value == getattr(defaults, name), f"dataset.{name}", plain(value), expected)
+
+    def _nothing(self, other_tasks: Sequence[str]) -> str:
+        """What is expected of a field that the task does not read, and the tasks that read it."""
+        advice = f", or give --task {' or '.join(other_tasks)}" if other_tasks else ""
+        return f"nothing: it has no meaning for {self.task}; leave it out{advice}"
 
     def _choose_tokenizer(self) -> TokenizerConfig | None:
         spec = self.task_spec
@@ -138,7 +144,8 @@ class TrainConfig:
             received = self.tokenizer
             if isinstance(received, Mapping):
                 received = received.get("name")
-            require(self.tokenizer is None, "tokenizer", received, f"nothing: it has no meaning for {self.task}")
+            others = [task for task in TASKS.names if TASKS[task].reads_tokens]
+            require(self.tokenizer is None, "tokenizer", received, self._nothing(others))
             return None
         declared = DATASETS.get(self.dataset.base_name) or type(self.dataset)
         tokenizer = choose_tokenizer(self.tokenizer, default=declared.tokenizer)

@@ -79,5 +79,5 @@ def _check_sizes(config: CNNConfig, input_shape: tuple[int, int, int], num_class
     if min(height, width) < smallest:
         raise UserError(
             f"images of {height}x{width} are too small for {pools} pools, which need at least {smallest}x{smallest};"
-            " give fewer model.filters or a larger dataset.image_size"
+            " give fewer model.filters or a larger dataset.image_size (--image-size)"
         )

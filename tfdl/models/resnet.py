@@ -156,5 +156,5 @@ def _check_sizes(config: ResNetConfig, input_shape: tuple[int, int, int], num_cl
         raise UserError(
             f"images of {height}x{width} are too small for {halvings} halvings, which need at least"
             f" {smallest}x{smallest}; give fewer stages (model.blocks and model.filters){smaller_stem} or a larger"
-            " dataset.image_size"
+            " dataset.image_size (--image-size)"
         )

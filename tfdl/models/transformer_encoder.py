@@ -223,6 +223,6 @@ def _count_patches(config: TransformerConfig, input_shape: tuple[int, ...]) -> i
     if height % side or width % side:
         raise UserError(
             f"images of {height}x{width} cannot be cut into patches of {side}x{side}; give a model.patch_size that"
-            " divides height and width, or another dataset.image_size"
+            " divides height and width, or another dataset.image_size (--image-size)"
         )
     return (height // side) * (width // side)

@@ -71,9 +71,13 @@ def check_batch_size(config: TrainConfig, source: Source, num_ranks: int) -> Non
         return
     ranks = f" on each of {num_ranks} ranks" if num_ranks > 1 else ""
     times = f", {config.accumulation_steps} times a step" if config.accumulation_steps > 1 else ""
+    most = source.num_examples // batches_per_step
+    advice = f"expected at most {most}, as with --batch-size {most}"
+    if not most:
+        advice = f"expected at least {batches_per_step}, one for each rank and each of its batches"
     raise UserError(
         f"batch_size={config.batch_size}{ranks}{times}, but {config.dataset.name!r} has {source.num_examples}"
-        f" {source.unit}; expected at most {source.num_examples // batches_per_step}"
+        f" {source.unit}; {advice}"
     )
 
 

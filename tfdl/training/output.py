@@ -26,6 +26,8 @@ class Output:
     """The configuration of a resumed run until now."""
     is_named_by_us: bool = False
     """Whether tfdl chose the name. The directory then gets another name if another run takes this one first."""
+    note: str = ""
+    """A line about a run that was to be resumed and begins at its first step."""
 
 
 def claim_output(
@@ -54,19 +56,28 @@ def claim_output(
     _check_writable(run)
     if resume and run.has_run():
         before = run.read_config()
-        return Output(run, _same_run(before, config), run.newest_checkpoint(), before)
+        checkpoint = run.newest_checkpoint()
+        note = "" if checkpoint else f"--resume: {run.path} has no checkpoint yet, so the run begins at its first step"
+        return Output(run, _same_run(before, config), checkpoint, before, note=note)
     if not run.is_free() and not (overwrite and run.has_run()):
         raise UserError(_occupied(run))
-    return Output(run, config or TrainConfig(), None)
+    note = f"--resume: {run.path} contains no run yet, so a new one begins" if resume else ""
+    return Output(run, config or TrainConfig(), None, note=note)
 
 
 def _new_run(config: TrainConfig) -> RunDirectory:
     # TensorFlow opens no path with bytes that are not UTF-8.
-    dataset = name_of(Path(config.dataset.name.replace("/", "-").replace(":", "-")))
+    dataset = name_of(Path(_name_in_words(config.dataset.name)))
     name = f"{config.model.label}-{dataset}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = RunDirectory(Path("runs") / name)
     _check_writable(run)
     return run
+
+
+def _name_in_words(dataset: str) -> str:
+    """A data set's name or path as a part of a file's name: ``wmt14_translate-de-en``, ``photos`` for ``./photos/``."""
+    words = os.path.normpath(dataset).replace("/", "-").replace(":", "-").lstrip("-.~")
+    return words or Path(dataset).expanduser().resolve().name
 
 
 def _check_writable(run: RunDirectory) -> None:

@@ -38,6 +38,11 @@ class RunRecord:
         return self._output.checkpoint
 
     @property
+    def beginning_note(self) -> str:
+        """A line about a run that was to be resumed and begins at its first step; empty otherwise."""
+        return self._output.note
+
+    @property
     def config_before(self) -> TrainConfig | None:
         """The configuration of a resumed run until now; None for a new run."""
         return self._output.before

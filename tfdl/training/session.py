@@ -203,6 +203,7 @@ class Session:
         world = self._world
         parts = self.parts
         notes = (
+            "" if self.step else self.record.beginning_note,
             *parts.task.notes,
             changed_counts_note(self.run_directory.assets, sample_counts(parts.sources)),
             rate_note(config.optimizer, world.size),

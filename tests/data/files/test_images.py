@@ -83,6 +83,14 @@ def test_images_of_many_sizes_need_one(folder, opened):
     assert resize(picture(0), (6, 5)).numpy().tobytes() in contents(dataset)
 
 
+def test_large_images_of_one_size_need_a_chosen_one(tmp_path, opened):
+    for number in range(40):
+        write(tmp_path / "x" / "ab"[number % 2] / f"{number}.png", np.full((480, 640, 1), number, np.uint8))
+    with pytest.raises(UserError, match=r"are 480x640, .* --image-size 224; --image-size 480x640 keeps their size"):
+        opened(tmp_path / "x")
+    assert opened(tmp_path / "x", image_size=(480, 640)).image_shape == (480, 640, 1)
+
+
 def test_images_without_colours_keep_one_channel(tmp_path, opened):
     for number in range(60):
         write(tmp_path / "grey" / "ab"[number % 2] / f"{number}.png", picture(number, (8, 8, 1)))

@@ -63,6 +63,17 @@ def test_classes_and_splits(tmp_path: Path, paths: list[str], expected: dict) ->
     assert layout.notes == []
 
 
+def test_classes_without_a_file_that_can_be_read_are_named(tmp_path: Path) -> None:
+    root = write(tmp_path / "flat", "cat/*3", "dog/*2", "fish/1.heic")
+    (root / "bird").mkdir()
+    assert classes_below(root).notes == [
+        "left out: 1 file of other kinds: 1 .heic",
+        "no class, since no file in it can be read: bird, fish",
+    ]
+    root = write(tmp_path / "split", "train/cat/*3", "train/dog/*2", "test/cat/*1", "test/dog/1.heic")
+    assert classes_below(root).notes[1:] == ["no class, since no file in it can be read in test: dog"]
+
+
 @pytest.mark.parametrize(
     ("extra", "note"),
     [

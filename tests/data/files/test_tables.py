@@ -225,6 +225,17 @@ def test_a_chosen_delimiter(tmp_path, name, delimiter):
     assert rows_in(path, delimiter=delimiter) == [(2, {"text": "a & b", "label": "c"})]
 
 
+def test_an_export_of_a_spreadsheet_needs_two_options_which_one_error_names(tmp_path):
+    path = tmp_path / "survey.csv"
+    path.write_bytes("Antwort;Größe\nja;1,5\n".encode("cp1252"))
+    with pytest.raises(
+        UserError, match=r"\(Antwort, Gr��e\), .* --delimiter ';'\. It is also not UTF-8; .* --encoding NAME"
+    ):
+        rows_in(path)
+    (row,) = rows_in(path, delimiter=";", encoding="cp1252")
+    assert row == (2, {"Antwort": "ja", "Größe": "1,5"})
+
+
 def test_one_column_may_have_delimiters_in_its_quoted_name(tmp_path):
     assert rows_in(file_of(tmp_path, '"question; answer"\nfine\n')) == [(2, {"question; answer": "fine"})]
 

@@ -8,7 +8,7 @@ from tfdl.data.files.description import DescribedFiles
 from tfdl.data.files.image_description import DescribedImages
 from tfdl.data.files.image_endings import ENDINGS
 from tfdl.data.files.layout import files_in_classes
-from tfdl.data.files.paths import TEXT_OPTIONS, refuse_options
+from tfdl.data.files.paths import TEXT_OPTIONS, refuse_columns, refuse_options
 from tfdl.data.files.pieces import PLAIN_ENDINGS
 from tfdl.data.files.readers import READERS
 from tfdl.data.files.text_description import DescribedTexts
@@ -16,6 +16,7 @@ from tfdl.data.files.tree import Folder, read_tree
 from tfdl.data.records.description import DescribedRecords
 from tfdl.data.records.image_rows import find_rows_of_images
 from tfdl.data.records.listed_images import listed_images
+from tfdl.errors import UserError
 
 
 def describe_files(config: DatasetConfig) -> DescribedFiles:
@@ -30,8 +31,14 @@ def describe_files(config: DatasetConfig) -> DescribedFiles:
     path = Path(config.name).expanduser()
     if path.is_dir():
         tree = read_tree(path, ENDINGS)
+        if not tree.has_files and not tree.others:
+            raise UserError(
+                f"dataset {config.name!r} has no files, expected images in class folders, texts, tables or JSON lines"
+            )
         if _are_images(tree):
-            refuse_options(config, TEXT_OPTIONS, "is a folder of images")
+            reason = "is a folder of images"
+            refuse_options(config, TEXT_OPTIONS, reason)
+            refuse_columns(config, reason)
             return DescribedImages(config, files_in_classes(tree))
     rows = find_rows_of_images(config)
     if rows is None:

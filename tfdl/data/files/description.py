@@ -30,6 +30,15 @@ class FilesDescription:
     notes: list[str] = field(default_factory=list)
     """What was left out, and what would keep a run from starting."""
 
+    def note_bad_rows(self, count: int) -> None:
+        """Adds what to do about rows or images that cannot be used.
+
+        Args:
+            count: their number.
+        """
+        if count:
+            self.notes.append("bad rows are errors in training; to leave them out there too: --skip-bad-rows")
+
 
 class DescribedFiles(Protocol):
     """Files that were read once, to describe them."""

@@ -97,6 +97,15 @@ def what_is_wrong(text: str, encoding: str) -> str:
     return ""
 
 
+def readable(text: str) -> str:
+    """A text for messages: bytes that the encoding does not have are shown as U+FFFD.
+
+    Args:
+        text: from a file that ``open_text`` opened.
+    """
+    return text.replace(_MARK, "\N{REPLACEMENT CHARACTER}")
+
+
 def _codec(path: Path, encoding: str, head: bytes) -> str:
     """The codec that reads the file with these first bytes: with or without a byte order mark."""
     name = codecs.lookup(encoding).name

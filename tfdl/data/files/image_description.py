@@ -2,7 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.description import FilesDescription
 from tfdl.data.files.image_endings import ENDINGS
 from tfdl.data.files.image_folders import (
+    MOST_PIXELS,
     NoClassFoldersError,
     check_class_folders,
     check_images,
@@ -27,7 +29,8 @@ from tfdl.data.files.image_folders import (
 )
 from tfdl.data.files.layout import Layout, PlacedFile
 from tfdl.data.hash_split import SPLITS, content_number
-from tfdl.data.labels import Classes, classes_of
+from tfdl.data.labels import Classes, classes_of, unequal_classes_notes
+from tfdl.data.texts import VALIDATION_IS_TEST
 from tfdl.errors import UserError
 
 CLASS_FOLDERS = "images in class folders"
@@ -67,7 +70,9 @@ class DescribedImages:
             sizes=sizes_in_words([seen.size for _, seen in found]),
             notes=[*bad.notes, *layout.notes, *classes.notes],
         )
-        self._count_classes(classes)
+        by_content = frozenset() if config.stratified else assignment.splits_by_content
+        add_classes(self.description, self._files, classes, self._places, by_content)
+        self.description.note_bad_rows(bad.count)
         try:
             if kind == CLASS_FOLDERS:
                 check_class_folders(config.name, layout, ENDINGS)
@@ -97,13 +102,33 @@ class DescribedImages:
         with without_warnings():
             return [{"image": _as_shown(file.path), "label": class_of(file)} for file in spread]
 
-    def _count_classes(self, classes: Classes) -> None:
-        for name in classes.names:
-            self.description.classes[name] = dict.fromkeys(SPLITS, 0)
-        for split, places in self._places.items():
-            for place in places:
-                name = classes.names[classes.numbers[class_of(self._files[place])]]
-                self.description.classes[name][split] += 1
+
+def add_classes(
+    description: FilesDescription,
+    files: Sequence[PlacedFile],
+    classes: Classes,
+    places: Mapping[str, Sequence[int]],
+    by_content: Collection[str],
+) -> None:
+    """Adds the images of each class and split to a description, and lines about splits that lack any.
+
+    Args:
+        description: to be completed.
+        files: the images.
+        classes: of the images.
+        places: of the images of each split, in ``files``.
+        by_content: see ``unequal_classes_notes``.
+    """
+    counts = {
+        split: Counter(classes.numbers[class_of(files[place])] for place in members)
+        for split, members in places.items()
+    }
+    for number, name in enumerate(classes.names):
+        description.classes[name] = {split: counts[split][number] for split in SPLITS}
+    if all(places[split] for split in SPLITS):
+        description.notes += unequal_classes_notes(classes.names, counts, by_content)
+        if places["test"] is places["validation"]:
+            description.notes.append(VALIDATION_IS_TEST)
 
 
 @dataclass(frozen=True)
@@ -204,5 +229,6 @@ def sizes_in_words(sizes: Sequence[tuple[int, int]]) -> str:
     smallest = min(sizes, key=lambda size: size[0] * size[1])
     largest = max(sizes, key=lambda size: size[0] * size[1])
     if len(set(sizes)) == 1:
-        return f"{smallest[0]}x{smallest[1]} (height x width)"
+        advice = "; choose with --image-size" if smallest[0] * smallest[1] > MOST_PIXELS else ""
+        return f"{smallest[0]}x{smallest[1]} (height x width){advice}"
     return f"{smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]} (height x width); choose with --image-size"

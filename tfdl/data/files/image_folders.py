@@ -14,6 +14,10 @@ from tfdl.data.hash_split import SPLITS
 from tfdl.data.labels import Classes
 from tfdl.errors import UserError
 
+MOST_PIXELS = 512 * 512
+"""Larger images are not trained with at their own size unless the user asks for it: the memory and the time that a
+model needs grow with the number of pixels, and a photo of a telephone has fifty times as many."""
+
 
 class NoClassFoldersError(UserError):
     """A path is no folder with at least two folders of images."""
@@ -67,6 +71,24 @@ def image_assignment(
         if assignment.of_file(file.split) is None:
             to_split.add(names[class_of(file)], number, is_for_training=file.split == "train")
     return assignment.by(StratifiedSplits(to_split).of_number)
+
+
+def check_size(name: str, height: int, width: int) -> None:
+    """Checks that images of which the user chose no size are not so large that this was an oversight.
+
+    Args:
+        name: the data set, for the error message.
+        height: of all its images.
+        width: of all its images.
+
+    Raises:
+        UserError: they have more than ``MOST_PIXELS``.
+    """
+    if height * width > MOST_PIXELS:
+        raise UserError(
+            f"images of {name!r} are {height}x{width}, and memory and time grow with their pixels: give a smaller"
+            f" --image-size, such as --image-size 224; --image-size {height}x{width} keeps their size"
+        )
 
 
 def places_by_split(

@@ -14,6 +14,7 @@ from tfdl.data.files.image_folders import (
     NoClassFoldersError,
     check_class_folders,
     check_images,
+    check_size,
     class_of,
     image_assignment,
     places_by_split,
@@ -101,6 +102,8 @@ def open_image_files(
     places = places_by_split(files, content_numbers, assignment)
     check_images(config.name, classes, places, bad, is_stratified=config.stratified)
     shape = _shape(images, config)
+    if config.image_size is None and not trained_names:
+        check_size(config.name, *shape[:2])
     numbers = [classes.numbers[class_of(file)] for file in files]
     counts = {split: Counter(numbers[place] for place in members) for split, members in places.items()}
     num_transparent = sum(seen.is_transparent for _, seen in images)

@@ -65,6 +65,7 @@ def files_in_classes(root: Folder) -> Layout:
             _add_class(layout, name, folder, None)
         _note_words(layout, "taken for classes", top.folders)
     layout.left_out.add(len(top.files), _directly_in(top, root), _NO_CLASS)
+    _note_bare(layout, top, root)
     layout.files.sort(key=lambda file: file.path)
     _leave_out_others(layout, root)
     return layout
@@ -109,6 +110,7 @@ def _add_splits(layout: Layout, top: Folder, splits: Mapping[str, str]) -> None:
     for name in order:
         folder = _passed_through(top.folders[name], train_classes)
         layout.left_out.add(len(folder.files), _directly_in(folder, top), _NO_CLASS)
+        _note_bare(layout, folder, top)
         is_train = splits[name] == "train"
         if train_classes and not is_train and not train_classes & set(map(plain_label, folder.folders)):
             for inner in folder.folders.values():
@@ -187,6 +189,14 @@ def _note_words(layout: Layout, what: str, names: Iterable[str]) -> None:
     found = [name_of(Path(name)) for name in names if has_split_word(name)]
     if found:
         layout.other_notes.append(f"named like splits, but {what}: {shown(found)}")
+
+
+def _note_bare(layout: Layout, folder: Folder, root: Folder) -> None:
+    """Notes folders beside the classes in which no file can be read, such as a class of which all files are HEIC."""
+    if folder.bare:
+        where = "" if folder is root else f" in {_shown(folder, root)}"
+        names = shown([name_of(Path(name)) for name in folder.bare])
+        layout.other_notes.append(f"no class, since no file in it can be read{where}: {names}")
 
 
 def _leave_out_others(layout: Layout, root: Folder) -> None:

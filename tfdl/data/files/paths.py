@@ -70,3 +70,17 @@ def refuse_options(config: DatasetConfig, fields: Collection[str], reason: str) 
     for field in fields:
         if getattr(config, field) != getattr(DatasetConfig, field):
             raise UserError(f"dataset.{field} has no meaning for {config.name!r}, which {reason}; leave it out")
+
+
+def refuse_columns(config: DatasetConfig, reason: str) -> None:
+    """Refuses columns that were chosen for a description that has none to choose.
+
+    Args:
+        config: the data set.
+        reason: why they have no meaning, such as ``is a folder of images``.
+
+    Raises:
+        UserError: a column is chosen.
+    """
+    for role in config.columns:
+        raise UserError(f"--{role}-column has no meaning for {config.name!r}, which {reason}; leave it out")

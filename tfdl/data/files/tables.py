@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from tfdl.data.files.bad_rows import BadRow
-from tfdl.data.files.encodings import ADVICE, open_text, what_is_wrong
+from tfdl.data.files.encodings import ADVICE, open_text, readable, what_is_wrong
 from tfdl.data.files.rows import ColumnNames, GoodRow, ReadOptions
 from tfdl.data.files.table_rows import MARK, count_quoted, split_rows
 from tfdl.errors import UserError
@@ -143,7 +143,7 @@ def _header(path: Path, options: ReadOptions, found: _Row | None) -> tuple[str, 
         _refuse_other_delimiters(path, options, delimiter_of(path, options))
     if isinstance(values, str):
         raise UserError(f"{path} line {line} is not a header of columns: {values}")
-    wrong = next(filter(None, (what_is_wrong(value, options.encoding) for value in values)), "")
+    wrong = _wrong_encoding(values, options)
     if wrong:
         raise UserError(f"{path} line {line} names columns, but is {wrong}; {ADVICE}")
     names = tuple(value.strip() for value in values)
@@ -165,11 +165,18 @@ def _refuse_other_delimiters(path: Path, options: ReadOptions, delimiter: str) -
         found = _first_row(path, options, other, has_quoting=True)
         if other != delimiter and found is not None and isinstance(found[1], list) and len(found[1]) > 1:
             expected, _ = _DELIMITERS[delimiter]
-            shown = ", ".join(islice((value.strip() for value in found[1]), 10))
+            wrong = _wrong_encoding(found[1], options)
+            encoding = f". It is also {wrong}; {ADVICE}" if wrong else ""
+            shown = ", ".join(islice((readable(value.strip()) for value in found[1]), 10))
             raise UserError(
                 f"{path} has {noun} between its columns ({shown}), expected {expected}; read it with"
-                f" --delimiter {typed}"
+                f" --delimiter {typed}{encoding}"
             )
+
+
+def _wrong_encoding(values: list[str], options: ReadOptions) -> str:
+    """Why the first of these values that cannot be used cannot be; empty if all can."""
+    return next(filter(None, (what_is_wrong(value, options.encoding) for value in values)), "")
 
 
 def _column_names(header: tuple[str, ...]) -> ColumnNames:

@@ -72,7 +72,7 @@ class DescribedTexts:
 
 
 class _Fitting:
-    """The tasks that files fit without options.
+    """The tasks that files fit, with the columns that the user chose.
 
     Args:
         config: the path, and how files are read.
@@ -88,7 +88,7 @@ class _Fitting:
         self.problems: list[UserError] = []
         """Why the files fit no task, or cannot be trained with."""
         self._config = replace(config, skip_bad_rows=True)
-        unfit: list[UserError] = []
+        unfit: list[tuple[tuple[str, ...], UserError]] = []
         for roles in _ROLES_OF_TEXTS:
             try:
                 found = find_pieces(config, roles)
@@ -97,15 +97,17 @@ class _Fitting:
                 self.pieces = self.pieces or files
                 columns = dict(choose_columns(files, roles, config).by_role)
             except UserError as error:
-                unfit.append(error)
+                unfit.append((roles, error))
                 continue
             for task in TASKS:
                 if TASKS[task].roles == roles:
                     self.tasks[task] = columns
         if not self.pieces:
-            raise unfit[0]
+            raise unfit[0][1]
         if not self.tasks:
-            self.problems = unfit[:1]
+            # The user chose columns of these roles.
+            chosen = [error for roles, error in unfit if set(roles) & set(config.columns)]
+            self.problems = [*chosen, *(error for _, error in unfit)][:1]
 
     def opened(self) -> LocalDataset | None:
         """The rows as the first task that they can be trained for reads them; bad rows are left out.
@@ -137,6 +139,7 @@ def _kind(piece: Piece) -> str:
 def _add_counts(description: FilesDescription, dataset: LocalDataset) -> None:
     """Adds the samples of each split and class, as a run would have them."""
     description.notes += dataset.notes
+    description.note_bad_rows(dataset.num_bad_rows)
     for split, rows in dataset.splits.items():
         description.splits[split] = rows.num_examples
         if dataset.class_counts:
@@ -163,12 +166,16 @@ def _facts(values: list[str], num_rows: int) -> str:
     is_numeric = bool(given) and all(map(is_number, given))
     facts = [
         "numbers" if is_numeric else "texts",
-        f"{distinct:,} different {'value' if distinct == 1 else 'values'} in {num_rows:,} rows",
+        f"{_counted(distinct, 'different value')} in {_counted(num_rows, 'row')}",
     ]
     if given and not is_numeric:
         lengths = sorted(map(len, given))
         shortest = "" if lengths[0] == lengths[-1] else f"{lengths[0]:,} to "
-        facts.append(f"{shortest}{lengths[-1]:,} characters")
+        facts.append(f"{shortest}{_counted(lengths[-1], 'character')}")
     if len(given) < num_rows:
         facts.append(f"{num_rows - len(given):,} missing")
     return ", ".join(facts)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -25,6 +25,8 @@ class LocalDataset(TextDataset):
 
     class_counts: Mapping[str, Counter[int]] = field(default_factory=dict)
     """Split -> class number -> number of rows; empty without the role ``label``."""
+    num_bad_rows: int = 0
+    """Rows that were left out, since they cannot be used."""
 
 
 def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_names: Sequence[str] = ()) -> LocalDataset:
@@ -78,7 +80,8 @@ def open_local_texts(config: DatasetConfig, roles: tuple[str, ...], trained_name
     notes += [*classes.notes, *unequal_classes_notes(classes.names, counts, by_content)]
     if rows_of["test"] == "validation":
         notes.append(VALIDATION_IS_TEST)
-    return LocalDataset(config.name, splits, classes.present_names, tuple(notes), counts if LABEL in roles else {})
+    shown_counts = counts if LABEL in roles else {}
+    return LocalDataset(config.name, splits, classes.present_names, tuple(notes), shown_counts, bad.count)
 
 
 def refuse_delimiter(config: DatasetConfig, pieces: Sequence[Piece]) -> None:

@@ -25,6 +25,8 @@ class Folder:
     """By name, in the order of the names."""
     files: list[Path] = field(default_factory=list)
     """Directly in it, in the order of the names."""
+    bare: list[str] = field(default_factory=list)
+    """Names of the folders directly in it that are left out, since they have no file that is wanted."""
     others: Counter[str] = field(default_factory=Counter)
     """Endings of the files at any depth that are not wanted, and their numbers; also links that are not followed."""
 
@@ -91,6 +93,8 @@ def _read(path: Path, endings: set[str], outer: tuple[tuple[int, int], ...], *, 
             folder.others += inner.others
             if inner.has_files:
                 folder.folders[entry.name] = inner
+            else:
+                folder.bare.append(entry.name)
         elif entry.is_file():
             ending = ending_of(child)
             if ending in endings:

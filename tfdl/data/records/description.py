@@ -2,7 +2,6 @@
 
 import itertools
 import os
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,11 +9,17 @@ from typing import Any
 from tfdl.config import DatasetConfig
 from tfdl.data.files.bad_rows import BadRow, BadRows
 from tfdl.data.files.description import FilesDescription
-from tfdl.data.files.image_description import Looked, as_shown, look_at_content, sizes_in_words, without_warnings
+from tfdl.data.files.image_description import (
+    Looked,
+    add_classes,
+    as_shown,
+    look_at_content,
+    sizes_in_words,
+    without_warnings,
+)
 from tfdl.data.files.image_folders import check_images, class_of, image_assignment, places_by_split
 from tfdl.data.files.layout import PlacedFile
 from tfdl.data.files.pieces import Piece, Pieces
-from tfdl.data.hash_split import SPLITS
 from tfdl.data.labels import classes_of
 from tfdl.data.records.endings import kind_of
 from tfdl.data.records.files import open_records
@@ -66,12 +71,9 @@ class DescribedRecords:
             sizes=sizes_in_words([seen.size for seen in looked]),
             notes=[*bad.notes, *found.notes, *notes, *classes.notes],
         )
-        counts = {
-            split: Counter(classes.numbers[class_of(self._files[place])] for place in places)
-            for split, places in self._places.items()
-        }
-        for number, name in enumerate(classes.names):
-            self.description.classes[name] = {split: counts[split][number] for split in SPLITS}
+        by_content = frozenset() if config.stratified else assignment.splits_by_content
+        add_classes(self.description, self._files, classes, self._places, by_content)
+        self.description.note_bad_rows(bad.count)
         try:
             check_images(config.name, classes, self._places, bad, is_stratified=config.stratified)
         except UserError as error:

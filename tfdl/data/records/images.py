@@ -9,7 +9,7 @@ from tfdl.config import DatasetConfig
 from tfdl.data.files.bad_rows import BadRows
 from tfdl.data.files.encoded_images import EncodedImages
 from tfdl.data.files.image_decoding import Kind, Way
-from tfdl.data.files.image_folders import check_images
+from tfdl.data.files.image_folders import check_images, check_size
 from tfdl.data.files.images import decoding_notes, open_image_files, refuse_split_names
 from tfdl.data.files.split_assignment import SplitAssignment
 from tfdl.data.files.stratification import ClassNumbers, StratifiedSplits
@@ -73,6 +73,8 @@ def _dataset(
         *unequal_classes_notes(classes.names, counts, by_content),
     )
     shape = _shape(records, config)
+    if config.image_size is None and not trained_names:
+        check_size(config.name, *shape[:2])
     sources = _sources(records, numbers, places, shape, config)
     return ImageDataset(config.name, shape, classes.present_names, sources, notes)
 
