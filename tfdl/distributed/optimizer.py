@@ -16,6 +16,7 @@ from tfdl.distributed.averaging_class import (
 )
 from tfdl.distributed.buckets import BUCKET_BYTES
 from tfdl.distributed.local_variables import check_local, slots_of, variables_of
+from tfdl.distributed.training_world import training_world
 from tfdl.distributed.world import World, current_world
 from tfdl.errors import UserError
 
@@ -112,7 +113,7 @@ def is_distributed(optimizer: Any) -> bool:
 
 def world_of(optimizer: Any) -> World:
     """Returns the ranks over which an optimizer averages; for a plain optimizer, the current World."""
-    return optimizer._world() if is_distributed(optimizer) else current_world()
+    return optimizer._world() if is_distributed(optimizer) else training_world()
 
 
 def local_variables(optimizers: Iterable[Any]) -> list[Any]:

@@ -24,7 +24,8 @@ from tfdl.distributed.optimizer import (
 from tfdl.distributed.replicated import replicated_weights
 from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
 from tfdl.distributed.sync_proof import SyncProof
-from tfdl.distributed.world import World, current_world
+from tfdl.distributed.training_world import training_world
+from tfdl.distributed.world import World
 from tfdl.errors import RunError, UserError, mark_agreed
 
 
@@ -213,7 +214,7 @@ def _parts(value: Any) -> list[Any]:
 
 def _common_world(optimizers: list[Any]) -> World:
     plain = [type(optimizer).__name__ for optimizer in optimizers if not is_distributed(optimizer)]
-    worlds = [world_of(optimizer) for optimizer in optimizers] or [current_world()]
+    worlds = [world_of(optimizer) for optimizer in optimizers] or [training_world()]
     if plain and worlds[0].size > 1:
         raise plain_optimizer_error(", ".join(plain), worlds[0].size)
     if any(world is not worlds[0] for world in worlds):
