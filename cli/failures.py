@@ -1,6 +1,5 @@
 """How an error ends a command: one line on standard error, and an exit code (see docs/architecture.md)."""
 
-import re
 import sys
 import time
 import traceback
@@ -8,7 +7,7 @@ import traceback
 import click
 
 from tfdl.cli.other_names import advice_for
-from tfdl.errors import DISK_FULL, RunError, StoppedError, UserError, advice_of
+from tfdl.errors import DISK_FULL, RunError, StoppedError, UserError, advice_of, named_cause
 
 FAILURE = 1
 BAD_INPUT = 2
@@ -16,11 +15,6 @@ BAD_INPUT = 2
 # How long a rank with bad input waits for rank 0, which may have started later, to print the error that both have. The
 # launcher ends the rank while it waits.
 _PATIENCE_SECONDS = 5.0
-
-# Lines of TensorFlow's errors without a cause: places in a graph or a file, and counts of errors.
-_NO_CAUSE = re.compile(r"\[\[|File \"|\d+ (root error|successful operation|derived error)")
-# What TensorFlow prints before the message in a line.
-_MESSAGE_PREFIX = re.compile(r"^\(\d+\)\s+|\{\{function_node [^}]*\}\}\s*")
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -139,7 +133,7 @@ def _line_of(error: BaseException) -> str:
     plugins = sys.modules.get("tfdl.plugins")
     place = plugins.plugin_at(error) if plugins is not None else ""
     kind = f"error in {place}" if place else "internal error"
-    return f"{kind}: {type(error).__name__}: {_cause(str(error))}; run again with --debug for the traceback"
+    return f"{kind}: {named_cause(error)}; run again with --debug for the traceback"
 
 
 def _line_of_click(error: click.ClickException) -> str:
@@ -156,19 +150,6 @@ def _line_of_click(error: click.ClickException) -> str:
     if context is None:
         return f"error: {message}"
     return f"error: {message} See {context.command_path} --help."
-
-
-def _cause(text: str) -> str:
-    """The line of a message that names the cause: not a place in a graph or a file, and not a count of errors.
-
-    It is the first such line, and the last one in an error of a graph's execution, which begins with a traceback.
-    """
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    if not lines:
-        return ""
-    candidates = [line for line in lines if not _NO_CAUSE.match(line)] or lines
-    cause = candidates[-1] if lines[0].startswith("Graph execution error") else candidates[0]
-    return _MESSAGE_PREFIX.sub("", cause)
 
 
 def launched_rank() -> int | None:

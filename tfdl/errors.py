@@ -13,6 +13,17 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _LONGEST_LINE = 300
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
 
+# AutoGraph's message: places with four spaces and code with eight, then the error with four.
+_IN_USER_CODE = re.compile(r"in user code:$.*?^ {4}(?!File \")(?P<name>\w+):?(?P<message>.*)", re.DOTALL | re.MULTILINE)
+# Keras's message: what was called, then the error.
+_IN_KERAS = re.compile(
+    r"Exception encountered when calling [^\n]*\n|Could not automatically infer .*?Error encountered:", re.DOTALL
+)
+# Lines of TensorFlow's errors without a cause: places in a graph or a file, and counts of errors.
+_NO_CAUSE = re.compile(r"\[\[|File \"|\d+ (root error|successful operation|derived error)")
+# What TensorFlow prints before the message in a line.
+_MESSAGE_PREFIX = re.compile(r"^\(\d+\)\s+|\{\{function_node [^}]*\}\}\s*")
+
 
 class UserError(ValueError):
     """The user's input cannot be used. The message says what was received, what was expected and how to fix it.
@@ -81,9 +92,40 @@ def advice_of(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type if it has none."""
-    lines = _plain(str(error)).splitlines()
-    return lines[0] if lines else type(error).__name__
+    """The first line of an error's message that names the cause, or the error's type if there is none.
+
+    Before the cause, Keras's and TensorFlow's messages have lines about places in the code.
+    """
+    name, line = _cause(error)
+    return line or name
+
+
+def named_cause(error: BaseException) -> str:
+    """The error's type and the line that names the cause, such as ``ValueError: too short``.
+
+    An error of a function that AutoGraph converted has the type that was raised there.
+    """
+    name, line = _cause(error)
+    return f"{name}: {line}" if line else name
+
+
+def _cause(error: BaseException) -> tuple[str, str]:
+    """The name of the error's type, and the line of its message that names the cause."""
+    name = type(error).__name__
+    text = _plain(str(error))
+    converted = _IN_USER_CODE.match(text)
+    if converted:
+        name = converted["name"]
+        text = converted["message"].strip()
+    while wrapped := _IN_KERAS.match(text):
+        text = text[wrapped.end() :].strip()
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return name, ""
+    candidates = [line for line in lines if not _NO_CAUSE.match(line)] or lines
+    # An error of a graph's execution begins with a traceback.
+    line = candidates[-1] if lines[0].startswith("Graph execution error") else candidates[0]
+    return name, _MESSAGE_PREFIX.sub("", line)
 
 
 def in_one_line(message: str) -> str:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfdl.distributed.collective_counts import CollectiveCounts
 from tfdl.distributed.watchdog import peers as peers_module
-from tfdl.distributed.watchdog.error_origin import first_line, is_broken_collective, is_shared
+from tfdl.distributed.watchdog.error_origin import is_broken_collective, is_shared
 from tfdl.distributed.watchdog.links import Links
 from tfdl.distributed.watchdog.members import Member, kill_if_here, own_process_key
 from tfdl.distributed.watchdog.peers import connect_peers
@@ -258,11 +258,6 @@ def agreed_error() -> RunError:
 def test_the_origin_of_an_error(error: BaseException, broken: bool, shared: bool):
     assert is_broken_collective(error) == broken
     assert is_shared(error) == shared
-
-
-def test_the_first_line_of_an_error():
-    assert first_line(ValueError("one\ntwo")) == "error: ValueError: one"
-    assert first_line(KeyError()) == "error: KeyError"
 
 
 def test_ranks_of_one_host_connect_and_only_coordinators_keep_listening(ranks):

@@ -387,7 +387,7 @@ class Renamed(ImageClassification):
         (lambda: {"model": model_of(loss="mse"), "task": 3}, "task= is 3, expected a task's name"),
         (
             lambda: {"model": model_of(loss="mse"), "callbacks": keras.callbacks.EarlyStopping()},
-            r"callbacks= is a EarlyStopping, expected a list: callbacks=\[\.\.\.\]",
+            r"callbacks= is EarlyStopping, expected a list: callbacks=\[\.\.\.\]",
         ),
         (lambda: {"model": model_of(loss="mse"), "callbacks": [3]}, "callbacks= has a int, expected keras.callbacks"),
         (lambda: {"model": model_of(Unregistered(), loss="mse")}, "uses the class 'Unregistered' .* not registered"),

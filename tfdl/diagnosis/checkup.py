@@ -9,7 +9,7 @@ from tfdl.diagnosis.data_directory import check_data_directory, check_free_space
 from tfdl.diagnosis.environment import check_environment
 from tfdl.diagnosis.finding import Finding
 from tfdl.diagnosis.horovod import check_horovod
-from tfdl.diagnosis.hosts import check_other_hosts, check_own_name, read_hostfile
+from tfdl.diagnosis.hosts import are_several_machines, check_other_hosts, check_own_name, read_hostfile
 from tfdl.distributed.launch import find_launch
 from tfdl.errors import UserError
 
@@ -62,7 +62,7 @@ def diagnose(hostfile: str | None = None, data_dir: str | None = None) -> Diagno
     machine = [
         *check_data_directory(data_dir),
         *check_free_space(Path.cwd(), "working directory"),
-        *check_own_name(across_hosts=bool(hosts)),
+        *check_own_name(across_hosts=are_several_machines(hosts)),
         *check_other_hosts(hosts),
     ]
     if size == 1:

@@ -1,5 +1,6 @@
 """Checks of host names and of ssh between hosts."""
 
+import re
 import shutil
 import socket
 import subprocess
@@ -10,14 +11,14 @@ from tfdl.diagnosis.finding import Finding, Level
 from tfdl.errors import UserError
 
 _SSH_SECONDS = 5
-_HOSTS_LINE = "in /etc/hosts give {0} this machine's routable address, in place of 127.0.1.1"
+_HOST_LINE = re.compile(r"[\w.-]+\s+slots=[1-9]\d*")
 
 
 def read_hostfile(path: Path) -> list[str]:
-    """Reads the host names of a Horovod hostfile: ``name slots=N`` or ``name:N`` lines, with comments after ``#``.
+    """Reads the host names of a Horovod hostfile: ``name slots=N`` lines, with comments after ``#``.
 
     Raises:
-        UserError: the file cannot be read, or names no host.
+        UserError: the file cannot be read, has another line, or names no host.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -25,31 +26,48 @@ def read_hostfile(path: Path) -> list[str]:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise UserError(f"cannot read hostfile {str(path)!r} ({reason}); expected `name slots=N` lines") from error
     hosts = []
-    for line in lines:
-        words = line.split("#")[0].split()
-        if words:
-            hosts.append(words[0].split(":")[0])
+    for number, line in enumerate(lines, 1):
+        entry = line.split("#")[0].strip()
+        if not entry:
+            continue
+        if not _HOST_LINE.fullmatch(entry):
+            raise UserError(
+                f"hostfile {str(path)!r}, line {number}: {entry!r}, expected a name and its ranks, such as"
+                " `gpu-1 slots=4`"
+            )
+        hosts.append(entry.split()[0])
     if not hosts:
         raise UserError(f"hostfile {str(path)!r} names no host, expected `name slots=N` lines")
     return hosts
+
+
+def are_several_machines(hosts: list[str]) -> bool:
+    """Whether a job on these hosts has ranks on another machine than this one."""
+    return any(not _is_this_machine(host) for host in hosts)
 
 
 def check_own_name(across_hosts: bool) -> Iterator[Finding]:
     """Checks that this machine's name resolves to an address that other hosts can reach.
 
     Args:
-        across_hosts: whether the job has several hosts; a name that others cannot reach is then an error.
+        across_hosts: whether the job has ranks on other machines; a name that others cannot reach is then an error.
     """
     name = socket.gethostname()
     level: Level = "error" if across_hosts else "warning"
     try:
         address = socket.gethostbyname(name)
     except OSError:
-        yield Finding("host name", level, f"{name} does not resolve", _HOSTS_LINE.format(name))
+        yield Finding(
+            "host name",
+            level,
+            f"{name} does not resolve",
+            f"add this machine's routable address and {name} to /etc/hosts",
+        )
         return
     if address.startswith("127."):
         problem = f"{name} resolves to {address}: other hosts cannot reach ranks here (one host alone is fine)"
-        yield Finding("host name", level, problem, _HOSTS_LINE.format(name))
+        fix = f"in /etc/hosts give {name} this machine's routable address, in place of {address}"
+        yield Finding("host name", level, problem, fix)
     else:
         yield Finding("host name", "ok", f"{name} is {address}")
 
@@ -62,10 +80,14 @@ def check_other_hosts(hosts: list[str]) -> Iterator[Finding]:
         except OSError:
             yield Finding(host, "error", "does not resolve", f"add {host} to /etc/hosts or to the name server")
             continue
-        if host in (socket.gethostname(), "localhost"):
+        if _is_this_machine(host):
             yield Finding(host, "ok", f"{address}, this machine")
             continue
         yield _check_ssh(host, address)
+
+
+def _is_this_machine(host: str) -> bool:
+    return host in (socket.gethostname(), "localhost")
 
 
 def _check_ssh(host: str, address: str) -> Finding:

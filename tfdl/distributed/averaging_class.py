@@ -8,7 +8,8 @@ import keras
 from tfdl.distributed.gradient_averaging import average_gradients
 from tfdl.distributed.local_variables import local_gradients, variables_of
 from tfdl.distributed.missing_gradients import compare_gradients
-from tfdl.distributed.world import SingleWorld, World, current_world
+from tfdl.distributed.training_world import training_world
+from tfdl.distributed.world import SingleWorld, World
 from tfdl.errors import UserError
 
 # Sets the class of an object that has a property of this name.
@@ -111,7 +112,7 @@ class Averaging(Wrapped):
         )
 
     def _world(self) -> World:
-        return self._reduction.world or current_world()
+        return self._reduction.world or training_world()
 
     def _average(self, gradients: Any, variables: Any) -> list[Any]:
         gradients = list(gradients)

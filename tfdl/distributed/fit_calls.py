@@ -47,11 +47,15 @@ def describe_fit(fit: Callable[..., Any], args: Sequence[Any], options: Mapping[
 
     Raises:
         TypeError: the arguments are not those of ``fit``.
+        UserError: the class of a callback, in place of a callback.
     """
     bound = inspect.signature(fit).bind(*args, **options)
     bound.apply_defaults()
     given = bound.arguments
     callbacks = _as_list(given["callbacks"])
+    for callback in callbacks:
+        if isinstance(callback, type):
+            raise UserError(f"fit got the class {callback.__name__} as a callback, expected {callback.__name__}(...)")
     validates = given["validation_data"] is not None or bool(given["validation_split"])
     return Call(
         name="fit",

@@ -9,6 +9,20 @@ from tfdl.distributed.world import World
 from tfdl.errors import UserError
 
 
+def compare_together(optimizers: Sequence[Any], of_ranks: Sequence[Sequence[bool]]) -> None:
+    """Keeps a rank from comparing its gradients alone: the other ranks would be in a step, and all would hang.
+
+    A rank that has loaded its model after a first ``fit`` has a new optimizer, which has not compared anything. The
+    other ranks have traced their step, and will not trace it again.
+
+    Args:
+        optimizers: of this rank, from ``DistributedOptimizer``.
+        of_ranks: for each rank, whether each of its optimizers has compared its gradients.
+    """
+    for optimizer, have_compared in zip(optimizers, zip(*of_ranks, strict=False), strict=False):
+        optimizer._has_compared_gradients = any(have_compared)
+
+
 def compare_gradients(gradients: Sequence[Any], variables: Sequence[Any], world: World) -> None:
     """Checks that the same variables have a gradient on all ranks. For every rank to call at its first step.
 

@@ -1,6 +1,6 @@
 """Makes any Keras 3 optimizer data-parallel."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import keras
@@ -16,6 +16,7 @@ from tfdl.distributed.averaging_class import (
 )
 from tfdl.distributed.buckets import BUCKET_BYTES
 from tfdl.distributed.local_variables import check_local, slots_of, variables_of
+from tfdl.distributed.training_world import training_world
 from tfdl.distributed.world import World, current_world
 from tfdl.errors import UserError
 
@@ -77,6 +78,11 @@ def DistributedOptimizer(  # noqa: N802
             f"DistributedOptimizer got {type(optimizer).__name__}, expected a Keras 3 optimizer such as"
             " keras.optimizers.Adam(1e-3)"
         )
+    if _is_of_horovod(optimizer):
+        raise UserError(
+            f"DistributedOptimizer got an {type(optimizer).__name__} from hvd.DistributedOptimizer, which averages"
+            " nothing with Keras 3; remove Horovod's wrapper, and pass the optimizer that was in it"
+        )
     if compression not in ("none", "float16", "bfloat16"):
         raise UserError(f"compression={compression!r}, expected one of none, float16, bfloat16")
     if bucket_bytes < 1:
@@ -112,7 +118,7 @@ def is_distributed(optimizer: Any) -> bool:
 
 def world_of(optimizer: Any) -> World:
     """Returns the ranks over which an optimizer averages; for a plain optimizer, the current World."""
-    return optimizer._world() if is_distributed(optimizer) else current_world()
+    return optimizer._world() if is_distributed(optimizer) else training_world()
 
 
 def local_variables(optimizers: Iterable[Any]) -> list[Any]:
@@ -137,15 +143,18 @@ def forbid(optimizer: Any) -> None:
         set_class(optimizer, subclass(type(optimizer), _Forbidden))
 
 
-def plain_optimizer_error(optimizer_name: str, size: int) -> UserError:
-    """The error for an optimizer that does not average.
+def plain_optimizer_error(optimizers: Sequence[Any], size: int) -> UserError:
+    """The error for optimizers that do not average.
 
     Args:
-        optimizer_name: the name of the optimizer's class.
+        optimizers: one or more.
         size: the number of ranks.
     """
+    names = ", ".join(type(optimizer).__name__ for optimizer in optimizers)
+    if any(_is_of_horovod(optimizer) for optimizer in optimizers):
+        names += " (hvd.DistributedOptimizer averages nothing with Keras 3)"
     return UserError(
-        f"{size} ranks train with a plain {optimizer_name}, so each rank would train a separate model; compile with"
+        f"{size} ranks train with a plain {names}, so each rank would train a separate model; compile with"
         " optimizer=tfdl.distributed.DistributedOptimizer(...), also after load_model (with world=SingleWorld() if each"
         " rank should train this model separately)"
     )
@@ -171,8 +180,13 @@ def outermost(optimizer: Any) -> Any:
     return optimizer
 
 
+def _is_of_horovod(optimizer: Any) -> bool:
+    """Whether ``hvd.DistributedOptimizer`` made the optimizer. Horovod is not imported to find out."""
+    return type(optimizer).__module__.partition(".")[0] == "horovod"
+
+
 class _Forbidden(Wrapped):
     """A mixin before an optimizer's class: refuses to step."""
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:  # noqa: ARG002
-        raise plain_optimizer_error(type(self).__name__, current_world().size)
+        raise plain_optimizer_error([self], current_world().size)

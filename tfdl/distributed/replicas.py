@@ -13,6 +13,7 @@ from tfdl.distributed.eager_variables import initialize_variables_eagerly
 from tfdl.distributed.equal_models import check_equal_models, check_steps, describe_variables
 from tfdl.distributed.layer_constants import check_equal_constants, constants_of, refresh_adapted
 from tfdl.distributed.loss_denominators import share_denominators
+from tfdl.distributed.missing_gradients import compare_together
 from tfdl.distributed.optimizer import (
     inner_optimizers,
     is_distributed,
@@ -24,7 +25,8 @@ from tfdl.distributed.optimizer import (
 from tfdl.distributed.replicated import replicated_weights
 from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
 from tfdl.distributed.sync_proof import SyncProof
-from tfdl.distributed.world import World, current_world
+from tfdl.distributed.training_world import training_world
+from tfdl.distributed.world import World
 from tfdl.errors import RunError, UserError, mark_agreed
 
 
@@ -76,7 +78,10 @@ class Replicas:
         if self.world.size == 1:
             return
         initialize_variables_eagerly()  # for layers that the first step will build
-        check_steps(self.world.all_gather_object(steps))
+        have_compared = [optimizer._has_compared_gradients for optimizer in self.optimizers]
+        of_ranks = self.world.all_gather_object((steps, have_compared))
+        check_steps([number for number, _ in of_ranks])
+        compare_together(self.optimizers, [compared for _, compared in of_ranks])
         for model in self.models:
             _keep_out_of_xla(model)
             share_denominators(model, functools.partial(_training_world, model, self.world))
@@ -212,10 +217,10 @@ def _parts(value: Any) -> list[Any]:
 
 
 def _common_world(optimizers: list[Any]) -> World:
-    plain = [type(optimizer).__name__ for optimizer in optimizers if not is_distributed(optimizer)]
-    worlds = [world_of(optimizer) for optimizer in optimizers] or [current_world()]
+    plain = [optimizer for optimizer in optimizers if not is_distributed(optimizer)]
+    worlds = [world_of(optimizer) for optimizer in optimizers] or [training_world()]
     if plain and worlds[0].size > 1:
-        raise plain_optimizer_error(", ".join(plain), worlds[0].size)
+        raise plain_optimizer_error(plain, worlds[0].size)
     if any(world is not worlds[0] for world in worlds):
         raise UserError("the optimizers of one model average over different ranks, expected one world= for all of them")
     return worlds[0]

@@ -195,7 +195,8 @@ class SingleWorld(World):
         return tensor
 
 
-_current: World = SingleWorld()
+WORLD_BEFORE_INIT = SingleWorld()
+_current: World = WORLD_BEFORE_INIT
 
 
 def current_world() -> World:

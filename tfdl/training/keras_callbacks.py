@@ -51,7 +51,7 @@ def adapted(callbacks: Sequence[Any]) -> list[Callback]:
         UserError: an object of another type, or a callback that cannot work in tfdl's loop.
     """
     if not isinstance(callbacks, list | tuple):
-        raise UserError(f"callbacks= is a {type(callbacks).__name__}, expected a list: callbacks=[...]")
+        raise UserError(f"callbacks= is {type(callbacks).__name__}, expected a list: callbacks=[...]")
     members: list[Callback] = []
     keras_callbacks: list[Any] = []
     for callback in callbacks:
@@ -237,7 +237,7 @@ def _choose_mode(callback: Any, task: Task) -> None:
     if prefers_larger is None:
         raise UserError(
             f"{type(callback).__name__} monitors {monitor!r} with mode='auto', but tfdl does not know whether larger"
-            " values are better; pass mode='max' or mode='min'"
+            " values are better; check the metric's name, and pass mode='max' or mode='min'"
         )
     callback.mode = "max" if prefers_larger else "min"
 

@@ -48,6 +48,13 @@ def test_an_unknown_key_is_refused():
         split_sources(data, ("x", "y"), 1024)
 
 
+@pytest.mark.parametrize("data", [((IMAGES, LABELS) for _ in range(3)), lambda: (IMAGES, LABELS)])
+def test_data_that_can_be_read_once_is_refused(data):
+    kind = type(data).__name__
+    with pytest.raises(UserError, match=rf"data\['train'\] is a {kind}, expected data that can be read more than once"):
+        split_sources({"train": data}, ("x", "y"), 1024)
+
+
 def test_a_source_without_a_role_is_refused():
     class Unnamed(ShuffledSource):
         num_examples = 30

@@ -8,6 +8,7 @@ import pickle
 import sys
 from unittest.mock import patch
 
+import horovod.tensorflow.keras
 import keras
 import numpy as np
 import pytest
@@ -76,6 +77,26 @@ def wrapped_after_loading():
     model.optimizer = wrap(model.optimizer)
     fit(model)
     assert int(model.optimizer.iterations) == 12
+
+
+def loaded_by_one_rank_between_fits():
+    """Rank 0 traces its step again, and rank 1 does not. SyncCheck compares the ranks at the end."""
+    model = compiled()
+    fit(model)
+    if world.is_chief:
+        path = f"{sys.argv[1]}/chief.keras"
+        model.save(path)
+        model = keras.saving.load_model(path)
+        model.optimizer = wrap(model.optimizer)
+    fit(model)
+
+
+def wrapped_by_horovod():
+    fit(compiled(horovod.tensorflow.keras.DistributedOptimizer(keras.optimizers.Adam(0.1))))
+
+
+def wrapped_by_horovod_too():
+    compiled(wrap(horovod.tensorflow.keras.DistributedOptimizer(keras.optimizers.Adam(0.1))))
 
 
 def plain_in_gan():

@@ -1,6 +1,6 @@
 """Samples as Python code passes them, and as features by name."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,11 @@ def _by_role(sample: Any, roles: tuple[str, ...], where: str) -> dict[str, Any]:
         received = f"a mapping of {', '.join(map(str, sample))}"
     elif len(roles) == 1:
         return {roles[0]: sample}
+    elif isinstance(sample, Iterator) or callable(sample):
+        raise UserError(
+            f"{where} is a {type(sample).__name__}, expected data that can be read more than once: arrays"
+            f" ({', '.join(roles)}), a keras.utils.PyDataset, or tf.data.Dataset.from_generator(...)"
+        )
     else:
         received = type(sample).__name__
     raise UserError(

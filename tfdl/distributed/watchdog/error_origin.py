@@ -12,12 +12,3 @@ def is_broken_collective(error: BaseException) -> bool:
 def is_shared(error: BaseException) -> bool:
     """Whether every rank ends with the same error or the same request to stop, so that no rank has to report it."""
     return getattr(error, "agreed", False) or not isinstance(error, Exception)
-
-
-def first_line(error: BaseException) -> str:
-    """The error's type and the first line of its text, such as ``error: ValueError: too short``."""
-    lines = str(error).strip().splitlines()
-    name = type(error).__name__
-    if lines and lines[0]:
-        return f"error: {name}: {lines[0]}"
-    return f"error: {name}"

@@ -9,10 +9,11 @@ from functools import cache
 from types import TracebackType
 
 from tfdl.distributed.watchdog.current import DEFAULT_TIMEOUT, NullWatchdog, current_watchdog, set_current_watchdog
-from tfdl.distributed.watchdog.error_origin import first_line, is_broken_collective, is_shared
+from tfdl.distributed.watchdog.error_origin import is_broken_collective, is_shared
 from tfdl.distributed.watchdog.peers import connect_peers
 from tfdl.distributed.watchdog.watcher import Watcher
 from tfdl.distributed.world import World
+from tfdl.errors import named_cause
 
 # How long a failing rank waits for a coordinator to print its error, before it prints the error itself.
 _PRINT_SECONDS = 4.0
@@ -101,12 +102,12 @@ class Watchdog(NullWatchdog):
             return False
         vars(error)["was_printed"] = False
         if is_broken_collective(error):
-            line = line or f"error: a collective failed: {first_line(error)}"
+            line = line or f"error: a collective failed: {named_cause(error)}"
             self._watcher.deliver(broken=[code, line])
             self._watcher.join(_CAUSE_SECONDS)
             return False
         self._has_failed = True
-        self._watcher.deliver(failed=[code, line or first_line(error)])
+        self._watcher.deliver(failed=[code, line or f"error: {named_cause(error)}"])
         was_printed = self._watcher.enforcement.error_printed.wait(_PRINT_SECONDS)
         vars(error)["was_printed"] = was_printed
         if was_printed:
