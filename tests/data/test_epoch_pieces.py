@@ -31,7 +31,7 @@ class Drawn:
         return {**batch, "draws": draws, "partner": partners[0]["number"], "partner_draws": partners[1]}
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     num_examples=st.integers(1, 60),
     batch_size=st.integers(1, 5),

@@ -64,7 +64,7 @@ class Draws:
         return shown
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 40), st.integers(1, 6), st.integers(1, 3), st.integers(0, 30))
 def test_a_resumed_run_continues_with_samples_and_draws(size, batch_size, shards, done):
     def stream(shard, start):
@@ -87,7 +87,7 @@ def test_a_resumed_run_continues_with_samples_and_draws(size, batch_size, shards
             np.testing.assert_array_equal(found["draws"], expected["draws"])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(1, 40), st.integers(1, 3))
 def test_all_shards_together_read_the_batches_of_one_shard(size, share):
     steps = 2 * -(-size // (6 * share)) + 1  # two epochs and a step

@@ -44,7 +44,7 @@ def stepped(data, pieces, world=None, model=None):
     return model, trainer.take_sums()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 40), st.integers(1, 9))
 def test_pieces_hold_every_row_once_and_none_is_empty(rows, pieces):
     data = {"row": tf.range(rows), WEIGHT: tf.ones([rows])}

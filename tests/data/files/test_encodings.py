@@ -214,7 +214,7 @@ def test_only_tables_have_a_delimiter(tmp_path, name):
         opened(tmp_path / name, ("text",), delimiter=";")
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     content=st.lists(st.sampled_from([b"text,label\n", b"text", b",", b'"', b"\n", b"\r", b"\xff\xfe", b"\0", b"1"])),
     ending=st.sampled_from(["csv", "tsv", "jsonl", "txt"]),

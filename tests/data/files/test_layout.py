@@ -259,7 +259,7 @@ def build(path: Path, tree: tuple) -> int:
     return visible + sum(build(path / name, inner) for name, inner in folders.items())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=TREES)
 def test_every_file_of_any_tree_is_used_or_counted(tmp_path: Path, tree: tuple) -> None:
     root = tmp_path / "data"

@@ -242,7 +242,7 @@ rows_of_texts = st.lists(
 
 
 @given(rows_of_texts, st.randoms(use_true_random=False), st.integers(0, 80))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_rows_in_any_files(rows: list[tuple[str, str]], order: random.Random, cut: int) -> None:
     rows += [(f"always {number}", label) for number in range(3) for label in "abc"]
     with tempfile.TemporaryDirectory() as folder:

@@ -29,7 +29,7 @@ def file_of(tmp_path, content, name="rows.csv", encoding="utf-8"):
     return path
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     rows=st.integers(1, 3).flatmap(
         lambda width: st.lists(st.lists(VALUES, min_size=width, max_size=width), max_size=6)
@@ -55,7 +55,7 @@ def test_what_python_writes_is_read_back(tmp_path_factory, rows, delimiter, mark
     assert table_columns(path, ReadOptions(delimiter=delimiter)).names == tuple(names)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.text(st.sampled_from('ab",\n\r '), max_size=40), st.booleans())
 def test_each_line_is_part_of_a_row_or_wrong_or_blank(text, has_quoting):
     lines = io.StringIO(text, newline="\n").readlines()

@@ -41,7 +41,7 @@ def test_every_format_has_the_data_set_of_json_lines(tmp_path, file_format):
     assert sum(map(len, expected.values())) == 80
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.fixed_dictionaries({"text": st.text(max_size=8), "n": st.integers(-(2**63), 2**63 - 1)}),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.tokenizers.texts import CORPUS, readable, texts
@@ -11,8 +11,6 @@ from tests.data.tokenizers.texts import CORPUS, readable, texts
 NAMES = ["byte", "character", "word", "bpe", "gpt2"]
 STRINGS = tf.TensorSpec([None], tf.string)
 IDS = tf.RaggedTensorSpec([None, None], tf.int32)
-# A graph's first call compiles its patterns.
-unhurried = settings(deadline=None)
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -29,7 +27,6 @@ def graph(tokenizer):
     )
 
 
-@unhurried
 @given(st.data())
 def test_texts_are_decoded_exactly(tokenizer, data):
     text = data.draw(texts)
@@ -43,7 +40,6 @@ def test_texts_are_decoded_exactly(tokenizer, data):
     assert tokenizer.decode(ids) == expected
 
 
-@unhurried
 @given(st.data())
 def test_the_graph_encodes_as_python_does(tokenizer, graph, data):
     batch = data.draw(st.lists(texts, max_size=4))
@@ -52,7 +48,6 @@ def test_the_graph_encodes_as_python_does(tokenizer, graph, data):
     assert encoded.to_list() == [tokenizer.encode(text) for text in batch]
 
 
-@unhurried
 @given(st.data())
 def test_bytes_that_are_no_text(tokenizer, graph, data):
     batch = data.draw(st.lists(st.binary(), max_size=4))
@@ -60,7 +55,6 @@ def test_bytes_that_are_no_text(tokenizer, graph, data):
     assert graph[0](tf.constant(batch, tf.string)).to_list() == expected
 
 
-@unhurried
 @given(st.data())
 def test_the_graph_decodes_as_python_does(tokenizer, graph, data):
     batch = data.draw(st.lists(st.lists(st.integers(0, tokenizer.vocab_size - 1)), max_size=4))

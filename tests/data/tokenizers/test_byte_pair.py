@@ -50,7 +50,7 @@ def test_a_token_that_is_made_in_two_ways():
     assert tokens(tokenizer_of("b c", "abc a", "a bc"), "abcabc") == ["abca", "bc"]
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.data())
 def test_merges_in_any_order(data):
     """Orders that no training gives: the graph merges as Hugging Face's library does."""
@@ -91,7 +91,7 @@ def reference(gpt2_folder):
     return pytest.importorskip("transformers").GPT2Tokenizer.from_pretrained(str(gpt2_folder))
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.data())
 def test_the_ids_are_those_of_transformers(fitted, reference, data):
     text = data.draw(texts.filter(lambda text: not any("\ud800" <= character <= "\udfff" for character in text)))

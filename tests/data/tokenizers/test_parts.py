@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.tokenizers.test_any_text import NAMES
@@ -15,7 +15,6 @@ from tfdl.data.tokenizers.parts import parts_of
 CONFIGS = ["byte", "character", "word", {"name": "bpe", "vocab_size": 500}]
 
 
-@settings(deadline=None)
 @given(texts, st.integers(0, 5), st.data())
 def test_the_tokens_of_a_text_are_those_of_its_parts(fitted, text, size, data):
     tokenizer = fitted[data.draw(st.sampled_from(NAMES))]

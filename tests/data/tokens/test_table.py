@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tfdl.data.tokenizers import ByteTokenizer, parts
@@ -62,7 +62,6 @@ def check_columns(columns, texts):
         np.testing.assert_array_equal(found, expected)
 
 
-@settings(deadline=None)  # files are flushed to disk
 @given(st.lists(st.text(), min_size=1, max_size=20), st.integers(1, 7), st.integers(1, 30))
 def test_chunks_of_any_size_make_the_same_table_on_disk_and_in_memory(texts, most_rows, most_characters):
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:

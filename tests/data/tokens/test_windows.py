@@ -86,7 +86,7 @@ def test_windows_by_hand():
 
 
 @pytest.mark.parametrize("kind", [Windows, StreamedWindows])
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=6), st.integers(1, 9), st.integers(1, 7), st.integers(0, 99))
 def test_an_epoch_predicts_every_token_once_after_the_one_before_it(kind, lengths, length, batch_size, seed):
     texts = stream(*lengths)
@@ -153,7 +153,7 @@ def test_rows_continue_where_they_ended(num_windows, rows):
     assert max(lengths) - min(lengths) <= 1
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 60), st.integers(1, 5), st.integers(1, 3), st.integers(1, 3), st.data())
 def test_every_row_of_every_shard_continues(tokens, length, batch_size, shards, data):
     """Also after a resume at any step. The batches are the same for any number of shards."""
@@ -173,7 +173,7 @@ def test_every_row_of_every_shard_continues(tokens, length, batch_size, shards, 
                 assert last["tokens"][row, -1] == batch["tokens"][row, 0]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 80), st.integers(0, 40), st.integers(1, 6), st.integers(1, 6))
 def test_a_resume_with_another_batch_size_within_an_epoch_loses_no_token(tokens, done, before, after):
     windows = StreamedWindows(stream(tokens), 3, PAD)
@@ -184,7 +184,7 @@ def test_a_resume_with_another_batch_size_within_an_epoch_loses_no_token(tokens,
 
 
 @given(st.integers(1, 200_000), st.integers(1, 300))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_segments_of_an_evaluation_hold_every_window_once(tokens, length):
     windows = StreamedWindows(stream(tokens), length, PAD)
     groups = windows.segments()
