@@ -168,7 +168,7 @@ def test_no_choice_of_columns_is_offered_for_one_plain_text(run, tmp_path):
     [
         ("show ./nothing.csv", "dataset './nothing.csv': no such file or folder"),
         ("show ./empty", "dataset './empty' has no files, expected images"),
-        ("prepare ./empty", "'./empty' is a path: your own files need no preparation; tfdl train --dataset ./empty"),
+        ("prepare ./empty", "'./empty' is a path of files that need no preparation; tfdl train --dataset ./empty"),
         (
             "show rows.csv --samples 2 --split tset",
             "unknown split 'tset' of your own files, expected one of train",

@@ -149,7 +149,7 @@ def test_images_are_looked_at_once(folder, opened, monkeypatch):
             {},
             "has 0 folders of images, expected a folder for each of at least two classes",
         ),
-        (lambda folder: folder, {"test_split": "test"}, "have no meaning for a folder"),
+        (lambda folder: folder, {"test_split": "test"}, "have no meaning for your own images"),
     ],
 )
 def test_bad_input(folder, opened, make, fields, message):
