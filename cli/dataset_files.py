@@ -14,7 +14,7 @@ from tfdl.errors import UserError
 _MOST_CLASSES = 50
 _MOST_CHARACTERS = 100
 # Files whose columns the user can choose.
-_KINDS_WITH_COLUMNS = ("table", "JSON lines", "Parquet", "TFRecord", "ArrayRecord")
+_KINDS_WITH_COLUMNS = ("table", "JSON lines", "JSON", "Parquet", "TFRecord", "ArrayRecord")
 
 
 def show_path(config: Any, samples: int | None, split: str, output: str | None, as_json: bool) -> None:

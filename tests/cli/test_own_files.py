@@ -157,8 +157,8 @@ def test_bad_rows_are_errors_in_training_and_the_notes_say_so(run, tmp_path):
 
 
 def test_no_choice_of_columns_is_offered_for_one_plain_text(run, tmp_path):
-    (tmp_path / "rows.json").write_text('[{"text": "a", "label": "b"}]')
-    out = run("rows.json")[1]
+    (tmp_path / "rows.log").write_text('[{"text": "a", "label": "b"}]')
+    out = run("rows.log")[1]
     assert re.search(r"tasks +none; the notes say why\n", out)
     assert "1 different value in 1 row, 29 characters\n" in out
 

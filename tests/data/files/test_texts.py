@@ -349,3 +349,48 @@ def test_a_path_too_long_for_a_file_is_one_that_is_not_there(name):
     assert is_local(name)
     with pytest.raises(UserError, match="no such file or folder"):
         existing(name)
+
+
+def test_a_json_array_is_read_like_json_lines(tmp_path):
+    rows = [{"text": f"text {number} é", "label": number % 2} for number in range(60)]
+    (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "array.json").write_text(json.dumps(rows, indent=2, ensure_ascii=False), encoding="utf-8")
+    (tmp_path / "lines.json").write_text("\n".join(map(json.dumps, rows)))
+    opened = [
+        open_texts(DatasetConfig(str(tmp_path / name)), ("text", "label"))
+        for name in ("lines.jsonl", "array.json", "lines.json")
+    ]
+    for dataset in opened[1:]:
+        assert {split: list(found) for split, found in dataset.splits.items()} == {
+            split: list(found) for split, found in opened[0].splits.items()
+        }
+
+
+def test_bad_items_of_a_json_array_are_named(tmp_path):
+    path = tmp_path / "array.json"
+    path.write_text('[{"text": "fine"}, 3, {"other": "text"}]')
+    with pytest.raises(UserError, match=r"2 bad rows: .*array\.json row 2: a JSON int, .* row 3: no 'text' in it"):
+        open_texts(DatasetConfig(str(path)), ("text",))
+    path.write_text('[{"text": "fine"},')
+    with pytest.raises(UserError, match=r"array\.json: not JSON: "):
+        open_texts(DatasetConfig(str(path)), ("text",))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("table.xlsx", "a spreadsheet, which is not read; save it as CSV"),
+        ("photos.ZIP", "packed, and packed files are not read; unpack it"),
+        ("table.csv.gz", "packed, and packed files are not read; unpack it"),
+        (
+            "arrays.npz",
+            r"a file of arrays, which is not read; load it in Python and pass it: tfdl\.train\(data=\.\.\.\)",
+        ),
+        ("table.feather", "a table of a kind that is not read; save it as Parquet, CSV or JSON lines"),
+    ],
+)
+def test_kinds_that_are_not_read_are_refused_with_what_to_do(tmp_path, name, message):
+    (tmp_path / name).write_bytes(b"PK\x03\x04 any content")
+    for open_any in (lambda config: open_texts(config, ("text", "label")), open_images):
+        with pytest.raises(UserError, match=rf"dataset '.*{name}' is {message}"):
+            open_any(DatasetConfig(str(tmp_path / name)))

@@ -29,7 +29,7 @@ class BadRow:
     def __str__(self) -> str:
         if self.line is None:
             return f"{printable(self.path)}: {self.reason}"
-        unit = "row" if ending_of(self.path) in ENDINGS else "line"
+        unit = "row" if ending_of(self.path) in (*ENDINGS, ".json") else "line"
         return f"{printable(self.path)} {unit} {self.line}: {self.reason}"
 
     @property

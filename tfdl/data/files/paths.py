@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tfdl.config import DatasetConfig
 from tfdl.data.files.readers import READERS
+from tfdl.data.files.unread_kinds import refuse_unread_kind
 from tfdl.data.tfds.catalog import is_known
 from tfdl.errors import UserError
 
@@ -48,11 +49,12 @@ def existing(path: str) -> Path:
     """The path, with ``~`` expanded.
 
     Raises:
-        UserError: no such file or folder.
+        UserError: no such file or folder, or a file of a kind that is not read.
     """
     expanded = Path(path).expanduser()
     if not os.path.exists(expanded):
         raise UserError(f"dataset {path!r}: no such file or folder; expected a path, or the name of a data set")
+    refuse_unread_kind(expanded)
     return expanded
 
 

@@ -43,6 +43,31 @@ def read_json_lines(path: Path, options: ReadOptions) -> Iterator[GoodRow | BadR
             yield line, _texts(value)
 
 
+def read_json(path: Path, options: ReadOptions) -> Iterator[GoodRow | BadRow]:
+    """A file of one JSON array of objects, which is held in memory while it is read; or else JSON lines.
+
+    Args:
+        path: the file.
+        options: its encoding.
+    """
+    with open_text(path, options.encoding, newline=None) as file:
+        text = file.read()
+    if not text.lstrip().startswith("["):
+        yield from read_json_lines(path, options)
+        return
+    try:
+        items = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        wrong = what_is_wrong(text, options.encoding)
+        yield BadRow(path, None, wrong or f"not JSON: {error}", ADVICE if wrong else "")
+        return
+    for number, value in enumerate(items, 1):
+        if isinstance(value, dict):
+            yield number, _texts(value)
+        else:
+            yield BadRow(path, number, f'a JSON {type(value).__name__}, expected an object such as {{"text": "..."}}')
+
+
 def read_lines(path: Path, options: ReadOptions) -> Iterator[GoodRow | BadRow]:
     """Each line of a plain text file.
 
@@ -100,6 +125,8 @@ READERS: dict[str, Reader] = {
     **dict.fromkeys(RECORD_ENDINGS, read_record_texts),
 }
 """Ending of a file -> its reader; files of all other endings are plain text."""
+_ALONE: dict[str, Reader] = {".json": read_json}
+"""For a file that the user names. In folders, such files describe the others."""
 
 
 def reader_of(path: Path) -> Reader | None:
@@ -108,7 +135,7 @@ def reader_of(path: Path) -> Reader | None:
     Args:
         path: the file.
     """
-    return READERS.get(ending_of(path))
+    return {**READERS, **_ALONE}.get(ending_of(path))
 
 
 def columns_of_file(path: Path, read: Reader, options: ReadOptions) -> ColumnNames:

@@ -9,7 +9,7 @@ from tfdl.data.files.bad_rows import BadRow
 from tfdl.data.files.columns import choose_columns
 from tfdl.data.files.description import FilesDescription
 from tfdl.data.files.pieces import LABEL, SOURCE, TARGET, Piece, find_pieces
-from tfdl.data.files.readers import NUM_SAMPLED, TEXT, read_json_lines
+from tfdl.data.files.readers import NUM_SAMPLED, TEXT, read_json, read_json_lines
 from tfdl.data.files.tables import read_table
 from tfdl.data.files.texts import LocalDataset, open_local_texts, refuse_delimiter
 from tfdl.data.labels import is_number
@@ -133,6 +133,8 @@ def _kind(piece: Piece) -> str:
         return "table"
     if piece.read is read_record_texts:
         return kind_of(piece.path)
+    if piece.read is read_json:
+        return "JSON"
     return "JSON lines" if piece.read is read_json_lines else "plain texts"
 
 
