@@ -100,6 +100,18 @@ def test_two_ranks_train_what_one_trains(straight, tmp_path, kind):
 
 
 @pytest.mark.slow
+@pytest.mark.distributed
+def test_layers_that_ranks_adapted_to_other_data_are_refused(tmp_path):
+    """What a layer was adapted to is no variable, so it is not broadcast. The control adapts to the same data."""
+    job = launch(2, *program("own_keras_model"), "adapted-apart", str(tmp_path / "apart"))
+    assert job.code != 0
+    assert "(Normalization) has another mean on rank 1 than on rank 0" in job.output
+    assert not (tmp_path / "apart").exists()
+    job = launch(2, *program("own_keras_model"), "adapted", str(tmp_path / "same"))
+    assert job.code == 0, job.output
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_exported(straight, tmp_path, kind):
     """The command line must name the module of a subclassed model."""

@@ -9,6 +9,7 @@ from tfdl.config import TrainConfig
 from tfdl.data.python_reading import taken
 from tfdl.data.sources import sample_counts
 from tfdl.distributed import World
+from tfdl.distributed.layer_constants import check_equal_constants, constants_of
 from tfdl.distributed.sync_proof import SyncProof
 from tfdl.distributed.watchdog import long_work
 from tfdl.errors import RunError, mark_agreed
@@ -101,6 +102,9 @@ class Session:
         with world.agreement(), long_work("building the model"):
             self.parts = build_parts(self.config, *self.opened, self._python_parts, world)
             Callbacks(self._callbacks).on_built(self.parts)
+        # Variables are broadcast below; what else layers keep, such as adapted statistics, must be equal already.
+        layers = self.parts.model._flatten_layers()
+        check_equal_constants(world.all_gather_object(constants_of(layers)))
         self._state = TrainingState(
             self.parts.trainer, CallbackStates(self._callbacks), self._begin, may_rename_variables(self.config)
         )

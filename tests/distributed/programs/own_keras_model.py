@@ -1,7 +1,8 @@
 """Trains a custom Keras model on NumPy arrays, with EarlyStopping and ReduceLROnPlateau; prints the results as JSON.
 
-``own_keras_model.py KIND OUTPUT [--resume] [--die-at EPOCH]``, where KIND is ``sequential`` or ``subclassed``. All
-numbers are float64, so that one and two ranks can be compared. With ``--die-at`` the process is killed when that epoch
+``own_keras_model.py KIND OUTPUT [--resume] [--die-at EPOCH]``, where KIND is ``sequential``, ``subclassed``,
+``adapted`` (to the same data on every rank) or ``adapted-apart`` (each rank to its own data). All numbers are float64,
+so that one and two ranks can be compared. With ``--die-at`` the process is killed when that epoch
 ends, before its checkpoint.
 """
 
@@ -41,11 +42,16 @@ class Residual(keras.Model):
         return {**super().get_config(), "units": self.units, "num_classes": self.num_classes}
 
 
-def build(kind: str) -> keras.Model:
+def build(kind: str, rank: int) -> keras.Model:
     if kind == "subclassed":
         model: keras.Model = Residual(16, 3)
     else:
-        model = keras.Sequential([keras.layers.Dense(16, "tanh"), keras.layers.Dense(3)])
+        layers = [keras.layers.Dense(16, "tanh"), keras.layers.Dense(3)]
+        if kind.startswith("adapted"):
+            normalization = keras.layers.Normalization()
+            normalization.adapt(arrays(200, 1 + rank if kind == "adapted-apart" else 1)[0])
+            layers.insert(0, normalization)
+        model = keras.Sequential(layers)
     model.compile(
         optimizer=keras.optimizers.SGD(0.5, momentum=0.5),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -77,7 +83,7 @@ class DieAtEpoch(keras.callbacks.Callback):
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=["sequential", "subclassed"])
+    parser.add_argument("kind", choices=["sequential", "subclassed", "adapted", "adapted-apart"])
     parser.add_argument("output")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--die-at", type=int)
@@ -96,7 +102,7 @@ def main() -> None:
     run = tfdl.train(
         tfdl.TrainConfig(epochs=EPOCHS, batch_size=GLOBAL_BATCH // world.size, steps_per_execution=4, seed=3),
         options.output,
-        model=lambda: build(options.kind),
+        model=lambda: build(options.kind, world.rank),
         data={"train": arrays(200, 1), "validation": arrays(60, 2), "test": arrays(70, 3)},
         callbacks=callbacks,
         resume=options.resume,
