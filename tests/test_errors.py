@@ -1,6 +1,8 @@
 """Messages of foreign errors become one readable line."""
 
-from tfdl.errors import first_line, in_one_line
+import pytest
+
+from tfdl.errors import first_line, in_one_line, nearest
 
 
 def test_the_first_line_has_no_terminal_codes_and_is_never_empty() -> None:
@@ -15,3 +17,21 @@ def test_a_long_message_ends_between_words() -> None:
     assert line.endswith(" three ...")
     assert len(line) <= 300
     assert in_one_line("short\nmessage") == "short message"
+
+
+@pytest.mark.parametrize(
+    ("received", "suggestion"),
+    [
+        ("digts", " Did you mean 'digits'?"),
+        ("CNN", " Did you mean 'cnn'?"),
+        ("cifar", " Did you mean 'CIFAR10'?"),
+        ("lstm", " Did you mean 'lstm-small'?"),
+        ("LSTM", " Did you mean 'lstm-small'?"),
+        ("val", " Did you mean 'validation'?"),
+        ("l", ""),
+        ("tests", ""),
+    ],
+)
+def test_the_nearest_name_is_suggested_in_any_case_and_by_its_beginning(received, suggestion) -> None:
+    known = ["cnn", "digits", "CIFAR10", "lstm-small", "lstm-large", "validation"]
+    assert nearest(received, known) == suggestion
