@@ -359,6 +359,15 @@ def test_a_table_is_read_at_most_twice(run, tmp_path, monkeypatch, name):
     assert num_lines < (2 if name.endswith("tsv") else 1) * 20_000 + first_rows
 
 
+def test_rows_that_name_images_without_a_label_are_not_described_as_texts(run, tmp_path):
+    photos = write_images(tmp_path / "photos", per_class=3)
+    names = [(file.relative_to(tmp_path),) for file in sorted(photos.glob("*/*.png"))]
+    page = described(run, write_table(tmp_path / "names.csv", names, ["file"]))
+    assert (page["kind"], page["tasks"], page["splits"]) == ("images that rows name", {}, {})
+    assert page["columns"]["file"].startswith("texts, 6 different values")
+    assert re.search("is the label", " ".join(page["notes"]))
+
+
 @pytest.mark.parametrize("file_format", ["tfrecord", "csv"])
 def test_images_whose_label_is_not_known_are_described_with_the_columns_to_choose_from(
     run, tmp_path, monkeypatch, file_format

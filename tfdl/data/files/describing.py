@@ -71,9 +71,10 @@ class _DescribedWithoutLabel:
 
     def __init__(self, config: DatasetConfig, kind: str, question: UserError):
         self._question = question
-        as_texts = DescribedTexts(config).description
-        notes = [*as_texts.notes, str(question)] if as_texts.tasks else [str(question)]
-        self.description = replace(as_texts, kind=kind, notes=notes)
+        # The rows are those of texts; what the paths of images or other columns would be as texts is of no interest.
+        self.description = replace(
+            DescribedTexts(config).description, kind=kind, tasks={}, splits={}, classes={}, notes=[str(question)]
+        )
 
     def samples(self, split: str, count: int) -> list[dict[str, Any]]:  # noqa: ARG002
         """Asks which column is the label.
