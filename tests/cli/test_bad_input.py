@@ -34,7 +34,7 @@ CASES = [
     ("trian", "unknown command 'trian', expected one of train, evaluate, .* Did you mean 'train'?"),
     ("--nope", "No such option:? '?--nope"),
     ("train --modle cnn", "No such option:? '?--modle"),
-    ("train extra", "unexpected extra argument"),
+    ("train extra", r"unexpected extra argument \(extra\); every value needs an option, as in --model cnn\. See"),
     ("train --model nope", "unknown model 'nope', expected one of cnn"),
     ("train --task nope", "task='nope', expected one of image-classification"),
     ("train --optimizer adm", "unknown optimizer 'adm'.* Did you mean 'adam'"),
