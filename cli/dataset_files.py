@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from typing import Any
 
 import click
@@ -55,40 +56,45 @@ def show_path(config: Any, samples: int | None, split: str, output: str | None, 
         click.echo(f"\n{len(rows)} images of {split!r} are in {output}")
 
 
-def prepare_path(name: str, data_dir: str | None, as_json: bool) -> None:
+def prepare_path(config: Any, as_json: bool) -> None:
     """Converts and checks the user's images in files of records now, so that no run does it.
 
     Args:
-        name: their path.
-        data_dir: the folder of prepared data sets.
+        config: a ``DatasetConfig``: their path, the columns that the user chose, the folder of prepared data sets.
         as_json: whether to print JSON.
 
     Raises:
-        UserError: other files, which need no preparation.
+        UserError: no such file, or other files, which need no preparation.
     """
-    from tfdl.config import DatasetConfig
+    from tfdl.data.files.paths import existing
     from tfdl.data.records.image_rows import find_rows_of_images
 
-    found = find_rows_of_images(DatasetConfig(name))
+    name = config.name
+    if "," not in name:  # parallel files need no preparation
+        existing(name)
+    found = find_rows_of_images(config)
     if found is None or found[1].is_path:
-        raise UserError(f"{name!r} is a path of files that need no preparation; tfdl train --dataset {name}")
+        raise UserError(f"{name!r} is a path: these files need no preparation; tfdl train --dataset {name}")
     from tfdl.cli.quiet import quick_start
 
     quick_start()
     from tfdl.data.records.image_records import CheckedRecords
     from tfdl.data.tfds.catalog import data_root
 
-    records = CheckedRecords(*found, DatasetConfig(name, data_dir=data_dir))
+    records = CheckedRecords(*found, config)
     if not is_printing_rank():
         return
+    root = data_root(config.data_dir)
     if as_json:
-        values = {"name": name, "path": str(data_root(data_dir)), "images": len(records), "bad_rows": records.bad.count}
+        values = {"name": name, "path": str(root), "images": len(records), "bad_rows": records.bad.count}
         click.echo(json.dumps(values))
         return
-    click.echo(f"{name} is prepared in {data_root(data_dir)}: {len(records):,} images")
+    click.echo(f"{name} is prepared in {root}: {len(records):,} images")
     for note in records.bad.notes:
         click.echo(note)
-    click.echo(f"Next:\n  tfdl datasets show {name}\n  tfdl train --dataset {name}")
+    columns = "".join(f" --{role}-column {shlex.quote(column)}" for role, column in config.columns.items())
+    path = shlex.quote(name)
+    click.echo(f"Next:\n  tfdl datasets show {path}{columns}\n  tfdl train --dataset {path}{columns}")
 
 
 def _page(description: Any) -> None:

@@ -189,12 +189,20 @@ def show_command(
 @click.argument("name", shell_complete=_known_names)
 @click.option("--from", "folder", type=click.Path(), metavar="FOLDER",
               help="Use the files in this folder instead of downloading; their hashes are checked.")  # fmt: skip
+@click.option("--image-column", metavar="NAME", help="Column of the image, of your own records.")
+@click.option("--label-column", metavar="NAME", help="Column of the class, of your own records.")
 @data_dir_option
 @plugin_option
 @json_option
 @debug_option
 def prepare_command(
-    name: str, folder: str | None, data_dir: str | None, plugins: tuple[str, ...], as_json: bool
+    name: str,
+    folder: str | None,
+    image_column: str | None,
+    label_column: str | None,
+    data_dir: str | None,
+    plugins: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Prepare a data set now, from the network or from files that you have.
 
@@ -205,14 +213,19 @@ def prepare_command(
     downloaded by hand, it is the folder that TFDS calls manual_dir.
     """
     from tfdl.cli.dataset_files import prepare_path
-    from tfdl.data.files.paths import is_local
+    from tfdl.config import DatasetConfig
+    from tfdl.data.files.paths import is_local, refuse_columns
     from tfdl.data.tfds.catalog import data_root, find_builder, prepare_dataset
 
     _quiet_tfds()
     load_parts(plugins)
+    config = DatasetConfig(name, data_dir=data_dir, image_column=image_column, label_column=label_column)
     if is_local(name):
-        prepare_path(name, data_dir, as_json)
+        if folder is not None:
+            raise UserError(f"--from {folder!r} has no meaning for {name!r}, which is a path; leave it out")
+        prepare_path(config, as_json)
         return
+    refuse_columns(config, "is prepared with all of its columns")
     _check_has_builder(name)
     builder = find_builder(name, data_root(data_dir))
     was_prepared = builder.is_prepared()

@@ -145,6 +145,8 @@ def _line_of_click(error: click.ClickException) -> str:
         advice = advice_for(error.option_name, known)
         if advice:
             message = f"No such option {error.option_name!r}. {advice}".rstrip(".")
+    if message.startswith("Got unexpected extra argument") and context is not None and context.info_name == "train":
+        message += "; every value needs an option, as in --model cnn"
     if not message.endswith("?"):
         message += "."
     if context is None:

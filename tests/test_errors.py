@@ -6,7 +6,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from tfdl.errors import UserError, first_line, in_one_line, named_cause
+from tfdl.errors import UserError, first_line, in_one_line, named_cause, nearest
 
 
 def test_the_first_line_has_no_terminal_codes_and_is_never_empty() -> None:
@@ -75,3 +75,21 @@ def error_of(function: Callable[[], object]) -> Exception:
     with pytest.raises(Exception) as caught:  # noqa: PT011
         function()
     return caught.value
+
+
+@pytest.mark.parametrize(
+    ("received", "suggestion"),
+    [
+        ("digts", " Did you mean 'digits'?"),
+        ("CNN", " Did you mean 'cnn'?"),
+        ("cifar", " Did you mean 'CIFAR10'?"),
+        ("lstm", " Did you mean 'lstm-small'?"),
+        ("LSTM", " Did you mean 'lstm-small'?"),
+        ("val", " Did you mean 'validation'?"),
+        ("l", ""),
+        ("tests", ""),
+    ],
+)
+def test_the_nearest_name_is_suggested_in_any_case_and_by_its_beginning(received, suggestion) -> None:
+    known = ["cnn", "digits", "CIFAR10", "lstm-small", "lstm-large", "validation"]
+    assert nearest(received, known) == suggestion

@@ -190,6 +190,15 @@ for name in {LIGHT}:
     assert done.returncode == 0, done.stderr
 
 
+def test_packages_are_attributes_of_tfdl():
+    """``import tfdl`` is enough for ``tfdl.runs.load_run``. In a process where nothing else has imported them."""
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - {"cli", "horovod_build"}
+    names = sorted({*packages, "errors", "plugins"})
+    program = f"import tfdl; print([name for name in {names} if not hasattr(tfdl, name)])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_every_public_name_can_be_imported():
     packages = (
         "config",

@@ -11,6 +11,8 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """The numbers of errors that mean: no space on the device, quota exceeded, file too large."""
 
 _LONGEST_LINE = 300
+# Letters of the beginning of a name that make it a suggestion.
+_SHORTEST_BEGINNING = 3
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
 
 # AutoGraph's message: places with four spaces and code with eight, then the error with four.
@@ -141,9 +143,18 @@ def _plain(message: str) -> str:
 def nearest(received: str, known: Iterable[str]) -> str:
     """``" Did you mean 'digits'?"`` when one of the known names is close to the received one, else ``""``.
 
+    Small and capital letters are not distinguished. Without a name that is spelled like the received one, the first
+    name is suggested that begins with it: ``lstm-small`` for ``lstm``.
+
     Args:
         received: the unknown name.
         known: all valid names.
     """
-    matches = difflib.get_close_matches(received, list(known), n=1, cutoff=0.6)
-    return f" Did you mean {matches[0]!r}?" if matches else ""
+    by_lower_case: dict[str, str] = {}
+    for name in known:
+        by_lower_case.setdefault(name.lower(), name)
+    lower_case = received.lower()
+    matches = difflib.get_close_matches(lower_case, list(by_lower_case), n=1, cutoff=0.6)
+    if not matches and len(lower_case) >= _SHORTEST_BEGINNING:
+        matches = [name for name in by_lower_case if name.startswith(lower_case)][:1]
+    return f" Did you mean {by_lower_case[matches[0]]!r}?" if matches else ""

@@ -15,6 +15,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from tests.cli.test_datasets import run as run
+from tests.data.records.making import example, write_tfrecord
 from tfdl.config import DatasetConfig
 from tfdl.data.files.table_rows import _Lines
 from tfdl.data.opening import open_images, open_texts
@@ -168,7 +169,16 @@ def test_no_choice_of_columns_is_offered_for_one_plain_text(run, tmp_path):
     [
         ("show ./nothing.csv", "dataset './nothing.csv': no such file or folder"),
         ("show ./empty", "dataset './empty' has no files, expected images"),
-        ("prepare ./empty", "'./empty' is a path of files that need no preparation; tfdl train --dataset ./empty"),
+        ("prepare ./nothing.csv", "dataset './nothing.csv': no such file or folder"),
+        (
+            "prepare rows.csv --from photos",
+            "--from 'photos' has no meaning for 'rows.csv', which is a path; leave it out",
+        ),
+        (
+            "prepare digits --label-column label",
+            "--label-column has no meaning for 'digits', which is prepared with all",
+        ),
+        ("prepare ./empty", "'./empty' is a path: these files need no preparation; tfdl train --dataset ./empty"),
         (
             "show rows.csv --samples 2 --split tset",
             "unknown split 'tset' of your own files, expected one of train",
@@ -347,3 +357,51 @@ def test_a_table_is_read_at_most_twice(run, tmp_path, monkeypatch, name):
     assert (sum(found["splits"].values()), len(found["samples"])) == (20_000, 5)
     first_rows = 2 * 5_000 + 100  # for the header, and for the facts about columns
     assert num_lines < (2 if name.endswith("tsv") else 1) * 20_000 + first_rows
+
+
+def test_rows_that_name_images_without_a_label_are_not_described_as_texts(run, tmp_path):
+    photos = write_images(tmp_path / "photos", per_class=3)
+    names = [(file.relative_to(tmp_path),) for file in sorted(photos.glob("*/*.png"))]
+    page = described(run, write_table(tmp_path / "names.csv", names, ["file"]))
+    assert (page["kind"], page["tasks"], page["splits"]) == ("images that rows name", {}, {})
+    assert page["columns"]["file"].startswith("texts, 6 different values")
+    assert re.search("is the label", " ".join(page["notes"]))
+
+
+@pytest.mark.parametrize("file_format", ["tfrecord", "csv"])
+def test_images_whose_label_is_not_known_are_described_with_the_columns_to_choose_from(
+    run, tmp_path, monkeypatch, file_format
+):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "photos", per_class=15)
+    files = sorted((tmp_path / "photos").glob("*/*.png"))
+    rows = [
+        {"picture": file.relative_to(tmp_path), "kind": file.parent.name, "fold": number % 2}
+        for number, file in enumerate(files)
+    ]
+    path = f"pets.{file_format}"
+    if file_format == "csv":
+        write_table(tmp_path / path, [row.values() for row in rows], rows[0])
+    else:
+        write_tfrecord(tmp_path / path, [example({**row, "picture": row["picture"].read_bytes()}) for row in rows])
+    page = described(run, path)
+    assert page["kind"] == {"csv": "images that rows name", "tfrecord": "images in TFRecord"}[file_format]
+    assert not page["tasks"]
+    assert page["columns"]["kind"].startswith("texts, 2 different values in 30 rows")
+    (note,) = page["notes"]
+    assert re.search(
+        r"which column of pets\.\w+ is the label\? .*(kind, fold|fold, kind); choose with --label-column NAME", note
+    )
+    assert described(run, path, "--label-column", "kind")["splits"]["train"] > 0
+    code, _, err = run("show", path, "--output", "pets.png")
+    assert (code, note in err) == (2, True)
+    code, _, err = run("show", path, "--label-column", "kin")
+    assert (code, "Did you mean 'kind'" in err) == (2, True)
+    if file_format == "tfrecord":
+        prepare = ("prepare", path, "--data-dir", tmp_path / "prepared")
+        code, _, err = run(*prepare)
+        assert (code, note in err) == (2, True)
+        code, out, err = run(*prepare, "--label-column", "kind")
+        assert code == 0, err
+        assert "pets.tfrecord is prepared in" in out
+        assert out.endswith("tfdl train --dataset pets.tfrecord --label-column kind\n")

@@ -1,17 +1,23 @@
 """The notebooks run from top to bottom, and their committed outputs are those of an execution."""
 
+import ast
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+import yaml
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+import tfdl
 from notebooks import execute
 from tests.notebooks.faults import faults, kinds
+from tfdl.cli.main import main
+from tfdl.config.mapping import to_mapping
 
 NOTEBOOKS = execute.notebooks()
 STARTS_RANKS = {"04_from_one_process_to_two"}
@@ -72,6 +78,39 @@ def test_it_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
         assert now.source == committed.source
         if now.cell_type == "code":
             assert kinds(now) == kinds(committed), f"{now.id}: execute it again with `make notebooks`"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
+def test_a_cell_that_trains_may_run_again(path: Path) -> None:
+    for cell in read(path).cells:
+        if cell.cell_type == "code":
+            calls = re.findall(r"tfdl\.train\(.*?^\s*\)$|tfdl\.train\(.*\)$", cell.source, re.DOTALL | re.MULTILINE)
+            assert all("overwrite=True" in call for call in calls), cell.source
+            commands = [line for line in cell.source.splitlines() if re.match(r"(horovodrun .*)?tfdl train ", line)]
+            assert all("--overwrite" in line for line in commands), cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS[:3], ids=name_of)
+def test_the_command_in_the_text_has_the_configuration_of_the_cells(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = read(path).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    (command,) = re.findall(r"^    tfdl (train (?:.*\\\n)*.*)$", text, re.MULTILINE)
+    with pytest.raises(SystemExit):
+        main([*shlex.split(command.replace("\\\n", "")), "--print-config"])
+    expected = yaml.safe_load(capsys.readouterr().out)
+    names = {"SHAPE", "OPTIMIZERS", "config"}
+    known: dict[str, Any] = {"tfdl": tfdl}
+    for cell in cells:
+        for node in ast.parse(cell.source).body if cell.cell_type == "code" and "%%" not in cell.source else ():
+            is_wanted = isinstance(node, ast.Assign) and {ast.unparse(target) for target in node.targets} & names
+            if is_wanted:
+                exec(ast.unparse(node), known)
+    config = known.get("config") or tfdl.TrainConfig(
+        model={"name": "cnn", **known["SHAPE"]}, optimizer=known["OPTIMIZERS"]["Adam"], epochs=6
+    )
+    assert yaml.safe_load(yaml.safe_dump(to_mapping(config))) == expected
 
 
 @pytest.mark.parametrize(

@@ -278,3 +278,11 @@ def test_the_summary_s_validation_is_of_the_final_weights(tiny, tmp_path):
     steps = run.read_summary()["steps"]
     tfdl.train(tiny(epochs=None, steps=steps + 1), run.path, resume=True)
     assert run.read_summary()["validation"] == tfdl.evaluate(run, "validation")
+
+
+@pytest.mark.parametrize("given", ["cnn", {"model": "cnn"}])
+def test_what_is_no_configuration_is_refused(tmp_path, given):
+    kind = type(given).__name__
+    with pytest.raises(UserError, match=rf"the configuration is a {kind}, expected a TrainConfig, .* passed as model="):
+        tfdl.train(given, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

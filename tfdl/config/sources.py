@@ -1,5 +1,6 @@
 """Configuration from YAML (``--config``), ``--set`` and options; each overrides the one before."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,23 @@ def compose(*layers: Mapping[str, Any]) -> TrainConfig:
     for layer in layers:
         for key, value in layer.items():
             _assign(merged, str(key).split("."), value)
+    _refuse_fields_without_section(merged)
     return TrainConfig.from_mapping(merged)
+
+
+def _refuse_fields_without_section(values: Mapping[str, Any]) -> None:
+    """Raises ``UserError`` for a field of a section, such as ``dropout`` of the model, that is given without it."""
+    known = {field.name for field in dataclasses.fields(TrainConfig)}
+    unknown = [key for key in values if key not in known]
+    if not unknown:
+        return
+    config = TrainConfig.from_mapping({key: value for key, value in values.items() if key in known})
+    for key in unknown:
+        for section in ("model", "optimizer", "dataset", "tokenizer"):
+            part = getattr(config, section)
+            fields = () if part is None else dataclasses.fields(part)
+            if key in {field.name for field in fields}:
+                raise UserError(f"unknown key {key!r}, expected {section}.{key}, as in --set {section}.{key}=VALUE")
 
 
 def to_yaml(config: TrainConfig) -> str:

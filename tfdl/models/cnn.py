@@ -1,4 +1,4 @@
-"""The article's convolutional network, with batch normalization."""
+"""The convolutional network of textbooks, with batch normalization."""
 
 from typing import Any
 

@@ -70,6 +70,11 @@ def train(
         StoppedError: a signal asked the run to stop; a checkpoint is saved.
     """
     begin = time.time()
+    if config is not None and not isinstance(config, TrainConfig):
+        raise UserError(
+            f"the configuration is a {type(config).__name__}, expected a TrainConfig, as in"
+            ' tfdl.train(tfdl.TrainConfig(model="cnn")); your own Keras model is passed as model='
+        )
     watchers = adapted(callbacks)
     python_parts = PythonParts(model, optimizer, data, task)
     resolve = partial(_resolved, python_parts, output, config, resume)

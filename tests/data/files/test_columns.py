@@ -281,3 +281,13 @@ def test_one_note_about_the_long_values_of_all_tables(tmp_path, count, where):
     notes = notes_about_marks(tmp_path)
     assert len(notes) == 1
     assert re.fullmatch(rf"{where} have values in quotation marks that span several lines", notes[0])
+
+
+def test_a_column_that_is_called_label_is_not_taken_for_the_text(tmp_path):
+    """The only column of records with images, for example, beside the images."""
+    path = write_lines(tmp_path / "rows.jsonl", [{"label": label} for _, label in labelled()])
+    with pytest.raises(
+        UserError, match=r"is the text\? The only column left, 'label', is called as labels are; choose"
+    ):
+        opened(path, ("text",))
+    assert num_rows(opened(path, ("text",), text_column="label")) > 0

@@ -322,7 +322,7 @@ def test_a_table_that_is_given_as_images(tmp_path, monkeypatch, header, message,
     given = "./folder" if "/" in name else name
     quoted = f"'{given}'" if " " in given else given
     command = rf"for texts: tfdl train --task text-classification --dataset {quoted} "
-    with pytest.raises(UserError, match=rf"is no folder of images, but has the columns .*; {command}") as raised:
+    with pytest.raises(UserError, match=rf"has no images, but has the columns .*; {command}") as raised:
         open_images(DatasetConfig(given))
     assert re.search(message, str(raised.value))
 
@@ -331,8 +331,14 @@ def test_a_table_that_is_given_as_images_and_has_another_delimiter(tmp_path):
     path = write_csv(tmp_path / "rows.csv", labelled(), delimiter=";")
     with pytest.raises(UserError, match=r"give --task text-classification, .* also, .* read it with --delimiter ';'"):
         open_images(DatasetConfig(str(path)))
-    (tmp_path / "rows.jsonl").write_text("")
-    with pytest.raises(UserError, match=r"give --task text-classification, .* also, dataset .* has no rows"):
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [("", "has no rows$"), ("[1]\n", "has no rows that can be read; the first: .* a JSON list")]
+)
+def test_a_file_without_rows_that_is_given_as_images(tmp_path, content, reason):
+    (tmp_path / "rows.jsonl").write_text(content)
+    with pytest.raises(UserError, match=rf"rows.jsonl' has no images, and {reason}"):
         open_images(DatasetConfig(str(tmp_path / "rows.jsonl")))
 
 

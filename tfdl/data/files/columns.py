@@ -165,6 +165,8 @@ class _Choice:
         distinct = len(set(values))
         if role == LABEL and distinct > max(_FEW_VALUES, len(values) / 2):
             return f"has {distinct:,} different values in {len(values):,} rows, so it has no classes"
+        if role in (TEXT, SOURCE, TARGET) and column.strip().lower() == LABEL:
+            return "is called as labels are"
         if role in (TEXT, SOURCE, TARGET) and values and all(map(is_number, values)):
             return "has numbers, not texts"
         return ""

@@ -1,6 +1,8 @@
 """Describes a path of the user's files: decides whether they are images or texts. No TensorFlow is imported."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tfdl.config import DatasetConfig
 from tfdl.data.files.bad_rows import BadRows
@@ -14,7 +16,8 @@ from tfdl.data.files.readers import READERS
 from tfdl.data.files.text_description import DescribedTexts
 from tfdl.data.files.tree import Folder, read_tree
 from tfdl.data.records.description import DescribedRecords
-from tfdl.data.records.image_rows import find_rows_of_images
+from tfdl.data.records.endings import kind_of
+from tfdl.data.records.image_rows import find_rows_of_images, label_column
 from tfdl.data.records.listed_images import listed_images
 from tfdl.errors import UserError
 
@@ -44,10 +47,46 @@ def describe_files(config: DatasetConfig) -> DescribedFiles:
     if rows is None:
         return DescribedTexts(config)
     pieces, column = rows
+    kind = "images that rows name" if column.is_path else f"images in {kind_of(pieces.files[0].path)}"
+    try:
+        label_column(pieces.files, column, config)
+    except UserError as question:
+        if config.label_column is not None:
+            raise
+        return _DescribedWithoutLabel(config, kind, question)
     if column.is_path:
         bad = BadRows(skip=True)
-        return DescribedImages(config, listed_images(pieces, column, config, bad), "images that rows name", bad)
+        return DescribedImages(config, listed_images(pieces, column, config, bad), kind, bad)
     return DescribedRecords(pieces, column, config)
+
+
+class _DescribedWithoutLabel:
+    """Rows with images, of which several columns, or none, may be the label: the columns among which the user chooses.
+
+    Args:
+        config: the path, and how files are read.
+        kind: what the files are.
+        question: which column is the label.
+    """
+
+    def __init__(self, config: DatasetConfig, kind: str, question: UserError):
+        self._question = question
+        # The rows are those of texts; what the paths of images or other columns would be as texts is of no interest.
+        self.description = replace(
+            DescribedTexts(config).description, kind=kind, tasks={}, splits={}, classes={}, notes=[str(question)]
+        )
+
+    def samples(self, split: str, count: int) -> list[dict[str, Any]]:  # noqa: ARG002
+        """Asks which column is the label.
+
+        Args:
+            split: ``train``, ``validation`` or ``test``.
+            count: most samples.
+
+        Raises:
+            UserError: always.
+        """
+        raise self._question
 
 
 def _are_images(tree: Folder) -> bool:

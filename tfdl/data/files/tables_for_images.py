@@ -26,7 +26,7 @@ def refuse_tables(config: DatasetConfig) -> None:
         message = _message(config)
     except UserError as error:  # such as another delimiter
         message = f"but has texts; give --task text-classification, language-modeling or translation; also, {error}"
-    raise UserError(f"dataset {config.name!r} is no folder of images, {message}")
+    raise UserError(f"dataset {config.name!r} has no images, {message}")
 
 
 def _message(config: DatasetConfig) -> str:
@@ -34,7 +34,7 @@ def _message(config: DatasetConfig) -> str:
     found = find_pieces(config, (TEXT, LABEL))
     names = list(dict.fromkeys(name for piece in found.files for name in piece.columns.names))
     if not names:
-        raise UserError(f"dataset {config.name!r} has no rows")
+        return f"and {_no_rows(config, found)}"
     advice = next(filter(None, map(advice_about_header, found.files)), "")
     if advice:
         advice = f"; {advice}"
@@ -42,6 +42,15 @@ def _message(config: DatasetConfig) -> str:
         f"but has the columns {shown(names)}; for texts: {_command(config, found)}; other tasks: language-modeling"
         f" (--text-column), translation (--source-column, --target-column){advice}"
     )
+
+
+def _no_rows(config: DatasetConfig, found: Pieces) -> str:
+    """That the files have no rows, and why the first one cannot be read."""
+    try:
+        choose_columns(found.files, (TEXT,), config)
+    except UserError as error:
+        return str(error).removeprefix(f"dataset {config.name!r} ")
+    return "has no rows"
 
 
 def _has_tables_alone(folder: Path) -> bool:
