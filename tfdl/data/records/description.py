@@ -124,7 +124,7 @@ class DescribedRecords:
     def _images(self, piece: Piece) -> Iterator[tuple[int, _Image | BadRow]]:
         """Number of each row, and its label and image."""
         file = open_records(piece.path)
-        class_names = file.class_names.get(self._label, ())
+        class_names = file.class_names_of(self._label)
         for number, row in enumerate(file.rows({self._image: None, self._label: None}), 1):
             if isinstance(row, BadRow):
                 yield number, row
