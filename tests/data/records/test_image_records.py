@@ -22,8 +22,12 @@ from tfdl.config import DatasetConfig
 from tfdl.data import open_images
 from tfdl.data.files.describing import describe_files
 from tfdl.data.files.encoded_images import EncodedImages
-from tfdl.data.records import files
-from tfdl.errors import UserError
+from tfdl.data.pipeline import training_batches
+from tfdl.data.python_reading import taken
+from tfdl.data.records import array_record, files
+from tfdl.data.records.table import RecordTable
+from tfdl.data.sources import ArraySource
+from tfdl.errors import RunError, UserError
 
 IMAGES = random_images(60)
 ROWS = [{"image": image, "label": ("cat", "dog")[number % 2]} for number, image in enumerate(IMAGES)]
@@ -194,6 +198,17 @@ def test_images_of_every_kind_are_read_as_in_folders(tmp_path, opened, file_form
     assert any("white" in note for note in in_rows.notes)
 
 
+def test_few_images_that_are_resized_are_in_memory_at_once(tmp_path, opened, monkeypatch):
+    path = write(tmp_path, "a", ROWS, "array_record")
+    counts = []
+    read = RecordTable.read
+    monkeypatch.setattr(RecordTable, "read", lambda self, numbers: counts.append(len(numbers)) or read(self, numbers))
+    dataset = opened(path, image_size=(4, 4))
+    assert isinstance(dataset.sources["train"], ArraySource)
+    assert sum(counts) == 60
+    assert max(counts) == 16
+
+
 def test_grey_images_have_one_channel(tmp_path, opened):
     rows = [{"image": png(np.full((4, 4), number, np.uint8)), "label": number % 2} for number in range(40)]
     assert opened(write(tmp_path, "grey", rows, "tfrecord")).image_shape == (4, 4, 1)
@@ -286,6 +301,18 @@ def test_columns_of_many_files_are_those_of_the_first_ones(tmp_path, opened, mon
     # If they have no such column, all are looked at.
     write(tmp_path / "rows", "part-99", [{"image": row["image"], "kind": row["label"]} for row in ROWS], "tfrecord")
     assert len(contents(opened(tmp_path / "rows", label_column="kind", skip_bad_rows=True))) == 60
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_a_file_that_changes_during_a_run_is_an_error_of_one_line(tmp_path, opened, is_deleted):
+    path = write(tmp_path, "a", ROWS, "array_record")
+    source = opened(path, memory_limit_mb=0).sources["train"]
+    path.unlink()
+    if not is_deleted:
+        write(tmp_path, "a", ROWS[:40], "array_record")
+    array_record._reader.cache_clear()
+    with pytest.raises(RunError, match=r"^.*a\.array_record has changed while it was read, .*; start again$"):
+        next(taken(training_batches(source, batch_size=4, seed=0)))
 
 
 @pytest.mark.parametrize("label", ["nan", float("nan")])

@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from tfdl.config import DatasetConfig
 from tfdl.data import open_images
 from tfdl.data.tfds.catalog import find_builder
-from tfdl.data.tfds.records import RecordTable, TFRecordFile
+from tfdl.data.tfds.records import TFRecordFile, open_records
 from tfdl.errors import RunError, UserError
 
 
@@ -31,7 +31,7 @@ def builders(tmp_path_factory):
 
 
 def read_all(builder, split):
-    table = RecordTable(builder, split)
+    table = open_records(builder, split)
     return list(table.read(np.arange(len(table))))
 
 
@@ -44,7 +44,7 @@ def test_the_order_is_tf_data_s(builders):
 
 def test_any_record_can_be_read_without_those_before_it(builders):
     everything = read_all(builders["tfrecord"], "train")
-    table = RecordTable(builders["tfrecord"], "train")
+    table = open_records(builders["tfrecord"], "train")
     places = np.array([1436, 0, 700, 700, 3, 1000])  # in all three files, one of them twice
     assert list(table.read(places)) == [everything[place] for place in places]
     assert list(table.read(np.array([], np.int64))) == []
@@ -70,13 +70,13 @@ def test_a_part_of_a_split_is_a_slice_of_it(builders, file_format, split, parts)
 
 def test_both_formats_hold_the_same_records(builders):
     assert sorted(read_all(builders["array_record"], "train")) == sorted(read_all(builders["tfrecord"], "train"))
-    assert len(RecordTable(builders["array_record"], "train")) == 1437
+    assert len(open_records(builders["array_record"], "train")) == 1437
 
 
 def test_array_records_can_be_read_at_random(builders):
     everything = read_all(builders["array_record"], "train")
     numbers = np.array([1436, 0, 700, 700, 3, 1000])
-    records = RecordTable(builders["array_record"], "train").read(numbers)
+    records = open_records(builders["array_record"], "train").read(numbers)
     assert list(records) == [everything[number] for number in numbers]
 
 
@@ -128,4 +128,4 @@ def test_another_format_is_refused(tmp_path):
     find_builder("digits", tmp_path)
     builder = tfds.builder("digits", data_dir=str(tmp_path), file_format="riegeli")
     with pytest.raises(UserError, match="'digits' is prepared as riegeli, expected tfrecord or array_record; prepare"):
-        RecordTable(builder, "train")
+        open_records(builder, "train")

@@ -172,6 +172,7 @@ def _remember(memory: Path, made_by: str, index: ImageIndex) -> None:
         with tempfile.NamedTemporaryFile(dir=memory.parent, suffix=".npz", delete=False) as aside:
             values: dict[str, Any] = {**index.arrays, "facts": json.dumps(facts)}
             np.savez(aside, **values)
+        os.chmod(aside.name, 0o644)  # temporary files can be read by their owner alone
         os.replace(aside.name, memory)
     except OSError:
         if aside is not None:
