@@ -376,6 +376,12 @@ def test_a_column_with_a_name_too_long_for_a_file(tmp_path, opened):
     assert describe_files(DatasetConfig(str(path))).description.splits["train"] > 0
 
 
+def test_records_without_a_column_that_is_read(tmp_path, opened):
+    path = write_parquet(tmp_path / "a.parquet", [{"image": row["image"], "label": [row["label"]]} for row in ROWS])
+    with pytest.raises(UserError, match=r"has no column of texts, numbers or classes, expected one; lists and nested"):
+        opened(path)
+
+
 def test_records_without_images_are_refused_with_what_they_have(tmp_path, opened):
     path = write(
         tmp_path, "texts", [{"text": f"text {number}", "label": number % 2} for number in range(40)], "parquet"
