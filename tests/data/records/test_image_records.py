@@ -24,7 +24,7 @@ from tfdl.data.files.describing import describe_files
 from tfdl.data.files.encoded_images import EncodedImages
 from tfdl.data.pipeline import training_batches
 from tfdl.data.python_reading import taken
-from tfdl.data.records import array_record, files
+from tfdl.data.records import array_record, description, files
 from tfdl.data.records.table import RecordTable
 from tfdl.data.sources import ArraySource
 from tfdl.errors import RunError, UserError
@@ -207,6 +207,19 @@ def test_few_images_that_are_resized_are_in_memory_at_once(tmp_path, opened, mon
     assert isinstance(dataset.sources["train"], ArraySource)
     assert sum(counts) == 60
     assert max(counts) == 16
+
+
+def test_few_images_that_are_large_are_described_together(tmp_path, monkeypatch):
+    large = [{**row, "image": row["image"] + b"\0" * 2**21} for row in ROWS]  # a PNG may have anything after its end
+    path = write(tmp_path, "a", large, "tfrecord")
+    counts = []
+    chunks = description._chunks
+    monkeypatch.setattr(
+        description, "_chunks", lambda rows: (counts.append(len(chunk)) or chunk for chunk in chunks(rows))
+    )
+    assert sum(describe_files(DatasetConfig(str(path))).description.splits.values()) == 60
+    assert sum(counts) == 60
+    assert max(counts) == 8
 
 
 def test_grey_images_have_one_channel(tmp_path, opened):
