@@ -27,6 +27,16 @@ def test_runs_are_named_after_the_model_and_the_data_set(tmp_path, monkeypatch, 
     assert time.replace("-", "").isdigit()
 
 
+@pytest.mark.parametrize("folder", ["abcdefghi", "漢字"])
+def test_of_a_long_path_the_end_is_in_the_name(tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    output = claim_output(None, TrainConfig(dataset=f"/{'/'.join([folder] * 40)}/photos"))
+    assert output.run.path.name.startswith("cnn-")
+    assert f"{folder}-photos-" in output.run.path.name
+    output.run.create(TrainConfig())
+    assert output.run.path.is_dir()
+
+
 def test_nothing_to_resume_is_reported(tmp_path):
     path = tmp_path / "run"
     assert claim_output(path, TrainConfig()).note == ""

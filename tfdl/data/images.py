@@ -16,6 +16,9 @@ FIRST_RULES = 1
 CURRENT_RULES = 2
 """How the image files of a new run become pixels."""
 
+# Images that are resized may be photos of many megabytes each, whose contents are in memory at once.
+_RESIZED_TOGETHER = 16
+
 
 @dataclass(frozen=True)
 class ImageDataset:
@@ -40,7 +43,7 @@ def in_memory_if_it_fits(source: Any, config: DatasetConfig) -> Source:
     """
     num_bytes = source.num_examples * np.prod(source.signature["image"].shape)
     if num_bytes <= config.memory_limit_mb * 2**20:
-        return load_into_memory(source)
+        return load_into_memory(source) if config.image_size is None else load_into_memory(source, _RESIZED_TOGETHER)
     return source
 
 

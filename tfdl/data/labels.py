@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
+_MISSING = {"nan", "NaN"}
 # Classes that a note names, if there are more than this.
 _MOST_NAMED = 10
 # With as many training samples, a class has enough for a share of every split.
@@ -56,6 +57,11 @@ def is_number(text: str) -> bool:
 def plain_label(label: str) -> str:
     """A label without what does not count: spaces around it, and the form in which Unicode writes an accent."""
     return unicodedata.normalize("NFC", label.strip())
+
+
+def stands_for_no_label(label: str) -> bool:
+    """Whether a label is how pandas, and other programs after it, write that there is none."""
+    return label.strip() in _MISSING
 
 
 def classes_of(labels: Iterable[str], trained_names: Sequence[str] = (), *, exact: bool = False) -> Classes:

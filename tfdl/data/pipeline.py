@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow.autograph.experimental import do_not_convert
 
 from tfdl.data.order import Position, epoch_draws, epoch_partners, shard_rows
+from tfdl.data.python_reading import taken
 from tfdl.data.sources import ArraySource, Source
 
 # Batches that are ready before they are needed.
@@ -165,9 +166,9 @@ def load_into_memory(source: Any, batch_size: int = 256) -> ArraySource:
 
     Args:
         source: a source with a ``signature``, such as a ``RecordSource``.
-        batch_size: samples that are decoded together.
+        batch_size: samples that are decoded together. The contents of their files are in memory at once.
     """
-    batches = list(evaluation_batches(source, batch_size=batch_size).as_numpy_iterator())
+    batches = list(taken(evaluation_batches(source, batch_size=batch_size).as_numpy_iterator()))
     features = {name: np.concatenate([batch[name] for batch in batches]) for name in source.signature}
     return ArraySource(features)
 

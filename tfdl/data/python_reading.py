@@ -40,19 +40,36 @@ def python_columns(
         Feature name -> tensor ``(b, ...)``.
     """
 
-    def keeping_its_error(numbers: np.ndarray) -> list[np.ndarray]:
+    dtypes = [spec.dtype for spec in signature.values()]
+    columns = tf.numpy_function(_keeping_its_error(function), [indices], dtypes, stateful=stateful)
+    return {
+        name: tf.ensure_shape(column, [None, *spec.shape])
+        for (name, spec), column in zip(signature.items(), columns, strict=True)
+    }
+
+
+def python_records(read: Callable[[np.ndarray], np.ndarray], indices: Any) -> Any:
+    """Serialized records that a Python function reads, inside a graph.
+
+    Args:
+        read: from sample numbers to an object array of their records.
+        indices: sample numbers, int64 ``(b,)``.
+
+    Returns:
+        Texts ``(b,)``.
+    """
+    return tf.ensure_shape(tf.numpy_function(_keeping_its_error(read), [indices], tf.string), [None])
+
+
+def _keeping_its_error(function: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], Any]:
+    def read(numbers: np.ndarray) -> Any:
         try:
             return function(numbers)
         except Exception as error:
             _raised.append(error)
             raise
 
-    dtypes = [spec.dtype for spec in signature.values()]
-    columns = tf.numpy_function(keeping_its_error, [indices], dtypes, stateful=stateful)
-    return {
-        name: tf.ensure_shape(column, [None, *spec.shape])
-        for (name, spec), column in zip(signature.items(), columns, strict=True)
-    }
+    return read
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.data.order import epoch_order
+from tfdl.data.python_reading import python_records
 
 
 @runtime_checkable
@@ -174,7 +175,6 @@ class RecordSource(ShuffledSource):
 
     def read(self, indices: Any) -> dict[str, Any]:
         """See ``Source.read``."""
-        serialized = tf.numpy_function(self._records.read, [indices], tf.string)
-        serialized = tf.ensure_shape(serialized, [None])
+        serialized = python_records(self._records.read, indices)
         features: dict[str, Any] = tf.map_fn(self._decode, serialized, fn_output_signature=self.signature)
         return features

@@ -31,7 +31,9 @@ def changed_counts_note(assets: Path, counts: Mapping[str, int]) -> str:
     """
     try:
         recorded = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        # What is damaged is no record; a run does not depend on it.
+        recorded = {split: int(recorded[split]) for split in counts}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return ""
     changes = [
         f"{split} has {count:,} {'sample' if count == 1 else 'samples'}, the run began with {recorded[split]:,}"

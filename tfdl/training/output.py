@@ -13,6 +13,8 @@ from tfdl.runs import RunDirectory
 
 # Fields that a resumed run may change: its length, and what has no influence on its results.
 _FREE_ON_RESUME = {"epochs", "steps", "watchdog_timeout"}
+# Bytes of a data set's name in that of a run directory.
+_MOST_BYTES = 150
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def claim_output(
 
 def _new_run(config: TrainConfig) -> RunDirectory:
     # TensorFlow opens no path with bytes that are not UTF-8.
-    dataset = name_of(Path(_name_in_words(config.dataset.name)))
+    dataset = _end_of(name_of(Path(_name_in_words(config.dataset.name))))
     name = f"{config.model.label}-{dataset}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = RunDirectory(Path("runs") / name)
     _check_writable(run)
@@ -78,6 +80,11 @@ def _name_in_words(dataset: str) -> str:
     """A data set's name or path as a part of a file's name: ``wmt14_translate-de-en``, ``photos`` for ``./photos/``."""
     words = os.path.normpath(dataset).replace("/", "-").replace(":", "-").lstrip("-.~")
     return words or Path(dataset).expanduser().resolve().name
+
+
+def _end_of(name: str) -> str:
+    """The end of a long name, which says more than its beginning: the names of files are limited to 255 bytes."""
+    return name.encode()[-_MOST_BYTES:].decode(errors="ignore").lstrip("-.~")
 
 
 def _check_writable(run: RunDirectory) -> None:

@@ -73,7 +73,8 @@ def test_the_rows_of_json_lines_decide_together(tmp_path):
     [
         ([], r"has no rows$"),
         (["[1]"], "has no rows that can be read; the first: .*line 1: a JSON list"),
-        (["{}"], "no rows$"),
+        (["{}"], "has no column of texts, numbers or classes, expected one"),
+        (['{"text": ["a"]}'], "has no column of texts, numbers or classes, expected one"),
     ],
 )
 def test_json_lines_without_a_column(tmp_path, lines, message):

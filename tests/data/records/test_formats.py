@@ -5,6 +5,7 @@ import decimal
 import gzip
 import itertools
 import os
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -144,6 +145,41 @@ def test_parquet_columns_of_every_kind(tmp_path):
     assert set(file.names) == set(expected)
     assert list(file.rows({"nested.de": None, "n": None})) == [{"nested.de": "ja", "n": 3}]
     assert list(file.rows({"with.dots": None})) == [{"with.dots": "d"}]
+
+
+def test_parquet_values_without_an_object_of_python_are_bytes_or_numbers(tmp_path):
+    not_utf8 = pa.Array.from_buffers(pa.string(), 2, pa.array([b"fine", b"\xff"]).buffers())
+    table = pa.table(
+        {
+            "text": not_utf8,
+            "nested": pa.StructArray.from_arrays([not_utf8], names=["inner"]),
+            "day": pa.array([0, 2_000_000_000], pa.date32()),
+            "time": pa.array([1, 2], pa.timestamp("us", tz="Nowhere/None")),
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert list(ParquetFile(tmp_path / "a.parquet").rows()) == [
+        {"text": "fine", "nested.inner": "fine", "day": "1970-01-01", "time": 1},
+        {"text": b"\xff", "nested.inner": b"\xff", "day": 2_000_000_000, "time": 2},
+    ]
+
+
+def test_parquet_with_two_columns_of_one_name_is_an_error_of_one_line(tmp_path):
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["label", "label"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="several columns that are called 'label', expected one; rename the others"):
+        ParquetFile(tmp_path / "a.parquet")
+
+
+def test_the_time_of_a_row_grows_no_faster_than_the_number_of_columns(tmp_path):
+    num_columns = 1000
+    values = pa.array(range(500))
+    pq.write_table(pa.table({f"column {number}": values for number in range(num_columns)}), tmp_path / "a.parquet")
+    begin = time.process_time()
+    rows = list(ParquetFile(tmp_path / "a.parquet").rows())
+    assert len(rows[-1]) == num_columns
+    # A second; the square of the number of columns takes more than a minute.
+    assert time.process_time() - begin < 20
 
 
 def test_parquet_as_pandas_writes_it(tmp_path):

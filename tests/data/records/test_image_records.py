@@ -20,8 +20,14 @@ from tests.data.records.making import (
 )
 from tfdl.config import DatasetConfig
 from tfdl.data import open_images
+from tfdl.data.files.describing import describe_files
 from tfdl.data.files.encoded_images import EncodedImages
-from tfdl.errors import UserError
+from tfdl.data.pipeline import training_batches
+from tfdl.data.python_reading import taken
+from tfdl.data.records import array_record, description, files
+from tfdl.data.records.table import RecordTable
+from tfdl.data.sources import ArraySource
+from tfdl.errors import RunError, UserError
 
 IMAGES = random_images(60)
 ROWS = [{"image": image, "label": ("cat", "dog")[number % 2]} for number, image in enumerate(IMAGES)]
@@ -192,6 +198,30 @@ def test_images_of_every_kind_are_read_as_in_folders(tmp_path, opened, file_form
     assert any("white" in note for note in in_rows.notes)
 
 
+def test_few_images_that_are_resized_are_in_memory_at_once(tmp_path, opened, monkeypatch):
+    path = write(tmp_path, "a", ROWS, "array_record")
+    counts = []
+    read = RecordTable.read
+    monkeypatch.setattr(RecordTable, "read", lambda self, numbers: counts.append(len(numbers)) or read(self, numbers))
+    dataset = opened(path, image_size=(4, 4))
+    assert isinstance(dataset.sources["train"], ArraySource)
+    assert sum(counts) == 60
+    assert max(counts) == 16
+
+
+def test_few_images_that_are_large_are_described_together(tmp_path, monkeypatch):
+    large = [{**row, "image": row["image"] + b"\0" * 2**21} for row in ROWS]  # a PNG may have anything after its end
+    path = write(tmp_path, "a", large, "tfrecord")
+    counts = []
+    chunks = description._chunks
+    monkeypatch.setattr(
+        description, "_chunks", lambda rows: (counts.append(len(chunk)) or chunk for chunk in chunks(rows))
+    )
+    assert sum(describe_files(DatasetConfig(str(path))).description.splits.values()) == 60
+    assert sum(counts) == 60
+    assert max(counts) == 8
+
+
 def test_grey_images_have_one_channel(tmp_path, opened):
     rows = [{"image": png(np.full((4, 4), number, np.uint8)), "label": number % 2} for number in range(40)]
     assert opened(write(tmp_path, "grey", rows, "tfrecord")).image_shape == (4, 4, 1)
@@ -260,6 +290,109 @@ def test_the_column_of_the_image_is_chosen_or_asked_for(tmp_path, opened):
         UserError, match=r"--image-column 'label' of .* has no images, expected a column of image files"
     ):
         opened(path, image_column="label")
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("first", [None, IMAGES[0][:30]])
+@pytest.mark.parametrize("options", [{}, {"image_column": "image"}])
+def test_the_first_images_may_be_missing_or_damaged(tmp_path, opened, file_format, first, options):
+    rows = [{**row, "image": first} for row in ROWS[:20]] + ROWS[20:]
+    dataset = opened(write(tmp_path, "a", rows, file_format), skip_bad_rows=True, **options)
+    assert len(contents(dataset)) == 40
+
+
+def test_columns_of_many_files_are_those_of_the_first_ones(tmp_path, opened, monkeypatch):
+    for number in range(30):
+        write(tmp_path / "rows", f"part-{number:02}", ROWS[number::30], "tfrecord")
+    opened(tmp_path / "rows")
+    looked_at = set()
+    read = files.read_tfrecord
+    monkeypatch.setattr(files, "read_tfrecord", lambda path: looked_at.add(path) or read(path))
+    files._opened.cache_clear()
+    assert len(contents(opened(tmp_path / "rows"))) == 60
+    assert len(looked_at) == 10
+    # If they have no such column, all are looked at.
+    write(tmp_path / "rows", "part-99", [{"image": row["image"], "kind": row["label"]} for row in ROWS], "tfrecord")
+    assert len(contents(opened(tmp_path / "rows", label_column="kind", skip_bad_rows=True))) == 60
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_a_file_that_changes_during_a_run_is_an_error_of_one_line(tmp_path, opened, is_deleted):
+    path = write(tmp_path, "a", ROWS, "array_record")
+    source = opened(path, memory_limit_mb=0).sources["train"]
+    path.unlink()
+    if not is_deleted:
+        write(tmp_path, "a", ROWS[:40], "array_record")
+    array_record._reader.cache_clear()
+    with pytest.raises(RunError, match=r"^.*a\.array_record has changed while it was read, .*; start again$"):
+        next(taken(training_batches(source, batch_size=4, seed=0)))
+
+
+@pytest.mark.parametrize("label", ["nan", float("nan")])
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_label_that_is_not_a_number_is_none(tmp_path, opened, file_format, label):
+    labels = [label] * 6 + [("1", "2")[number % 2] if label == "nan" else float(number % 2) for number in range(54)]
+    rows = [{"image": image, "label": name} for image, name in zip(IMAGES, labels, strict=True)]
+    path = write(tmp_path, "a", rows, file_format)
+    with pytest.raises(UserError, match=r"6 bad rows: .* row 1: 'label' is '(nan|NaN)', which stands for no value;"):
+        opened(path)
+    assert len(opened(path, skip_bad_rows=True).class_names) == 2
+    description = describe_files(DatasetConfig(str(path))).description
+    assert len(description.classes) == 2
+
+
+def test_a_label_of_a_named_image_that_is_not_a_number_is_none(tmp_path, folder, opened):
+    paths = sorted(folder.glob("*/*.png"))
+    lines = [f"{path},{'nan' if number < 6 else path.parent.name}" for number, path in enumerate(paths)]
+    (tmp_path / "a.csv").write_text("\n".join(["image,label", *lines]))
+    with pytest.raises(UserError, match=r"6 bad rows: .* line 2: 'label' is 'nan', which stands for no value;"):
+        opened(tmp_path / "a.csv")
+
+
+def test_names_of_classes_that_change_are_read_again(tmp_path, opened):
+    rows = [{**row, "label": number % 2} for number, row in enumerate(ROWS)]
+    path = write(tmp_path, "a", rows, "tfrecord")
+    assert opened(path).class_names == ("0", "1")
+    (tmp_path / "label.labels.txt").write_text("cat\ndog\n")
+    named = contents(opened(path))
+    assert named == contents(opened(write(tmp_path, "b", ROWS, "tfrecord")))
+    (tmp_path / "label.labels.txt").write_text("dog!\ncat!\n")
+    changed = contents(opened(path))
+    opposite = {"cat": "dog!", "dog": "cat!"}
+    assert changed == {image: (split, opposite[label]) for image, (split, label) in named.items()}
+
+
+@pytest.mark.parametrize("file_format", FORMATS[1:])
+def test_a_number_without_a_name_is_no_label(tmp_path, opened, file_format):
+    rows = [{**row, "label": number % 3} for number, row in enumerate(ROWS)]
+    path = write(tmp_path, "a", rows, file_format)
+    (tmp_path / "label.labels.txt").write_text("cat\ndog\n")
+    with pytest.raises(UserError, match=r"20 bad rows: .* row 3: no 'label' in it;"):
+        opened(path)
+    assert opened(path, skip_bad_rows=True).class_names == ("cat", "dog")
+
+
+@pytest.mark.parametrize("file_format", FORMATS[1:])
+def test_names_that_are_not_utf8_are_an_error_of_their_file(tmp_path, opened, file_format):
+    path = write(tmp_path, "a", [{**row, "label": number % 2} for number, row in enumerate(ROWS)], file_format)
+    (tmp_path / "label.labels.txt").write_bytes("kät\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"label\.labels\.txt is not UTF-8, expected the name of a class on each line"):
+        opened(path)
+    with pytest.raises(UserError, match=r"label\.labels\.txt is not UTF-8"):
+        describe_files(DatasetConfig(str(path)))
+
+
+def test_a_column_with_a_name_too_long_for_a_file(tmp_path, opened):
+    rows = [{**row, "x" * 300: 1} for row in ROWS]
+    path = write(tmp_path, "a", rows, "tfrecord")
+    assert len(contents(opened(path))) == 60
+    assert describe_files(DatasetConfig(str(path))).description.splits["train"] > 0
+
+
+def test_records_without_a_column_that_is_read(tmp_path, opened):
+    path = write_parquet(tmp_path / "a.parquet", [{"image": row["image"], "label": [row["label"]]} for row in ROWS])
+    with pytest.raises(UserError, match=r"has no column of texts, numbers or classes, expected one; lists and nested"):
+        opened(path)
 
 
 def test_records_without_images_are_refused_with_what_they_have(tmp_path, opened):

@@ -10,7 +10,8 @@ import pytest
 
 from tests.data.records.making import random_images, write
 from tfdl.data.records.array_record import ArrayRecordFile
-from tfdl.data.records.shards import Columns, shards_of
+from tfdl.data.records.converted_rows import Columns
+from tfdl.data.records.shards import shards_of
 from tfdl.errors import UserError
 
 ROWS = [{"image": image, "label": number % 2} for number, image in enumerate(random_images(30))]
@@ -19,7 +20,8 @@ COLUMNS = Columns("image", "label")
 CONVERT = """
 import logging, resource, sys
 from pathlib import Path
-from tfdl.data.records.shards import Columns, shards_of
+from tfdl.data.records.converted_rows import Columns
+from tfdl.data.records.shards import shards_of
 from tfdl.errors import UserError
 logging.basicConfig(level="WARNING")
 path, root = map(Path, sys.argv[1:3])

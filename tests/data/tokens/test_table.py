@@ -100,6 +100,23 @@ def test_a_table_is_read_where_nothing_can_be_written(tmp_path, monkeypatch):
     assert names(tmp_path) == [NAME]
 
 
+def test_a_table_can_be_read_by_all_users(tmp_path):
+    token_table(Rows(["ab"]), ROLES, TOKENIZER, tmp_path)
+    table = tmp_path / NAME
+    assert all(path.stat().st_mode & 0o044 == 0o044 for path in (table, *table.iterdir()))
+
+
+def test_texts_are_tokenized_again_if_a_table_cannot_be_read(tmp_path, monkeypatch):
+    rows = Rows(["ab"])
+    token_table(rows, ROLES, TOKENIZER, tmp_path)
+
+    def of_another_user(*_args, **_options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(np, "load", of_another_user)
+    check_columns(token_table(rows, ROLES, TOKENIZER, tmp_path), ["ab"])
+
+
 def test_of_several_callers_one_reads_the_texts(tmp_path):
     rows = Rows(["ab"] * 10_000)
     with ThreadPoolExecutor(4) as pool:

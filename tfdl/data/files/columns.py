@@ -69,6 +69,11 @@ class _Choice:
         for piece in pieces:
             self._known.update(dict.fromkeys((*piece.columns.names, *piece.columns.repeated)))
         if not self._known:
+            if any(not isinstance(row, BadRow) for row in self._rows()):
+                raise UserError(
+                    f"dataset {config.name!r} has no column of texts, numbers or classes, expected one; lists and"
+                    " nested values are not read, nor bytes that are no text"
+                )
             raise UserError(f"dataset {config.name!r} has no rows{self._first_bad_row()}")
 
     def take_chosen(self, role: str, column: str | None) -> None:

@@ -155,4 +155,5 @@ def _remember(memory: Path, seen: dict[str, Seen]) -> None:
         with tempfile.NamedTemporaryFile("w", dir=memory.parent, delete=False, encoding="utf-8") as aside:
             # In ASCII: a name may hold bytes that are not UTF-8, which Python reads as half of a pair of characters.
             json.dump(values, aside, ensure_ascii=True)
+        os.chmod(aside.name, 0o644)  # temporary files can be read by their owner alone
         os.replace(aside.name, memory)

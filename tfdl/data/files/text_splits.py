@@ -10,11 +10,8 @@ from tfdl.data.files.pieces import LABEL, Piece
 from tfdl.data.files.split_assignment import SplitAssignment
 from tfdl.data.files.stratification import ClassNumbers
 from tfdl.data.hash_split import SPLITS, add_text, content_number
-from tfdl.data.labels import shown
+from tfdl.data.labels import shown, stands_for_no_label
 from tfdl.data.texts import Row
-
-# How pandas writes that there is no value.
-_MISSING = {"nan", "NaN"}
 
 
 class SplitSummary:
@@ -169,7 +166,7 @@ def _bad_value(piece: Piece, line: int | None, row: Mapping[str, str], columns: 
         bare = value.strip()
         if not bare:
             return BadRow(piece.path, line, f"{column!r} is empty")
-        if role == LABEL and bare in _MISSING and piece.label is None:  # a folder may have that name
+        if role == LABEL and stands_for_no_label(value) and piece.label is None:  # a folder may have that name
             return BadRow(piece.path, line, f"{column!r} is {bare!r}, which stands for no value")
         wrong = what_is_wrong(value, piece.options.encoding)
         if wrong:

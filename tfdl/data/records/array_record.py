@@ -62,7 +62,7 @@ def _version(path: str) -> tuple[int, int, int]:
 def _reader(path: str, version: tuple[int, int, int]) -> Any:
     from array_record.python.array_record_module import ArrayRecordReader
 
-    if _version(path) != version:
+    if not os.path.exists(path) or _version(path) != version:
         raise RunError(f"{path} has changed while it was read, expected files that stay as they are; start again")
     try:
         reader = ArrayRecordReader(path, options=_READ_OPTIONS)

@@ -1,6 +1,5 @@
 """What images in the user's records are, for ``tfdl datasets show``. No TensorFlow is imported."""
 
-import itertools
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,8 +27,9 @@ from tfdl.data.records.image_rows import label_column, refuse_other_rows
 from tfdl.data.records.labels import label_text
 from tfdl.errors import UserError
 
-# Images that are decoded before the next ones are read.
+# Images, and about how many bytes of them, that are decoded before the next ones are read.
 _CHUNK = 64
+_CHUNK_BYTES = 2**24
 _Image = tuple[str, bytes]
 """Label and content."""
 
@@ -108,8 +108,7 @@ class DescribedRecords:
         """Place of the file, number of the row, label and what decoding found, for each row with an image."""
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as workers, without_warnings():
             for place, piece in enumerate(self._pieces):
-                rows = self._images(piece)
-                while chunk := list(itertools.islice(rows, _CHUNK)):
+                for chunk in _chunks(self._images(piece)):
                     good = [(number, *image) for number, image in chunk if not isinstance(image, BadRow)]
                     for _ in bad.sifted(image for _, image in chunk):
                         pass
@@ -124,7 +123,7 @@ class DescribedRecords:
     def _images(self, piece: Piece) -> Iterator[tuple[int, _Image | BadRow]]:
         """Number of each row, and its label and image."""
         file = open_records(piece.path)
-        class_names = file.class_names.get(self._label, ())
+        class_names = file.class_names_of(self._label)
         for number, row in enumerate(file.rows({self._image: None, self._label: None}), 1):
             if isinstance(row, BadRow):
                 yield number, row
@@ -138,3 +137,18 @@ class DescribedRecords:
                 yield number, BadRow(piece.path, number, str(error))
             else:
                 yield number, (label, content)
+
+
+def _chunks(rows: Iterator[tuple[int, _Image | BadRow]]) -> Iterator[list[tuple[int, _Image | BadRow]]]:
+    """Rows that are in memory together."""
+    chunk: list[tuple[int, _Image | BadRow]] = []
+    num_bytes = 0
+    for number, image in rows:
+        chunk.append((number, image))
+        num_bytes += 0 if isinstance(image, BadRow) else len(image[1])
+        if len(chunk) == _CHUNK or num_bytes >= _CHUNK_BYTES:
+            yield chunk
+            chunk = []
+            num_bytes = 0
+    if chunk:
+        yield chunk

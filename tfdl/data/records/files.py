@@ -1,6 +1,7 @@
 """One file of records, of whichever format: its columns and its rows."""
 
 import itertools
+import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from tfdl.data.records.examples import values_of
 from tfdl.data.records.parquet import ParquetFile
 from tfdl.data.records.tfrecord import read_tfrecord
 from tfdl.data.records.values import Value
+from tfdl.errors import UserError
 
 # Examples of a file that are read to find out which features they have.
 _NUM_SAMPLED = 100
@@ -20,6 +22,32 @@ _NUM_SAMPLED = 100
 _MOST_FILES = 2**16
 NamedRow = tuple[int, dict[str, Value]]
 """The row's number in its file, from 1, and column -> value."""
+
+
+def class_names_beside(path: Path, name: str) -> tuple[str, ...]:
+    """The names of classes in the file in which TFDS keeps them, such as ``label.labels.txt``; empty without it.
+
+    Args:
+        path: a file of records in the same folder.
+        name: of the column with the numbers.
+
+    Raises:
+        UserError: the names are not UTF-8.
+    """
+    names = path.parent / f"{name}.labels.txt"
+    if not os.path.isfile(names):  # Path.is_file raises an error for a name that is too long
+        return ()
+    status = names.stat()
+    return _lines(names, (status.st_size, status.st_mtime_ns))
+
+
+@lru_cache
+def _lines(path: Path, version: tuple[int, int]) -> tuple[str, ...]:  # noqa: ARG001
+    """``version`` changes with the file, which is then read again."""
+    try:
+        return tuple(path.read_text(encoding="utf-8").splitlines())
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8, expected the name of a class on each line; save it as UTF-8") from error
 
 
 class RecordFile(Protocol):
@@ -41,9 +69,15 @@ class RecordFile(Protocol):
         """Whether no row has another column."""
         ...
 
-    @property
-    def class_names(self) -> Mapping[str, tuple[str, ...]]:
-        """Column of class numbers -> the names of the classes, if the file says them."""
+    def class_names_of(self, name: str) -> tuple[str, ...]:
+        """The names of the classes whose numbers a column has; empty if they are not known.
+
+        Args:
+            name: of the column.
+
+        Raises:
+            UserError: a file of names that cannot be read.
+        """
         ...
 
     def rows(self, names: Mapping[str, object] | None = None) -> Iterator[NamedRow | BadRow]:
@@ -86,7 +120,11 @@ class _ParquetRows:
         self.path = path
         file = ParquetFile(path)
         self.names = file.names
-        self.class_names = file.class_names
+        self._class_names = file.class_names
+
+    def class_names_of(self, name: str) -> tuple[str, ...]:
+        """See ``RecordFile.class_names_of``; the file itself has them."""
+        return self._class_names.get(name, ())
 
     def rows(self, names: Mapping[str, object] | None = None) -> Iterator[NamedRow | BadRow]:
         """See ``RecordFile.rows``."""
@@ -107,15 +145,9 @@ class _Examples:
     def is_complete(self) -> bool:
         return self._sampled[1] < _NUM_SAMPLED
 
-    @cached_property
-    def class_names(self) -> dict[str, tuple[str, ...]]:
-        """From the files in which TFDS keeps the names, such as ``label.labels.txt``."""
-        found = {}
-        for name in self.names:
-            path = self.path.parent / f"{name}.labels.txt"
-            if path.is_file():
-                found[name] = tuple(path.read_text(encoding="utf-8").splitlines())
-        return found
+    def class_names_of(self, name: str) -> tuple[str, ...]:
+        """See ``RecordFile.class_names_of``."""
+        return class_names_beside(self.path, name)
 
     def rows(self, names: Mapping[str, object] | None = None) -> Iterator[NamedRow | BadRow]:  # noqa: ARG002
         """See ``RecordFile.rows``. A record that is no Example is a bad row."""

@@ -18,9 +18,10 @@ from tfdl.data.records.files import open_records
 from tfdl.errors import UserError, nearest
 
 IMAGE = "image"
-# Files, and rows of each, that are looked at.
-_NUM_FILES = 10
-_NUM_ROWS = 5
+NUM_FILES = 10
+"""Of many files, so many are looked at to find out about columns."""
+# Rows of each that are looked at; more if there is no image in the first ones, which may be missing or damaged.
+_NUM_ROWS = (5, 100)
 _LONGEST_PATH = 4096
 
 
@@ -43,12 +44,11 @@ def find_image_column(pieces: Sequence[Piece], config: DatasetConfig) -> ImageCo
     Raises:
         UserError: the chosen column has no images, or there are several columns with images.
     """
-    found = dict(_columns_with_images(pieces))
-    chosen = config.image_column
-    if chosen is not None:
-        if chosen not in found:
-            raise _not_an_image(chosen, list(_names(pieces)), config)
-        return ImageColumn(chosen, found[chosen])
+    if config.image_column is not None:
+        return _chosen(config.image_column, pieces, config)
+    found: dict[str, bool] = {}
+    for num_rows in _NUM_ROWS:
+        found = found or dict(_columns_with_images(pieces, num_rows))
     contents = [name for name, is_path in found.items() if not is_path]
     candidates = contents or list(found)
     if len(candidates) > 1 and IMAGE in candidates:
@@ -60,6 +60,19 @@ def find_image_column(pieces: Sequence[Piece], config: DatasetConfig) -> ImageCo
     return ImageColumn(candidates[0], found[candidates[0]]) if candidates else None
 
 
+def _chosen(name: str, pieces: Sequence[Piece], config: DatasetConfig) -> ImageColumn:
+    """The column that the user chose; all rows up to its first image are read."""
+    for piece in pieces:
+        if name not in _names_of(piece):
+            continue
+        for row in _rows(piece, {name: None}):
+            is_path = _is_path_of_image(row[name]) if name in row else None
+            if is_path is not None:
+                return ImageColumn(name, is_path)
+    known = dict.fromkeys(known for piece in pieces[:NUM_FILES] for known in _names_of(piece))
+    raise _not_an_image(name, list(known), config)
+
+
 def _not_an_image(chosen: str, known: Sequence[str], config: DatasetConfig) -> UserError:
     facts = "has no images" if chosen in known else f"is none of {shown(known)}"
     return UserError(
@@ -68,34 +81,42 @@ def _not_an_image(chosen: str, known: Sequence[str], config: DatasetConfig) -> U
     )
 
 
-def _columns_with_images(pieces: Sequence[Piece]) -> Iterator[tuple[str, bool]]:
-    """Each column whose first value is an image, and whether that is a path."""
+def _columns_with_images(pieces: Sequence[Piece], num_rows: int) -> Iterator[tuple[str, bool]]:
+    """Each column that has an image in the first rows, and whether that is a path."""
     seen: set[str] = set()
-    for piece in pieces[:_NUM_FILES]:
-        for row in itertools.islice(_rows(piece), _NUM_ROWS):
+    for piece in pieces[:NUM_FILES]:
+        for row in itertools.islice(_rows(piece), num_rows):
             for name, value in row.items():
                 if name in seen:
                     continue
-                if isinstance(value, bytes) and _is_image(value):
+                is_path = _is_path_of_image(value)
+                if is_path is not None:
                     seen.add(name)
-                    yield name, False
-                elif _is_path(value):
-                    seen.add(name)
-                    yield name, True
+                    yield name, is_path
 
 
-def _names(pieces: Sequence[Piece]) -> dict[str, None]:
-    names: dict[str, None] = {}  # a set in the order of insertion
-    for piece in pieces[:_NUM_FILES]:
-        for row in itertools.islice(_rows(piece), _NUM_ROWS):
-            names.update(dict.fromkeys(row))
-    return names
+def _is_path_of_image(value: Any) -> bool | None:
+    """Whether an image is its file's path, and not its content; ``None`` if the value is no image."""
+    if isinstance(value, bytes) and _is_image(value):
+        return False
+    return True if _is_path(value) else None
 
 
-def _rows(piece: Piece) -> Iterator[Mapping[str, Any]]:
-    """Rows with their values as they are stored."""
+def _names_of(piece: Piece) -> tuple[str, ...]:
+    """The columns of a file, also those of bytes."""
+    is_record = ending_of(piece.path) in RECORD_ENDINGS
+    return open_records(piece.path).names if is_record else piece.columns.names
+
+
+def _rows(piece: Piece, names: Mapping[str, object] | None = None) -> Iterator[Mapping[str, Any]]:
+    """Rows with their values as they are stored.
+
+    Args:
+        piece: the file.
+        names: of the columns that are needed; by default all.
+    """
     if ending_of(piece.path) in RECORD_ENDINGS:
-        yield from (row[1] for row in open_records(piece.path).rows() if not isinstance(row, BadRow))
+        yield from (row[1] for row in open_records(piece.path).rows(names) if not isinstance(row, BadRow))
         return
     # What keeps a table from being read is reported by those who read it whole.
     with suppress(UserError):

@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfdl.data.python_reading import python_records
 from tfdl.data.records.table import RecordTable
 
 
@@ -22,8 +23,7 @@ class ImageRecords:
 
     def find(self, indices: Any) -> Any:
         """See ``Contents.find``; the contents."""
-        serialized = tf.numpy_function(self._table.read, [indices], tf.string)
-        serialized = tf.ensure_shape(serialized, [None])
+        serialized = python_records(self._table.read, indices)
         return tf.io.parse_example(serialized, self._features)[self._feature]
 
     def load(self, found: Any) -> Any:

@@ -19,12 +19,13 @@ from tfdl.data.files.image_rules import ImageRules
 from tfdl.data.hash_split import content_number
 from tfdl.data.notices import WorkNotice
 from tfdl.data.records.array_record import ArrayRecordFile
+from tfdl.data.records.converted_rows import ERROR
 from tfdl.data.records.examples import values_of
 from tfdl.data.records.labels import label_text
-from tfdl.data.records.shards import ERROR, Shard, stamp
+from tfdl.data.records.shards import Shard, stamp
 
 # What the remembered results depend on: their own format, and the decoders that were compared with each other.
-_MADE_BY = {"format": 1, "tensorflow": tf.__version__, "pillow": PIL.__version__}
+_MADE_BY = {"format": 2, "tensorflow": tf.__version__, "pillow": PIL.__version__}
 # Bytes of images that are decoded before the next ones are read.
 _CHUNK_BYTES = 2**24
 _NO_LABEL = -1
@@ -171,6 +172,7 @@ def _remember(memory: Path, made_by: str, index: ImageIndex) -> None:
         with tempfile.NamedTemporaryFile(dir=memory.parent, suffix=".npz", delete=False) as aside:
             values: dict[str, Any] = {**index.arrays, "facts": json.dumps(facts)}
             np.savez(aside, **values)
+        os.chmod(aside.name, 0o644)  # temporary files can be read by their owner alone
         os.replace(aside.name, memory)
     except OSError:
         if aside is not None:

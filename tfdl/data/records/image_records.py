@@ -12,11 +12,12 @@ from tfdl.data.files.pieces import Pieces
 from tfdl.data.images import CURRENT_RULES
 from tfdl.data.notices import WorkNotice
 from tfdl.data.records.array_record import ArrayRecordFile
+from tfdl.data.records.converted_rows import Columns
 from tfdl.data.records.image_columns import ImageColumn
 from tfdl.data.records.image_contents import ImageRecords
 from tfdl.data.records.image_index import ImageIndex, index_of
 from tfdl.data.records.image_rows import label_column, refuse_other_rows
-from tfdl.data.records.shards import Columns, Shard, shards_of
+from tfdl.data.records.shards import Shard, shards_of
 from tfdl.data.records.table import RecordTable
 from tfdl.data.tfds.catalog import data_root
 

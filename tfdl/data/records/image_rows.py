@@ -11,7 +11,7 @@ from tfdl.data.files.readers import READERS, TEXT, reader_of
 from tfdl.data.files.tree import read_tree
 from tfdl.data.records.endings import ENDINGS as RECORD_ENDINGS
 from tfdl.data.records.endings import ending_of
-from tfdl.data.records.image_columns import IMAGE, ImageColumn, find_image_column
+from tfdl.data.records.image_columns import IMAGE, NUM_FILES, ImageColumn, find_image_column
 from tfdl.errors import UserError
 
 
@@ -38,6 +38,8 @@ def find_rows_of_images(config: DatasetConfig) -> tuple[Pieces, ImageColumn] | N
 def label_column(pieces: Sequence[Piece], column: ImageColumn, config: DatasetConfig) -> tuple[str, tuple[str, ...]]:
     """The column with the labels, and lines about how it was found.
 
+    Of many files the first few are looked at, and all of them only if these do not decide it.
+
     Args:
         pieces: the files.
         column: of the images.
@@ -46,10 +48,12 @@ def label_column(pieces: Sequence[Piece], column: ImageColumn, config: DatasetCo
     Raises:
         UserError: no such column, or several that it may be.
     """
-    if column.is_path:
-        chosen = choose_columns(pieces, (IMAGE, LABEL), replace(config, image_column=column.name))
-    else:
-        chosen = choose_columns(pieces, (LABEL,), replace(config, image_column=None))
+    roles = (IMAGE, LABEL) if column.is_path else (LABEL,)
+    config = replace(config, image_column=column.name if column.is_path else None)
+    try:
+        chosen = choose_columns(pieces[:NUM_FILES], roles, config)
+    except UserError:
+        chosen = choose_columns(pieces, roles, config)
     return chosen.by_role[LABEL], chosen.notes
 
 

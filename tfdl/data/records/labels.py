@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from tfdl.data.labels import stands_for_no_label
 from tfdl.data.records.values import Value, as_text
 
 
@@ -11,17 +12,16 @@ def label_text(values: Mapping[str, Value], name: str, class_names: Sequence[str
     Args:
         values: the row.
         name: the column of the label.
-        class_names: the names of the classes, if labels are their numbers; a negative number stands for no label.
+        class_names: the names of the classes, if labels are their numbers; other numbers stand for no label.
         encoding: of labels that are stored as bytes.
 
     Raises:
         ValueError: it has none, or one that cannot be read.
     """
     label = values.get(name)
-    is_unlabelled = bool(class_names) and isinstance(label, int) and label < 0
-    if label is None or is_unlabelled:
+    text = None if label is None else as_text(label, class_names)
+    if text is None:
         raise ValueError(f"no {name!r} in it")
-    text = as_text(label, class_names)
     if isinstance(text, bytes):
         try:
             text = text.decode(encoding)
@@ -29,4 +29,6 @@ def label_text(values: Mapping[str, Value], name: str, class_names: Sequence[str
             raise ValueError(f"{name!r} is not {encoding}") from None
     if not text.strip():
         raise ValueError(f"{name!r} is empty")
+    if stands_for_no_label(text):
+        raise ValueError(f"{name!r} is {text.strip()!r}, which stands for no value")
     return text

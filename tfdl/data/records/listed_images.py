@@ -11,6 +11,7 @@ from tfdl.data.files.layout import Layout, PlacedFile, files_without_classes
 from tfdl.data.files.pieces import Piece, Pieces
 from tfdl.data.files.readers import READERS
 from tfdl.data.files.tree import read_tree
+from tfdl.data.labels import stands_for_no_label
 from tfdl.data.records.image_columns import ImageColumn
 from tfdl.data.records.image_rows import label_column
 
@@ -54,6 +55,10 @@ def _listed(piece: Piece, image: str, label: str, root: Path) -> Iterator[Placed
         missing = next((name for name in (image, label) if not columns.get(name, "").strip()), None)
         if missing is not None:
             yield BadRow(piece.path, number, f"no {missing!r} in it")
+            continue
+        if stands_for_no_label(columns[label]):
+            reason = f"{label!r} is {columns[label].strip()!r}, which stands for no value"
+            yield BadRow(piece.path, number, reason)
             continue
         paths = [folder / columns[image].strip() for folder in folders]
         path = next((path for path in paths if os.path.isfile(path)), None)

@@ -1,11 +1,13 @@
 """Parquet files: rows of named values, a few at a time however large the groups of rows are."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tfdl.data.records.parquet_values import BYTES, PATH, ParquetColumn, first_name, rows_of
 from tfdl.data.records.values import Value
 from tfdl.errors import UserError
 
@@ -14,9 +16,6 @@ _BUFFER_BYTES = 2**20
 # Bytes of rows that are decoded together.
 _CHUNK_BYTES = 2**22
 _MOST_ROWS = 4096
-# The fields of an image as Hugging Face's data sets store it: its file's content, and the file's name.
-_BYTES = "bytes"
-_PATH = "path"
 
 
 class ParquetFile:
@@ -37,11 +36,20 @@ class ParquetFile:
         try:
             self._file = parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES)
             self._schema = self._file.schema_arrow
+            self._check_names()
         except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             reason = str(error).splitlines()[0].rstrip(".")
             raise UserError(f"{path} cannot be read as Parquet ({reason}); make it again") from error
+
+    def _check_names(self) -> None:
+        """Refuses a name that several columns have, since neither could be chosen."""
+        repeated = [name for name, count in Counter(self._schema.names).items() if count > 1]
+        if repeated:
+            raise UserError(
+                f"{self.path} has several columns that are called {repeated[0]!r}, expected one; rename the others"
+            )
 
     def __len__(self) -> int:
         return int(self._file.metadata.num_rows)
@@ -71,14 +79,14 @@ class ParquetFile:
         Args:
             names: of the columns.
         """
-        paths = [self._columns[name] for name in names if name in self._columns]
+        paths = {self._columns[name] for name in names if name in self._columns}
         metadata = self._file.metadata
         total = 0
         for group_number in range(metadata.num_row_groups):
             group = metadata.row_group(group_number)
             for number in range(group.num_columns):
                 column = group.column(number)
-                if any(f"{column.path_in_schema}.".startswith(f"{path}.") for path in paths):
+                if not paths.isdisjoint(_outer_paths(column.path_in_schema)):
                     total += column.total_uncompressed_size
         return total
 
@@ -93,30 +101,17 @@ class ParquetFile:
         """
         import pyarrow
 
-        wanted = {name: path for name, path in self._columns.items() if names is None or name in names}
-        tops = sorted({self._top_of(path) for path in wanted.values()})
-        num_bytes = self.num_bytes(dict.fromkeys(wanted))
+        wanted = [column for column in self._read_columns if names is None or column.name in names]
+        num_bytes = self.num_bytes(dict.fromkeys(column.name for column in wanted))
         chunk = min(max(int(_CHUNK_BYTES * len(self) / max(num_bytes, 1)), 1), _MOST_ROWS)
         try:
-            for batch in self._file.iter_batches(chunk, columns=list(wanted.values()), use_threads=False):
-                columns = {top: batch.column(top) for top in tops}
-                yield from self._rows_of(columns, wanted, batch.num_rows)
+            for batch in self._file.iter_batches(chunk, columns=[column.path for column in wanted], use_threads=False):
+                yield from rows_of(batch, wanted)
         except (pyarrow.ArrowException, OSError) as error:
             reason = str(error).splitlines()[0].rstrip(".")
             raise UserError(
                 f"{self.path} is damaged ({reason}), expected a whole Parquet file; make it again"
             ) from error
-
-    def _rows_of(self, columns: Mapping[str, Any], wanted: Mapping[str, str], count: int) -> Iterator[dict[str, Value]]:
-        items = {top: column.to_pylist() for top, column in columns.items()}
-        for number in range(count):
-            row: dict[str, Value] = {}
-            for name, path in wanted.items():
-                top = self._top_of(path)
-                value = _plain(_within(items[top][number], path[len(top) + 1 :]))
-                if value is not None:
-                    row[name] = value
-            yield row
 
     @cached_property
     def _columns(self) -> dict[str, str]:
@@ -126,10 +121,16 @@ class ParquetFile:
             _add(columns, field.name, field.type)
         return columns
 
-    def _top_of(self, path: str) -> str:
-        """The outermost column; its name may itself have dots."""
-        names = [field.name for field in self._schema]
-        return max((name for name in names if path == name or path.startswith(f"{name}.")), key=len)
+    @cached_property
+    def _read_columns(self) -> tuple[ParquetColumn, ...]:
+        tops = set(self._schema.names)
+        return tuple(ParquetColumn(name, path, first_name(path, tops)) for name, path in self._columns.items())
+
+
+def _outer_paths(path: str) -> list[str]:
+    """A path of names with dots between them, and those that it begins with."""
+    names = path.split(".")
+    return [".".join(names[:count]) for count in range(1, len(names) + 1)]
 
 
 def _add(columns: dict[str, str], path: str, kind: Any) -> None:
@@ -138,7 +139,7 @@ def _add(columns: dict[str, str], path: str, kind: Any) -> None:
 
     if types.is_struct(kind):
         fields = {field.name: field.type for field in kind}
-        if set(fields) == {_BYTES, _PATH}:
+        if set(fields) == {BYTES, PATH}:
             columns[path] = path
             return
         for name, inner in fields.items():
@@ -146,22 +147,3 @@ def _add(columns: dict[str, str], path: str, kind: Any) -> None:
         return
     if not (types.is_nested(kind) or types.is_null(kind)):
         columns[path] = path
-
-
-def _within(value: Any, path: str) -> Any:
-    """The value at a path of names within structs."""
-    while path and value is not None:
-        name = max((name for name in value if path == name or path.startswith(f"{name}.")), key=len)
-        value = value[name]
-        path = path[len(name) + 1 :]
-    return value
-
-
-def _plain(value: Any) -> Value | None:
-    """A value as text, bytes or number; an image as its content, or else as its file's name."""
-    if isinstance(value, dict):
-        content = value.get(_BYTES)
-        return value.get(_PATH) if content is None else content
-    if value is None or isinstance(value, str | bytes | bool | int | float):
-        return value
-    return str(value)  # decimals, dates and times

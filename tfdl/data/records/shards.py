@@ -4,25 +4,20 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tfdl.data.files.bad_rows import BadRow, printable
+from tfdl.data.files.bad_rows import printable
 from tfdl.data.notices import LOGGER, WorkNotice
 from tfdl.data.preparation_lock import preparation_lock
 from tfdl.data.records.array_record import ArrayRecordFile
+from tfdl.data.records.converted_rows import IMAGE, LABEL, Columns, examples_of, size_of
 from tfdl.data.records.endings import ARRAY_RECORD, PARQUET, ending_of, kind_of
-from tfdl.data.records.examples import example_of
-from tfdl.data.records.files import open_records
-from tfdl.data.records.parquet import ParquetFile
-from tfdl.data.records.values import as_text
+from tfdl.data.records.files import class_names_beside
 from tfdl.errors import UserError
 
-IMAGE = "image"
-LABEL = "label"
-ERROR = "tfdl.error"
-"""The feature of a converted row that could not be read: why."""
 # Folder below the folder of prepared data sets.
 _FOLDER = "tfdl-records"
 _RECORDS = "images.array_record"
@@ -54,14 +49,6 @@ class Shard:
     """The names of the classes, if labels are their numbers."""
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The columns of the user's files that are used."""
-
-    image: str
-    label: str
-
-
 def shards_of(files: Sequence[tuple[Path, str | None]], columns: Columns, name: str, root: Path) -> list[Shard]:
     """An ArrayRecord file for each of the user's files: they themselves, or else what they are converted to, once.
 
@@ -79,9 +66,10 @@ def shards_of(files: Sequence[tuple[Path, str | None]], columns: Columns, name: 
     """
     is_readable = all(_is_readable_by_number(path) for path, _ in files)
     shards = [_shard(path, split, columns, root, is_readable) for path, split in files]
-    if any(map(_must_be_converted, shards)):
+    if any(_must_be_converted(shard, columns) for shard in shards):
         with preparation_lock(root, _FOLDER, name):
-            missing = [shard for shard in shards if _must_be_converted(shard)]  # others may have converted meanwhile
+            # Others may have converted meanwhile.
+            missing = [shard for shard in shards if _must_be_converted(shard, columns)]
             if missing:
                 _convert(missing, columns, name, root)
     return shards
@@ -107,24 +95,36 @@ def _shard(path: Path, split: str | None, columns: Columns, root: Path, is_reada
     digest = hashlib.sha256(key.encode()).hexdigest()
     memory = root / _FOLDER / digest[:24]
     if is_readable:
-        class_names = tuple(open_records(path).class_names.get(columns.label, ()))
+        class_names = class_names_beside(path, columns.label)
         return Shard(path, absolute, memory, split, columns.image, columns.label, class_names)
     return Shard(path, memory / _RECORDS, memory, split, IMAGE, LABEL)
 
 
-def _must_be_converted(shard: Shard) -> bool:
+def _manifest_of(source: Path, columns: Columns) -> dict[str, Any]:
+    """What a converted file depends on."""
+    # The names in a Parquet file change with it.
+    names = () if ending_of(source) in PARQUET else class_names_beside(source, columns.label)
+    return {
+        "format": _FORMAT,
+        "source": printable(source.absolute()),
+        "stamp": stamp(source),
+        "class_names": list(names),
+    }
+
+
+def _must_be_converted(shard: Shard, columns: Columns) -> bool:
     if shard.path == shard.source.absolute():
         return False
     try:
         manifest = json.loads((shard.memory / _MANIFEST).read_text(encoding="utf-8"))
-        return not (shard.path.exists() and manifest["stamp"] == stamp(shard.source))
+        return not (shard.path.exists() and manifest == _manifest_of(shard.source, columns))
     except (OSError, ValueError, KeyError, TypeError):
         return True
 
 
 def _convert(shards: Sequence[Shard], columns: Columns, name: str, root: Path) -> None:
     (root / _FOLDER).mkdir(exist_ok=True)
-    needed = int(sum(_size_of(shard.source, columns) for shard in shards) * _MARGIN)
+    needed = int(sum(size_of(shard.source, columns) for shard in shards) * _MARGIN)
     free = shutil.disk_usage(root / _FOLDER).free
     kinds = " and ".join(dict.fromkeys(_kind_of(shard.source) for shard in shards))
     noun = "file" if len(shards) == 1 else "files"
@@ -150,12 +150,12 @@ def _convert_one(shard: Shard, columns: Columns, notice: WorkNotice) -> None:
 
     aside = shard.memory.with_name(f"{shard.memory.name}-{os.getpid()}")
     shutil.rmtree(aside, ignore_errors=True)
-    manifest = {"format": _FORMAT, "source": printable(shard.source.absolute()), "stamp": stamp(shard.source)}
+    manifest = _manifest_of(shard.source, columns)
     try:
         aside.mkdir()
         writer = ArrayRecordWriter(str(aside / _RECORDS), _WRITE_OPTIONS)
         count = 0
-        for example in _examples(shard.source, columns):
+        for example in examples_of(shard.source, columns):
             writer.write(example)
             notice.add(len(example))
             count += 1
@@ -184,32 +184,6 @@ def _check_written(path: Path, count: int) -> None:
         raise RuntimeError("the file was not written completely") from error
     if found != count:
         raise RuntimeError(f"{found:,} of {count:,} records were written")
-
-
-def _examples(source: Path, columns: Columns) -> Iterator[bytes]:
-    """One Example for each row, also for a row that cannot be used: it lacks what the row lacks."""
-    file = open_records(source)
-    class_names = file.class_names.get(columns.label, ())
-    for row in file.rows({columns.image: None, columns.label: None}):
-        if isinstance(row, BadRow):
-            yield example_of({ERROR: row.reason.encode()})
-            continue
-        values: dict[str, bytes] = {}
-        image = row[1].get(columns.image)
-        if isinstance(image, bytes):
-            values[IMAGE] = image
-        label = row[1].get(columns.label)
-        if label is not None and not (class_names and isinstance(label, int) and label < 0):
-            text = as_text(label, class_names)
-            values[LABEL] = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-        yield example_of(values)
-
-
-def _size_of(source: Path, columns: Columns) -> int:
-    """Bytes of a file's images and labels, as far as they are known before it is read."""
-    if ending_of(source) in PARQUET:
-        return ParquetFile(source).num_bytes({columns.image: None, columns.label: None})
-    return source.stat().st_size
 
 
 def _in_words(num_bytes: int) -> str:

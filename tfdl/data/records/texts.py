@@ -9,7 +9,7 @@ from tfdl.data.files.bad_rows import BadRow
 from tfdl.data.files.encodings import decode
 from tfdl.data.files.rows import ColumnNames, GoodRow, ReadOptions
 from tfdl.data.records.files import RecordFile, open_records
-from tfdl.data.records.values import Value, as_text
+from tfdl.data.records.values import as_text
 
 # Rows that are looked at to find out which columns have texts.
 _NUM_SAMPLED = 20
@@ -30,6 +30,7 @@ def read_record_texts(path: Path, options: ReadOptions) -> Iterator[GoodRow | Ba
     names = record_columns(path, options).names
     # Other features of a TFRecord file may come later; they are read as texts.
     left_out = set(file.names) - set(names)
+    class_names: dict[str, tuple[str, ...]] = {}
     for row in file.rows(dict.fromkeys(names)):
         if isinstance(row, BadRow):
             yield row
@@ -37,10 +38,13 @@ def read_record_texts(path: Path, options: ReadOptions) -> Iterator[GoodRow | Ba
         number, values = row
         columns: dict[str, str] = {}
         for name, value in values.items():
-            class_names = file.class_names.get(name, ())
-            is_unlabelled = bool(class_names) and isinstance(value, int) and value < 0
-            if name not in left_out and not is_unlabelled:
-                columns[name] = _text(value, options, class_names)
+            if name in left_out:
+                continue
+            if name not in class_names:
+                class_names[name] = file.class_names_of(name)
+            text = as_text(value, class_names[name])
+            if text is not None:
+                columns[name] = decode(text, options.encoding) if isinstance(text, bytes) else text
         yield number, columns
 
 
@@ -78,8 +82,3 @@ def _is_text(value: bytes, options: ReadOptions) -> bool:
     except UnicodeDecodeError:
         return False
     return "\0" not in text
-
-
-def _text(value: Value, options: ReadOptions, class_names: tuple[str, ...]) -> str:
-    found = as_text(value, class_names)
-    return decode(found, options.encoding) if isinstance(found, bytes) else found

@@ -48,8 +48,8 @@ def token_table(split: TextSplit, roles: tuple[str, ...], tokenizer: Any, folder
 
     Tokens are kept in ``folder`` under a name that depends on the rows and the tokenizer, and mapped into memory from
     there. They are written while the rows are read, so the size of a split does not matter. If the folder cannot be
-    written, texts are tokenized again each time, and their tokens are in memory. Concurrent callers are safe: one
-    tokenizes, the others wait.
+    written, or what it has cannot be read, texts are tokenized again each time, and their tokens are in memory.
+    Concurrent callers are safe: one tokenizes, the others wait.
 
     Args:
         split: the rows.
@@ -70,8 +70,11 @@ def token_table(split: TextSplit, roles: tuple[str, ...], tokenizer: Any, folder
     table = folder / digest[:24]
     if not make_folder(table, partial(_tokenize, split, roles, tokenizer)):
         return _in_memory(split, roles, tokenizer)
-    # A plain array of the same memory: operations on a memmap are slower.
-    return _columns(roles, lambda name: np.asarray(np.load(table / f"{name}.npy", mmap_mode="r")))
+    try:
+        # A plain array of the same memory: operations on a memmap are slower.
+        return _columns(roles, lambda name: np.asarray(np.load(table / f"{name}.npy", mmap_mode="r")))
+    except OSError:  # such as a folder of another user, who made it for himself alone
+        return _in_memory(split, roles, tokenizer)
 
 
 def _in_memory(split: TextSplit, roles: tuple[str, ...], tokenizer: Any) -> dict[str, Column]:

@@ -46,6 +46,7 @@ def make_folder(folder: Path, fill: Callable[[NewArray], None]) -> bool:
             shutil.rmtree(leftover, ignore_errors=True)
         try:
             aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent))
+            os.chmod(aside, 0o755)  # mkdtemp makes folders that only their owner can read
         except OSError as error:
             return _cannot_begin(folder.parent, error)
         _fill(aside, folder, fill)
