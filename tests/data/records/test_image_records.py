@@ -444,3 +444,11 @@ def test_images_checked_before_are_not_decoded_again(tmp_path, opened, monkeypat
     assert contents(opened(path)) == before
     shutil.rmtree(tmp_path / "prepared")
     assert contents(opened(path)) == before
+
+
+@pytest.mark.parametrize("pixels", [[0, 255, 0, 255], b"\0\xff\0\xff"])
+def test_pixels_are_not_images_and_the_error_says_so(tmp_path, opened, pixels):
+    rows = [{"image": pixels, "label": number % 2} for number in range(30)]
+    path = write_parquet(tmp_path / "mnist.parquet", rows)
+    with pytest.raises(UserError, match=r"has no images \(the contents of PNG, .*; not lists or bytes of pixels\)"):
+        opened(path)

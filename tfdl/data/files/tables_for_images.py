@@ -11,6 +11,8 @@ from tfdl.data.files.pieces import LABEL, Pieces, find_pieces
 from tfdl.data.files.readers import READERS, TEXT, reader_of
 from tfdl.data.files.tree import read_tree
 from tfdl.data.labels import shown
+from tfdl.data.records.endings import ENDINGS as RECORD_ENDINGS
+from tfdl.data.records.endings import ending_of
 from tfdl.errors import UserError
 
 
@@ -26,7 +28,15 @@ def refuse_tables(config: DatasetConfig) -> None:
         message = _message(config)
     except UserError as error:  # such as another delimiter
         message = f"but has texts; give --task text-classification, language-modeling or translation; also, {error}"
-    raise UserError(f"dataset {config.name!r} has no images, {message}")
+    raise UserError(f"dataset {config.name!r} has no images{_what_images_are(path)}, {message}")
+
+
+def _what_images_are(path: Path) -> str:
+    """For files of records, which may have pixels that nobody would take for texts."""
+    is_records = ending_of(path) in RECORD_ENDINGS or (path.is_dir() and read_tree(path, RECORD_ENDINGS).has_files)
+    if not is_records:
+        return ""
+    return " (the contents of PNG, JPEG or other image files as bytes, or their paths; not lists or bytes of pixels)"
 
 
 def _message(config: DatasetConfig) -> str:
