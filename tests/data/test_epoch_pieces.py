@@ -84,9 +84,10 @@ def test_python_makes_an_order_and_keeps_none(name):
         iterator = iter(training_batches(source, batch_size=16, seed=0))
         for _ in range(3):
             next(iterator)
+        # A tensor may use the array's memory, if its address suits TensorFlow, until the iterator ends.
+        del iterator
         gc.collect()
         kept, peak = tracemalloc.get_traced_memory()
-        del iterator
     finally:
         tracemalloc.stop()
     order_size = 8 * source.num_examples
