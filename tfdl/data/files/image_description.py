@@ -57,10 +57,12 @@ class DescribedImages:
                 found.append((file, seen))
         self._name = config.name
         self._files = [file for file, _ in found]
-        classes = classes_of(map(class_of, self._files), exact=config.exact_labels)
+        labels = list(map(class_of, self._files))
+        named = [file.split for file in self._files]
+        classes = classes_of(labels, exact=config.exact_labels)
         numbers = [seen.number for _, seen in found]
-        assignment = image_assignment(self._files, numbers, classes, config.stratified)
-        self._places = places_by_split(self._files, numbers, assignment)
+        assignment = image_assignment(named, labels, numbers, classes, config.stratified)
+        self._places = places_by_split(named, numbers, assignment)
         self.description = FilesDescription(
             name=config.name,
             kind=kind,

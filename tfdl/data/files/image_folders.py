@@ -52,24 +52,25 @@ def class_of(file: PlacedFile) -> str:
 
 
 def image_assignment(
-    files: Sequence[PlacedFile], numbers: Sequence[int], classes: Classes, stratified: bool
+    named: Sequence[str | None], labels: Sequence[str], numbers: Sequence[int], classes: Classes, stratified: bool
 ) -> SplitAssignment:
     """What decides the split of each image.
 
     Args:
-        files: the images that can be read.
+        named: for each image the split that its folder or file is named after, if any.
+        labels: of the images, as they are written.
         numbers: the ``content_number`` of each.
         classes: of all images.
         stratified: whether each class is split by itself.
     """
-    assignment = SplitAssignment({file.split for file in files})
+    assignment = SplitAssignment(set(named))
     if not stratified:
         return assignment
     names = classes.name_of_label
     to_split = ClassNumbers()
-    for file, number in zip(files, numbers, strict=True):
-        if assignment.of_file(file.split) is None:
-            to_split.add(names[class_of(file)], number, is_for_training=file.split == "train")
+    for split, label, number in zip(named, labels, numbers, strict=True):
+        if assignment.of_file(split) is None:
+            to_split.add(names[label], number, is_for_training=split == "train")
     return assignment.by(StratifiedSplits(to_split).of_number)
 
 
@@ -92,18 +93,18 @@ def check_size(name: str, height: int, width: int) -> None:
 
 
 def places_by_split(
-    files: Sequence[PlacedFile], numbers: Sequence[int], assignment: SplitAssignment
+    named: Sequence[str | None], numbers: Sequence[int], assignment: SplitAssignment
 ) -> dict[str, list[int]]:
-    """The places in ``files`` of the images of each split. Without images for testing, validation serves as test split.
+    """The places of the images of each split. Without images for testing, the validation split serves as test split.
 
     Args:
-        files: the images that can be read.
+        named: for each image the split that its folder or file is named after, if any.
         numbers: the ``content_number`` of each.
         assignment: decides the split of each.
     """
     places: dict[str, list[int]] = {split: [] for split in SPLITS}
-    for place, (file, number) in enumerate(zip(files, numbers, strict=True)):
-        places[assignment.of_number(file.split, number)].append(place)
+    for place, (split, number) in enumerate(zip(named, numbers, strict=True)):
+        places[assignment.of_number(split, number)].append(place)
     if not places["test"]:
         places["test"] = places["validation"]
     return places

@@ -96,15 +96,17 @@ def open_image_files(
     images = _readable(layout, config, rules_number, bad)
     bad.check()
     files = [file for file, _ in images]
-    classes = classes_of(map(class_of, files), trained_names, exact=config.exact_labels)
+    labels = list(map(class_of, files))
+    named = [file.split for file in files]
+    classes = classes_of(labels, trained_names, exact=config.exact_labels)
     content_numbers = [seen.number for _, seen in images]
-    assignment = image_assignment(files, content_numbers, classes, config.stratified)
-    places = places_by_split(files, content_numbers, assignment)
+    assignment = image_assignment(named, labels, content_numbers, classes, config.stratified)
+    places = places_by_split(named, content_numbers, assignment)
     check_images(config.name, classes, places, bad, is_stratified=config.stratified)
     shape = _shape(images, config)
     if config.image_size is None and not trained_names:
         check_size(config.name, *shape[:2])
-    numbers = [classes.numbers[class_of(file)] for file in files]
+    numbers = [classes.numbers[label] for label in labels]
     counts = {split: Counter(numbers[place] for place in members) for split, members in places.items()}
     num_transparent = sum(seen.is_transparent for _, seen in images)
     num_turned = sum(seen.orientation != 1 for _, seen in images)

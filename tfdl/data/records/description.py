@@ -58,10 +58,12 @@ class DescribedRecords:
             self._rows.append((place, number))
             self._files.append(PlacedFile(found.files[place].path, label, found.files[place].split))
             looked.append(seen)
-        classes = classes_of(map(class_of, self._files), exact=config.exact_labels)
+        labels = list(map(class_of, self._files))
+        named = [file.split for file in self._files]
+        classes = classes_of(labels, exact=config.exact_labels)
         numbers = [seen.number for seen in looked]
-        assignment = image_assignment(self._files, numbers, classes, config.stratified)
-        self._places = places_by_split(self._files, numbers, assignment)
+        assignment = image_assignment(named, labels, numbers, classes, config.stratified)
+        self._places = places_by_split(named, numbers, assignment)
         self.description = FilesDescription(
             name=config.name,
             kind=f"images in {kind_of(found.files[0].path)}",

@@ -9,13 +9,10 @@ from tfdl.config import DatasetConfig
 from tfdl.data.files.bad_rows import BadRows
 from tfdl.data.files.encoded_images import EncodedImages
 from tfdl.data.files.image_decoding import Kind, Way
-from tfdl.data.files.image_folders import check_images, check_size
+from tfdl.data.files.image_folders import check_images, check_size, image_assignment, places_by_split
 from tfdl.data.files.images import decoding_notes, open_image_files, refuse_split_names
-from tfdl.data.files.split_assignment import SplitAssignment
-from tfdl.data.files.stratification import ClassNumbers, StratifiedSplits
-from tfdl.data.hash_split import SPLITS
 from tfdl.data.images import ImageDataset, common_image_shape, in_memory_if_it_fits
-from tfdl.data.labels import Classes, classes_of, unequal_classes_notes
+from tfdl.data.labels import classes_of, unequal_classes_notes
 from tfdl.data.records.image_records import CheckedRecords
 from tfdl.data.records.image_rows import find_rows_of_images
 from tfdl.data.records.listed_images import listed_images
@@ -57,10 +54,12 @@ def _dataset(
     """The data set of images whose contents are in records."""
     classes = classes_of(set(records.labels), trained_names, exact=config.exact_labels)
     numbers = np.array([classes.numbers[label] for label in records.labels], np.int32)[records.label_places]
-    assignment = _assignment(records, classes, config)
-    places = _places_by_split(records, assignment)
-    lists = {split: members.tolist() for split, members in places.items()}
-    check_images(config.name, classes, lists, records.bad, is_stratified=config.stratified)
+    named = [records.splits[file_number] for file_number in records.file_numbers.tolist()]
+    labels = [records.labels[place] for place in records.label_places.tolist()]
+    content_numbers = records.fact("hashes").tolist()
+    assignment = image_assignment(named, labels, content_numbers, classes, config.stratified)
+    places = places_by_split(named, content_numbers, assignment)
+    check_images(config.name, classes, places, records.bad, is_stratified=config.stratified)
     counts = {split: Counter(numbers[members].tolist()) for split, members in places.items()}
     by_content = frozenset() if config.stratified else assignment.splits_by_content
     num_transparent = int(records.fact("is_transparent").sum())
@@ -79,35 +78,6 @@ def _dataset(
     return ImageDataset(config.name, shape, classes.present_names, sources, notes)
 
 
-def _assignment(records: CheckedRecords, classes: Classes, config: DatasetConfig) -> SplitAssignment:
-    """What decides the split of each record."""
-    assignment = SplitAssignment(set(records.splits))
-    if not config.stratified:
-        return assignment
-    names = [classes.name_of_label[label] for label in records.labels]
-    to_split = ClassNumbers()
-    for file_number, place, number in zip(
-        records.file_numbers.tolist(), records.label_places.tolist(), records.fact("hashes").tolist(), strict=True
-    ):
-        named = records.splits[file_number]
-        if assignment.of_file(named) is None:
-            to_split.add(names[place], number, is_for_training=named == "train")
-    return assignment.by(StratifiedSplits(to_split).of_number)
-
-
-def _places_by_split(records: CheckedRecords, assignment: SplitAssignment) -> dict[str, np.ndarray]:
-    """The records of each split. Without records for testing, the validation split serves as test split."""
-    hashes = records.fact("hashes").tolist()
-    splits = [
-        SPLITS.index(assignment.of_number(records.splits[file_number], number))
-        for file_number, number in zip(records.file_numbers.tolist(), hashes, strict=True)
-    ]
-    places = {split: np.flatnonzero(np.array(splits) == number) for number, split in enumerate(SPLITS)}
-    if not len(places["test"]):
-        places["test"] = places["validation"]
-    return places
-
-
 def _shape(records: CheckedRecords, config: DatasetConfig) -> tuple[int, int, int]:
     """The one shape of all images: grey if all of them are grey, with 3 channels otherwise."""
     shapes = records.fact("shapes")  # (n, 3)
@@ -121,7 +91,7 @@ def _shape(records: CheckedRecords, config: DatasetConfig) -> tuple[int, int, in
 def _sources(
     records: CheckedRecords,
     class_numbers: np.ndarray,
-    places: Mapping[str, np.ndarray],
+    places: Mapping[str, list[int]],
     shape: tuple[int, int, int],
     config: DatasetConfig,
 ) -> dict[str, Source]:
@@ -133,8 +103,8 @@ def _sources(
             sources[split] = sources["validation"]
             continue
         source = EncodedImages(
-            records.contents(members),
-            [kinds[member] for member in members.tolist()],
+            records.contents(np.array(members)),
+            [kinds[member] for member in members],
             class_numbers[members],
             shape,
             config.image_size,
