@@ -57,7 +57,7 @@ def describe_files(config: DatasetConfig) -> DescribedFiles:
     if column.is_path:
         bad = BadRows(skip=True)
         return DescribedImages(config, listed_images(pieces, column, config, bad), kind, bad)
-    return DescribedRecords(pieces, column, config)
+    return DescribedRecords(pieces, column, config, kind)
 
 
 class _DescribedWithoutLabel:

@@ -20,7 +20,6 @@ from tfdl.data.files.image_folders import check_images, class_of, image_assignme
 from tfdl.data.files.layout import PlacedFile
 from tfdl.data.files.pieces import Piece, Pieces
 from tfdl.data.labels import classes_of
-from tfdl.data.records.endings import kind_of
 from tfdl.data.records.files import open_records
 from tfdl.data.records.image_columns import ImageColumn
 from tfdl.data.records.image_rows import label_column, refuse_other_rows
@@ -41,9 +40,10 @@ class DescribedRecords:
         found: the files.
         column: of the images.
         config: the path, and the columns that the user chose.
+        kind: what the files are.
     """
 
-    def __init__(self, found: Pieces, column: ImageColumn, config: DatasetConfig):
+    def __init__(self, found: Pieces, column: ImageColumn, config: DatasetConfig, kind: str):
         refuse_other_rows(found.files, column)
         self._pieces = found.files
         self._image = column.name
@@ -66,7 +66,7 @@ class DescribedRecords:
         self._places = places_by_split(named, numbers, assignment)
         self.description = FilesDescription(
             name=config.name,
-            kind=f"images in {kind_of(found.files[0].path)}",
+            kind=kind,
             num_files=len(found.files),
             num_bytes=sum(piece.path.stat().st_size for piece in found.files),
             splits={split: len(places) for split, places in self._places.items()},
