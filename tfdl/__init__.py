@@ -25,6 +25,7 @@ _PUBLIC = {
     "build_optimizer": "tfdl.optimizers",
     "evaluate": "tfdl.evaluation",
     "export_saved_model": "tfdl.export",
+    "load": "tfdl.inference",
     "register_augmentation": "tfdl.config",
     "register_dataset": "tfdl.config",
     "register_model": "tfdl.config",
@@ -42,6 +43,7 @@ _MODULES = (
     "errors",
     "evaluation",
     "export",
+    "inference",
     "inspection",
     "layers",
     "models",
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
     from tfdl.errors import UserError as UserError
     from tfdl.evaluation import evaluate as evaluate
     from tfdl.export import export_saved_model as export_saved_model
+    from tfdl.inference import load as load
     from tfdl.models import build_model as build_model
     from tfdl.optimizers import build_optimizer as build_optimizer
     from tfdl.training import train as train

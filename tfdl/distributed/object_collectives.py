@@ -58,7 +58,7 @@ class ObjectCollectives(ABC):
             yield
         except Exception as caught:
             own_error = caught
-        errors = self.all_gather_object(_portable(own_error))
+        errors = self.all_gather_object(portable_error(own_error))
         failed_ranks = [rank for rank, error in enumerate(errors) if error is not None]
         if not failed_ranks:
             return
@@ -70,8 +70,12 @@ class ObjectCollectives(ABC):
         raise errors[first] from own_error
 
 
-def _portable(error: Exception | None) -> Exception | None:
-    """The error itself if it can be pickled, else its type and text."""
+def portable_error(error: Exception | None) -> Exception | None:
+    """The error itself if it can be sent to other ranks, which pickles it; else an error with its type and text.
+
+    Args:
+        error: of this rank, if it has one.
+    """
     if error is None:
         return None
     try:

@@ -9,6 +9,7 @@ _PUBLIC = {
     "Evaluator": "tfdl.evaluation.evaluator",
     "evaluate": "tfdl.evaluation.run",
     "evaluate_in_detail": "tfdl.evaluation.run",
+    "evaluate_loaded": "tfdl.evaluation.run",
     "evaluator_for": "tfdl.evaluation.choice",
 }
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tfdl.evaluation.run import Evaluation as Evaluation
     from tfdl.evaluation.run import evaluate as evaluate
     from tfdl.evaluation.run import evaluate_in_detail as evaluate_in_detail
+    from tfdl.evaluation.run import evaluate_loaded as evaluate_loaded
 
 
 __getattr__ = lazy_names(__name__, _PUBLIC)

@@ -16,6 +16,7 @@ from tfdl.distributed.equal_data import check_equal_data, check_equal_splits
 from tfdl.errors import UserError, nearest
 from tfdl.evaluation.choice import evaluator_for
 from tfdl.runs import RunDirectory, load_run
+from tfdl.runs.load import LoadedRun
 from tfdl.runs.sample_counts import changed_counts_note
 
 
@@ -76,11 +77,29 @@ def evaluate_in_detail(
     Raises:
         UserError: as ``evaluate``.
     """
-    if split not in SPLITS:
-        raise UserError(f"split {split!r}, expected one of {', '.join(SPLITS)}.{nearest(split, SPLITS)}")
+    check_split(split)
     world = world or current_world()
     with world.agreement():
         loaded = load_run(run, checkpoint)
+    return evaluate_loaded(loaded, split, world, data=data)
+
+
+def evaluate_loaded(
+    loaded: LoadedRun, split: str = "test", world: World | None = None, *, data: Mapping[str, Any] | None = None
+) -> Evaluation:
+    """As ``evaluate_in_detail``, of a run that has been loaded.
+
+    Args:
+        loaded: the run and its model.
+        split: as for ``evaluate``.
+        world: as for ``evaluate``.
+        data: as for ``evaluate``.
+
+    Raises:
+        UserError: no such split, or data that is missing.
+    """
+    check_split(split)
+    world = world or current_world()
     with world.agreement():
         task_class = TASKS.load(loaded.config.task)
         if data is not None:
@@ -95,3 +114,13 @@ def evaluate_in_detail(
     rows = evaluator_for(loaded.model, task).rows(sources[split], world)
     note = changed_counts_note(loaded.run.assets, sample_counts({split: sources[split]}))
     return Evaluation(task.metrics(rows), task.details(rows), task.warning(rows), note)
+
+
+def check_split(split: str) -> None:
+    """Checks the name of a split.
+
+    Raises:
+        UserError: there is no such split.
+    """
+    if split not in SPLITS:
+        raise UserError(f"split {split!r}, expected one of {', '.join(SPLITS)}.{nearest(split, SPLITS)}")

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 
 def write_text(path: Path, text: str) -> None:
@@ -17,17 +17,8 @@ def write_text(path: Path, text: str) -> None:
         path: the file, in an existing folder.
         text: its new content, written as UTF-8.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with new_file(path) as file:
+        file.write(text)
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -41,6 +32,26 @@ def write_json(path: Path, values: Any) -> None:
         ValueError: a number is NaN or infinite, which JSON does not have.
     """
     write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[TextIO]:
+    """Yields a temporary text file to fill. It replaces ``target`` at the end, and is removed after an error.
+
+    Args:
+        target: path of the file, in an existing folder.
+    """
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

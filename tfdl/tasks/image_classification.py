@@ -14,6 +14,8 @@ from tfdl.data.augmentation import Augmentation
 from tfdl.data.images import CURRENT_RULES, FIRST_RULES, resize
 from tfdl.errors import UserError
 from tfdl.tasks.classification import Classification, check_classes
+from tfdl.tasks.image_prediction import ImagePrediction
+from tfdl.tasks.prediction import Prediction
 from tfdl.tasks.task import Batch
 
 _ASSET = "image_classification.json"
@@ -117,6 +119,12 @@ class ImageClassification(Classification):
             image = resize(image, self.image_shape[:2])
         logits = model(self.inputs({"image": image}), training=False)  # (b, classes)
         return self.answers(logits[:count])
+
+    def prediction(self, top_k: int | None = None) -> Prediction:
+        """Classes and their probabilities."""
+        if type(self).serve is not ImageClassification.serve:
+            return super().prediction(top_k)
+        return ImagePrediction(self, top_k)
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
         """See ``Task.serving_sample``."""

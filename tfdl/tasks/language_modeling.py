@@ -17,7 +17,9 @@ from tfdl.data.tokens.table import TokenColumn
 from tfdl.data.tokens.windows import StreamedWindows, Windows
 from tfdl.tasks.cross_entropy_loss import cross_entropy
 from tfdl.tasks.language_metrics import language_metrics, perplexity
-from tfdl.tasks.language_serving import next_tokens, scored
+from tfdl.tasks.language_prediction import LanguagePrediction
+from tfdl.tasks.language_serving import scored, served_next_tokens
+from tfdl.tasks.prediction import Prediction
 from tfdl.tasks.task import Batch, Rows, TextTask, correct_tokens, sample_weights
 from tfdl.tasks.text_inputs import longest_text, random_texts, with_stand_in
 from tfdl.tasks.tokens import TOKENIZER_FOLDER, open_tokens
@@ -176,8 +178,15 @@ class LanguageModeling(TextTask):
         start = tf.fill([tf.shape(text)[0], 1], self.tokenizer.end_id)  # the end of the text before
         begun = tf.concat([start, tokens], 1)  # (b, 1 + None)
         window = None if self.carries_state else self.sequence_length
-        answers = scored(model, begun, window) | next_tokens(model, begun, window, self.tokenizer)
+        answers = scored(model, begun, window, self.tokenizer.vocab_size)
+        answers |= served_next_tokens(model, begun, window, self.tokenizer)
         return {name: value[:num_texts] for name, value in answers.items()}
+
+    def prediction(self, top_k: int | None = None) -> Prediction:
+        """The probability of texts, and the tokens that may follow them."""
+        if type(self).serve is not LanguageModeling.serve:
+            return super().prediction(top_k)
+        return LanguagePrediction(self, top_k)
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
         """Random texts, up to two windows long."""

@@ -12,6 +12,8 @@ from tfdl.config import TrainConfig
 from tfdl.data import Source
 from tfdl.data.pipeline import WEIGHT, Augment
 from tfdl.data.tokenizers import Tokenizer
+from tfdl.errors import UserError
+from tfdl.tasks.prediction import Prediction, ServedPrediction
 
 Batch = Mapping[str, Any]
 """Features of some samples by name, each a tensor ``(b, ...)``; training batches also have ``weight``, ``(b,)``."""
@@ -241,6 +243,22 @@ class Task(ABC):
             count: number of samples.
             seed: decides them.
         """
+
+    # Prediction
+
+    def prediction(self, top_k: int | None = None) -> Prediction:
+        """How raw inputs are answered (``tfdl predict``); by default as a served model answers them.
+
+        Args:
+            top_k: how many of the most likely answers to return, for a task that ranks them. Defaults to the task's
+                own number.
+
+        Raises:
+            UserError: ``top_k`` for a task that ranks no answers.
+        """
+        if top_k is not None:
+            raise UserError(f"--top-k {top_k} has no meaning for the task {self.name!r}; leave it out")
+        return ServedPrediction(self)
 
 
 class DecodingTask(Task):

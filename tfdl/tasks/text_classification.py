@@ -14,8 +14,10 @@ from tfdl.data.tokenizers import Tokenizer, load_tokenizer
 from tfdl.data.tokens.source import Frame, TokenSource
 from tfdl.errors import UserError
 from tfdl.tasks.classification import Classification, check_classes
+from tfdl.tasks.prediction import Prediction
 from tfdl.tasks.task import Batch, TextTask
 from tfdl.tasks.text_inputs import cut_note, framed_length, padded_tokens, random_texts, with_stand_in
+from tfdl.tasks.text_prediction import TextClassPrediction
 from tfdl.tasks.tokens import TOKENIZER_FOLDER, open_tokens
 
 _ASSET = "text_classification.json"
@@ -108,6 +110,12 @@ class TextClassification(TextTask, Classification):
         tokens = padded_tokens(self.tokenizer, with_stand_in(text), frame)
         logits = model(tokens, training=False)  # (b, classes)
         return self.answers(logits[:count])
+
+    def prediction(self, top_k: int | None = None) -> Prediction:
+        """Classes and their probabilities."""
+        if type(self).serve is not TextClassification.serve:
+            return super().prediction(top_k)
+        return TextClassPrediction(self, top_k)
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
         """Random texts, some of them too long."""

@@ -14,12 +14,15 @@ from tfdl.data import Source
 from tfdl.data.tokenizers import Tokenizer, load_tokenizer
 from tfdl.data.tokens.source import Frame, TokenSource
 from tfdl.data.tokens.table import TokenColumn
+from tfdl.errors import UserError
 from tfdl.tasks.cross_entropy_loss import cross_entropy
 from tfdl.tasks.greedy_decoding import greedy_decode
+from tfdl.tasks.prediction import Prediction
 from tfdl.tasks.task import Batch, DecodingTask, Rows, TextTask, correct_tokens, sample_weights
 from tfdl.tasks.text_inputs import cut_note, framed_length, padded_tokens, random_texts, with_stand_in
 from tfdl.tasks.tokens import TOKENIZER_FOLDER, open_tokens
 from tfdl.tasks.translation_metrics import text_metrics, token_metrics
+from tfdl.tasks.translation_prediction import TranslationPrediction
 
 _ASSET = "translation.json"
 # Most tokens, and most logits, that are evaluated together.
@@ -200,6 +203,18 @@ class Translation(TextTask, DecodingTask):
             max_length=self.longest_written,
         )
         return self.tokenizer.decode_in_graph(tf.RaggedTensor.from_tensor(tokens)), log_probability
+
+    def prediction(self, top_k: int | None = None) -> Prediction:
+        """Translations and their log-probabilities.
+
+        Raises:
+            UserError: ``top_k``, since there is one translation of each source.
+        """
+        if type(self).serve is not Translation.serve:
+            return super().prediction(top_k)
+        if top_k is not None:
+            raise UserError(f"--top-k {top_k} has no meaning for translation, which writes one target; leave it out")
+        return TranslationPrediction(self)
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
         """Random texts, some of them too long."""

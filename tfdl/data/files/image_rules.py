@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfdl.data.files import pillow_images
-from tfdl.data.files.image_decoding import Kind, Way, decoded
+from tfdl.data.files.image_decoding import Kind, Way, decoded, turned
 from tfdl.data.files.image_endings import ENDINGS, FIRST_ENDINGS
 from tfdl.data.images import CURRENT_RULES, FIRST_RULES
 from tfdl.errors import UserError
@@ -33,6 +33,8 @@ class ImageRules:
     """Of the files that are read, in lower case."""
     look: Callable[[bytes], Found]
     """Decodes a file to find its kind. It raises an error, of any type, if the file is not an image."""
+    read: Callable[[bytes, int], np.ndarray]
+    """Decodes a file with so many channels, as a run does that has found its kind before."""
 
 
 def image_rules(number: int) -> ImageRules:
@@ -70,6 +72,44 @@ def look_as_shown(data: bytes) -> Found:
         height, width, channels = shape
         shape = (width, height, channels)
     return Found(Kind(way, orientation), shape, is_transparent)
+
+
+def read_as_shown(data: bytes, channels: int) -> np.ndarray:
+    """Decodes an image of the kind that ``look_as_shown`` finds, once.
+
+    Args:
+        data: the contents of a file.
+        channels: 1 or 3, of the decoded image.
+
+    Returns:
+        uint8 ``(h, w, channels)``.
+    """
+    image = pillow_images.open_image(data)
+    own_channels = 1 if pillow_images.is_grey(image, data) else 3
+    try:
+        way, _ = _way(image, data, own_channels)
+        shown = decoded(tf.constant(data), way, channels) if way is not Way.PILLOW else None
+    except tf.errors.InvalidArgumentError:
+        shown = None
+    if shown is None:
+        shown = pillow_images.pixels(data, channels)
+    orientation = pillow_images.orientation(image, data)
+    return np.asarray(turned(shown, orientation) if orientation != 1 else shown)
+
+
+def read_first(data: bytes, channels: int) -> np.ndarray:
+    """Decodes an image by the rules of runs that record none.
+
+    Args:
+        data: the contents of a file.
+        channels: 1 or 3, of the decoded image.
+
+    Returns:
+        uint8 ``(h, w, channels)``.
+    """
+    if _is_animated_webp(data):
+        raise ValueError("an animated WebP")
+    return np.asarray(_by_kernel(data, channels))
 
 
 def look_first(data: bytes) -> Found:
@@ -139,6 +179,6 @@ def _by_kernel(data: bytes, channels: int) -> tf.Tensor:
 
 
 _RULES = {
-    FIRST_RULES: ImageRules(FIRST_RULES, FIRST_ENDINGS, look_first),
-    CURRENT_RULES: ImageRules(CURRENT_RULES, ENDINGS, look_as_shown),
+    FIRST_RULES: ImageRules(FIRST_RULES, FIRST_ENDINGS, look_first, read_first),
+    CURRENT_RULES: ImageRules(CURRENT_RULES, ENDINGS, look_as_shown, read_as_shown),
 }

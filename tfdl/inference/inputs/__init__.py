@@ -1,0 +1,1 @@
+"""What `tfdl predict` and `Trained.predict` read: files, folders, tables, texts and arrays."""
