@@ -16,6 +16,13 @@ from tfdl.training.callbacks import EpochReport, RunPlan, StepReport
 
 # Without a terminal there is no bar: within a long epoch, a line is printed this often.
 _SECONDS_BETWEEN_LINES = 30.0
+# Task -> what stands for an input in the command of predictions.
+_EXAMPLE_INPUTS = {
+    "image-classification": "IMAGE...",
+    "text-classification": "'TEXT'",
+    "language-modeling": "'TEXT'",
+    "translation": "'TEXT'",
+}
 
 
 class Progress(Callback):
@@ -117,7 +124,11 @@ class Progress(Callback):
         evaluate = f"tfdl evaluate {run}{options}"
         if self._plan.dataset == "python":
             evaluate = f"tfdl.evaluate({str(run)!r}, data=...) in Python"
-        return [f"  {evaluate}", f"  tfdl export {run} exported/{run.name}{options}"]
+        commands = [f"  {evaluate}"]
+        example = _EXAMPLE_INPUTS.get(self._plan.task)
+        if example is not None:
+            commands.append(f"  tfdl predict {run} {example}{options}")
+        return [*commands, f"  tfdl export {run} exported/{run.name}{options}"]
 
     def close(self) -> None:
         if self._bar is not None:

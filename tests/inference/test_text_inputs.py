@@ -71,9 +71,7 @@ def test_the_column_is_the_run_s_or_must_be_chosen(reviews, translator):
     assert [text for _, text in trained] == ["x", "y", "z"]
     with pytest.raises(UserError, match=r"which column of table.csv is the text"):
         opened(reviews, "table.csv", trained_columns={"text": "other"})
-    with pytest.raises(
-        UserError, match=r"'bodi', but table.csv has the columns id, body, subject. Did you mean 'body'"
-    ):
+    with pytest.raises(UserError, match=r"'bodi', but table.csv has the columns id, body, subject. Did you mean"):
         opened(reviews, "table.csv", column="bodi")
     with pytest.raises(UserError, match=r"--keep-column 'idd', but table.csv has the columns"):
         opened(reviews, "table.csv", column="body", kept=("idd",))

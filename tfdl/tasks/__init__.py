@@ -9,6 +9,7 @@ _PUBLIC = {
     "ImageClassification": "tfdl.tasks.image_classification",
     "LanguageModeling": "tfdl.tasks.language_modeling",
     "Objective": "tfdl.tasks.objective",
+    "Prediction": "tfdl.tasks.prediction",
     "Supervised": "tfdl.tasks.supervised",
     "Task": "tfdl.tasks.task",
     "TextClassification": "tfdl.tasks.text_classification",
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tfdl.tasks.image_classification import ImageClassification as ImageClassification
     from tfdl.tasks.language_modeling import LanguageModeling as LanguageModeling
     from tfdl.tasks.objective import Objective as Objective
+    from tfdl.tasks.prediction import Prediction as Prediction
     from tfdl.tasks.supervised import Supervised as Supervised
     from tfdl.tasks.task import DecodingTask as DecodingTask
     from tfdl.tasks.task import Task as Task
