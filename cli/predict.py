@@ -97,7 +97,7 @@ def _opened(run: str, checkpoint: str, inputs: tuple[str, ...], texts: tuple[str
 
     if world.size > 1 and STANDARD_INPUT in inputs:
         raise UserError(f"- on {world.size} ranks, expected files: horovodrun passes standard input to no rank")
-    loaded = load_run(run, checkpoint)
+    loaded = load_run(run, checkpoint, merged=True)
     opened = _open_inputs(loaded, inputs, texts, choices)
     prediction = loaded.task.prediction(top_k)
     predictor = Predictor(

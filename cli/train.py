@@ -118,6 +118,10 @@ class ImageSize(click.ParamType):
          help="Number format of gradients between ranks: {names}.  [default: none]")  # fmt: skip
 @setting("--xla", "xla", metavar="WHEN", names=field_choices("xla"),
          help="Compile with XLA: {names}.  [default: the recipe's, such as off]")  # fmt: skip
+@setting("--initial-checkpoint", "initial_checkpoint", metavar="RUN",
+         help="Start from the weights of another run, with its model and tokenizer.")  # fmt: skip
+@click.option("--freeze", "frozen", multiple=True, metavar="PATTERN",
+              help="Do not train these layers or variables, such as 'block_*' or '!logits'; repeatable.")  # fmt: skip
 @setting("--seed", "seed", type=int, help="Seed of the weights, the order of samples and dropout.  [default: 0]")
 @setting("--watchdog-timeout", "watchdog_timeout", type=float, metavar="SECONDS",
          help="How long ranks wait for one that hangs; 0 for no limit.  [default: 600]")  # fmt: skip
@@ -144,6 +148,7 @@ def command(
     print_config: bool,
     elastic: bool,
     commit_steps: int | None,
+    frozen: tuple[str, ...],
     **_: Any,
 ) -> None:
     """Train a model and write a run directory.
@@ -159,6 +164,8 @@ def command(
     plugins, model = load_parts_and_model(plugins, settings.get("model"))
     if model is not None:
         settings["model"] = model
+    if frozen:
+        settings["freeze"] = list(frozen)
     resumed = output if resume else None
     layers = _layers(config_file, assignments, resumed, settings)
     layers.append(_length(epochs, steps))

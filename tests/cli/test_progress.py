@@ -68,7 +68,8 @@ def test_the_time_left_is_that_of_the_epochs_to_come() -> None:
 def test_the_best_checkpoint_is_named_if_it_is_not_the_last(plugins: tuple[str, ...]) -> None:
     options = "".join(f" --plugin {name}" for name in plugins)
     last = printed(plugins=plugins)
-    assert last.endswith(f"Next:\n  tfdl evaluate runs/a{options}\n  tfdl export runs/a exported/a{options}\n")
+    commands = [f"evaluate runs/a{options}", f"predict runs/a IMAGE...{options}", f"export runs/a exported/a{options}"]
+    assert last.endswith("".join(["Next:\n", *(f"  tfdl {command}\n" for command in commands)]))
     assert "best" not in last
     assert printed(best_step=20, best_value=0.5, plugins=plugins) == last  # the last one is as good
     other = printed(best_step=20, plugins=plugins)

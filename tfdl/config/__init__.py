@@ -28,10 +28,11 @@ from tfdl.config.optimizers import (
     register_optimizer,
 )
 from tfdl.config.schedules import SCHEDULES, ScheduleConfig, register_schedule
-from tfdl.config.sources import assignment, compose, load_yaml, to_yaml
+from tfdl.config.sources import assignment, compose, to_yaml
 from tfdl.config.tasks import TASKS, TaskSpec, register_task
 from tfdl.config.tokenizers import TOKENIZERS, TokenizerConfig, choose_tokenizer, register_tokenizer
 from tfdl.config.train import TrainConfig
+from tfdl.config.yaml_files import load_yaml
 
 __all__ = [
     "AUGMENTATIONS",

@@ -2,37 +2,19 @@
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tfdl.config.mapping import to_mapping
 from tfdl.config.train import TrainConfig
+from tfdl.config.yaml_files import parse_yaml
 from tfdl.errors import UserError
 
 # Paths of the fields that may be given by name alone, and become mappings when a key below them is set.
 _SECTIONS = {("model",), ("dataset",), ("tokenizer",), ("optimizer",), ("optimizer", "schedule")}
 # Fields that a section keeps when its name or its preset changes.
 _KEPT = {"name": ("data_dir",), "preset": ("name",)}
-
-
-def load_yaml(path: str | Path) -> dict[str, Any]:
-    """Reads one mapping.
-
-    Raises:
-        UserError: no such file, not YAML (with line and column), or not a mapping.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read configuration {str(path)!r} ({_reason(error)}); expected a YAML file") from error
-    values = _parse(text, str(path))
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise UserError(f"{path} holds a {type(values).__name__}, expected a mapping of keys such as `epochs: 10`")
-    return values
 
 
 def assignment(text: str) -> tuple[str, Any]:
@@ -44,7 +26,7 @@ def assignment(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise UserError(f"--set {text!r}, expected KEY=VALUE such as model.units=256")
-    return key.strip(), _parse(value, f"--set {key}")
+    return key.strip(), parse_yaml(value, f"--set {key}")
 
 
 def compose(*layers: Mapping[str, Any]) -> TrainConfig:
@@ -79,13 +61,6 @@ def _refuse_fields_without_section(values: Mapping[str, Any]) -> None:
 def to_yaml(config: TrainConfig) -> str:
     """The text of ``config.yaml``."""
     return yaml.safe_dump(to_mapping(config), sort_keys=False)
-
-
-def _parse(text: str, where: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def _assign(target: dict[str, Any], path: list[str], value: Any, parents: tuple[str, ...] = ()) -> None:
@@ -127,9 +102,3 @@ def _name_first(section: Mapping[str, Any]) -> list[tuple[str, Any]]:
     order = ("name", "preset")
     items = [(str(key), value) for key, value in section.items()]
     return sorted(items, key=lambda item: order.index(item[0]) if item[0] in order else len(order))
-
-
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "not UTF-8 text"
-    return error.strerror or str(error)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from tfdl.config.augmentations import AUGMENTATIONS
 from tfdl.config.dataset import DATASETS, DatasetConfig, choose_dataset
 from tfdl.config.fields import check_types, convert, from_mapping, require, require_at_least, require_fraction
+from tfdl.config.initial_checkpoint import inherited
 from tfdl.config.mapping import plain
 from tfdl.config.models import MODELS, ModelConfig, choose_model
 from tfdl.config.optimizers import OPTIMIZERS, OptimizerConfig, choose_optimizer
@@ -62,6 +63,12 @@ class TrainConfig:
     """Whether XLA compiles the forward and backward pass; by default the recipe's choice. ``auto`` times both when
     training begins, and records its choice in the run's config.yaml. With and without XLA, rounding and dropout differ,
     so only ``on`` and ``off`` repeat a run bit for bit."""
+    initial_checkpoint: str | None = None
+    """A run, or one of its checkpoints, whose weights this run starts from; by default random weights. Layers of the
+    output are new where the classes differ. Texts are read with that run's tokenizer."""
+    freeze: tuple[str, ...] = ()
+    """Layers or variables that are not trained: names or patterns such as ``block_*``. A name after ``!`` is trained
+    although an earlier pattern includes it. Frozen batch normalization uses its moving statistics."""
     seed: int = 0
     """Seed of initial weights, order of samples and dropout."""
     steps_per_execution: int = 20
@@ -79,7 +86,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         self._set("plugins", convert(self.plugins, tuple[str, ...], "plugins"))
+        self._set("freeze", convert(self.freeze, tuple[str, ...], "freeze"))
         require_plugins(self.plugins)
+        self._inherit()
         self._choose_task()
         self._set("dataset", choose_dataset(self.dataset, default=self.task_spec.dataset))
         self._check_dataset_fields()
@@ -94,12 +103,39 @@ class TrainConfig:
         require_fraction(self, "", "label_smoothing")
         require(0 <= self.watchdog_timeout < math.inf, "watchdog_timeout", self.watchdog_timeout, "seconds, or 0")
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 4294967295")
+        self._check_low_rank()
         self._record_plugins()
+
+    def _check_low_rank(self) -> None:
+        """Refuses updates of low rank to random weights, which would stay as they are."""
+        rank = getattr(self.model, "lora_rank", None)
+        expected = "nothing, except with --initial-checkpoint RUN: only updates of its weights would be trained"
+        require(rank is None or self.initial_checkpoint is not None, "model.lora_rank", rank, expected)
 
     @property
     def task_spec(self) -> TaskSpec:
         """The declaration of the run's task."""
         return TASKS[self.task]
+
+    def _inherit(self) -> None:
+        """Takes over the model, the task and the size of inputs of the run whose weights this one starts from.
+
+        A configuration that names its model is whole, such as that of a run that has begun: it needs no other run.
+        """
+        if self.initial_checkpoint is None or not isinstance(self.model, Mapping) or _names_a_model(self.model):
+            return
+        base = inherited(self.initial_checkpoint)
+        self._set("model", {**base["model"], **self.model})
+        if not self.task:
+            self._set("task", base["task"])
+        if self.tokenizer is None:
+            self._set("tokenizer", base.get("tokenizer"))
+        if isinstance(self.dataset, str | Mapping):
+            named = {"name": self.dataset} if isinstance(self.dataset, str) else self.dataset
+            self._set("dataset", {**base["dataset"], **named})
+        else:
+            unset = {name: value for name, value in base["dataset"].items() if getattr(self.dataset, name) is None}
+            self._set("dataset", dataclasses.replace(self.dataset, **unset))
 
     def _choose_task(self) -> None:
         """Chooses model and task. Each decides the other if that is not set."""
@@ -204,6 +240,10 @@ class TrainConfig:
             UserError: a value that cannot be used.
         """
         return dataclasses.replace(self, **changes)
+
+
+def _names_a_model(section: Mapping[str, Any]) -> bool:
+    return bool({"name", "preset"} & set(section))
 
 
 def _with_name(section: Any, default: str, alternative: str) -> Any:

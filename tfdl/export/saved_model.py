@@ -62,7 +62,7 @@ def export_saved_model(run: str | Path | RunDirectory, directory: str | Path, ch
         )
     config = RunDirectory.open(run).read_config()
     precision = "float64" if config.precision == "float64" else "float32"
-    loaded = load_run(run, checkpoint, precision=precision)
+    loaded = load_run(run, checkpoint, precision=precision, merged=True)
     target = _next_version(Path(directory))
     module, serve = _servable(loaded.model, loaded.task)
     sample = loaded.task.serving_sample(_COMPARED)

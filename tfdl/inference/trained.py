@@ -119,4 +119,4 @@ def load(run: str | Path | RunDirectory, checkpoint: str = "last", precision: st
         UserError: not a run directory, no such checkpoint, or parts of a plugin that was not imported.
         RunError: a damaged checkpoint.
     """
-    return Trained(load_run(run, checkpoint, precision))
+    return Trained(load_run(run, checkpoint, precision, merged=True))

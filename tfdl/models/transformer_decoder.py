@@ -11,6 +11,7 @@ from tfdl.config.models.transformer import TransformerConfig
 from tfdl.layers.key_value_cache import Cache
 from tfdl.models.cache import build_cache, check_cache_length
 from tfdl.models.data_arguments import check_counts
+from tfdl.models.low_rank import add_low_rank_updates
 from tfdl.models.precision import compute_precision
 from tfdl.models.transformer_layers import (
     build_block,
@@ -73,6 +74,7 @@ class TransformerDecoder(keras.Model):
             self.head = None if config.tie_embeddings else build_head(vocab_size, use_bias=False)
             tokens = keras.Input((None,), dtype="int32", name="tokens")  # (batch, time)
             super().__init__(tokens, self.logits(self.hidden(tokens)), name=name)
+            add_low_rank_updates(self, config.lora_rank, config.lora_alpha)
         self.dtype_policy = policy
 
     def embed(self, tokens: Any, positions: Any = None) -> Any:

@@ -13,6 +13,7 @@ from tfdl.layers.padding import MaskedMean, PaddingMask
 from tfdl.layers.patch_embedding import ClassToken, PatchEmbedding
 from tfdl.layers.transformer_block import build_normalization
 from tfdl.models.data_arguments import check_counts, check_image_shape
+from tfdl.models.low_rank import add_low_rank_updates
 from tfdl.models.precision import compute_precision
 from tfdl.models.transformer_layers import (
     build_block,
@@ -110,6 +111,7 @@ class TransformerTextClassifier(_Encoder):
                 self.pooler = Dense(config.hidden_dim, "tanh", kernel_initializer=new_normal(), name="pooler")
             tokens = keras.Input((None,), dtype="int32", name="tokens")  # (batch, time)
             super().__init__(tokens, self._compute_logits(tokens), name=name)
+            add_low_rank_updates(self, config.lora_rank, config.lora_alpha)
         self.dtype_policy = policy
 
     def _compute_logits(self, tokens: Any) -> Any:
@@ -188,6 +190,7 @@ class VisionTransformer(_Encoder):
             self._build_encoder(config, num_classes, sequence_length=num_patches + has_class_token)
             images = keras.Input(input_shape, name="image")  # (batch, height, width, channels)
             super().__init__(images, self._compute_logits(images), name=name)
+            add_low_rank_updates(self, config.lora_rank, config.lora_alpha)
         self.dtype_policy = policy
 
     def _compute_logits(self, images: Any) -> Any:

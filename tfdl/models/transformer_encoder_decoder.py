@@ -12,6 +12,7 @@ from tfdl.layers.key_value_cache import Cache
 from tfdl.layers.padding import PaddingMask
 from tfdl.models.cache import build_cache, check_cache_length
 from tfdl.models.data_arguments import check_counts
+from tfdl.models.low_rank import add_low_rank_updates
 from tfdl.models.precision import compute_precision
 from tfdl.models.transformer_layers import (
     build_block,
@@ -87,6 +88,7 @@ class TransformerEncoderDecoder(keras.Model):
             target = keras.Input((None,), dtype="int32", name="target")  # (batch, time)
             inputs = {"source": source, "target": target}
             super().__init__(inputs, self._compute_logits(source, target), name=name)
+            add_low_rank_updates(self, config.lora_rank, config.lora_alpha)
         self.dtype_policy = policy
 
     def encode(self, source: Any) -> tuple[Any, Any]:

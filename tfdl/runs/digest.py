@@ -1,6 +1,7 @@
 """One digest for all weights of a model, to compare runs."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,23 @@ def weights_sha256(model: Any) -> str:
     """
     digest = hashlib.sha256()
     for variable in model.weights:
-        array = np.asarray(variable, order="C")
-        digest.update(f"{variable.path}\n{array.dtype.name}\n{list(array.shape)}\n".encode())
-        digest.update(array.tobytes())
+        _add(digest, variable.path, variable)
     return digest.hexdigest()
+
+
+def sha256_of_variables(variables: Mapping[str, Any]) -> str:
+    """Returns the same SHA-256 over some variables.
+
+    Args:
+        variables: name -> variable or array, in order.
+    """
+    digest = hashlib.sha256()
+    for name, variable in variables.items():
+        _add(digest, name, variable)
+    return digest.hexdigest()
+
+
+def _add(digest: Any, name: str, variable: Any) -> None:
+    array = np.asarray(variable, order="C")
+    digest.update(f"{name}\n{array.dtype.name}\n{list(array.shape)}\n".encode())
+    digest.update(array.tobytes())

@@ -1,15 +1,17 @@
 """From a run directory back to a model."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfdl.config import MODELS, OPTIMIZERS, TASKS, TrainConfig
+from tfdl.config import MODELS, OPTIMIZERS, TASKS, ModelConfig, TrainConfig
 from tfdl.config.models.keras import KerasModelConfig
 from tfdl.config.optimizers import KerasOptimizerConfig
 from tfdl.errors import UserError
 from tfdl.models import build_model, compute_precision
 from tfdl.models.keras_model import load_model
+from tfdl.models.low_rank import merged_values
 from tfdl.runs.checkpoint import load_checkpoint
 from tfdl.runs.run_directory import RunDirectory
 from tfdl.tasks.sample import build_on_sample
@@ -26,7 +28,9 @@ class LoadedRun:
     model: Any
 
 
-def load_run(path: str | Path | RunDirectory, checkpoint: str = "last", precision: str | None = None) -> LoadedRun:
+def load_run(
+    path: str | Path | RunDirectory, checkpoint: str = "last", precision: str | None = None, *, merged: bool = False
+) -> LoadedRun:
     """Rebuilds the model and reads its weights.
 
     Args:
@@ -34,6 +38,7 @@ def load_run(path: str | Path | RunDirectory, checkpoint: str = "last", precisio
         checkpoint: ``last``, ``best``, or a folder's name.
         precision: the number format that the model computes in; none is the run's own. A Keras model of the user keeps
             its own.
+        merged: whether updates of low rank are added to the kernels that they belong to, for a model that is only used.
 
     Raises:
         UserError: not a run directory, no such checkpoint, or parts of a plugin that was not imported.
@@ -51,8 +56,21 @@ def load_run(path: str | Path | RunDirectory, checkpoint: str = "last", precisio
         with compute_precision(precision or config.precision):
             model = build_model(config.model, **task.model_arguments)
     load_checkpoint(folder, model, by_order=may_rename_variables(config))
+    if merged and getattr(config.model, "lora_rank", None) is not None:
+        with compute_precision(precision or config.precision):
+            model = _merged(model, config.model, task)
     task.fit_to(model)
     return LoadedRun(run, config, task, model)
+
+
+def _merged(model: Any, config: ModelConfig, task: Task) -> Any:
+    """The same model without updates beside its kernels."""
+    plain_config = dataclasses.replace(config, lora_rank=None, lora_alpha=None)  # type: ignore[call-arg]
+    plain = build_model(plain_config, **task.model_arguments)
+    values = merged_values(model)
+    for variable in plain.weights:
+        variable.assign(values[variable.path])
+    return plain
 
 
 def may_rename_variables(config: TrainConfig) -> bool:

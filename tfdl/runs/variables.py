@@ -55,13 +55,53 @@ def read_variables(path: Path, variables: Mapping[str, Any], *, by_order: bool =
             f" unexpected: {_listed(unexpected)}"
         )
     for name, variable in variables.items():
-        array = arrays[name]
-        if tuple(array.shape) != tuple(variable.shape):
-            raise UserError(f"{path} holds {name} of shape {tuple(array.shape)}, expected {tuple(variable.shape)}")
-        dtype = tf.as_dtype(variable.dtype).as_numpy_dtype
-        if not np.can_cast(array.dtype, dtype):
-            raise UserError(f"{path} holds {name} in {array.dtype}, expected {variable.dtype}: values would be rounded")
-        variable.assign(array)
+        _assign(path, name, variable, arrays[name])
+
+
+def read_some_variables(path: Path, variables: Mapping[str, Any]) -> None:
+    """Assigns some of the arrays of a file to variables. The others are not read.
+
+    Args:
+        path: the file.
+        variables: name in the file -> variable.
+
+    Raises:
+        UserError: an array of another shape, or of a wider number format.
+        RunError: the file cannot be read.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            for name, variable in variables.items():
+                _assign(path, name, variable, file.get_tensor(name))
+    except SafetensorError as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+
+
+def shapes_of_variables(path: Path) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of the arrays of a file, in the order in which they were written.
+
+    Args:
+        path: the file.
+
+    Raises:
+        RunError: the file cannot be read.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            names = json.loads((file.metadata() or {}).get(_ORDER, "[]"))
+    except SafetensorError as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+    return {name: shapes[name] for name in names} if sorted(names) == sorted(shapes) else shapes
+
+
+def _assign(path: Path, name: str, variable: Any, array: np.ndarray) -> None:
+    if tuple(array.shape) != tuple(variable.shape):
+        raise UserError(f"{path} holds {name} of shape {tuple(array.shape)}, expected {tuple(variable.shape)}")
+    dtype = tf.as_dtype(variable.dtype).as_numpy_dtype
+    if not np.can_cast(array.dtype, dtype):
+        raise UserError(f"{path} holds {name} in {array.dtype}, expected {variable.dtype}: values would be rounded")
+    variable.assign(array)
 
 
 def by_path(variables: Sequence[Any]) -> dict[str, Any]:

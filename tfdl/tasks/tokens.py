@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tfdl.config import TrainConfig
+from tfdl.config.initial_checkpoint import base_of
 from tfdl.data.opening import open_texts
 from tfdl.data.texts import TextDataset, TextSplit
 from tfdl.data.tfds.catalog import data_root
@@ -37,6 +38,8 @@ def open_tokens(
 ) -> Tokenized:
     """Opens the data set, learns the tokenizer from its training split, and tokenizes all splits.
 
+    A run that starts from another run's weights has that run's tokenizer.
+
     Args:
         config: the run.
         roles: what a sample consists of, as for ``open_texts``.
@@ -45,7 +48,11 @@ def open_tokens(
         trained_names: the classes of a run that has begun before.
     """
     dataset = open_texts(config.dataset, roles, data, trained_names)
-    if assets is None:
+    if assets is None and config.initial_checkpoint is not None:
+        # The weights are those of its tokens.
+        run, _ = base_of(config.initial_checkpoint)
+        tokenizer = load_tokenizer(run / "assets" / TOKENIZER_FOLDER)
+    elif assets is None:
         assert config.tokenizer is not None, "a task of texts has a tokenizer"
         tokenizer = fit_tokenizer(config.tokenizer, _texts(dataset.splits["train"], roles))
     else:

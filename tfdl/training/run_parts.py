@@ -9,6 +9,7 @@ from tfdl.data import Source
 from tfdl.distributed import DynamicLossScale, LossScale, NoLossScale, World
 from tfdl.tasks.task import Task
 from tfdl.training.carried_state import CarriedState, NoCarriedState, RecurrentState
+from tfdl.training.initial_weights import InitialWeights
 from tfdl.training.opening import check_batch_size
 from tfdl.training.optimization import optimizer_for
 from tfdl.training.python_parts import PythonParts
@@ -28,10 +29,19 @@ class RunParts:
     length: RunLength
     rank_batch: int
     """Samples of one optimizer step on one rank."""
+    initial_weights: InitialWeights
+    """Where the weights of a new run come from."""
+    trained_note: str
+    """What is trained, if some of the model is frozen."""
 
 
 def build_parts(
-    config: TrainConfig, task: Task, sources: dict[str, Source], python_parts: PythonParts, world: World
+    config: TrainConfig,
+    task: Task,
+    sources: dict[str, Source],
+    python_parts: PythonParts,
+    world: World,
+    weights: InitialWeights,
 ) -> RunParts:
     """Builds model, optimizer and trainer. They are the same on every rank, except for random numbers.
 
@@ -41,6 +51,7 @@ def build_parts(
         sources: the splits.
         python_parts: the objects that Python code passed.
         world: the ranks.
+        weights: where the weights come from, and which of them are trained.
 
     Raises:
         UserError: parts that do not fit together.
@@ -49,6 +60,7 @@ def build_parts(
     model = python_parts.build_model(config, task, world.size)
     task.fit_to(model)
     task.check_data(sources)
+    trained_note = weights.choose_trained(model, task)
     rank_batch = config.batch_size * config.accumulation_steps
     length = RunLength(sources["train"].num_examples, rank_batch * world.size, config.epochs, config.steps)
     optimizer = python_parts.optimizer_of(model) or optimizer_for(
@@ -68,7 +80,7 @@ def build_parts(
         loss_scale=_loss_scale(config),
         carried=_carried_state(model, task, rank_batch, world),
     )
-    return RunParts(task, sources, model, trainer, length, rank_batch)
+    return RunParts(task, sources, model, trainer, length, rank_batch, weights, trained_note)
 
 
 def _loss_scale(config: TrainConfig) -> LossScale:

@@ -25,12 +25,14 @@ class RunRecord:
     Attributes:
         run: the directory. It has another name than planned if another run took the planned name first.
         is_open: whether this session may write to the directory.
+        weights_note: a line about the run whose weights this one starts from; empty without any.
     """
 
     def __init__(self, output: Output):
         self._output = output
         self.run: RunDirectory = output.run
         self.is_open = False
+        self.weights_note = ""
 
     @property
     def checkpoint(self) -> Any:

@@ -22,6 +22,7 @@ from tfdl.training.callback_states import CallbackStates
 from tfdl.training.callbacks import Callback, Callbacks, RunPlan
 from tfdl.training.compilation import decide
 from tfdl.training.fit import Fit, FitPlan, check_finite, open_batches
+from tfdl.training.initial_weights import initial_weights
 from tfdl.training.membership import Membership
 from tfdl.training.metrics_log import MetricsLog
 from tfdl.training.opening import Opened, open_data, samples_in_words
@@ -100,7 +101,8 @@ class Session:
             assets = self.run_directory.assets if self.record.checkpoint else None
             self.opened = open_data(self.config, world, self._python_parts, assets, self.opened)
         with world.agreement(), long_work("building the model"):
-            self.parts = build_parts(self.config, *self.opened, self._python_parts, world)
+            weights = initial_weights(self.config, assets)
+            self.parts = build_parts(self.config, *self.opened, self._python_parts, world, weights)
             Callbacks(self._callbacks).on_built(self.parts)
         # Variables are broadcast below; what else layers keep, such as adapted statistics, must be equal already.
         layers = self.parts.model._flatten_layers()
@@ -208,6 +210,8 @@ class Session:
         parts = self.parts
         notes = (
             "" if self.step else self.record.beginning_note,
+            self.record.weights_note,
+            parts.trained_note,
             *parts.task.notes,
             changed_counts_note(self.run_directory.assets, sample_counts(parts.sources)),
             rate_note(config.optimizer, world.size),

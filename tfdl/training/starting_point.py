@@ -54,7 +54,9 @@ class NewOrCheckpoint(StartingPoint):
         with world.agreement(), long_work("opening the run directory"):
             if world.is_chief:
                 if record.checkpoint is None:
+                    record.weights_note = parts.initial_weights.load(parts.model)
                     record.create(config, parts.task, parts.sources, python_parts)
+                    parts.initial_weights.save(record.run.assets)
                 else:
                     state.load(record.checkpoint)
                     _check_not_past(config, state.progress)

@@ -96,6 +96,10 @@ class TransformerConfig(ModelConfig):
     """Whether dense layers and layer normalization have biases."""
     epsilon: float = 1e-5
     """Added to the variance or the mean square."""
+    lora_rank: int | None = None
+    """Rank of the updates that fine-tuning adds to the dense kernels of the blocks (LoRA); None trains all weights."""
+    lora_alpha: float | None = None
+    """The updates are scaled by lora_alpha / lora_rank; by default lora_rank, which is a scale of 1."""
 
     @property
     def tasks(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -110,6 +114,7 @@ class TransformerConfig(ModelConfig):
         check_types(self, "model.")
         names = ("num_layers", "hidden_dim", "num_heads", "num_key_value_heads", "intermediate_dim", "sequence_length")
         require_at_least(self, "model.", 1, *names, "patch_size")
+        self._check_low_rank()
         require_fraction(self, "model.", "dropout", "attention_dropout")
         require(0 < self.epsilon < 1, "model.epsilon", self.epsilon, "a small number above 0, such as 1e-5")
         fits = self.patch_size is None or self.architecture == "encoder"
@@ -123,6 +128,14 @@ class TransformerConfig(ModelConfig):
             f" model.sequence_length={length}"
         )
         require(fits, name, length, expected)
+
+    def _check_low_rank(self) -> None:
+        if self.lora_rank is not None:
+            fits = 1 <= self.lora_rank <= self.hidden_dim
+            require(fits, "model.lora_rank", self.lora_rank, f"from 1 to model.hidden_dim={self.hidden_dim}")
+        if self.lora_alpha is not None:
+            require(self.lora_rank is not None, "model.lora_alpha", self.lora_alpha, "nothing without model.lora_rank")
+            require(self.lora_alpha > 0, "model.lora_alpha", self.lora_alpha, "a positive number")
 
     def _check_heads(self) -> None:
         width = self.hidden_dim

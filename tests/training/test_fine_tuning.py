@@ -1,0 +1,178 @@
+"""Runs that start from another run's weights: what is taken over, what is frozen, and updates of low rank."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from safetensors.numpy import load_file
+
+import tfdl
+from tfdl.config import compose
+from tfdl.errors import UserError
+from tfdl.runs import RunDirectory, load_run
+
+WORDS = {"sport": "goal match team ball", "food": "bread soup salt cook", "law": "court judge appeal trial"}
+SMALL = {"model": "transformer", "model.hidden_dim": 16, "model.num_heads": 2, "model.num_layers": 1,
+         "model.sequence_length": 16, "batch_size": 16, "steps_per_execution": 5}  # fmt: skip
+RECIPE = {"batch_size": 16, "epochs": 1, "optimizer": {"name": "adam", "schedule": "constant", "warmup_epochs": 0}}
+
+
+def write_texts(path, classes, words=WORDS, count=120):
+    random = np.random.default_rng(0)
+    rows = []
+    for number in range(count):
+        label = classes[number % len(classes)]
+        rows.append(f"{' '.join(random.choice(words[label].split(), 5))} {number},{label}")
+    path.write_text("\n".join(["text,label", *rows]) + "\n")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A small Transformer that classifies texts."""
+    folder = tmp_path_factory.mktemp("base")
+    data = write_texts(folder / "texts.csv", ["sport", "food", "law"])
+    config = compose({"task": "text-classification", "dataset.name": data, "tokenizer": "word", "epochs": 3}, SMALL)
+    return tfdl.train(config, folder / "run")
+
+
+@pytest.fixture
+def texts(tmp_path):
+    """Texts of other classes."""
+    return write_texts(tmp_path / "new.csv", ["law", "food"], {"law": "court law the of", "food": "soup bread a to"})
+
+
+def fine_tune(base, texts, output, changes=(), **fields):
+    settings = {"initial_checkpoint": str(base.path), "dataset.name": texts, **RECIPE}
+    return tfdl.train(compose(settings, dict(changes), fields), output)
+
+
+def weights(run, checkpoint="last"):
+    return load_file(run.checkpoint(checkpoint) / "model.safetensors")
+
+
+def test_model_task_tokenizer_and_weights_come_along(base, texts, tmp_path):
+    run = fine_tune(base, texts, tmp_path / "run", {"freeze": ["*", "!logits"]})
+    config = run.read_config()
+    assert (config.task, config.model.hidden_dim, config.model.sequence_length) == ("text-classification", 16, 16)
+    tuned = load_run(run)
+    assert tuned.task.tokenizer == load_run(base).task.tokenizer
+    assert tuned.task.class_names == ("food", "law")
+    before = weights(base)
+    after = weights(run)
+    assert before.keys() == after.keys()
+    for name, value in after.items():
+        if name.startswith("logits/"):
+            assert value.shape != before[name].shape
+        else:
+            np.testing.assert_array_equal(value, before[name], err_msg=name)
+    asset = json.loads((run.assets / "initial_checkpoint.json").read_text())
+    assert asset["new"] == ["logits/kernel", "logits/bias"]
+
+
+def test_equal_classes_keep_the_head(base, tmp_path):
+    same = write_texts(tmp_path / "same.csv", ["law", "food", "sport"])
+    run = fine_tune(base, same, tmp_path / "run", {"optimizer.learning_rate": 1e-30})
+    assert json.loads((run.assets / "initial_checkpoint.json").read_text())["new"] == []
+    for name, value in weights(run).items():
+        np.testing.assert_allclose(value, weights(base)[name], atol=1e-6, err_msg=name)
+
+
+def test_what_is_not_frozen_is_trained(base, texts, tmp_path):
+    run = fine_tune(base, texts, tmp_path / "run", {"freeze": ["token_embedding", "*/attention"]})
+    for name, value in weights(run).items():
+        if name.startswith("logits"):
+            continue
+        is_frozen = name.startswith("token_embedding") or "/attention/" in name
+        assert np.array_equal(value, weights(base)[name]) == is_frozen, name
+
+
+def test_updates_of_low_rank_leave_the_base_as_it_is(base, texts, tmp_path):
+    run = fine_tune(base, texts, tmp_path / "run", {"model.lora_rank": 2, "model.lora_alpha": 4.0}, epochs=2)
+    after = weights(run)
+    for name, value in weights(base).items():
+        if not name.startswith("logits"):
+            np.testing.assert_array_equal(after[name], value, err_msg=name)
+    updates = {name for name in after if "lora_kernel_" in name}
+    assert len(updates) == 2 * 4  # two of attention, two of feed-forward
+    assert all(np.any(after[name]) for name in updates)
+    optimizer = load_file(run.checkpoint() / "optimizer.safetensors")
+    assert not [name for name in optimizer if "embedding" in name]
+    # Merged, it answers the same.
+    separate, merged = load_run(run), load_run(run, merged=True)
+    assert len(merged.model.weights) == len(separate.model.weights) - len(updates)
+    tokens = np.arange(1, 15).reshape(2, 7)
+    np.testing.assert_allclose(merged.model(tokens), separate.model(tokens), atol=1e-6)
+    assert tfdl.evaluate(run) == pytest.approx(run.read_summary()["test"])
+
+
+@pytest.mark.slow
+def test_an_export_is_merged(base, texts, tmp_path):
+    run = fine_tune(base, texts, tmp_path / "run", {"model.lora_rank": 2})
+    exported = tfdl.export_saved_model(run, tmp_path / "exported")
+    assert exported.largest_difference < 1e-4
+    names = [variable.name for variable in tf.saved_model.load(str(exported.path)).model_variables]
+    assert not [name for name in names if "lora" in name]
+    assert any("query_key_value/kernel" in name for name in names)
+
+
+@pytest.mark.parametrize("changes", [{"model.lora_rank": 2}, {"freeze": ["block_1"]}])
+def test_a_resumed_run_needs_no_other_run(base, texts, tmp_path, changes):
+    lender = tmp_path / "lender"
+    shutil.copytree(base.path, lender, symlinks=True)
+    whole = fine_tune(base, texts, tmp_path / "whole", changes, epochs=None, steps=8)
+    part = fine_tune(RunDirectory(lender), texts, tmp_path / "part", changes, epochs=None, steps=4)
+    shutil.rmtree(lender)
+    resumed = tfdl.train(part.read_config().replace(steps=8), part.path, resume=True)
+    assert resumed.read_summary()["weights_sha256"] == whole.read_summary()["weights_sha256"]
+
+
+def test_a_run_is_repeated_by_its_configuration(base, texts, tmp_path):
+    first = fine_tune(base, texts, tmp_path / "first", {"model.lora_rank": 2})
+    second = tfdl.train(first.read_config(), tmp_path / "second")
+    assert second.read_summary()["weights_sha256"] == first.read_summary()["weights_sha256"]
+
+
+def test_a_checkpoint_of_a_run(base, texts, tmp_path):
+    first = sorted(path.name for path in base.checkpoints.glob("step-*"))[0]
+    changes = {"initial_checkpoint": str(base.checkpoints / first), "freeze": ["*", "!logits"]}
+    run = fine_tune(base, texts, tmp_path / "run", changes)
+    name = "token_embedding/table"
+    np.testing.assert_array_equal(weights(run)[name], weights(base, first)[name])
+    assert not np.array_equal(weights(run)[name], weights(base)[name])
+
+
+def test_frozen_batch_normalization_uses_its_moving_statistics(trained_run, tiny, tmp_path):
+    frozen = ["*", "!logits"]
+    run = tfdl.train(tiny({"initial_checkpoint": str(trained_run.path), "freeze": frozen}, steps=3), tmp_path / "run")
+    before = weights(trained_run)
+    moved = [name for name, value in weights(run).items() if not np.array_equal(value, before[name])]
+    assert moved == ["logits/bias", "logits/kernel"]
+    assert any("moving_" in name for name in before)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"initial_checkpoint": "gone"}, r"--initial-checkpoint 'gone' is no run \(no config.yaml\), expected a"),
+        ({"freeze": ["blocks_1"]}, "--freeze 'blocks_1' names no layer and no variable .* Did you mean 'block_1'"),
+        ({"freeze": "*"}, "all variables are frozen, expected some to train"),
+        ({"model.hidden_dim": 32}, r"has token_embedding/table of the shape \(\d+, 16\), expected \(\d+, 32\)"),
+        ({"model.num_layers": 2}, "belongs to another model: missing: .*block_2"),
+        ({"model.lora_rank": 17}, "model.lora_rank=17, expected from 1 to model.hidden_dim=16"),
+        ({"model.lora_alpha": 2.0}, "model.lora_alpha=2.0, expected nothing without model.lora_rank"),
+        ({"initial_checkpoint": None, "model": "transformer", "model.lora_rank": 2, "task": "text-classification"},
+         "model.lora_rank=2, expected nothing, except with --initial-checkpoint RUN"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_ends_before_anything_is_written(base, texts, tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        fine_tune(base, texts, tmp_path / "run", changes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_task(base, tmp_path, tiny):
+    with pytest.raises(UserError, match="is a run of text-classification, expected one of image-classification"):
+        tfdl.train(tiny({"model.name": "cnn", "initial_checkpoint": str(base.path)}), tmp_path / "run")

@@ -1,0 +1,48 @@
+"""Files in YAML."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tfdl.errors import UserError
+
+
+def load_yaml(path: str | Path) -> dict[str, Any]:
+    """Reads one mapping.
+
+    Raises:
+        UserError: no such file, not YAML (with line and column), or not a mapping.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read configuration {str(path)!r} ({_reason(error)}); expected a YAML file") from error
+    values = parse_yaml(text, str(path))
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UserError(f"{path} holds a {type(values).__name__}, expected a mapping of keys such as `epochs: 10`")
+    return values
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Plain values from a text in YAML.
+
+    Args:
+        text: the text.
+        where: what the text is, for the message.
+
+    Raises:
+        UserError: not YAML.
+    """
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8 text"
+    return error.strerror or str(error)

@@ -1,0 +1,235 @@
+"""The weights that a new run starts from, and which of them are trained."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tfdl.config import TrainConfig
+from tfdl.config.initial_checkpoint import base_of
+from tfdl.errors import RunError, UserError
+from tfdl.models.freezing import freeze, matching, training_note
+from tfdl.models.low_rank import is_low_rank
+from tfdl.runs import RunDirectory
+from tfdl.runs.atomic import write_json
+from tfdl.runs.checkpoint import verify
+from tfdl.runs.digest import sha256_of_variables
+from tfdl.runs.load import load_task, may_rename_variables
+from tfdl.runs.variables import by_path, read_some_variables, shapes_of_variables
+from tfdl.tasks.task import Task
+
+ASSET = "initial_checkpoint.json"
+"""The file, within a run's assets, that says which weights the run started from."""
+_WEIGHTS = "model.safetensors"
+# Names that an error lists.
+_SHOWN = 3
+
+
+class InitialWeights(ABC):
+    """Decides which variables are trained, and sets the weights of a new run."""
+
+    def __init__(self, patterns: Sequence[str] = ()):
+        self._patterns = patterns
+
+    def choose_trained(self, model: Any, task: Task) -> str:
+        """Freezes what is not trained; called on every rank, before the optimizer is built.
+
+        Args:
+            model: the built model.
+            task: of the run.
+
+        Returns:
+            A line for the beginning of the run.
+
+        Raises:
+            UserError: a pattern that names nothing, or nothing left to train.
+        """
+        frozen = self._frozen(model, task) | matching(model, self._patterns)
+        kept = matching(model, [pattern[1:] for pattern in self._patterns if pattern.startswith("!")])
+        frozen -= kept
+        if not frozen:
+            return ""
+        freeze(model, frozen)
+        return training_note(model)
+
+    @abstractmethod
+    def _frozen(self, model: Any, task: Task) -> set[str]:
+        """The paths of the variables that are frozen without being named by a pattern."""
+
+    @abstractmethod
+    def load(self, model: Any) -> str:
+        """Sets the weights; called on rank 0 of a new run.
+
+        Args:
+            model: the built model.
+
+        Returns:
+            A line for the beginning of the run; empty for random weights.
+
+        Raises:
+            UserError: the weights do not fit the model.
+            RunError: a damaged checkpoint.
+        """
+
+    def save(self, assets: Path) -> None:  # noqa: B027  (random weights need nothing)
+        """Writes what a resumed run needs to know, so that it does not need the other run.
+
+        Args:
+            assets: of the run.
+        """
+
+
+class RandomWeights(InitialWeights):
+    """The model's own random weights."""
+
+    def _frozen(self, model: Any, task: Task) -> set[str]:  # noqa: ARG002
+        return set()
+
+    def load(self, model: Any) -> str:  # noqa: ARG002
+        return ""
+
+
+class WeightsOfRun(InitialWeights):
+    """The weights of another run.
+
+    The head, which is the last layer, is new if the classes differ. All other variables must be the same.
+
+    Args:
+        path: the run, or one of its checkpoints.
+        patterns: what is frozen (see ``matching``).
+    """
+
+    def __init__(self, path: str, patterns: Sequence[str] = ()):
+        super().__init__(patterns)
+        self.path = path
+        directory, name = base_of(path)
+        self.run = RunDirectory.open(directory)
+        self._folder = self.run.checkpoint(name)
+        self._file = self._folder / _WEIGHTS
+        self._config = self.run.read_config()
+        self._names: dict[str, str] = {}  # of this model -> in the file, where Keras has numbered them
+        self._loaded: dict[str, Any] = {}
+        self._new: list[str] = []
+        self._digest = ""
+
+    def _frozen(self, model: Any, task: Task) -> set[str]:
+        verify(self._folder)
+        variables = by_path(model.weights)
+        shapes = self._shapes(variables)
+        replaced = _head_variables(model) if self._has_other_classes(task) else []
+        self._loaded = {name: variables[name] for name in variables if name not in replaced and not is_low_rank(name)}
+        self._new = [name for name in variables if name in replaced]
+        self._check(variables, shapes, replaced)
+        return set(self._loaded) if _has_updates(variables) else set()
+
+    def load(self, model: Any) -> str:  # noqa: ARG002
+        """See ``InitialWeights.load``."""
+        in_file = {self._names.get(name, name): variable for name, variable in self._loaded.items()}
+        read_some_variables(self._file, in_file)
+        self._digest = sha256_of_variables(self._loaded)
+        new = f"; new: {', '.join(self._new)}, since the classes differ" if self._new else ""
+        return f"starts from {self._folder.resolve()}{new}"
+
+    def save(self, assets: Path) -> None:
+        """See ``InitialWeights.save``."""
+        values = {"run": self.path, "checkpoint": self._folder.resolve().name, "new": self._new, "sha256": self._digest}
+        write_json(assets / ASSET, values)
+
+    def _shapes(self, variables: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+        """The shapes in the file, by the names of this model's variables."""
+        shapes = shapes_of_variables(self._file)
+        has_other_names = shapes.keys() != variables.keys() and len(shapes) == len(variables)
+        if not has_other_names or not may_rename_variables(self._config):
+            return shapes
+        self._names = dict(zip(variables, shapes, strict=True))
+        return {name: shapes[self._names[name]] for name in variables}
+
+    def _has_other_classes(self, task: Task) -> bool:
+        base = load_task(self.run, self._config)
+        if base.name != task.name:
+            raise UserError(
+                f"--initial-checkpoint {self.path!r} is a run of {base.name}, expected one of {task.name}; leave out"
+                " --task"
+            )
+        return base.class_names != task.class_names
+
+    def _check(self, variables: dict[str, Any], shapes: dict[str, tuple[int, ...]], replaced: list[str]) -> None:
+        """Raises ``UserError`` if the run's other variables are not those of this model."""
+        missing = [name for name in self._loaded if name not in shapes]
+        unexpected = [name for name in shapes if name not in variables and name not in replaced]
+        if missing or unexpected:
+            raise UserError(
+                f"--initial-checkpoint {self.path!r} belongs to another model: missing: {_listed(missing)};"
+                f" unexpected: {_listed(unexpected)}; leave out the options of the model"
+            )
+        for name, variable in self._loaded.items():
+            if tuple(variable.shape) != shapes[name]:
+                raise UserError(
+                    f"--initial-checkpoint {self.path!r} has {name} of the shape {shapes[name]}, expected"
+                    f" {tuple(variable.shape)}; leave out the options of the model, and give inputs of the same kind"
+                )
+
+
+class ResumedWeights(InitialWeights):
+    """Of a run that started from other weights and has a checkpoint: only what is trained must be known.
+
+    Args:
+        assets: of the run.
+        patterns: what is frozen.
+    """
+
+    def __init__(self, assets: Path, patterns: Sequence[str] = ()):
+        super().__init__(patterns)
+        try:
+            self._new = set(json.loads((assets / ASSET).read_text(encoding="utf-8"))["new"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{assets / ASSET} cannot be read ({error}), so the run cannot be resumed") from error
+
+    def _frozen(self, model: Any, task: Task) -> set[str]:  # noqa: ARG002
+        variables = by_path(model.weights)
+        if not _has_updates(variables):
+            return set()
+        return {name for name in variables if name not in self._new and not is_low_rank(name)}
+
+    def load(self, model: Any) -> str:  # noqa: ARG002
+        return ""
+
+
+def initial_weights(config: TrainConfig, assets: Path | None) -> InitialWeights:
+    """Where the weights of a run come from.
+
+    Args:
+        config: of the run.
+        assets: of a run that continues; None for a new run.
+
+    Raises:
+        UserError: no such run or checkpoint to start from.
+        RunError: the resumed run does not say what was new in it.
+    """
+    if config.initial_checkpoint is None:
+        return RandomWeights(config.freeze)
+    if assets is not None:
+        return ResumedWeights(assets, config.freeze)
+    return WeightsOfRun(config.initial_checkpoint, config.freeze)
+
+
+def _head_variables(model: Any) -> list[str]:
+    """The variables of the layer that returns the model's outputs."""
+    layer = getattr(model.outputs[0], "_keras_history", None) if getattr(model, "outputs", None) else None
+    operation = None if layer is None else layer.operation
+    head = getattr(model, "head", None) or operation
+    if head is None or not getattr(head, "weights", []):
+        raise UserError(
+            "the classes differ from those of --initial-checkpoint, and the model has no last layer that could be new;"
+            " use a model that ends with a dense layer"
+        )
+    return [variable.path for variable in head.weights]
+
+
+def _has_updates(variables: dict[str, Any]) -> bool:
+    return any(map(is_low_rank, variables))
+
+
+def _listed(names: list[str]) -> str:
+    return str(names[:_SHOWN]) if names else "nothing"
