@@ -1,5 +1,6 @@
 """Fixtures that several test folders share: prepared data, small configurations, one trained run, and ranks."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -64,6 +65,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONG_FILES.index(name) if name in LONG_FILES else len(LONG_FILES)
 
     items.sort(key=lambda item: (cost(item), order_of_file(item)))
+
+
+def pytest_collection_finish() -> None:
+    """Lets the garbage collector look less often, and never at what is imported. It took a tenth of the tests' time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 50)
 
 
 @pytest.fixture(autouse=True)
