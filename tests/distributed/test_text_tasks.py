@@ -35,7 +35,10 @@ def test_a_mean_over_each_rank_s_own_tokens_is_another_model(results: dict[str, 
 
 def test_a_run_and_its_evaluation_on_two_ranks(tmp_path) -> None:
     """Of a translator: each rank decodes its samples, and rank 0 writes the metrics of all."""
-    size = ("--set", "model.hidden_dim=16", "--set", "model.num_heads=2", "--set", "model.num_layers=1")
+    size = (
+        *("--set", "model.hidden_dim=16", "--set", "model.num_heads=2", "--set", "model.num_layers=1"),
+        *("--set", "dataset.validation_split=validation[:31]", "--set", "dataset.test_split=test[:31]"),
+    )
     run = tmp_path / "run"
     job = launch(2, "tfdl", "train", "--task", "translation", "--output", str(run), "--steps", "12", *size)
     assert job.code == 0, job.output
