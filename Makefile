@@ -14,6 +14,7 @@ EXPORTED ?= exported/first
 # Test files run in two processes at a time. A job of two ranks often waits: for time limits and its launcher.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 SOURCES := setup.cfg pyproject.toml constraints.txt
+INSTALLED := $(VENV)/installed-$(subst $(comma),-,$(EXTRAS)).stamp
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train test soak test-fast test-distributed notebooks lint clean
@@ -28,13 +29,13 @@ $(BIN)/python:
 	  sys.exit(None if (3, 11) <= v <= (3, 13) else "Python %d.%d found, expected 3.11 to 3.13: make PYTHON=python3.11" % v)'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed-$(subst $(comma),-,$(EXTRAS)).stamp: $(BIN)/python $(SOURCES)
+$(INSTALLED): $(BIN)/python $(SOURCES)
 	@# Python compiles what it imports. Compiling all packages here would take half of the installation's time.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt \
 	  --config-settings editable_mode=compat --editable '.[$(EXTRAS)]'
 	@touch $@
 
-$(VENV)/horovod.stamp: $(VENV)/installed-$(subst $(comma),-,$(EXTRAS)).stamp
+$(VENV)/horovod.stamp: $(INSTALLED)
 	$(BIN)/tfdl install-horovod
 	@touch $@
 
@@ -63,7 +64,7 @@ test-distributed: setup ## the tests that start several ranks
 notebooks: setup ## execute the notebooks and save them with their outputs
 	$(BIN)/python notebooks/execute.py
 
-lint: setup ## ruff and mypy
+lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

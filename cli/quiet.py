@@ -11,15 +11,17 @@ from contextlib import contextmanager
 
 from tfdl.errors import UserError
 
-# Keras imports these for its wrappers and plots, which no command uses. They take a third of the start.
-_UNUSED_BY_COMMANDS = ("sklearn", "matplotlib")
+# Keras imports these, where they are installed, for its wrappers, plots, tables and notebooks, which no command uses.
+# They take a third of the start.
+_UNUSED_BY_COMMANDS = ("sklearn", "matplotlib", "pandas", "IPython")
 
 
 def quick_start() -> None:
     """:func:`quiet_start` in half the time, for a process that only tfdl uses.
 
-    While Keras is imported, it cannot find scikit-learn and matplotlib. Code that needs them can import them
-    afterwards. The imported objects are then exempt from garbage collection: they stay until the process ends.
+    While Keras is imported, it cannot find scikit-learn, matplotlib, pandas and IPython, unless a plugin has already
+    imported them. Code that needs them can import them afterwards. The imported objects are then exempt from garbage
+    collection: they stay until the process ends.
     """
     is_first_import = "keras" not in sys.modules
     with _hidden(*_UNUSED_BY_COMMANDS):

@@ -22,7 +22,6 @@ def complaints(output: str) -> list[str]:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--model", "cn"), "unknown model 'cn'"),
         (("--batch-size", "1000"), "batch_size=1000 on each of 2 ranks, but 'digits' has 1437 training samples"),
         (("--dataset", "mnst"), "unknown data set 'mnst'"),
     ],

@@ -87,11 +87,3 @@ def test_a_rank_that_cannot_start_is_left_out_and_too_few_ranks_fail(tmp_path: P
     reason = "a rank was lost at step 22; waiting until there are --min-np ranks again"
     assert status == {"code": None, "reason": reason}
     assert not (tmp_path / "run" / "summary.json").exists()
-
-
-def test_without_elastic_a_dead_rank_ends_the_job(tmp_path: Path) -> None:
-    """The control: the same launcher and the same fault."""
-    job = train(tmp_path, [("kill", 0, 15)], "--epochs", "6", *SMALL)
-    assert job.code != 0
-    assert not (tmp_path / "run" / "summary.json").exists()
-    assert ends(job) == []

@@ -193,15 +193,6 @@ def test_a_run_that_was_cut_off_resumes_to_the_same_weights(hosts: Hosts, cut_of
     assert weights(cut_off.run) == weights(straight)
 
 
-def test_without_the_watchdog_a_cut_job_keeps_waiting(hosts: Hosts, tmp_path: Path) -> None:
-    """The control: after the time in which both sides should have ended, both are still running."""
-    job = cut_a_job(hosts, tmp_path, 0, patience=WATCHDOG + GRACE)
-    assert job.seconds == {}
-    for commands in job.left.values():
-        assert any("faulty_train" in command for command in commands), job.left
-    assert job.complaints == {"h1": [], "h2": []}
-
-
 @pytest.fixture
 def debian_name(hosts: Hosts) -> Iterator[Host]:
     """``h1`` as Debian configures a machine: its name resolves to an address that no other machine can reach."""

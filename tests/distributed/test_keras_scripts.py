@@ -6,22 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.distributed.launching import PROGRAMS, Finished, launch
+from tests.distributed.launching import PROGRAMS, Finished, launch, program
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
 DRIFT = "at step 5, rank 1 differs from rank 0 in "
 
 
-def run(*cases: str) -> Finished:
-    # The script is started as its author would start it.
-    return launch(2, sys.executable, str(PROGRAMS / "keras_script.py"), *cases)
-
-
 @pytest.fixture(scope="module")
 def job() -> Finished:
     """Two cases that end well, and one that ends the job."""
-    return run("plain", "unchecked", "drift")
+    # The script is started as its author would start it.
+    return launch(2, sys.executable, str(PROGRAMS / "keras_script.py"), "plain", "unchecked", "drift")
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +50,6 @@ def test_without_the_check_the_same_difference_is_not_found(results: dict[str, d
 
 
 def test_a_plain_optimizer_ends_the_job() -> None:
-    job = run("unwrapped")
+    job = launch(2, *program("keras_script"), "unwrapped")
     assert job.code != 0
     assert "2 ranks train with a plain Adam, so each rank would train a separate model; compile with" in job.output

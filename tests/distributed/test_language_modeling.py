@@ -39,12 +39,11 @@ def train(tiny_language: Callable[..., TrainConfig], tmp_path_factory: pytest.Te
     return run
 
 
-@pytest.fixture(scope="module", params=["rnn", "transformer"])
-def straight(request: pytest.FixtureRequest, train: Callable[..., Any]) -> tuple[str, Path]:
-    """Two ranks without a stop."""
-    model = request.param
-    run, _ = train(model, model)
-    return model, run
+@pytest.fixture(scope="module")
+def straight(train: Callable[..., Any]) -> Path:
+    """Two ranks of a recurrent model without a stop. Its state makes it the harder case than a Transformer."""
+    run, _ = train("rnn", "straight")
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -58,43 +57,33 @@ def summary(run: Path) -> dict[str, Any]:
     return json.loads((run / "summary.json").read_text())
 
 
-def test_two_ranks_train_as_one(
-    straight: tuple[str, Path], tiny_language: Callable[..., TrainConfig], tmp_path: Path
-) -> None:
-    model, together = straight
-    alone = tfdl.train(tiny_language(model, EXACT, steps=STEPS), tmp_path / "alone").path
+def test_two_ranks_train_as_one(straight: Path, tiny_language: Callable[..., TrainConfig], tmp_path: Path) -> None:
+    alone = tfdl.train(tiny_language("rnn", EXACT, steps=STEPS), tmp_path / "alone").path
     weights_alone = load_file(alone / "checkpoints/last/model.safetensors")
-    weights = load_file(together / "checkpoints/last/model.safetensors")
+    weights = load_file(straight / "checkpoints/last/model.safetensors")
     for path, value in weights_alone.items():
         assert value.dtype == np.float64
         np.testing.assert_allclose(weights[path], value, rtol=0, atol=1e-9, err_msg=path)
     for split in ("validation", "test"):
-        assert summary(together)[split] == pytest.approx(summary(alone)[split], rel=1e-9)
-    if model == "rnn":
-        state_alone = load_file(alone / "checkpoints/last/carried.safetensors")
-        state = load_file(together / "checkpoints/last/carried.safetensors")
-        for name, value in state_alone.items():
-            np.testing.assert_allclose(state[name], value, rtol=0, atol=1e-9, err_msg=name)
+        assert summary(straight)[split] == pytest.approx(summary(alone)[split], rel=1e-9)
+    state_alone = load_file(alone / "checkpoints/last/carried.safetensors")
+    state = load_file(straight / "checkpoints/last/carried.safetensors")
+    for name, value in state_alone.items():
+        np.testing.assert_allclose(state[name], value, rtol=0, atol=1e-9, err_msg=name)
 
 
-def test_evaluation_is_the_same_on_any_number_of_ranks(straight: tuple[str, Path]) -> None:
-    model, run = straight
-    if model == "rnn":
-        job = launch(2, "tfdl", "evaluate", str(run), "--json")
-        assert job.code == 0, job.output
-        assert json.loads(job.lines_of(0)[-1]) == summary(run)["test"]
-    assert tfdl.evaluate(run) == summary(run)["test"]
+def test_evaluation_is_the_same_on_any_number_of_ranks(straight: Path) -> None:
+    job = launch(2, "tfdl", "evaluate", str(straight), "--json")
+    assert job.code == 0, job.output
+    assert json.loads(job.lines_of(0)[-1]) == summary(straight)["test"]
+    assert tfdl.evaluate(straight) == summary(straight)["test"]
 
 
-@pytest.mark.parametrize("straight", ["rnn"], indirect=True)
-def test_a_run_resumed_within_an_epoch_is_the_straight_run(
-    straight: tuple[str, Path], half: Path, tmp_path: Path
-) -> None:
-    _, expected = straight
+def test_a_run_resumed_within_an_epoch_is_the_straight_run(straight: Path, half: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(half, tmp_path / "copy", symlinks=True)
     job = launch(2, "tfdl", "train", "--output", str(copy), "--resume", "--steps", str(STEPS))
     assert job.code == 0, job.output
-    assert summary(copy)["weights_sha256"] == summary(expected)["weights_sha256"]
+    assert summary(copy)["weights_sha256"] == summary(straight)["weights_sha256"]
 
 
 def test_resuming_on_one_rank_reports_that_no_state_is_carried(half: Path, tmp_path: Path) -> None:

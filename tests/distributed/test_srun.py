@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.distributed.launching import PROGRAMS, environment
+from tests.distributed.launching import PROGRAMS, environment, program
 from tfdl.distributed.launchers import Launch, find_launch, launched_rank
 from tfdl.distributed.slurm import NodeRank, expand_tasks, find_node_rank, first_host
 from tfdl.distributed.srun import is_for_mpi
@@ -97,7 +97,7 @@ def srun(tmp_path: Path, *, size: int, nodes: int = 1, **extra: str) -> "subproc
     """Runs ``programs/rank_position.py`` on ``size`` ranks of ``nodes`` nodes, with extra environment variables."""
     variables = {"SLURM_JOB_ID": str(time.time_ns()), "SLURM_NTASKS": str(size), "SLURM_JOB_NUM_NODES": str(nodes)}
     return subprocess.run(
-        [sys.executable, str(PROGRAMS / "srun.py"), sys.executable, str(PROGRAMS / "rank_position.py")],
+        [sys.executable, str(PROGRAMS / "srun.py"), *program("rank_position")],
         env=environment(TF_CPP_MIN_LOG_LEVEL="3", **variables, **extra),
         cwd=tmp_path,
         capture_output=True,

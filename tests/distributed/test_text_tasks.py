@@ -33,14 +33,14 @@ def test_a_mean_over_each_rank_s_own_tokens_is_another_model(results: dict[str, 
     assert results["plain mean"] > 1e-4
 
 
-@pytest.mark.parametrize("task", ["text-classification", "translation"])
-def test_a_run_and_its_evaluation_on_two_ranks(tmp_path, task: str) -> None:
-    sizes = {
-        "text-classification": ("--tokenizer", "byte", "--sequence-length", "32", "--set", "model.units=8"),
-        "translation": ("--set", "model.hidden_dim=16", "--set", "model.num_heads=2", "--set", "model.num_layers=1"),
-    }
+def test_a_run_and_its_evaluation_on_two_ranks(tmp_path) -> None:
+    """Of a translator: each rank decodes its samples, and rank 0 writes the metrics of all."""
+    size = (
+        *("--set", "model.hidden_dim=16", "--set", "model.num_heads=2", "--set", "model.num_layers=1"),
+        *("--set", "dataset.validation_split=validation[:31]", "--set", "dataset.test_split=test[:31]"),
+    )
     run = tmp_path / "run"
-    job = launch(2, "tfdl", "train", "--task", task, "--output", str(run), "--steps", "12", *sizes[task])
+    job = launch(2, "tfdl", "train", "--task", "translation", "--output", str(run), "--steps", "12", *size)
     assert job.code == 0, job.output
     summary = json.loads((run / "summary.json").read_text())
     assert summary["world_size"] == 2

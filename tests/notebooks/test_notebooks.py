@@ -1,6 +1,10 @@
-"""The notebooks run from top to bottom, and their committed outputs are those of an execution."""
+"""The notebooks run from top to bottom, and their committed outputs are those of an execution.
+
+The last two take longest and show what other tests check; ``tests/soak/test_notebooks.py`` executes them.
+"""
 
 import ast
+import importlib
 import re
 import shlex
 import sys
@@ -20,7 +24,7 @@ from tfdl.cli.main import main
 from tfdl.config.mapping import to_mapping
 
 NOTEBOOKS = execute.notebooks()
-STARTS_RANKS = {"04_from_one_process_to_two"}
+EXECUTED = NOTEBOOKS[:2]
 # Kilobytes. The repository keeps every version of every plot.
 MAX_SIZE = 300
 # The cells of a notebook that assert what its text states.
@@ -33,14 +37,6 @@ def read(path: Path) -> Any:
 
 def name_of(path: Path) -> str:
     return path.stem
-
-
-def marked(path: Path) -> Any:
-    """A parameter with the marks that executing this notebook needs. Each takes about a minute."""
-    marks = [pytest.mark.slow]
-    if path.stem in STARTS_RANKS:
-        marks.append(pytest.mark.distributed)
-    return pytest.param(path, marks=marks, id=path.stem)
 
 
 def test_they_are_numbered_from_one() -> None:
@@ -70,14 +66,45 @@ def test_it_has_assertions_and_its_links_exist(path: Path) -> None:
                 assert target.startswith("http") or (path.parent / target).is_file(), target
 
 
-@pytest.mark.parametrize("path", map(marked, NOTEBOOKS))
+@pytest.mark.slow
+@pytest.mark.parametrize("path", EXECUTED, ids=name_of)
 def test_it_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
+    check_execution(path, tmp_path)
+
+
+def check_execution(path: Path, tmp_path: Path) -> None:
     executed = execute.execute(path, tmp_path)  # raises if a cell fails, which includes its assertions
     assert faults(executed) == []
     for now, committed in zip(executed.cells, read(path).cells, strict=True):
         assert now.source == committed.source
         if now.cell_type == "code":
             assert kinds(now) == kinds(committed), f"{now.id}: execute it again with `make notebooks`"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
+def test_the_names_of_tfdl_in_its_cells_exist(path: Path) -> None:
+    """A notebook that is not executed here still uses what there is."""
+    names = set()
+    for cell in read(path).cells:
+        python = cell.source.removeprefix("%%writefile").partition("\n")[2] if "%%w" in cell.source else cell.source
+        if cell.cell_type == "code" and not python.startswith("%%"):
+            names |= names_of_tfdl(ast.parse(python))
+    assert len(names) >= 4
+    for name in names:
+        found = tfdl
+        for part in name.split(".")[1:]:
+            found = getattr(found, part, None) or importlib.import_module(f"{found.__name__}.{part}")
+
+
+def names_of_tfdl(tree: ast.Module) -> set[str]:
+    """What a program imports from tfdl, and attributes such as ``tfdl.layers.LSTM``."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tfdl":
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        if isinstance(node, ast.Attribute) and re.fullmatch(r"tfdl(\.\w+)+", ast.unparse(node)):
+            names.add(ast.unparse(node))
+    return names
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)

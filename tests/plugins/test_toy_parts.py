@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,21 @@ import pytest
 from tests.distributed.launching import launch
 
 MODULES = Path(__file__).parent / "modules"
+# Runs commands one after another and prints the exit code and the output of each. One process is started for all.
+COMMANDS = """
+import contextlib, io, json, sys
+from tfdl.cli.main import main
+
+done = []
+for arguments in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main(arguments)
+        except SystemExit as ended:
+            done.append((arguments, ended.code, out.getvalue(), err.getvalue()))
+print(json.dumps(done))
+"""
 OPTIONS = ("--model", "two-towers", "--augmentation", "row-noise", "--set", "steps_per_execution=3")
 
 
@@ -43,6 +59,20 @@ def run(folder: Path) -> Any:
     return tfdl
 
 
+@pytest.fixture
+def run_all(folder: Path) -> Any:
+    """Runs several commands there in one process, and returns what each has done."""
+
+    def tfdl(*commands: Sequence[str]) -> list[subprocess.CompletedProcess[str]]:
+        # As with python -m, the current folder is on the path.
+        command = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stderr
+        return [subprocess.CompletedProcess(*one) for one in json.loads(ended.stdout)]
+
+    return tfdl
+
+
 def summary(path: Path) -> dict[str, Any]:
     return json.loads((path / "summary.json").read_text())
 
@@ -53,28 +83,39 @@ def in_one_line(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-def test_it_trains_resumes_is_evaluated_and_exported(run: Any, folder: Path) -> None:
-    """And a resumed run has the weights of one that was never stopped."""
-    straight = run("train", "--plugin", "toy_parts", *OPTIONS, "--epochs", "2", "--output", "straight")
+def test_it_trains_resumes_is_evaluated_and_exported(run: Any, run_all: Any, folder: Path) -> None:
+    """A resumed run has the weights of one that was never stopped. Without the option, a run names it."""
+    plugin = ("--plugin", "toy_parts")
+    straight, evaluated, exported = run_all(
+        ("train", *plugin, *OPTIONS, "--epochs", "2", "--output", "straight"),
+        ("evaluate", "straight", *plugin, "--json"),
+        ("export", "straight", "exported", *plugin),
+    )
     assert straight.returncode == 0, straight.stderr
     assert "two-towers on bright-or-dark, captioned-pictures" in straight.stdout
     assert re.search(r"\n  tfdl evaluate straight --plugin toy_parts( --checkpoint best)?\n", straight.stdout)
     assert "\n  tfdl export straight exported/straight --plugin toy_parts" in straight.stdout
-    stopped = run("train", "--plugin", "toy_parts", *OPTIONS, "--epochs", "1", "--output", "stopped")
+    assert json.loads(evaluated.stdout) == summary(folder / "straight")["test"]
+    assert exported.returncode == 0, exported.stderr
+    assert "caption: string (any)" in exported.stdout
+    assert (folder / "exported" / "1" / "saved_model.pb").exists()
+    # Keras numbers the layers of a second model, so the runs that are compared have a process each.
+    stopped = run("train", *plugin, *OPTIONS, "--epochs", "1", "--output", "stopped")
     assert stopped.returncode == 0, stopped.stderr
-    resumed = run("train", "--plugin", "toy_parts", "--resume", "--epochs", "2", "--output", "stopped")
+    resumed = run("train", *plugin, "--resume", "--epochs", "2", "--output", "stopped")
     assert resumed.returncode == 0, resumed.stderr
     assert summary(folder / "stopped")["weights_sha256"] == summary(folder / "straight")["weights_sha256"]
     config = (folder / "straight" / "config.yaml").read_text()
     for name in ("two-towers", "captioned-pictures", "signum", "sawtooth", "letters", "row-noise", "bright-or-dark"):
         assert name in config
     assert "plugins:\n- toy_parts\n" in config
-    evaluated = run("evaluate", "straight", "--plugin", "toy_parts", "--json")
-    assert json.loads(evaluated.stdout) == summary(folder / "straight")["test"]
-    exported = run("export", "straight", "exported", "--plugin", "toy_parts")
-    assert exported.returncode == 0, exported.stderr
-    assert "caption: string (any)" in exported.stdout
-    assert (folder / "exported" / "1" / "saved_model.pb").exists()
+
+    (folder / "toy_parts.py").write_text("raise SystemExit('imported')\n")
+    refused = run_all(
+        ("evaluate", "straight"), ("export", "straight", "again"), ("train", "--resume", "--output", "straight")
+    )
+    for done in refused:
+        assert "add --plugin toy_parts" in in_one_line(done)
 
 
 @pytest.mark.parametrize("name", ["two-towers", "straight"])
@@ -88,15 +129,6 @@ def test_without_the_option_nothing_of_it_is_imported(run: Any, folder: Path, na
     line = in_one_line(run("train", "--config", "run.yaml"))
     assert "needs the plugin 'toy_parts', which was not imported" in line
     assert "add --plugin toy_parts" in line
-
-
-def test_a_run_of_a_plugin_that_was_not_allowed(run: Any, folder: Path) -> None:
-    """Evaluate, export and resume name the option to add, and import nothing."""
-    done = run("train", "--model", "toy_parts:two-towers", "--steps", "1", "--output", "run")
-    assert done.returncode == 0, done.stderr
-    (folder / "toy_parts.py").write_text("raise SystemExit('imported')\n")
-    for arguments in (("evaluate", "run"), ("export", "run", "exported"), ("train", "--resume", "--output", "run")):
-        assert "add --plugin toy_parts" in in_one_line(run(*arguments))
 
 
 def test_the_environment_and_entry_points_name_installed_modules(run: Any, folder: Path, tmp_path: Path) -> None:
@@ -131,15 +163,18 @@ def test_an_error_in_a_plugin_s_own_code_names_its_place(run: Any, folder: Path)
     assert "tfdl: error in the plugin 'broken' (broken.py, line 14): IndexError: list index out of range" in line
 
 
-def test_a_module_or_model_that_is_not_there_is_reported_as_given(run: Any, folder: Path) -> None:
+def test_a_module_or_model_that_is_not_there_is_reported_as_given(run_all: Any, folder: Path) -> None:
     (folder / "empty.py").write_text("")
-    for name, message in (
-        ("nowhere:mlp", "--model 'nowhere': no module 'nowhere', expected one in the current folder or an installed"),
-        ("empty:mlp", "--model 'empty:mlp': the module registers no model 'mlp', and no other; call tfdl.register_"),
-        ("toy_parts:cnn", "--model 'toy_parts:cnn': the module registers no model 'cnn', expected one of two-towers"),
-        ("toy_parts:", "--model 'toy_parts:', expected a name, or MODULE:NAME such as my_parts:mlp"),
-    ):
-        assert message in in_one_line(run("models", name) if name.endswith("cnn") else run("train", "--model", name))
+    messages = {
+        "nowhere:mlp": "--model 'nowhere': no module 'nowhere', expected one in the current folder or an installed",
+        "empty:mlp": "--model 'empty:mlp': the module registers no model 'mlp', and no other; call tfdl.register_",
+        "toy_parts:": "--model 'toy_parts:', expected a name, or MODULE:NAME such as my_parts:mlp",
+        "toy_parts:cnn": "--model 'toy_parts:cnn': the module registers no model 'cnn', expected one of two-towers",
+    }
+    *trained, described = run_all(*(("train", "--model", name) for name in messages), ("models", "toy_parts:cnn"))
+    for done, message in zip(trained, messages.values(), strict=True):
+        assert message in in_one_line(done)
+    assert messages["toy_parts:cnn"] in in_one_line(described)
 
 
 @pytest.mark.distributed
@@ -159,8 +194,3 @@ def test_two_ranks_train_it_as_one(run: Any, folder: Path) -> None:
     assert (found["world_size"], found["global_batch_size"]) == (2, 8)
     for split in ("validation", "test"):
         assert found[split] == pytest.approx(summary(folder / "one")[split], rel=1e-4)
-    evaluated = launch(2, *tfdl, "evaluate", "two", *plugin, "--json", cwd=folder)
-    assert json.loads(evaluated.lines_of(0)[-1]) == found["test"]
-    exported = run("export", "two", "exported", *plugin)
-    assert exported.returncode == 0, exported.stderr
-    assert (folder / "exported" / "1" / "saved_model.pb").exists()

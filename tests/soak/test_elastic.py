@@ -1,11 +1,11 @@
-"""Elastic training of a language model, which loses the recurrent state of a lost rank."""
+"""Elastic training of a language model, which loses the recurrent state of a lost rank; and a job without it."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from tests.distributed.elastic_jobs import changes, ends, train
+from tests.distributed.elastic_jobs import SMALL, changes, ends, train
 
 pytestmark = pytest.mark.distributed
 
@@ -27,3 +27,11 @@ def test_a_language_model_continues_without_the_state_of_the_lost_rank(tmp_path:
     assert summary["epochs"] == 2
     assert summary["world_size"] == 1
     assert ends(job) == [f"end: size 1 weights {summary['weights_sha256']}"]
+
+
+def test_without_elastic_a_dead_rank_ends_the_job(tmp_path: Path) -> None:
+    """The control of ``tests/distributed/test_elastic.py``: the same launcher and the same fault."""
+    job = train(tmp_path, [("kill", 0, 15)], "--epochs", "6", *SMALL)
+    assert job.code != 0
+    assert not (tmp_path / "run" / "summary.json").exists()
+    assert ends(job) == []

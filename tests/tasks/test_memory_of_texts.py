@@ -16,7 +16,10 @@ import os
 import sys
 from pathlib import Path
 import numpy as np
+from tfdl.cli.quiet import quick_start
 from tfdl.config import TASKS, compose
+
+quick_start()
 from tfdl.data import training_batches
 
 def memory(name):
@@ -25,7 +28,7 @@ def memory(name):
 task, corpus, data_dir = sys.argv[1:]
 config = compose({"task": task, "model": {"name": "transformer", "num_layers": 1}, "tokenizer": "byte", "dataset": {
     "name": corpus, "data_dir": data_dir, "memory_limit_mb": 0, "sequence_length": 64}})
-implementation = TASKS.load(task)  # imports TensorFlow
+implementation = TASKS.load(task)
 Path("/proc/self/clear_refs").write_text("5")  # the peak is now what is used now
 before = memory("VmHWM:"), memory("RssAnon:")
 _, sources = implementation.open(config)

@@ -79,12 +79,12 @@ def test_a_damaged_state_is_an_error(tiny_language, tmp_path):
         tfdl.train(tiny_language("rnn"), part.path, resume=True)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_pieces_of_a_batch_are_the_whole_batch(tiny_language, tmp_path, model):
+def test_pieces_of_a_batch_are_the_whole_batch(tiny_language, tmp_path):
+    """Of a model whose carried state is cut, too."""
     plain = {"model.dropout": 0.0, "precision": "float64"}
-    whole = tfdl.train(tiny_language(model, plain, steps=25), tmp_path / "whole").read_summary()
+    whole = tfdl.train(tiny_language("rnn", plain, steps=25), tmp_path / "whole").read_summary()
     cut = {**plain, "batch_size": 8, "accumulation_steps": 4}
-    pieces = tfdl.train(tiny_language(model, cut, steps=25), tmp_path / "pieces").read_summary()
+    pieces = tfdl.train(tiny_language("rnn", cut, steps=25), tmp_path / "pieces").read_summary()
     assert pieces["test"]["loss"] == pytest.approx(whole["test"]["loss"], rel=1e-9)
 
 

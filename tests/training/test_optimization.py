@@ -215,7 +215,7 @@ def straight(tiny, tmp_path_factory):
     return tfdl.train(tiny(EVERYTHING), tmp_path_factory.mktemp("straight") / "run")
 
 
-@pytest.mark.parametrize("step", [2, 8, 16])  # within the warm-up, the first epoch, the second
+@pytest.mark.parametrize("step", [2, 16])  # within the warm-up, the second epoch
 def test_a_stopped_run_goes_on_exactly_with_all_of_it(straight, tiny, tmp_path, step):
     with pytest.raises(StoppedError):
         tfdl.train(tiny(EVERYTHING), tmp_path / "run", callbacks=[StopAt(step)])

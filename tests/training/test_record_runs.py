@@ -67,8 +67,10 @@ def test_a_run_on_records_continues_within_an_epoch(configured, in_folders, tmp_
 
 
 _PROGRAM = """
-import json, resource, sys
+import json, sys
 import tfdl
+from tfdl.cli.quiet import quick_start
+quick_start()
 path, limit, output = sys.argv[1:]
 config = {"dataset": {"name": path, "image_size": [16, 16] if int(limit) == 0 else None, "memory_limit_mb": int(limit),
           "augmentation": []}, "model": {"name": "cnn", "filters": [4], "units": 8}, "batch_size": 16, "steps": 12,

@@ -78,35 +78,48 @@ def test_killed_in_the_middle(config, uninterrupted, tmp_path):
     assert process.returncode == -signal.SIGKILL
     assert status(tmp_path) == {"code": None, "reason": "running"}
     assert not (tmp_path / "run" / "summary.json").exists()
-    done = resume(tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "resuming from step " in done.stdout
+    tfdl.train(config, tmp_path / "run", resume=True)
     assert_finished_alike(tmp_path, uninterrupted)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
-def test_asked_to_stop(config, uninterrupted, tmp_path, name):
+@pytest.fixture
+def stopped(request, config, tmp_path):
+    """The folder of a run that a signal has stopped, and the step at which it stopped."""
     process = start(config, tmp_path)
     wait_for_epoch(process, tmp_path, 3)
-    process.send_signal(getattr(signal, name))
+    process.send_signal(getattr(signal, request.param))
     _, err = process.communicate(timeout=60)
     assert process.returncode == 75
     reason = status(tmp_path)["reason"]
     line, advice = err.splitlines()
     assert line == f"tfdl: error: {reason}"
     assert status(tmp_path)["code"] == 75
-    assert reason.startswith(f"stopped by {name} at step ")
+    assert reason.startswith(f"stopped by {request.param} at step ")
     assert reason.endswith(" with a checkpoint saved")
     step = int(reason.split()[5])
     path = tmp_path / "run"
     assert advice == f"tfdl: the checkpoint of step {step} is saved; continue with --output {path} --resume"
     assert (tmp_path / "run" / "checkpoints" / "last").resolve().name == f"step-{step:08d}"
-    done = resume(tmp_path)
+    return tmp_path, step
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stopped", ["SIGINT", "SIGUSR1"], indirect=True)
+def test_a_signal_stops_the_command_with_a_checkpoint(stopped):
+    folder, step = stopped
+    assert step >= 36
+    assert not (folder / "run" / "summary.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stopped", ["SIGTERM"], indirect=True)
+def test_a_stopped_command_is_resumed(stopped, uninterrupted):
+    folder, step = stopped
+    done = resume(folder)
     assert done.returncode == 0, done.stderr
     assert f"resuming from step {step}" in done.stdout
-    assert status(tmp_path) == {"code": 0, "reason": "done"}
-    assert_finished_alike(tmp_path, uninterrupted)
+    assert status(folder) == {"code": 0, "reason": "done"}
+    assert_finished_alike(folder, uninterrupted)
 
 
 class StopAt(Callback):

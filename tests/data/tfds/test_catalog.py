@@ -122,6 +122,8 @@ def test_a_split_that_cannot_be_used(data_dir, changes, message):
 
 PREPARE = """\
 import sys
+from tfdl.cli.quiet import quick_start
+quick_start()
 import tensorflow_datasets
 from tfdl.data import open_builder
 print("ready", flush=True)

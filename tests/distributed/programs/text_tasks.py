@@ -53,7 +53,7 @@ class PlainMean:
 
 
 def train(world: World, case: str, plain_mean: bool = False) -> tuple[list[np.ndarray], dict[str, float]]:
-    """Returns the weights after the last step, and the metrics of the validation split.
+    """Returns the weights after the last step, and the metrics of the validation split (none for the control).
 
     Args:
         world: The ranks that train.
@@ -78,7 +78,7 @@ def train(world: World, case: str, plain_mean: bool = False) -> tuple[list[np.nd
         num_shards=world.size,
     )
     trainer.run(iter(batches), STEPS)
-    metrics = evaluator_for(model, task).metrics(sources["validation"], world)
+    metrics = {} if plain_mean else evaluator_for(model, task).metrics(sources["validation"], world)
     return [np.asarray(variable) for variable in model.weights], metrics
 
 
