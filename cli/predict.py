@@ -41,7 +41,8 @@ Examples:
 @click.option("--overwrite", is_flag=True, help="Replace the file in --output.")
 @click.option("--batch-size", type=click.IntRange(1), metavar="N",
               help="Samples that are computed together.  [default: the task's, such as 64]")  # fmt: skip
-@click.option("--column", metavar="NAME", help="Column of a table with the input.  [default: the run's]")
+@click.option("--column", "--text-column", "--source-column", "--image-column", "column", metavar="NAME",
+              help="Column of a table with the input.  [default: the run's, or the only one]")  # fmt: skip
 @click.option("--keep-column", "kept", multiple=True, metavar="NAME", help="Copy a column to the output; repeatable.")
 @click.option("--unit", type=click.Choice(["line", "paragraph", "file"]),
               help="What one text of a plain text file is.  [default: line; in folders file]")  # fmt: skip
