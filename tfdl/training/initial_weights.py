@@ -1,6 +1,5 @@
 """The weights that a new run starts from, and which of them are trained."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,19 +7,17 @@ from typing import Any
 
 from tfdl.config import TrainConfig
 from tfdl.config.initial_checkpoint import base_of
-from tfdl.errors import RunError, UserError
+from tfdl.errors import UserError
 from tfdl.models.freezing import freeze, matching, training_note
 from tfdl.models.low_rank import is_low_rank
 from tfdl.runs import RunDirectory
-from tfdl.runs.atomic import write_json
+from tfdl.runs.base_record import BaseRecord
 from tfdl.runs.checkpoint import verify
 from tfdl.runs.digest import sha256_of_variables
 from tfdl.runs.load import load_task, may_rename_variables
 from tfdl.runs.variables import by_path, read_some_variables, shapes_of_variables
 from tfdl.tasks.task import Task
 
-ASSET = "initial_checkpoint.json"
-"""The file, within a run's assets, that says which weights the run started from."""
 _WEIGHTS = "model.safetensors"
 # Names that an error lists.
 _SHOWN = 3
@@ -133,8 +130,7 @@ class WeightsOfRun(InitialWeights):
 
     def save(self, assets: Path) -> None:
         """See ``InitialWeights.save``."""
-        values = {"run": self.path, "checkpoint": self._folder.resolve().name, "new": self._new, "sha256": self._digest}
-        write_json(assets / ASSET, values)
+        BaseRecord(self.path, self._folder.resolve().name, tuple(self._new), self._digest).save(assets)
 
     def _shapes(self, variables: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         """The shapes in the file, by the names of this model's variables."""
@@ -181,10 +177,7 @@ class ResumedWeights(InitialWeights):
 
     def __init__(self, assets: Path, patterns: Sequence[str] = ()):
         super().__init__(patterns)
-        try:
-            self._new = set(json.loads((assets / ASSET).read_text(encoding="utf-8"))["new"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{assets / ASSET} cannot be read ({error}), so the run cannot be resumed") from error
+        self._new = BaseRecord.load(assets).new
 
     def _frozen(self, model: Any, task: Task) -> set[str]:  # noqa: ARG002
         variables = by_path(model.weights)

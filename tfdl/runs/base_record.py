@@ -1,0 +1,49 @@
+"""What a fine-tuned run knows of the run whose weights it started from."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tfdl.errors import RunError
+from tfdl.runs.atomic import write_json
+
+ASSET = "initial_checkpoint.json"
+"""The file, within a run's assets."""
+
+
+@dataclass(frozen=True)
+class BaseRecord:
+    """The run that another one started from."""
+
+    run: str
+    """Its path, as the user gave it."""
+    checkpoint: str
+    """The name of the checkpoint's folder."""
+    new: tuple[str, ...]
+    """Variables of the fine-tuned run that do not come from it."""
+    sha256: str
+    """Of all variables that come from it (``sha256_of_variables``), in the order of the fine-tuned model."""
+
+    def save(self, assets: Path) -> None:
+        """Writes the record.
+
+        Args:
+            assets: of the fine-tuned run.
+        """
+        write_json(assets / ASSET, asdict(self))
+
+    @classmethod
+    def load(cls, assets: Path) -> "BaseRecord":
+        """Reads the record.
+
+        Args:
+            assets: of the fine-tuned run.
+
+        Raises:
+            RunError: it is missing or damaged.
+        """
+        try:
+            values = json.loads((assets / ASSET).read_text(encoding="utf-8"))
+            return cls(values["run"], values["checkpoint"], tuple(values["new"]), values["sha256"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{assets / ASSET} cannot be read ({error}); copy the run again") from error
