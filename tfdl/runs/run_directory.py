@@ -16,6 +16,9 @@ _RUN_FILES = ("metrics.jsonl", "summary.json", "status.json", "tensorboard", "ch
 # Keys of config.yaml that a run must have to be resumed or evaluated. The others have defaults.
 _REQUIRED_KEYS = ("model", "task", "dataset", "optimizer", "batch_size", "seed")
 
+IMPORTED = "imported.json"
+"""The asset of a run that was imported: where it came from."""
+
 
 class RunDirectory:
     """Paths and small files of one run. Creating the object reads and writes nothing.

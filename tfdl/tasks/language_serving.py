@@ -56,7 +56,8 @@ def next_tokens(model: Any, begun: Any, window: int | None, tokenizer: Tokenizer
         tokenizer: returns tokens as strings. A token that is not text, such as the end, is the empty string.
 
     Returns:
-        ``next_id``, ``next_token`` and ``next_probability``, ``(b, k)``, the most likely first.
+        ``next_id``, ``next_token`` and ``next_probability``, ``(b, k)``, the most likely first. ``next_token`` is left
+        out if the tokenizer has no form for a graph.
     """
     last = begun if window is None else begun[:, -window:]
     logits = model(last.to_tensor(), training=False)  # (b, t, v)
@@ -64,7 +65,10 @@ def next_tokens(model: Any, begun: Any, window: int | None, tokenizer: Tokenizer
     next_logits = tf.gather(logits, last_position, batch_dims=1)  # (b, v)
     probabilities = tf.nn.softmax(next_logits)
     probability, token = tf.math.top_k(probabilities, min(MOST_NEXT, tokenizer.vocab_size))  # (b, k)
+    answers = {"next_id": token, "next_probability": probability}
+    if not tokenizer.has_graph:
+        return answers
     # Each token is decoded as a text of its own.
     single_tokens = tf.RaggedTensor.from_uniform_row_length(tf.reshape(token, [-1]), 1)  # (b * k, 1)
     strings = tf.reshape(tokenizer.decode_in_graph(single_tokens), tf.shape(token))
-    return {"next_id": token, "next_token": strings, "next_probability": probability}
+    return {**answers, "next_token": strings}

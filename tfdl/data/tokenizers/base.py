@@ -36,6 +36,8 @@ class Tokenizer(ABC):
     reads_parts: ClassVar[bool] = False
     """Whether the tokens of a text are those of its parts, if it is cut between a word and a space or newline after it.
     Then long texts, such as whole files, are learned from and tokenized in parts."""
+    has_graph: ClassVar[bool] = True
+    """Whether the tokenizer can be part of a TensorFlow graph. Without it an exported model takes token numbers."""
 
     @classmethod
     @abstractmethod

@@ -40,6 +40,7 @@ class BytePairTokenizer(Tokenizer):
     Args:
         vocabulary: tokens by id, written in ``BYTE_LETTERS``. Special tokens may have other letters.
         merges: pairs of tokens, in the order in which they were learned.
+        digits_alone: whether each digit is a word, so that no token has two digits.
 
     Raises:
         ValueError: a byte, a part of a merge, or the result of a merge is not in the vocabulary.
@@ -47,9 +48,12 @@ class BytePairTokenizer(Tokenizer):
 
     reads_parts = True
 
-    def __init__(self, vocabulary: Sequence[str], merges: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self, vocabulary: Sequence[str], merges: Sequence[tuple[str, str]], digits_alone: bool = False
+    ) -> None:
         self._vocabulary = list(vocabulary)
         self._merges = list(merges)
+        self._digits_alone = digits_alone
         self.vocab_size = len(self._vocabulary)
         ids = {token: number for number, token in enumerate(self._vocabulary)}
         parts_of_merges = chain.from_iterable(self._merges)
@@ -66,7 +70,7 @@ class BytePairTokenizer(Tokenizer):
             self._ids_of_words.clear()
         encoded = []
         for text in texts:
-            ids = map(self._ids_of_words.__getitem__, split_words(clean(text)))
+            ids = map(self._ids_of_words.__getitem__, split_words(clean(text), self._digits_alone))
             encoded.append(np.fromiter(chain.from_iterable(ids), np.int32))
         return encoded
 
@@ -77,7 +81,7 @@ class BytePairTokenizer(Tokenizer):
     def build_graph(self) -> BytePairGraph:
         merges = [(self._ids[left], self._ids[right], self._ids[left + right]) for left, right in self._merges]
         bytes_to_ids = [self._ids[letter] for letter in BYTE_LETTERS]
-        return BytePairGraph(np.array(merges, np.int64).reshape(-1, 3), bytes_to_ids, self._bytes)
+        return BytePairGraph(np.array(merges, np.int64).reshape(-1, 3), bytes_to_ids, self._bytes, self._digits_alone)
 
     def content(self) -> dict[str, Any]:
         return {"vocabulary": self._vocabulary, "merges": [" ".join(pair) for pair in self._merges]}

@@ -19,10 +19,14 @@ class BytePairGraph(TokenizerGraph):
         merges: int64 ``(m, 3)``: left token, right token and merged token, in the order in which they were learned.
         bytes_to_ids: the token of each of the 256 bytes.
         token_bytes: the bytes that each token stands for.
+        digits_alone: whether each digit is a word.
     """
 
-    def __init__(self, merges: np.ndarray, bytes_to_ids: Sequence[int], token_bytes: Sequence[bytes]) -> None:
+    def __init__(
+        self, merges: np.ndarray, bytes_to_ids: Sequence[int], token_bytes: Sequence[bytes], digits_alone: bool
+    ) -> None:
         super().__init__()
+        self._digits_alone = digits_alone
         self._bytes_to_ids = np.array(bytes_to_ids, np.int32)
         self._token_bytes = list(token_bytes)
         self._vocab_size = len(token_bytes)
@@ -36,7 +40,7 @@ class BytePairGraph(TokenizerGraph):
         self._merge_numbers = tf.lookup.StaticHashTable(initializer, self._num_merges)
 
     def encode(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        words = split_words_in_graph(texts)
+        words = split_words_in_graph(texts, self._digits_alone)
         unique_words, word_numbers = tf.unique(words.values)
         all_bytes = tf.io.decode_raw(tf.strings.reduce_join(unique_words), tf.uint8)
         tokens = tf.gather(self._bytes_to_ids, tf.cast(all_bytes, tf.int32))

@@ -9,7 +9,12 @@ from tfdl.config.tokenizers import GPT2TokenizerConfig
 from tfdl.data.tokenizers.byte_pair import BytePairTokenizer
 from tfdl.errors import UserError
 
-_END_OF_TEXT = "<|endoftext|>"
+END_OF_TEXT = "<|endoftext|>"
+"""GPT-2's only special token."""
+
+
+# Names of the vocabulary and the merges: Hugging Face's, then OpenAI's.
+_FILES = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 
 
 class GPT2Tokenizer(BytePairTokenizer):
@@ -17,17 +22,50 @@ class GPT2Tokenizer(BytePairTokenizer):
 
     Results equal those of ``transformers.GPT2Tokenizer(..., split_special_tokens=True)``: ``<|endoftext|>`` in a text
     is not recognized as the special token.
+
+    Args:
+        vocabulary: as for ``BytePairTokenizer``.
+        merges: as for ``BytePairTokenizer``.
+        digits_alone: as for ``BytePairTokenizer``; true in SmolLM2's tokenizer.
+        special_ids: the ids of padding, start and end in the vocabulary of another model.
     """
 
     name = "gpt2"
 
-    def __init__(self, vocabulary: Sequence[str], merges: Sequence[tuple[str, str]]) -> None:
-        super().__init__(vocabulary, merges)
-        self.pad_id = self.start_id = self.end_id = self._vocabulary.index(_END_OF_TEXT)
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        merges: Sequence[tuple[str, str]],
+        digits_alone: bool = False,
+        special_ids: tuple[int, int, int] | None = None,
+    ) -> None:
+        super().__init__(vocabulary, merges, digits_alone)
+        self._special_ids = special_ids
+        self.pad_id, self.start_id, self.end_id = special_ids or (self._vocabulary.index(END_OF_TEXT),) * 3
+
+    def content(self) -> dict[str, Any]:
+        content = super().content()
+        # Left out where they are GPT-2's, so that the files of older runs stay the same.
+        if self._digits_alone:
+            content["digits_alone"] = True
+        if self._special_ids is not None:
+            content["special_ids"] = list(self._special_ids)
+        return content
+
+    @classmethod
+    def from_content(cls, content: dict[str, Any]) -> Self:
+        special_ids = content.get("special_ids")
+        merges = [tuple(pair.split(" ")) for pair in content["merges"]]
+        return cls(
+            content["vocabulary"],
+            merges,
+            content.get("digits_alone", False),
+            None if special_ids is None else tuple(special_ids),
+        )
 
     @classmethod
     def fit(cls, config: GPT2TokenizerConfig, texts: Iterable[str]) -> Self:  # noqa: ARG003
-        """Reads vocab.json and merges.txt from the configured folder.
+        """Reads vocab.json and merges.txt (or OpenAI's encoder.json and vocab.bpe) from the configured folder.
 
         Args:
             config: contains the folder.
@@ -38,12 +76,15 @@ class GPT2Tokenizer(BytePairTokenizer):
         """
         assert config.folder is not None
         folder = Path(config.folder).expanduser()
-        vocabulary = _read_vocabulary(folder / "vocab.json")
-        merges = _read_merges(folder / "merges.txt")
+        vocabulary_file, merges_file = next((names for names in _FILES if (folder / names[0]).exists()), _FILES[0])
+        vocabulary = _read_vocabulary(folder / vocabulary_file)
+        merges = _read_merges(folder / merges_file)
         try:
             return cls(vocabulary, merges)
         except ValueError as error:
-            raise UserError(f"vocab.json and merges.txt in {str(folder)!r} do not belong together: {error}") from error
+            raise UserError(
+                f"{vocabulary_file} and {merges_file} in {str(folder)!r} do not belong together: {error}"
+            ) from error
 
 
 def _read_vocabulary(path: Path) -> list[str]:
@@ -56,8 +97,8 @@ def _read_vocabulary(path: Path) -> list[str]:
     # Compared as strings, since JSON's true would equal the number 1.
     if not isinstance(ids, dict) or sorted(map(repr, ids.values())) != sorted(map(repr, range(len(ids)))):
         raise UserError(f"{str(path)!r} has other contents, expected tokens with the numbers from 0 on, none left out")
-    if _END_OF_TEXT not in ids:
-        raise UserError(f"{str(path)!r} has no token {_END_OF_TEXT}, expected GPT-2's vocabulary")
+    if END_OF_TEXT not in ids:
+        raise UserError(f"{str(path)!r} has no token {END_OF_TEXT}, expected GPT-2's vocabulary")
     return sorted(ids, key=ids.__getitem__)
 
 
