@@ -79,9 +79,14 @@ def smollm2(tmp_path_factory):
     program = f"""
 import sys
 sys.path.append({str(folder / "packages")!r})
-import transformers
+import torch, transformers
 arguments = {{"pretrained_model_name_or_path": {str((folder / name).parent)!r}, "gguf_file": {name.split("/")[-1]!r}}}
-transformers.AutoModelForCausalLM.from_pretrained(**arguments).float().save_pretrained("files")
+quantized = transformers.AutoModelForCausalLM.from_pretrained(**arguments, dtype=torch.float32)
+settings = quantized.config.to_dict()
+del settings["quantization_config"]
+model = type(quantized)(type(quantized.config)(**settings))
+model.load_state_dict(quantized.state_dict())
+model.save_pretrained("files")
 transformers.AutoTokenizer.from_pretrained(**arguments).save_pretrained("files")
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
