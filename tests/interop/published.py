@@ -40,8 +40,9 @@ HARD = (
     "snake_case CamelCase http://example.org/?a=1&b=2 #!$%",
     "ⱥ ẞ ǆ Ω Å \u0130i\u0307",
     "hello hello world worlds",
+    "rare bytes \x04\x06 \U000c0000 in\x04words",
 )
-CORPUS = [text.replace("\ud800", "") for text in HARD if "<|" not in text] * 3
+CORPUS = [text.replace("\ud800", "") for text in HARD if "<|" not in text and "rare" not in text] * 3
 
 
 def randomize(model: Any, seed: int = 0) -> Any:
@@ -60,7 +61,7 @@ def randomize(model: Any, seed: int = 0) -> Any:
 
 
 def byte_level(vocab_size: int = 400, *, digits_alone: bool = False) -> Tokenizer:
-    """A tokenizer like GPT-2's, or with ``digits_alone`` like SmolLM2's."""
+    """A tokenizer like GPT-2's; or with ``digits_alone`` like SmolLM2's, which also lacks rare bytes."""
     tokenizer = Tokenizer(models.BPE())
     last = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.pre_tokenizer = last
@@ -70,7 +71,7 @@ def byte_level(vocab_size: int = 400, *, digits_alone: bool = False) -> Tokenize
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         special_tokens=["<|endoftext|>", "<|im_start|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        initial_alphabet=[] if digits_alone else pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(CORPUS, trainer)

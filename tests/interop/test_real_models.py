@@ -100,6 +100,7 @@ def test_smollm2_knows_the_capital_of_france(smollm2):
     loaded = load_run(run)
     tokenizer = loaded.task.tokenizer
     assert loaded.model.count_params() == 134_515_008
+    assert tokenizer.has_graph
     prompt = tokenizer.encode("The capital of France is")
     logits = np.asarray(loaded.model(np.array([prompt])))
     assert tokenizer.decode([int(logits[0, -1].argmax())]) == " Paris"

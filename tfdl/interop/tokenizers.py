@@ -7,7 +7,7 @@ from typing import Any
 
 from tfdl.config import choose_tokenizer
 from tfdl.data.tokenizers import GPT2Tokenizer, HuggingFaceTokenizer, Tokenizer, fit_tokenizer
-from tfdl.data.tokenizers.byte_pair import BYTE_LETTERS
+from tfdl.data.tokenizers.gpt2 import SpecialIds
 from tfdl.data.tokenizers.huggingface_files import TOKENIZER_FILE, LibraryTokenizer, read_library_tokenizer
 from tfdl.errors import UserError
 
@@ -84,15 +84,16 @@ def as_byte_level(read: LibraryTokenizer) -> GPT2Tokenizer | None:
     if not is_plain or digits_alone is None:
         return None
     ids = {**model["vocab"], **{token["content"]: token["id"] for token in added}}
-    if sorted(ids.values()) != list(range(len(ids))) or not set(BYTE_LETTERS) <= ids.keys():
+    if sorted(ids.values()) != list(range(len(ids))):
         return None
     vocabulary = sorted(ids, key=ids.__getitem__)
     merges = []
     for pair in model["merges"]:
         left, right = pair.split(" ") if isinstance(pair, str) else pair
         merges.append((left, right))
+    others = sorted({token["id"] for token in added} - {*read.special_ids})
     try:
-        return GPT2Tokenizer(vocabulary, merges, digits_alone, read.special_ids)
+        return GPT2Tokenizer(vocabulary, merges, digits_alone, SpecialIds(*read.special_ids, tuple(others)))
     except ValueError:
         return None
 

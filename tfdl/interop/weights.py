@@ -24,6 +24,7 @@ class WeightTable:
 
     def __init__(self, architecture: Architecture, config: Any):
         self._architecture = architecture
+        self._config = config
         self._rules = {rule.variable: rule for rule in architecture.rules(config)}
 
     def check(self, tensors: Tensors, model: Any) -> None:
@@ -73,7 +74,7 @@ class WeightTable:
             path: the safetensors file.
             model: the model.
         """
-        entries = []
+        entries = list(self._architecture.extras(self._config))
         for variable in model.weights:
             rule = self._rules[variable.path]
             shapes = _split_shapes(rule.layout, variable.shape)

@@ -8,6 +8,9 @@ import tensorflow as tf
 from tfdl.data.tokenizers.base import TokenizerGraph
 from tfdl.data.tokenizers.pretokens import split_words_in_graph
 
+NO_TOKEN = -1
+"""In place of the token of a byte that the vocabulary lacks."""
+
 
 class BytePairGraph(TokenizerGraph):
     """A byte-pair tokenizer in a graph.
@@ -17,7 +20,7 @@ class BytePairGraph(TokenizerGraph):
 
     Args:
         merges: int64 ``(m, 3)``: left token, right token and merged token, in the order in which they were learned.
-        bytes_to_ids: the token of each of the 256 bytes.
+        bytes_to_ids: the token of each of the 256 bytes, or ``NO_TOKEN``.
         token_bytes: the bytes that each token stands for.
         digits_alone: whether each digit is a word.
     """
@@ -45,7 +48,10 @@ class BytePairGraph(TokenizerGraph):
         all_bytes = tf.io.decode_raw(tf.strings.reduce_join(unique_words), tf.uint8)
         tokens = tf.gather(self._bytes_to_ids, tf.cast(all_bytes, tf.int32))
         lengths = tf.cast(tf.strings.length(unique_words), tf.int64)
-        merged = self._merge(tf.RaggedTensor.from_row_lengths(tokens, lengths))
+        tokens_of_bytes = tf.RaggedTensor.from_row_lengths(tokens, lengths)
+        if NO_TOKEN in self._bytes_to_ids:
+            tokens_of_bytes = tf.ragged.boolean_mask(tokens_of_bytes, tokens_of_bytes != NO_TOKEN)
+        merged = self._merge(tokens_of_bytes)
         tokens_of_words = words.with_values(tf.gather(merged, word_numbers))  # (b, words, tokens)
         return tokens_of_words.merge_dims(1, 2)
 

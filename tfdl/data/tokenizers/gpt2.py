@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from tfdl.config.tokenizers import GPT2TokenizerConfig
 from tfdl.data.tokenizers.byte_pair import BytePairTokenizer
@@ -17,6 +17,16 @@ END_OF_TEXT = "<|endoftext|>"
 _FILES = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 
 
+class SpecialIds(NamedTuple):
+    """Ids of tokens that stand for no text."""
+
+    pad: int
+    start: int
+    end: int
+    others: tuple[int, ...] = ()
+    """Such as those that mark the turns of a chat."""
+
+
 class GPT2Tokenizer(BytePairTokenizer):
     """Byte pairs as Hugging Face publishes them; ``<|endoftext|>`` is padding, start and end.
 
@@ -27,7 +37,7 @@ class GPT2Tokenizer(BytePairTokenizer):
         vocabulary: as for ``BytePairTokenizer``.
         merges: as for ``BytePairTokenizer``.
         digits_alone: as for ``BytePairTokenizer``; true in SmolLM2's tokenizer.
-        special_ids: the ids of padding, start and end in the vocabulary of another model.
+        special: the tokens that are no text in the vocabulary of another model, which may lack bytes.
     """
 
     name = "gpt2"
@@ -37,31 +47,38 @@ class GPT2Tokenizer(BytePairTokenizer):
         vocabulary: Sequence[str],
         merges: Sequence[tuple[str, str]],
         digits_alone: bool = False,
-        special_ids: tuple[int, int, int] | None = None,
+        special: SpecialIds | None = None,
     ) -> None:
-        super().__init__(vocabulary, merges, digits_alone)
-        self._special_ids = special_ids
-        self.pad_id, self.start_id, self.end_id = special_ids or (self._vocabulary.index(END_OF_TEXT),) * 3
+        super().__init__(vocabulary, merges, digits_alone, may_lack_bytes=special is not None)
+        self._special = special
+        if special is None:
+            end = self._vocabulary.index(END_OF_TEXT)
+            special = SpecialIds(end, end, end)
+        self.pad_id = special.pad
+        self.start_id = special.start
+        self.end_id = special.end
+        self._special_ids = frozenset((*special[:3], *special.others))
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        return self._special_ids
 
     def content(self) -> dict[str, Any]:
         content = super().content()
         # Left out where they are GPT-2's, so that the files of older runs stay the same.
         if self._digits_alone:
             content["digits_alone"] = True
-        if self._special_ids is not None:
-            content["special_ids"] = list(self._special_ids)
+        if self._special is not None:
+            content["special"] = {**self._special._asdict(), "others": list(self._special.others)}
         return content
 
     @classmethod
     def from_content(cls, content: dict[str, Any]) -> Self:
-        special_ids = content.get("special_ids")
+        special = None
+        if "special" in content:
+            special = SpecialIds(**{**content["special"], "others": tuple(content["special"]["others"])})
         merges = [tuple(pair.split(" ")) for pair in content["merges"]]
-        return cls(
-            content["vocabulary"],
-            merges,
-            content.get("digits_alone", False),
-            None if special_ids is None else tuple(special_ids),
-        )
+        return cls(content["vocabulary"], merges, content.get("digits_alone", False), special)
 
     @classmethod
     def fit(cls, config: GPT2TokenizerConfig, texts: Iterable[str]) -> Self:  # noqa: ARG003

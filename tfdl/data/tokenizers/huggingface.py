@@ -56,6 +56,11 @@ class HuggingFaceTokenizer(Tokenizer):
         encoded = self._library.encode_batch([clean(text) for text in texts], add_special_tokens=False)
         return [np.array(encoding.ids, np.int32) for encoding in encoded]
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """The content of ``tokenizer.json``."""
+        return self._described
+
     def text_of(self, ids: np.ndarray) -> str:
         return self._library.decode(ids.tolist(), skip_special_tokens=True)
 

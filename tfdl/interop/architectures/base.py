@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from tfdl.config import ModelConfig
 from tfdl.interop.layouts import SAME, Layout
 from tfdl.interop.settings import Settings
+from tfdl.runs.safetensors_file import Entry
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,22 @@ class Architecture:
     """What the names of tensors begin with; some files leave it out."""
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Ends of names in old files -> today's."""
+    extras: Callable[[Any], Iterable[Entry]] = lambda config: ()  # noqa: ARG005
+    """Tensors that transformers expects of a model, and tfdl has not."""
     ignored: Sequence[str] = ()
     """Patterns (``re``) of tensors that are no weights, or weights of another head."""
+
+
+def zeros(name: str, shape: tuple[int, ...], dtype: str = "F32") -> Entry:
+    """A tensor of zeros to write.
+
+    Args:
+        name: of the tensor.
+        shape: of the tensor.
+        dtype: ``F32`` or ``I64``.
+    """
+    numpy_dtype = {"F32": np.float32, "I64": np.int64}[dtype]
+    return Entry(name, dtype, shape, lambda: np.zeros(shape, numpy_dtype))
 
 
 def rules_of_blocks(count: int, block: str, theirs: str, table: Mapping[str, Any]) -> Iterable[Rule]:

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tfdl.config import TransformerConfig
-from tfdl.interop.architectures.base import Architecture, Description, Rule, first_difference, rules_of_blocks
+from tfdl.interop.architectures.base import Architecture, Description, Rule, first_difference, rules_of_blocks, zeros
 from tfdl.interop.architectures.encoder_block import ACTIVATIONS, encoder_block
 from tfdl.interop.labels import read_class_names, write_class_names
 from tfdl.interop.layouts import KERNEL
 from tfdl.interop.settings import Settings
+from tfdl.runs.safetensors_file import Entry
 
 
 def _read(settings: Settings) -> Description:
@@ -74,6 +75,12 @@ def _rules(config: TransformerConfig) -> Iterable[Rule]:
     yield Rule("logits/bias", ("classifier.bias",))
 
 
+def _extras(config: TransformerConfig) -> Iterable[Entry]:
+    """One segment without effect, for a model without segments."""
+    if config.num_segments == 0:
+        yield zeros("bert.embeddings.token_type_embeddings.weight", (1, config.hidden_dim))
+
+
 def _misfit(config: Any) -> str:
     if not isinstance(config, TransformerConfig):
         return f"model.name={config.name}"
@@ -102,6 +109,7 @@ BERT = Architecture(
     write=_write,
     rules=_rules,
     misfit=_misfit,
+    extras=_extras,
     prefix="bert.",
     # As TensorFlow's first files named them.
     renamed={".gamma": ".weight", ".beta": ".bias"},

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tfdl.config import PRESETS, ResNetConfig, choose_model
-from tfdl.interop.architectures.base import Architecture, Description, Rule, first_difference
+from tfdl.interop.architectures.base import Architecture, Description, Rule, first_difference, zeros
 from tfdl.interop.labels import read_class_names, write_class_names
 from tfdl.interop.layouts import CONVOLUTION, KERNEL
 from tfdl.interop.settings import Settings
+from tfdl.runs.safetensors_file import Entry
 
 _EXPANSION = {"basic": 1, "bottleneck": 4}
 _SIDE = 224
@@ -105,6 +106,14 @@ def _rules(config: ResNetConfig) -> Iterable[Rule]:
     yield Rule("logits/bias", ("classifier.1.bias",))
 
 
+def _extras(config: ResNetConfig) -> Iterable[Entry]:
+    """PyTorch's counts of batches, which no computation reads."""
+    for rule in _rules(config):
+        (name,) = rule.tensors
+        if name.endswith(".running_mean"):
+            yield zeros(f"{name.removesuffix('.running_mean')}.num_batches_tracked", (), "I64")
+
+
 def _read_torchvision(settings: Settings) -> Description:
     name = settings.choice("architecture", {name: name for name in _NAMED}, "")
     pretrained = settings.section("pretrained_cfg")
@@ -156,6 +165,7 @@ RESNET = Architecture(
     write=_write,
     rules=_rules,
     misfit=_misfit,
+    extras=_extras,
     prefix="resnet.",
     ignored=(r".*\.num_batches_tracked",),
 )

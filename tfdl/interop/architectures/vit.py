@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tfdl.config import TransformerConfig
+from tfdl.errors import UserError
 from tfdl.interop.architectures.base import Architecture, Description, Rule, first_difference, rules_of_blocks
 from tfdl.interop.architectures.encoder_block import ACTIVATIONS, encoder_block
 from tfdl.interop.labels import read_class_names, write_class_names
@@ -34,7 +35,9 @@ def _read(settings: Settings) -> Description:
 
 def _write(config: TransformerConfig, data: Mapping[str, Any]) -> dict[str, Any]:
     activations = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
-    height, _, channels = data["input_shape"]
+    height, width, channels = data["input_shape"]
+    if height != width:
+        raise UserError(f"images of {height}x{width}, expected as many rows as columns for Hugging Face's vit")
     return {
         "num_hidden_layers": config.num_layers,
         "num_attention_heads": config.num_heads,
