@@ -1,6 +1,5 @@
 """A published model becomes a run directory."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,16 +141,3 @@ def _write(run: RunDirectory, config: TrainConfig, parts: TaskParts, model: Any,
         }
     )
     run.write_status(0, f"imported from {record['source']}")
-
-
-def read_import_record(run: RunDirectory) -> dict[str, Any]:
-    """What ``import_model`` recorded about a run; empty for other runs.
-
-    Args:
-        run: the run.
-    """
-    path = run.assets / IMPORTED
-    if not path.is_file():
-        return {}
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return record

@@ -73,6 +73,10 @@ class RunDirectory:
             raise UserError(f"{self.config_path} is incomplete: missing {', '.join(missing)}")
         return TrainConfig.from_mapping(values)
 
+    def is_imported(self) -> bool:
+        """Whether the run was not trained here, but made of a published model."""
+        return (self.assets / IMPORTED).is_file()
+
     def claim(self) -> "RunDirectory":
         """Makes this directory. When another process has made it, makes one with the next free number, as ``NAME-2``.
 
