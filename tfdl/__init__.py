@@ -24,7 +24,9 @@ _PUBLIC = {
     "build_model": "tfdl.models",
     "build_optimizer": "tfdl.optimizers",
     "evaluate": "tfdl.evaluation",
+    "export_huggingface": "tfdl.interop",
     "export_saved_model": "tfdl.export",
+    "import_model": "tfdl.interop",
     "register_augmentation": "tfdl.config",
     "register_dataset": "tfdl.config",
     "register_model": "tfdl.config",
@@ -43,6 +45,7 @@ _MODULES = (
     "evaluation",
     "export",
     "inspection",
+    "interop",
     "layers",
     "models",
     "optimizers",
@@ -76,6 +79,8 @@ if TYPE_CHECKING:
     from tfdl.errors import UserError as UserError
     from tfdl.evaluation import evaluate as evaluate
     from tfdl.export import export_saved_model as export_saved_model
+    from tfdl.interop import export_huggingface as export_huggingface
+    from tfdl.interop import import_model as import_model
     from tfdl.models import build_model as build_model
     from tfdl.optimizers import build_optimizer as build_optimizer
     from tfdl.training import train as train

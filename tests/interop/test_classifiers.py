@@ -151,6 +151,35 @@ def test_the_names_of_bert_s_first_files(bert, tmp_path):
     np.testing.assert_allclose(load_run(tmp_path / "run").model(tokens), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_bert_without_a_classifier(bert, tmp_path):
+    """Of a masked language model: the encoder's weights, and a new pooler and head, the same in every import."""
+    reference, files, loaded = bert
+    config = transformers.BertConfig.from_pretrained(files)
+    masked = transformers.BertForMaskedLM(config)
+    masked.bert.load_state_dict(reference.bert.state_dict(), strict=False)
+    masked.save_pretrained(tmp_path / "files")
+    published.save_wordpiece(tmp_path / "files")
+    imported = import_model(tmp_path / "files", tmp_path / "run")
+    assert imported.notes == (
+        "the files have no classifier: pooler and logits have random values, so train the run on your classes first",
+    )
+    again = import_model(tmp_path / "files", tmp_path / "again").run
+    models = [load_run(run).model for run in (imported.run, again)]
+    for ours, twice, trained in zip(models[0].weights, models[1].weights, loaded.model.weights, strict=True):
+        np.testing.assert_array_equal(ours, twice)
+        is_new = ours.path.startswith(("pooler/kernel", "logits/kernel"))
+        if not ours.path.startswith(("pooler/", "logits/")) or is_new:
+            assert bool((np.asarray(ours) == np.asarray(trained)).all()) is not is_new, ours.path
+
+
+def test_classes_of_one_name(tmp_path):
+    """As ImageNet has them: their numbers tell them apart."""
+    labels = {"id2label": {0: "crane", 1: "dog", 2: "crane"}}
+    published.vit(**labels).save_pretrained(tmp_path / "files")
+    run = import_model(tmp_path / "files", tmp_path / "run").run
+    assert load_run(run).task.class_names == ("crane (0)", "dog", "crane (2)")
+
+
 class Bottleneck(torch.nn.Module):
     """A block with torchvision's names."""
 

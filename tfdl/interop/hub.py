@@ -7,6 +7,8 @@ from tfdl.errors import RunError, UserError, first_line
 
 # Everything that is read; never pickles.
 _PATTERNS = ("*.json", "*.safetensors", "vocab.txt", "merges.txt")
+# The same weights in other formats, or in folders.
+_SECOND_COPIES = ("consolidated*", "*/*")
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -50,7 +52,10 @@ def _download(name: str, revision: str | None) -> Path:
             " 'tfdl[huggingface]'"
         ) from error
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(_PATTERNS)))
+        folder = snapshot_download(
+            name, revision=revision, allow_patterns=list(_PATTERNS), ignore_patterns=list(_SECOND_COPIES)
+        )
+        return Path(folder)
     except RepositoryNotFoundError as error:
         raise UserError(
             f"no folder {name!r}, and no model of this name on the hub (or a private one: log in with `hf auth login`)"

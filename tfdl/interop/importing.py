@@ -1,16 +1,18 @@
 """A published model becomes a run directory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import keras
 
 from tfdl import __version__
 from tfdl.config import TrainConfig
 from tfdl.config.mapping import to_mapping
 from tfdl.errors import UserError
 from tfdl.inspection.shapes_only import shapes_only
-from tfdl.interop.architectures import architecture_of
+from tfdl.interop.architectures import architecture_of, lacks_head
 from tfdl.interop.architectures.base import Architecture, Description
 from tfdl.interop.model_folder import CONFIG, ModelFolder
 from tfdl.interop.settings import Settings
@@ -74,9 +76,11 @@ def import_model(
     described = _describe(architecture, files, config_path)
     parts = read_task(architecture, described, files, sequence_length)
     config = _configure(architecture, parts, dataset)
-    table = WeightTable(architecture, config.model)
+    table = WeightTable(architecture, config.model, lacks_head(architecture, files.config))
     with shapes_only():
         table.check(files.tensors, build_model(config.model, **parts.task.model_arguments))
+    lacking = table.lacking(files.tensors)
+    keras.utils.set_random_seed(config.seed)
     with compute_precision(config.precision):
         model = build_model(config.model, **parts.task.model_arguments)
     table.load(files.tensors, model)
@@ -91,7 +95,7 @@ def import_model(
         parameters=model.count_params(),
         tokenizer="" if tokenizer is None else tokenizer.name,
         has_graph=tokenizer is None or tokenizer.has_graph,
-        notes=parts.notes,
+        notes=(*parts.notes, *_head_note(lacking)),
     )
 
 
@@ -114,6 +118,13 @@ def _configure(architecture: Architecture, parts: TaskParts, dataset: str | None
     if parts.tokenizer is not None:
         fields["tokenizer"] = dict(parts.tokenizer)
     return TrainConfig.from_mapping(fields)
+
+
+def _head_note(lacking: Sequence[str]) -> tuple[str, ...]:
+    if not lacking:
+        return ()
+    layers = " and ".join(dict.fromkeys(name.split("/")[0] for name in lacking))
+    return (f"the files have no classifier: {layers} have random values, so train the run on your classes first",)
 
 
 def _write(run: RunDirectory, config: TrainConfig, parts: TaskParts, model: Any, record: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tfdl.errors import UserError
 
-MOST_BYTES = 2**20
+MOST_BYTES = 16 * 2**20
 """The largest configuration that is read."""
 
 

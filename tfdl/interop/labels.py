@@ -1,5 +1,6 @@
 """The names of classes in config.json."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,10 +17,11 @@ def read_class_names(settings: Settings) -> tuple[str, ...]:
         settings: of the model.
 
     Returns:
-        The names; ``LABEL_0`` and ``LABEL_1`` where the file has none, as in transformers.
+        The names; ``LABEL_0`` and ``LABEL_1`` where the file has none, as in transformers. A name that several classes
+        have, as ImageNet's ``crane``, is followed by the number of the class.
 
     Raises:
-        UserError: names that are not numbered from 0 on, names that occur twice, or no classes.
+        UserError: names that are not numbered from 0 on, or fewer than 2 classes.
     """
     settings.require("problem_type", "single_label_classification", "single_label_classification")
     names = settings.raw("id2label")
@@ -31,13 +33,23 @@ def read_class_names(settings: Settings) -> tuple[str, ...]:
         raise settings.wrong("id2label", names, expected)
     numbered = [names.get(str(number)) for number in range(len(names))]
     class_names = tuple(name for name in numbered if name is not None)
-    if len(class_names) < len(names) or len(set(class_names)) < len(names):
+    if len(class_names) < len(names):
         raise settings.wrong("id2label", names, expected)
     if len(class_names) < _DEFAULT:
         raise settings.wrong(
             "id2label", names, "at least 2 classes; a model that predicts a number is not built in tfdl"
         )
-    return class_names
+    return distinct(class_names)
+
+
+def distinct(class_names: Sequence[str]) -> tuple[str, ...]:
+    """The names, each different: one that several classes have is followed by the number of the class.
+
+    Args:
+        class_names: by class number.
+    """
+    counts = Counter(class_names)
+    return tuple(f"{name} ({number})" if counts[name] > 1 else name for number, name in enumerate(class_names))
 
 
 def write_class_names(class_names: Sequence[str]) -> dict[str, Any]:

@@ -20,11 +20,13 @@ class WeightTable:
     Args:
         architecture: declares the rules.
         config: of the model.
+        may_lack_head: whether the files may lack the variables of the architecture's head.
     """
 
-    def __init__(self, architecture: Architecture, config: Any):
+    def __init__(self, architecture: Architecture, config: Any, may_lack_head: bool = False):
         self._architecture = architecture
         self._config = config
+        self._may_lack = architecture.head if may_lack_head else ()
         self._rules = {rule.variable: rule for rule in architecture.rules(config)}
 
     def check(self, tensors: Tensors, model: Any) -> None:
@@ -38,7 +40,8 @@ class WeightTable:
             UserError: missing or unexpected tensors, or tensors of other shapes.
         """
         names = self._names_in(tensors)
-        expected = self._shapes(model)
+        lacking = {name for variable in self.lacking(tensors) for name in self._rules[variable].tensors}
+        expected = {name: shape for name, shape in self._shapes(model).items() if name not in lacking}
         missing = sorted(expected.keys() - names.keys())
         unexpected = sorted(name for name in names.keys() - expected.keys() if not self._is_ignored(name))
         if missing or unexpected:
@@ -54,15 +57,31 @@ class WeightTable:
                     " belong together"
                 )
 
+    def lacking(self, tensors: Tensors) -> list[str]:
+        """The variables of the head that no tensor holds, if the files may lack them.
+
+        Args:
+            tensors: of the files.
+        """
+        names = self._names_in(tensors)
+        return [
+            rule.variable
+            for rule in self._rules.values()
+            if self._may_lack and rule.variable.startswith(self._may_lack) and not names.keys() & {*rule.tensors}
+        ]
+
     def load(self, tensors: Tensors, model: Any) -> None:
-        """Assigns the values of checked tensors to the model's variables.
+        """Assigns the values of checked tensors to the model's variables. A variable that the files lack keeps its own.
 
         Args:
             tensors: of the files.
             model: the model.
         """
         names = self._names_in(tensors)
+        lacking = self.lacking(tensors)
         for variable in model.weights:
+            if variable.path in lacking:
+                continue
             rule = self._rules[variable.path]
             values = [tensors.read(names[name]) for name in rule.tensors]
             variable.assign(rule.layout.join(values))

@@ -10,7 +10,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from tfdl.errors import UserError
 
 TOKENIZER_FILE = "tokenizer.json"
-_SETTINGS_FILE = "tokenizer_config.json"
+# Where special tokens are named; the second one is asked first.
+_SETTINGS_FILES = ("special_tokens_map.json", "tokenizer_config.json")
 _WORDPIECE_FILE = "vocab.txt"
 # The largest tokenizer.json that is read; Llama 3's has 17 MB.
 _MOST_BYTES = 128 * 2**20
@@ -43,7 +44,10 @@ def read_library_tokenizer(folder: Path, end_id: int | None = None) -> LibraryTo
     Raises:
         UserError: a file is missing or cannot be used.
     """
-    settings = read_object(folder / _SETTINGS_FILE) if (folder / _SETTINGS_FILE).is_file() else {}
+    settings: dict[str, Any] = {}
+    for name in _SETTINGS_FILES:
+        if (folder / name).is_file():
+            settings |= read_object(folder / name)
     if (folder / TOKENIZER_FILE).is_file():
         described = read_object(folder / TOKENIZER_FILE)
     elif (folder / _WORDPIECE_FILE).is_file():
@@ -55,6 +59,7 @@ def read_library_tokenizer(folder: Path, end_id: int | None = None) -> LibraryTo
         library = Tokenizer.from_str(json.dumps(described))
     except Exception as error:  # the library raises no narrower class
         raise UserError(f"{path!r} cannot be used: {' '.join(str(error).split())}") from error
+    described = json.loads(library.to_str())  # old files leave out what is implied, such as the model's type
     if described["model"]["type"] == "WordPiece":
         settings = {"pad_token": "[PAD]", **settings}  # old files do not name it
     added = library.encode("", add_special_tokens=True).ids
@@ -65,7 +70,7 @@ def read_library_tokenizer(folder: Path, end_id: int | None = None) -> LibraryTo
     if end is None:
         end = _named(library, settings, "sep_token", start)
     if end is None or start is None:
-        raise UserError(f"{str(folder)!r} names no end of a text, expected eos_token in {_SETTINGS_FILE}")
+        raise UserError(f"{str(folder)!r} names no end of a text, expected eos_token in {_SETTINGS_FILES[-1]}")
     pad = _named(library, settings, "pad_token", end)
     # Some vocabularies have gaps.
     vocab_size = max(library.get_vocab(with_added_tokens=True).values(), default=-1) + 1

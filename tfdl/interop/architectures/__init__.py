@@ -39,14 +39,24 @@ def architecture_of(config: Mapping[str, Any], path: str) -> Architecture:
         raise UserError(f"{path!r} has model_type={model_type!r}, expected one of {known}.{suggestion}")
     architecture = ARCHITECTURES[model_type]
     named = config.get("architectures") or architecture.classes[:1]
-    if architecture.classes and not (
-        isinstance(named, list | tuple) and set(map(str, named)) & {*architecture.classes}
-    ):
+    readable = (*architecture.classes, *architecture.headless)
+    is_readable = isinstance(named, list | tuple) and bool({*map(str, named)} & {*readable})
+    if readable and not is_readable:
         raise UserError(
-            f"{path!r} is of {named!r}, expected {' or '.join(architecture.classes)}, which tfdl builds for"
-            f" {architecture.task}"
+            f"{path!r} is of {named!r}, expected {' or '.join(readable)}, which tfdl builds for {architecture.task}"
         )
     return architecture
+
+
+def lacks_head(architecture: Architecture, config: Mapping[str, Any]) -> bool:
+    """Whether files are of a class without the head of the task.
+
+    Args:
+        architecture: of the files.
+        config: the content of config.json.
+    """
+    named = {*map(str, config.get("architectures") or ())}
+    return bool(named & {*architecture.headless}) and not named & {*architecture.classes}
 
 
 def architecture_for(model: Any, task: str) -> Architecture:

@@ -50,6 +50,10 @@ class Architecture:
     misfit: Callable[[Any], str]
     """What a tfdl model has that this architecture has not, such as ``model.scale_embeddings=true``; empty if it
     fits."""
+    headless: tuple[str, ...] = ()
+    """Classes of transformers without the head of the task, or with another one."""
+    head: tuple[str, ...] = ()
+    """Beginnings of variables that files of these classes lack; they start with new values."""
     prefix: str = ""
     """What the names of tensors begin with; some files leave it out."""
     renamed: Mapping[str, str] = field(default_factory=dict)

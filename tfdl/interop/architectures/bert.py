@@ -110,8 +110,11 @@ BERT = Architecture(
     rules=_rules,
     misfit=_misfit,
     extras=_extras,
+    headless=("BertModel", "BertForMaskedLM", "BertForPreTraining"),
+    head=("pooler/", "logits/"),
     prefix="bert.",
     # As TensorFlow's first files named them.
     renamed={".gamma": ".weight", ".beta": ".bias"},
-    ignored=(r"bert\.embeddings\.position_ids",),
+    # Also the heads of masked language models.
+    ignored=(r"bert\.embeddings\.position_ids", r"cls\..*"),
 )

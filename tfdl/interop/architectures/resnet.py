@@ -5,7 +5,7 @@ from typing import Any
 
 from tfdl.config import PRESETS, ResNetConfig, choose_model
 from tfdl.interop.architectures.base import Architecture, Description, Rule, first_difference, zeros
-from tfdl.interop.labels import read_class_names, write_class_names
+from tfdl.interop.labels import distinct, read_class_names, write_class_names
 from tfdl.interop.layouts import CONVOLUTION, KERNEL
 from tfdl.interop.settings import Settings
 from tfdl.runs.safetensors_file import Entry
@@ -122,8 +122,8 @@ def _read_torchvision(settings: Settings) -> Description:
     if names is None:
         names = [f"LABEL_{number}" for number in range(count)]
     is_list = isinstance(names, list) and all(isinstance(label, str) for label in names)
-    if not is_list or len(names) != count or len(set(names)) != count:
-        raise settings.wrong("label_names", names, f"a different name for each of num_classes={count}")
+    if not is_list or len(names) != count:
+        raise settings.wrong("label_names", names, f"a name for each of num_classes={count}")
     preset = PRESETS[name]
     config = choose_model({"name": preset.config.name, "preset": name})
     shape = pretrained.raw("input_size") or [3, _SIDE, _SIDE]
@@ -131,7 +131,7 @@ def _read_torchvision(settings: Settings) -> Description:
     if not is_shape or not all(0 < size < 10_000 for size in shape):
         raise settings.wrong("input_size", shape, "channels, height and width, such as [3, 224, 224]")
     channels, height, width = shape
-    return Description(config, {"input_shape": (height, width, channels), "class_names": tuple(names)})
+    return Description(config, {"input_shape": (height, width, channels), "class_names": distinct(names)})
 
 
 def _rules_torchvision(config: ResNetConfig) -> Iterable[Rule]:

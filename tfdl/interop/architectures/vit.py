@@ -103,5 +103,8 @@ VIT = Architecture(
     write=_write,
     rules=_rules,
     misfit=_misfit,
+    headless=("ViTModel",),
+    head=("logits/",),
     prefix="vit.",
+    ignored=(r"vit\.pooler\..*",),
 )
