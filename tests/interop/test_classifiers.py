@@ -96,6 +96,8 @@ def test_texts_as_transformers_classifies_them(bert):
     assert np.ptp(expected) > 0.5
     probabilities = tf.nn.softmax(expected)
     np.testing.assert_allclose(answers["probabilities"], probabilities, rtol=1e-4, atol=1e-5)
+    of_texts = loaded.task.serve(loaded.model, text=tf.constant(TEXTS))
+    np.testing.assert_array_equal(of_texts["probabilities"], answers["probabilities"])
 
 
 def test_segments(bert):

@@ -1,6 +1,7 @@
 """``tfdl import`` and ``tfdl export --format huggingface``: what they print, exit codes, and the run that they make."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -55,6 +56,25 @@ def test_the_commands(files, tfdl_command, tmp_path):
         f"GPT2LMHeadModel {tmp_path / 'back'}: config.json, model.safetensors, tokenizer.json, tokenizer_config.json",
         f"load it with transformers.AutoModelForCausalLM.from_pretrained('{tmp_path / 'back'}')",
     ]
+
+
+def test_a_name_in_the_cache_of_the_hub(files, tfdl_command, tmp_path):
+    """Without a network. The hub's cache has links in the folder of a model."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    model = tmp_path / "cache" / "models--someone--small"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs" / "main").write_text(commit)
+    (model / "blobs").mkdir()
+    snapshot = model / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    for path in files.iterdir():
+        shutil.copy(path, model / "blobs")
+        (snapshot / path.name).symlink_to(model / "blobs" / path.name)
+    environment = {**OFFLINE, "HF_HUB_CACHE": str(tmp_path / "cache")}
+    done = tfdl_command("import", "someone/small", tmp_path / "run", "--revision", "main", env=environment)
+    assert done.returncode == 0, done.stderr
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert status["reason"] == "imported from someone/small at main"
 
 
 def test_a_name_that_is_not_in_the_cache(tfdl_command, tmp_path):

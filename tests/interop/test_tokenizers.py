@@ -79,7 +79,9 @@ def test_in_a_graph(pair):
     texts = [clean(text) for text in HARD]
     if not read.tokenizer.has_graph:
         with pytest.raises(UserError, match="huggingface has no form in a TensorFlow graph"):
-            read.tokenizer.encode_in_graph(tf.constant(texts))
+            tf.function(read.tokenizer.encode_in_graph, autograph=False)(tf.constant(texts))
+        ids = read.tokenizer.encode_in_graph(tf.constant(texts))  # outside of a graph
+        assert ids.to_list() == [read.tokenizer.encode(text) for text in texts]
         return
     ids = tf.function(read.tokenizer.encode_in_graph)(tf.constant(texts))
     assert ids.to_list() == [read.tokenizer.encode(text) for text in texts]

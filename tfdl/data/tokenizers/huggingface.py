@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import tensorflow as tf
 from tokenizers import Tokenizer as Library
 
 from tfdl.config.tokenizers import HuggingFaceTokenizerConfig
@@ -55,6 +56,18 @@ class HuggingFaceTokenizer(Tokenizer):
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
         encoded = self._library.encode_batch([clean(text) for text in texts], add_special_tokens=False)
         return [np.array(encoding.ids, np.int32) for encoding in encoded]
+
+    def encode_in_graph(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """See ``Tokenizer.encode_in_graph``; only outside of a graph.
+
+        Raises:
+            UserError: within a graph.
+        """
+        if not tf.executing_eagerly():
+            return super().encode_in_graph(texts)
+        rows = self.encode_batch([text.decode("utf-8", "replace") for text in texts.numpy().tolist()])
+        flat = np.concatenate([np.zeros(0, np.int32), *rows])
+        return tf.RaggedTensor.from_row_lengths(flat, [len(row) for row in rows])
 
     @property
     def described(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ def _read(settings: Settings, *, query_key_value_bias: bool = False) -> Descript
     settings.require("hidden_act", "silu", "silu")
     settings.require("attention_bias", False, False)
     settings.require("mlp_bias", False, False)
+    settings.require("rope_interleaved", False, False)
     hidden_dim = settings.size("hidden_size")
     num_heads = settings.size("num_attention_heads")
     head_dim = settings.size("head_dim", None)
