@@ -11,6 +11,7 @@ from tests.interop.published import HARD, transformers
 from tfdl.data.tokenizers import load_tokenizer
 from tfdl.errors import UserError
 from tfdl.interop.tokenizers import read_tokenizer
+from tfdl.tasks.language_modeling import LanguageModeling
 
 END = {"eos_token": "<|endoftext|>"}
 LLAMA_ENDS = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
@@ -117,6 +118,14 @@ def test_a_model_may_have_more_rows_than_tokens(tmp_path):
     assert tokenizer.vocab_size == 410
     hello = tokenizer.encode("hello")
     assert tokenizer.decode(np.array([405, *hello])) == "hello"
+
+
+def test_samples_of_a_large_vocabulary_are_short(tmp_path):
+    """An export of a model with a large vocabulary must not need the memory of many long texts' logits."""
+    published.save_tokenizer(tmp_path, published.byte_level(), **END)
+    tokenizer = read_tokenizer(tmp_path, "llama", 1_000_000, None, pads_with_0=False).tokenizer
+    sample = LanguageModeling(tokenizer, 1024).serving_sample(8)["token_ids"]
+    assert sample.shape == (8, 8)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ _RECURRENT_WINDOW = 35
 # Most logits that an evaluation keeps in memory at a time.
 _MOST_LOGITS = 2**24
 _MOST_WINDOWS = 256
+# Most logits of the samples that an export is compared on.
+_MOST_SAMPLE_LOGITS = 2**26
 # Tokenizer whose tokens all have the same length -> the name of the metric in bits.
 _UNITS = {"character": "bits_per_character", "byte": "bits_per_byte"}
 
@@ -201,8 +203,9 @@ class LanguageModeling(TextTask):
         return {name: value[:num_texts] for name, value in answers.items()}
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
-        """Random texts, up to two windows long."""
-        return random_inputs(self.tokenizer, count, 2 * self.sequence_length, seed)
+        """Random texts, up to two windows long, or shorter where their logits would take too much memory."""
+        most = _MOST_SAMPLE_LOGITS // (count * self.tokenizer.vocab_size)
+        return random_inputs(self.tokenizer, count, max(2, min(2 * self.sequence_length, most)), seed)
 
 
 def _targets(batch: Batch) -> Any:

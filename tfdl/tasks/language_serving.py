@@ -27,6 +27,7 @@ def scored(model: Any, begun: Any, window: int | None) -> dict[str, Any]:
     longest = tf.maximum(tf.reduce_max(count), 1)
     padded_length = longest
     if window is not None:
+        window = tf.minimum(window, longest)  # short texts are not padded to a whole window
         num_windows = -(-longest // window)  # rounded up
         padded_length = num_windows * window
     tokens = begun.to_tensor()
