@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfdl
 from tests.interop import published
 from tests.interop.published import HARD, POSITIONS, torch, transformers
 from tests.interop.test_language_models import END, MODELS, logits_of
-from tfdl.config import TrainConfig
+from tfdl.config import TrainConfig, compose
 from tfdl.errors import UserError
 from tfdl.interop import export_huggingface, import_model
 from tfdl.runs import load_run
@@ -71,6 +72,60 @@ def test_a_model_that_tfdl_trained(trained, tmp_path):
         assert tokenizer(text).input_ids == loaded.task.tokenizer.encode(text), text
     tokens = np.array([loaded.task.tokenizer.encode("the import statement")])
     np.testing.assert_allclose(logits_of(model, tokens), loaded.model(tokens), rtol=1e-4, atol=1e-4)
+
+
+SHORT = {"train_split": "train[:40]", "validation_split": "validation[:9]", "test_split": "test[:9]"}
+SMALL_MODEL = {"name": "transformer", "num_layers": 1, "hidden_dim": 16, "num_heads": 2, "pooling": "first"}
+
+
+def test_a_text_classifier_that_tfdl_trained(tmp_path):
+    """It has no segments, and its texts begin with the start token."""
+    config = compose(
+        {
+            "task": "text-classification",
+            "model": {**SMALL_MODEL, "norm_first": False, "activation": "gelu_exact", "sequence_length": 20},
+            "dataset": {"name": "docstrings", **SHORT},
+            "tokenizer": {"name": "bpe", "vocab_size": 300},
+            "steps": 1,
+            "batch_size": 8,
+        }
+    )
+    run = tfdl.train(config, tmp_path / "run")
+    export_huggingface(run, tmp_path / "out")
+    loaded = load_run(run)
+    model, info = transformers.AutoModelForSequenceClassification.from_pretrained(
+        tmp_path / "out", output_loading_info=True
+    )
+    assert not any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    texts = ["Return the length.", "", "a much longer text, which is cut after its first twenty tokens or so"]
+    inputs = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+    with torch.no_grad():
+        logits = model.eval()(input_ids=inputs.input_ids, attention_mask=inputs.attention_mask).logits
+    probabilities = loaded.task.serve(loaded.model, text=tf.constant(texts))["probabilities"]
+    np.testing.assert_allclose(logits.softmax(-1), probabilities, rtol=1e-4, atol=1e-5)
+    assert list(model.config.id2label.values()) == list(loaded.task.class_names)
+
+
+def test_an_image_classifier_that_tfdl_trained(tmp_path, data_dir):  # noqa: ARG001
+    config = compose(
+        {
+            "task": "image-classification",
+            "model": {**SMALL_MODEL, "patch_size": 4, "architecture": "encoder"},
+            "dataset": {"name": "digits", "image_size": [8, 8], "train_split": "train[:40]"},
+            "steps": 1,
+            "batch_size": 8,
+        }
+    )
+    run = tfdl.train(config, tmp_path / "run")
+    export_huggingface(run, tmp_path / "out")
+    loaded = load_run(run)
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), np.uint8)
+    expected = loaded.model(loaded.task.inputs({"image": tf.constant(images)}))
+    model = transformers.AutoModelForImageClassification.from_pretrained(tmp_path / "out").eval()
+    with torch.no_grad():
+        pixels = torch.from_numpy(images.transpose(0, 3, 1, 2) / np.float32(255))
+        np.testing.assert_allclose(model(pixels).logits, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_model_without_counterpart(trained_run, tmp_path):

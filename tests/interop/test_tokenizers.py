@@ -120,6 +120,19 @@ def test_a_model_may_have_more_rows_than_tokens(tmp_path):
     assert tokenizer.decode(np.array([405, *hello])) == "hello"
 
 
+def test_old_files_that_leave_out_what_is_implied(tmp_path):
+    """As the first tokenizer.json of GPT-2, with special tokens in their own file."""
+    published.save_tokenizer(tmp_path, published.byte_level(), **END)
+    described = json.loads((tmp_path / "tokenizer.json").read_text())
+    del described["model"]["type"]
+    described["model"]["merges"] = [" ".join(pair) for pair in described["model"]["merges"]]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(described))
+    (tmp_path / "tokenizer_config.json").write_text("{}")
+    (tmp_path / "special_tokens_map.json").write_text(json.dumps({"eos_token": {"content": "<|im_start|>"}}))
+    tokenizer = read_tokenizer(tmp_path, "gpt2", 400, None, pads_with_0=False).tokenizer
+    assert (tokenizer.name, tokenizer.end_id) == ("gpt2", 1)
+
+
 def test_samples_of_a_large_vocabulary_are_short(tmp_path):
     """An export of a model with a large vocabulary must not need the memory of many long texts' logits."""
     published.save_tokenizer(tmp_path, published.byte_level(), **END)
