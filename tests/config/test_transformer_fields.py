@@ -12,7 +12,7 @@ from tfdl.errors import UserError
         ({"head_dim": 0}, r"model\.head_dim=0, expected a number of at least 1"),
         ({"head_dim": 5, "positions": "rotary"}, r"model\.head_dim=5, expected an even width for model\.positions=rot"),
         ({"rotary_base": 1.0}, r"model\.rotary_base=1\.0, expected a number above 1"),
-        ({"rotary_scaling": "yarn"}, r"model\.rotary_scaling='yarn', expected one of none, linear, llama3"),
+        ({"rotary_scaling": "dynamic"}, r"model\.rotary_scaling='dynamic', expected one of none, linear, llama3, yarn"),
         ({"rotary_scaling_factor": 0.5}, r"model\.rotary_scaling_factor=0\.5, expected a number of at least 1"),
         (
             {"rotary_low_frequency_factor": 4.0},

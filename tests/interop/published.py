@@ -19,6 +19,9 @@ ROTARY_LLAMA3 = {
     "rope_type": "llama3", "rope_theta": 1000.0, "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
     "original_max_position_embeddings": 16,
 }  # fmt: skip
+ROTARY_YARN = {
+    "rope_type": "yarn", "rope_theta": 100.0, "factor": 4.0, "original_max_position_embeddings": 512,
+}  # fmt: skip
 
 # Texts that tokenizers are known to treat differently.
 HARD = (

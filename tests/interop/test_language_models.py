@@ -21,6 +21,7 @@ MODELS = {
     "linear": lambda: published.llama(
         rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 500.0}, rms_norm_eps=1e-5
     ),
+    "yarn": lambda: published.llama(rope_parameters=published.ROTARY_YARN),
     "mistral": lambda: published.mistral(),
     "qwen2": lambda: published.qwen2(),
 }
@@ -109,8 +110,12 @@ def test_names_without_prefix_and_old_masks(tokens, tmp_path):
 @pytest.mark.parametrize(
     ("scaling", "message"),
     [
-        ({"rope_type": "dynamic", "factor": 2.0}, "has rope_type='dynamic', expected one of default, linear, llama3"),
-        ({"type": "yarn", "factor": 2.0}, "has type='yarn', expected one of default, linear, llama3"),
+        (
+            {"rope_type": "dynamic", "factor": 2.0},
+            "has rope_type='dynamic', expected one of default, linear, llama3, yarn",
+        ),
+        ({"type": "longrope", "factor": 2.0}, "has type='longrope', expected one of default, linear, llama3, yarn"),
+        ({"type": "yarn", "factor": 2.0, "beta_fast": 16}, "has beta_fast=16, expected 32"),
         ({"type": "linear"}, "has no factor"),
     ],
 )

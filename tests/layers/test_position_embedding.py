@@ -121,6 +121,19 @@ def test_hand_computed_scaling_of_llama3():
     np.testing.assert_allclose(rotated[:4], np.cos(5 * np.array(expected)), rtol=1e-5)
 
 
+def test_hand_computed_scaling_of_yarn():
+    # Base 16 and d = 8: rates 1, 1/2, 1/4 and 1/8, which turn 63.98, 31.99, 16.0 and 8.0 times in 402 tokens. So pair 0 is
+    # the last with 32 turns, and pair 6, which the head does not have, would be the first with less than 1.
+    rates = rotary_rates(8, 16.0, "yarn", 4.0, original_length=402)
+    keeps = [1, 5 / 6, 4 / 6, 3 / 6]
+    expected = [rate * (keep + (1 - keep) / 4) for rate, keep in zip((1, 1 / 2, 1 / 4, 1 / 8), keeps, strict=True)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-12)
+    heads = values(1, 2, 3, 8)
+    rotated = RotaryEmbedding(16.0, "yarn", 4.0, original_length=402)(heads)
+    growth = np.linalg.norm(rotated, axis=-1) / np.linalg.norm(heads, axis=-1)
+    np.testing.assert_allclose(growth, 0.1 * np.log(4) + 1, rtol=1e-5)
+
+
 def test_scores_depend_only_on_distance():
     layer = RotaryEmbedding()
     query = values(2, 3, 1, 8)
@@ -209,7 +222,7 @@ def test_it_comes_back_from_its_configuration(layer):
         ),
         (RotaryEmbedding, (None, 2, None, 3), "head_dim=3; expected an even number"),
         (lambda: RotaryEmbedding(1.0), None, "base=1.0, expected more than 1"),
-        (lambda: RotaryEmbedding(scaling="yarn"), None, "scaling='yarn', expected one of none, linear, llama3"),
+        (lambda: RotaryEmbedding(scaling="dynamic"), None, "scaling='dynamic', expected one of none, linear"),
         (lambda: SegmentEmbedding(0), None, "num_segments=0, expected at least 1"),
     ],
 )

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfdl.layers.position_embedding import position_angles
-from tfdl.layers.rotary_rates import SCALINGS, rotary_rates
+from tfdl.layers.rotary_rates import SCALINGS, rotary_length, rotary_rates
 
 _SCALING_ARGUMENTS = ("scaling", "factor", "low_frequency_factor", "high_frequency_factor", "original_length")
 
@@ -25,10 +25,11 @@ class RotaryEmbedding(keras.layers.Layer):
 
     Args:
         base: $b$. Larger values distinguish positions over longer distances.
-        scaling: how rotations are slowed down for longer texts, see ``rotary_rates``: ``none``, ``linear`` or
-            ``llama3``.
-        factor: by how much, for ``linear`` and ``llama3``.
-        low_frequency_factor, high_frequency_factor, original_length: which rotations ``llama3`` slows down.
+        scaling: how rotations are slowed down for longer texts, see ``rotary_rates``: ``none``, ``linear``, ``llama3``
+            or ``yarn``. ``yarn`` also makes the vectors longer.
+        factor: by how much.
+        low_frequency_factor, high_frequency_factor: which rotations ``llama3`` slows down.
+        original_length: tokens of the texts of the first training, for ``llama3`` and ``yarn``.
 
     Call arguments:
         inputs: heads of queries or keys, ``(batch, heads, time, head_dim)`` with an even ``head_dim``.
@@ -76,8 +77,9 @@ class RotaryEmbedding(keras.layers.Layer):
         # (time, head_dim / 2) or (batch, time, head_dim / 2)
         angles = position_angles(positions, self._rates(inputs.shape[-1]), inputs.dtype)
         angles = angles[..., tf.newaxis, :, :]  # (1, time, head_dim / 2) or (batch, 1, time, head_dim / 2)
-        cos = tf.cast(tf.cos(angles), inputs.dtype)
-        sin = tf.cast(tf.sin(angles), inputs.dtype)
+        length = rotary_length(self.scaling, self.factor)
+        cos = tf.cast(length * tf.cos(angles), inputs.dtype)
+        sin = tf.cast(length * tf.sin(angles), inputs.dtype)
         first, second = tf.split(inputs, 2, axis=-1)  # (batch, heads, time, head_dim / 2) each
         rotated_first = first * cos - second * sin
         rotated_second = second * cos + first * sin

@@ -88,9 +88,9 @@ class TransformerConfig(ModelConfig):
     (rotary)."""
     rotary_base: float = 10000.0
     """Base of the rotary positions: larger values distinguish positions over longer distances."""
-    rotary_scaling: Literal["none", "linear", "llama3"] = "none"
+    rotary_scaling: Literal["none", "linear", "llama3", "yarn"] = "none"
     """How rotary positions are stretched to texts that are longer than those of the first training: all rotations are
-    slowed down (linear, Chen et al., 2023), or the slow ones only (llama3)."""
+    slowed down (linear, Chen et al., 2023), or the slow ones only (llama3; yarn, Peng et al., 2023)."""
     rotary_scaling_factor: float = 1.0
     """By how much rotary_scaling slows rotations down."""
     rotary_low_frequency_factor: float = 1.0
@@ -99,7 +99,7 @@ class TransformerConfig(ModelConfig):
     rotary_high_frequency_factor: float = 4.0
     """For llama3: rotations with more turns than this in rotary_original_length are not slowed down."""
     rotary_original_length: int = 8192
-    """For llama3: number of tokens in the texts of the first training."""
+    """For llama3 and yarn: number of tokens in the texts of the first training."""
     sliding_window: int | None = None
     """Number of tokens that a position of a decoder attends to: itself and those just before it; by default all."""
     tie_embeddings: bool = True

@@ -9,6 +9,10 @@ from tfdl.interop.architectures.base import Architecture, Description, Rule, fir
 from tfdl.interop.layouts import KERNEL, Columns
 from tfdl.interop.settings import Settings
 
+_SCALINGS = {"default": "none", "linear": "linear", "llama3": "llama3", "yarn": "yarn"}
+# Where a file names none.
+_POSITIONS = 2048
+
 
 def _read(settings: Settings, *, query_key_value_bias: bool = False) -> Description:
     settings.require("hidden_act", "silu", "silu")
@@ -25,7 +29,7 @@ def _read(settings: Settings, *, query_key_value_bias: bool = False) -> Descript
         num_key_value_heads=settings.size("num_key_value_heads", num_heads),
         head_dim=None if head_dim == hidden_dim / num_heads else head_dim,
         intermediate_dim=settings.size("intermediate_size"),
-        sequence_length=settings.positions("max_position_embeddings", 2048),
+        sequence_length=settings.positions("max_position_embeddings", _POSITIONS),
         activation="swiglu",
         normalization="rms",
         positions="rotary",
@@ -46,7 +50,7 @@ def _read_rotary(settings: Settings) -> dict[str, Any]:
     scaling = settings.section("rope_parameters" if settings.raw("rope_parameters") else "rope_scaling")
     scaling.require("partial_rotary_factor", 1.0, 1.0)
     key = "rope_type" if scaling.raw("rope_type") is not None else "type"
-    kind = scaling.choice(key, {"default": "none", "linear": "linear", "llama3": "llama3"}, "default")
+    kind = scaling.choice(key, _SCALINGS, "default")
     fields = {"rotary_base": scaling.number("rope_theta", base), "rotary_scaling": kind}
     if kind != "none":
         fields["rotary_scaling_factor"] = scaling.number("factor")
@@ -54,6 +58,14 @@ def _read_rotary(settings: Settings) -> dict[str, Any]:
         fields["rotary_low_frequency_factor"] = scaling.number("low_freq_factor")
         fields["rotary_high_frequency_factor"] = scaling.number("high_freq_factor")
         fields["rotary_original_length"] = scaling.positions("original_max_position_embeddings")
+    if kind == "yarn":
+        positions = settings.positions("max_position_embeddings", _POSITIONS)
+        fields["rotary_original_length"] = scaling.positions("original_max_position_embeddings", positions)
+        scaling.require("beta_fast", 32, 32, 32.0)
+        scaling.require("beta_slow", 1, 1, 1.0)
+        scaling.require("truncate", True, True)
+        for name in ("attention_factor", "mscale", "mscale_all_dim"):
+            scaling.require(name, None, None)
     return fields
 
 
@@ -84,8 +96,9 @@ def _write(config: TransformerConfig, data: Mapping[str, Any]) -> dict[str, Any]
         rotary |= {
             "low_freq_factor": config.rotary_low_frequency_factor,
             "high_freq_factor": config.rotary_high_frequency_factor,
-            "original_max_position_embeddings": config.rotary_original_length,
         }
+    if config.rotary_scaling in ("llama3", "yarn"):
+        rotary["original_max_position_embeddings"] = config.rotary_original_length
     scaling = {key: value for key, value in rotary.items() if key != "rope_theta"}
     return {
         "vocab_size": data["vocab_size"],
