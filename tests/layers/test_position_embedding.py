@@ -122,8 +122,8 @@ def test_hand_computed_scaling_of_llama3():
 
 
 def test_hand_computed_scaling_of_yarn():
-    # Base 16 and d = 8: rates 1, 1/2, 1/4 and 1/8, which turn 63.98, 31.99, 16.0 and 8.0 times in 402 tokens. So pair 0 is
-    # the last with 32 turns, and pair 6, which the head does not have, would be the first with less than 1.
+    # Base 16 and d = 8: rates 1, 1/2, 1/4 and 1/8, which turn 63.98, 31.99, 16.0 and 8.0 times in 402 tokens. So pair 0
+    # is the last with 32 turns, and pair 6, which the head does not have, would be the first with less than 1.
     rates = rotary_rates(8, 16.0, "yarn", 4.0, original_length=402)
     keeps = [1, 5 / 6, 4 / 6, 3 / 6]
     expected = [rate * (keep + (1 - keep) / 4) for rate, keep in zip((1, 1 / 2, 1 / 4, 1 / 8), keeps, strict=True)]
