@@ -9,6 +9,7 @@ EPILOG = """\b
 Examples:
   tfdl export runs/digits exported/digits
   tfdl export runs/digits exported/digits --checkpoint best   # becomes the next version
+  tfdl export runs/gpt exported/gpt --format huggingface      # config.json, model.safetensors, tokenizer.json
   docker run -p 8501:8501 -v "$PWD/exported/digits:/models/digits" -e MODEL_NAME=digits tensorflow/serving
 """
 
@@ -16,15 +17,26 @@ Examples:
 @click.command(epilog=EPILOG)
 @run_argument
 @click.argument("directory", type=click.Path(), metavar="DIRECTORY")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["saved_model", "huggingface"]),
+    default="saved_model",
+    show_default=True,
+    help="A SavedModel, or a folder that Hugging Face's transformers reads.",
+)
 @checkpoint_option
 @plugin_option
 @debug_option
-def command(run: str, directory: str, checkpoint: str, plugins: tuple[str, ...]) -> None:
-    """Write a run as a SavedModel and prove that it gives the same answers.
+def command(run: str, directory: str, format_name: str, checkpoint: str, plugins: tuple[str, ...]) -> None:
+    """Write a run as a SavedModel and prove that it gives the same answers, or for Hugging Face.
 
     DIRECTORY gets a numbered version folder, as TensorFlow Serving expects. The signature serving_default takes any
     number of raw images (uint8) or texts (strings). Preprocessing, tokenizer and decoding are included. The SavedModel
     is loaded in a separate process without tfdl and Horovod, and compared with the model.
+
+    With --format huggingface, DIRECTORY is a new folder that transformers loads with the same weights: GPT-2, the Llama
+    architecture, BERT, ViT and ResNet models.
     """
     from tfdl.cli.quiet import quick_start
     from tfdl.runs import RunDirectory
@@ -34,11 +46,29 @@ def command(run: str, directory: str, checkpoint: str, plugins: tuple[str, ...])
     quick_start()
     from tfdl.distributed.launch import find_launch
     from tfdl.errors import UserError
-    from tfdl.export import export_saved_model
 
     num_ranks = find_launch().size
     if num_ranks > 1:
         raise UserError(f"export on {num_ranks} ranks, expected 1 rank; start it without horovodrun")
+    if format_name == "huggingface":
+        _export_huggingface(run, directory, checkpoint)
+    else:
+        _export_saved_model(run, directory, checkpoint)
+
+
+def _export_huggingface(run: str, directory: str, checkpoint: str) -> None:
+    from tfdl.interop import export_huggingface
+
+    exported = export_huggingface(run, directory, checkpoint)
+    click.echo(f"{exported.model_class} {exported.path}: {', '.join(exported.files)}")
+    for note in exported.notes:
+        click.echo(f"note: {note}")
+    click.echo(f"load it with transformers.{exported.auto_class}.from_pretrained({str(exported.path)!r})")
+
+
+def _export_saved_model(run: str, directory: str, checkpoint: str) -> None:
+    from tfdl.export import export_saved_model
+
     exported = export_saved_model(run, directory, checkpoint)
     click.echo(f"SavedModel {exported.path}")
     for name, (dtype, shape) in exported.inputs.items():

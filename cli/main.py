@@ -1,6 +1,7 @@
 """The ``tfdl`` command group: imports a command's module when it is used, and turns errors into exit codes."""
 
 import io
+import keyword
 import sys
 from contextlib import nullcontext
 from importlib import import_module
@@ -20,6 +21,7 @@ COMMANDS = {
     "train": "Train a model and write a run directory.",
     "evaluate": "Measure a trained run on one of its splits.",
     "predict": "Answer new inputs with a trained run.",
+    "import": "Make a run of a pretrained Hugging Face model.",
     "export": "Write a run as a SavedModel and prove that it gives the same answers.",
     "datasets": "List data sets, describe one, or prepare one.",
     "models": "List the models, or describe one.",
@@ -38,7 +40,10 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
         if name not in COMMANDS:
             return None
-        module = import_module(f"tfdl.cli.{name.replace('-', '_')}")
+        module_name = name.replace("-", "_")
+        if keyword.iskeyword(module_name):
+            module_name += "_"  # no module can be called `import`
+        module = import_module(f"tfdl.cli.{module_name}")
         command: click.Command = module.command
         return command
 

@@ -24,7 +24,9 @@ _PUBLIC = {
     "build_model": "tfdl.models",
     "build_optimizer": "tfdl.optimizers",
     "evaluate": "tfdl.evaluation",
+    "export_huggingface": "tfdl.interop",
     "export_saved_model": "tfdl.export",
+    "import_model": "tfdl.interop",
     "load": "tfdl.inference",
     "register_augmentation": "tfdl.config",
     "register_dataset": "tfdl.config",
@@ -45,6 +47,7 @@ _MODULES = (
     "export",
     "inference",
     "inspection",
+    "interop",
     "layers",
     "models",
     "optimizers",
@@ -79,6 +82,8 @@ if TYPE_CHECKING:
     from tfdl.evaluation import evaluate as evaluate
     from tfdl.export import export_saved_model as export_saved_model
     from tfdl.inference import load as load
+    from tfdl.interop import export_huggingface as export_huggingface
+    from tfdl.interop import import_model as import_model
     from tfdl.models import build_model as build_model
     from tfdl.optimizers import build_optimizer as build_optimizer
     from tfdl.training import train as train

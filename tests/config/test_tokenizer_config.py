@@ -11,7 +11,8 @@ from tfdl.errors import UserError
     [
         (
             {"name": "wrod"},
-            "unknown tokenizer 'wrod', expected one of byte, character, word, bpe, gpt2. Did you mean 'word'?",
+            "unknown tokenizer 'wrod', expected one of byte, character, word, bpe, gpt2, huggingface."
+            " Did you mean 'word'?",
         ),
         ({"name": "word", "vocab_size": 4}, "tokenizer.vocab_size=4, expected a number of at least 5 for word"),
         ({"name": "bpe", "vocab_size": 258}, "tokenizer.vocab_size=258, expected a number of at least 259 for bpe"),

@@ -214,6 +214,29 @@ def test_the_future_changes_no_bit(mode, dtype):
         assert (after[:, first:] != before[:, first:]).any()
 
 
+@pytest.mark.parametrize("window", [1, 3])
+def test_a_sliding_window_sees_the_last_positions_only(window):
+    """What a position sees of a long text is what it sees of the window alone."""
+    layer = self_attention(is_causal=True, sliding_window=window)
+    without = self_attention(is_causal=True)
+    inputs = values(B, T, D)
+    outputs = np.asarray(layer(inputs))
+    for position in range(T):
+        alone = np.asarray(without(inputs[:, max(0, position + 1 - window) : position + 1]))
+        np.testing.assert_allclose(outputs[:, position], alone[:, -1], rtol=1e-5, atol=1e-6)
+    wide = self_attention(is_causal=True, sliding_window=T)
+    np.testing.assert_array_equal(wide(inputs), without(inputs))
+
+
+def test_biases_of_queries_keys_and_values_alone():
+    layer = self_attention(use_bias=False, query_key_value_bias=True)
+    assert [weight.path.split("/", 1)[1] for weight in layer.weights] == [
+        "query_key_value/kernel",
+        "query_key_value/bias",
+        "output/kernel",
+    ]
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("is_causal", [False, True])
 def test_padding_changes_no_bit(mode, is_causal):
@@ -278,7 +301,9 @@ def test_large_scores_stay_finite_in_float16():
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("arguments", [{}, {"num_key_value_heads": 2, "rotary_base": 50.0}, {"use_bias": False}])
+@pytest.mark.parametrize(
+    "arguments", [{}, {"num_key_value_heads": 2, "rotary_base": 50.0}, {"use_bias": False}, {"sliding_window": 3}]
+)
 def test_decoding_equals_one_call(arguments, mode):
     layer = self_attention(is_causal=True, **arguments)
     step = MODES[mode](layer.decode)
@@ -378,9 +403,10 @@ def test_parts_of_a_kernel_are_initialized_as_separate_kernels():
     "layer",
     [
         SelfAttention(4, 2, head_dim=6, is_causal=True, rotary_base=50.0, use_bias=False, dropout=0.25, name="mine"),
+        SelfAttention(4, is_causal=True, rotary_base=5.0, rotary_scaling={"factor": 2.0}, sliding_window=3),
         CrossAttention(4, 2, head_dim=6, use_bias=False, dropout=0.25, dtype="mixed_float16"),
     ],
-    ids=["self", "cross"],
+    ids=["self", "window", "cross"],
 )
 def test_it_comes_back_from_its_configuration(layer):
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))

@@ -1,11 +1,12 @@
-"""Learned, sinusoidal and rotary positions: values by hand, explicit positions, and bad input."""
+"""Learned, sinusoidal and rotary positions, and segments: values by hand, explicit positions, and bad input."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfdl.layers import PositionEmbedding, RotaryEmbedding, SinusoidalPositionEmbedding
+from tfdl.layers import PositionEmbedding, RotaryEmbedding, SegmentEmbedding, SinusoidalPositionEmbedding
+from tfdl.layers.rotary_rates import rotary_rates
 
 ADDED = {
     "learned": lambda **arguments: PositionEmbedding(9, **arguments),
@@ -98,6 +99,41 @@ def test_hand_computed_rotation():
     np.testing.assert_allclose(rotated, [first.real, second.real, first.imag, second.imag], rtol=1e-5)
 
 
+def test_linear_scaling_moves_positions_together():
+    heads = values(1, 2, 6, 4)
+    near = RotaryEmbedding(base=9.0)(heads, positions=tf.range(6))
+    far = RotaryEmbedding(base=9.0, scaling="linear", factor=3.0)(heads, positions=3 * tf.range(6))
+    np.testing.assert_allclose(far, near, rtol=1e-5, atol=1e-6)
+
+
+def test_hand_computed_scaling_of_llama3():
+    # Base 10,000 and d = 8: rates 1, 0.1, 0.01 and 0.001, which turn 15.9, 1.59, 0.159 and 0.0159 times in 100 tokens.
+    arguments = {"factor": 8.0, "low_frequency_factor": 1.0, "high_frequency_factor": 4.0, "original_length": 100}
+    rates = rotary_rates(8, 10_000.0, "llama3", **arguments)
+    turns = 100 * 0.1 / (2 * np.pi)
+    share = (turns - 1) / 3
+    expected = [1.0, 0.1 * (share + (1 - share) / 8), 0.01 / 8, 0.001 / 8]
+    np.testing.assert_allclose(rates, expected, rtol=1e-12)
+    layer = RotaryEmbedding(10_000.0, "llama3", **arguments)
+    heads = np.zeros((1, 1, 1, 8), np.float32)
+    heads[..., :4] = 1
+    rotated = np.ravel(layer(heads, positions=tf.constant([5])))
+    np.testing.assert_allclose(rotated[:4], np.cos(5 * np.array(expected)), rtol=1e-5)
+
+
+def test_hand_computed_scaling_of_yarn():
+    # Base 16 and d = 8: rates 1, 1/2, 1/4 and 1/8, which turn 63.98, 31.99, 16.0 and 8.0 times in 402 tokens. So pair 0
+    # is the last with 32 turns, and pair 6, which the head does not have, would be the first with less than 1.
+    rates = rotary_rates(8, 16.0, "yarn", 4.0, original_length=402)
+    keeps = [1, 5 / 6, 4 / 6, 3 / 6]
+    expected = [rate * (keep + (1 - keep) / 4) for rate, keep in zip((1, 1 / 2, 1 / 4, 1 / 8), keeps, strict=True)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-12)
+    heads = values(1, 2, 3, 8)
+    rotated = RotaryEmbedding(16.0, "yarn", 4.0, original_length=402)(heads)
+    growth = np.linalg.norm(rotated, axis=-1) / np.linalg.norm(heads, axis=-1)
+    np.testing.assert_allclose(growth, 0.1 * np.log(4) + 1, rtol=1e-5)
+
+
 def test_scores_depend_only_on_distance():
     layer = RotaryEmbedding()
     query = values(2, 3, 1, 8)
@@ -133,13 +169,41 @@ def test_rotation_keeps_the_precision(dtype):
     np.testing.assert_allclose(np.asarray(rotated, "float64"), exact, atol=0.05)
 
 
+# Segments
+
+
+def test_a_separator_ends_a_segment():
+    layer = SegmentEmbedding(2, separator_id=9)
+    tokens = np.array([[1, 9, 2, 9, 3, 9], [1, 2, 3, 4, 5, 9]])
+    inputs = values(2, 6, 4)
+    layer.build((None, None, 4))
+    layer.table.assign([[0.0] * 4, [1.0] * 4])
+    added = np.asarray(layer(inputs, tokens)) - inputs
+    np.testing.assert_allclose(added[..., 0], [[0, 0, 1, 1, 1, 1], [0] * 6], atol=1e-6)
+    given = np.asarray(layer(inputs, tokens, segments=np.array([[1, 0] * 3] * 2))) - inputs
+    np.testing.assert_allclose(given[..., 0], [[1, 0] * 3] * 2, atol=1e-6)
+    one = SegmentEmbedding(2)
+    one.build((None, None, 4))
+    one.table.assign(layer.table)
+    np.testing.assert_array_equal(one(inputs, tokens), inputs)
+
+
 # All kinds
+
+SEGMENTS = SegmentEmbedding(3, separator_id=4, name="mine")
+SCALED = RotaryEmbedding(50.0, "llama3", 2.0, 1.0, 3.0, 64)
 
 
 @pytest.mark.parametrize(
     "layer",
-    [PositionEmbedding(5, "ones", name="mine"), SinusoidalPositionEmbedding(name="mine"), RotaryEmbedding(50.0)],
-    ids=lambda layer: type(layer).__name__,
+    [
+        PositionEmbedding(5, "ones", name="mine"),
+        SinusoidalPositionEmbedding(name="mine"),
+        RotaryEmbedding(50.0),
+        SEGMENTS,
+        SCALED,
+    ],
+    ids=["learned", "sinusoidal", "rotary", "segments", "llama3"],
 )
 def test_it_comes_back_from_its_configuration(layer):
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
@@ -158,6 +222,8 @@ def test_it_comes_back_from_its_configuration(layer):
         ),
         (RotaryEmbedding, (None, 2, None, 3), "head_dim=3; expected an even number"),
         (lambda: RotaryEmbedding(1.0), None, "base=1.0, expected more than 1"),
+        (lambda: RotaryEmbedding(scaling="dynamic"), None, "scaling='dynamic', expected one of none, linear"),
+        (lambda: SegmentEmbedding(0), None, "num_segments=0, expected at least 1"),
     ],
 )
 def test_what_does_not_fit(make, shape, message):

@@ -96,6 +96,27 @@ class GPT2TokenizerConfig(TokenizerConfig):
         require(bool(self.folder), "tokenizer.folder", self.folder, "the folder of vocab.json and merges.txt")
 
 
+@dataclass(frozen=True)
+class HuggingFaceTokenizerConfig(TokenizerConfig):
+    """Any tokenizer that Hugging Face's library computes; models that use it are exported for token numbers."""
+
+    name: ClassVar[str] = "huggingface"
+
+    folder: str | None = None
+    """The folder of tokenizer.json, or of BERT's vocab.txt."""
+    pads_with_0: bool = False
+    """Whether token 0 is the tokenizer's padding, as in BERT's."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(bool(self.folder), "tokenizer.folder", self.folder, "the folder of tokenizer.json")
+
+    @property
+    def reserves_padding(self) -> bool:  # type: ignore[override]
+        """Whether token 0 stands for padding."""
+        return self.pads_with_0
+
+
 TOKENIZERS: Registry[type[TokenizerConfig]] = Registry("tokenizer")
 """Every tokenizer's configuration by name."""
 
@@ -141,3 +162,4 @@ register_tokenizer(CharacterTokenizerConfig, "tfdl.data.tokenizers.character:Cha
 register_tokenizer(WordTokenizerConfig, "tfdl.data.tokenizers.word:WordTokenizer")
 register_tokenizer(BytePairTokenizerConfig, "tfdl.data.tokenizers.bpe:BPETokenizer")
 register_tokenizer(GPT2TokenizerConfig, "tfdl.data.tokenizers.gpt2:GPT2Tokenizer")
+register_tokenizer(HuggingFaceTokenizerConfig, "tfdl.data.tokenizers.huggingface:HuggingFaceTokenizer")

@@ -11,6 +11,7 @@ from tfdl.layers.padded_shortcut import PaddedShortcut
 from tfdl.layers.position_embedding import PositionEmbedding, SinusoidalPositionEmbedding
 from tfdl.layers.rms_normalization import RMSNormalization
 from tfdl.layers.rotary_embedding import RotaryEmbedding
+from tfdl.layers.segment_embedding import SegmentEmbedding
 from tfdl.layers.self_attention import SelfAttention
 from tfdl.layers.simple_rnn import SimpleRNN
 from tfdl.layers.token_embedding import TokenEmbedding
@@ -28,6 +29,7 @@ __all__ = [
     "PositionEmbedding",
     "RMSNormalization",
     "RotaryEmbedding",
+    "SegmentEmbedding",
     "SelfAttention",
     "SimpleRNN",
     "SinusoidalPositionEmbedding",

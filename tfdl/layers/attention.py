@@ -19,6 +19,7 @@ def dot_product_attention(
     *,
     is_causal: bool = False,
     query_positions: Any = None,
+    sliding_window: int | None = None,
     padding_mask: Any = None,
     dropout: Callable[[Any], Any] | None = None,
 ) -> Any:
@@ -43,6 +44,7 @@ def dot_product_attention(
         is_causal: whether the query at position $t$ sees keys 0 to $t$ only.
         query_positions: positions of the queries among the keys, integers ``(time,)`` or ``(batch, time)``, for
             ``is_causal``. Defaults to 0 to ``time - 1``.
+        sliding_window: with ``is_causal``, the query at position $t$ sees at most this many keys, the last at $t$.
         padding_mask: booleans ``(batch, source)``, true for keys that may be seen. Defaults to all keys.
         dropout: function applied to the attention weights during training.
 
@@ -61,7 +63,7 @@ def dot_product_attention(
     scores = tf.reshape(scores, [batch, heads, time, source])  # (batch, heads, time, source)
     if scores.dtype.size < 4:
         scores = tf.cast(scores, tf.float32)
-    visible = _visible_keys(time, source, is_causal, query_positions, padding_mask)
+    visible = _visible_keys(time, source, is_causal, query_positions, sliding_window, padding_mask)
     if visible is not None:
         scores += tf.where(visible, tf.constant(0.0, scores.dtype), _HIDDEN_SCORE)
     weights = tf.cast(tf.nn.softmax(scores), value.dtype)  # (batch, heads, time, source)
@@ -77,13 +79,17 @@ def dot_product_attention(
     return outputs
 
 
-def _visible_keys(time: Any, source: Any, is_causal: bool, query_positions: Any, padding_mask: Any) -> Any:
+def _visible_keys(
+    time: Any, source: Any, is_causal: bool, query_positions: Any, sliding_window: int | None, padding_mask: Any
+) -> Any:
     """Booleans that broadcast to (batch, heads, time, source), or None where every query sees every key."""
     visible = None
     if is_causal:
         positions = tf.range(time) if query_positions is None else query_positions  # (time,) or (batch, time)
-        # (1, time, source) or (batch, 1, time, source)
-        visible = tf.range(source) <= positions[..., tf.newaxis, :, tf.newaxis]
+        positions = positions[..., tf.newaxis, :, tf.newaxis]  # (1, time, 1) or (batch, 1, time, 1)
+        visible = tf.range(source) <= positions  # (1, time, source) or (batch, 1, time, source)
+        if sliding_window is not None:
+            visible &= tf.range(source) > positions - sliding_window
     if padding_mask is not None:
         is_real = tf.cast(padding_mask, tf.bool)[:, tf.newaxis, tf.newaxis, :]  # (batch, 1, 1, source)
         visible = is_real if visible is None else visible & is_real

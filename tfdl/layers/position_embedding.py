@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdl.layers.rotary_rates import rotary_rates
+
 
 @keras.saving.register_keras_serializable(package="tfdl")
 class PositionEmbedding(keras.layers.Layer):
@@ -96,7 +98,8 @@ class SinusoidalPositionEmbedding(keras.layers.Layer):
     def call(self, inputs: Any, positions: Any = None) -> Any:
         if positions is None:
             positions = tf.range(tf.shape(inputs)[1])  # (time,)
-        angles = position_angles(positions, inputs.shape[-1], 10000.0, inputs.dtype)  # (..., time, dim / 2)
+        rates = rotary_rates(inputs.shape[-1], 10000.0)  # (dim / 2,)
+        angles = position_angles(positions, rates, inputs.dtype)  # (..., time, dim / 2)
         pairs = tf.stack([tf.sin(angles), tf.cos(angles)], -1)  # (..., time, dim / 2, 2)
         waves_shape = tf.concat([tf.shape(angles)[:-1], inputs.shape[-1:]], 0)
         waves = tf.reshape(pairs, waves_shape)  # (..., time, dim)
@@ -106,13 +109,12 @@ class SinusoidalPositionEmbedding(keras.layers.Layer):
         return tuple(input_shape)
 
 
-def position_angles(positions: Any, dim: int, base: float, dtype: Any) -> Any:
-    r"""Computes $t \cdot b^{-2i / D}$ for $i$ from 0 to $D / 2 - 1$.
+def position_angles(positions: Any, rates: np.ndarray, dtype: Any) -> Any:
+    r"""Computes $t \, r_i$.
 
     Args:
         positions: integers $t$, ``(..., time)``.
-        dim: $D$, even.
-        base: $b$. The wavelengths grow from $2 \pi$ to nearly $2 \pi b$.
+        rates: $r_i$, ``(dim / 2,)``.
         dtype: dtype that the angles are used in. They are computed in float32 or wider, since bfloat16 cannot represent
             odd integers above 256.
 
@@ -120,5 +122,4 @@ def position_angles(positions: Any, dim: int, base: float, dtype: Any) -> Any:
         ``(..., time, dim / 2)``.
     """
     wide = tf.float64 if dtype == tf.float64 else tf.float32
-    rates = base ** (-np.arange(0, dim, 2) / dim)  # (dim / 2,)
     return tf.cast(positions, wide)[..., tf.newaxis] * tf.constant(rates, wide)  # (..., time, dim / 2)

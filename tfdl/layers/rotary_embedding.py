@@ -6,6 +6,9 @@ import keras
 import tensorflow as tf
 
 from tfdl.layers.position_embedding import position_angles
+from tfdl.layers.rotary_rates import SCALINGS, rotary_length, rotary_rates
+
+_SCALING_ARGUMENTS = ("scaling", "factor", "low_frequency_factor", "high_frequency_factor", "original_length")
 
 
 @keras.saving.register_keras_serializable(package="tfdl")
@@ -22,6 +25,11 @@ class RotaryEmbedding(keras.layers.Layer):
 
     Args:
         base: $b$. Larger values distinguish positions over longer distances.
+        scaling: how rotations are slowed down for longer texts, see ``rotary_rates``: ``none``, ``linear``, ``llama3``
+            or ``yarn``. ``yarn`` also makes the vectors longer.
+        factor: by how much.
+        low_frequency_factor, high_frequency_factor: which rotations ``llama3`` slows down.
+        original_length: tokens of the texts of the first training, for ``llama3`` and ``yarn``.
 
     Call arguments:
         inputs: heads of queries or keys, ``(batch, heads, time, head_dim)`` with an even ``head_dim``.
@@ -31,14 +39,30 @@ class RotaryEmbedding(keras.layers.Layer):
         A tensor of the shape and dtype of ``inputs``.
 
     Raises:
-        ValueError: ``base`` of at most 1, or an odd ``head_dim``.
+        ValueError: ``base`` of at most 1, unknown ``scaling``, or an odd ``head_dim``.
     """
 
-    def __init__(self, base: float = 10000.0, **kwargs: Any):
+    def __init__(
+        self,
+        base: float = 10000.0,
+        scaling: str = "none",
+        factor: float = 1.0,
+        low_frequency_factor: float = 1.0,
+        high_frequency_factor: float = 4.0,
+        original_length: int = 8192,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         if base <= 1:
             raise ValueError(f"RotaryEmbedding base={base}, expected more than 1, such as 10000")
+        if scaling not in SCALINGS:
+            raise ValueError(f"RotaryEmbedding scaling={scaling!r}, expected one of {', '.join(SCALINGS)}")
         self.base = float(base)
+        self.scaling = scaling
+        self.factor = float(factor)
+        self.low_frequency_factor = float(low_frequency_factor)
+        self.high_frequency_factor = float(high_frequency_factor)
+        self.original_length = original_length
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         head_dim = input_shape[-1]
@@ -51,10 +75,11 @@ class RotaryEmbedding(keras.layers.Layer):
         if positions is None:
             positions = tf.range(tf.shape(inputs)[2])  # (time,)
         # (time, head_dim / 2) or (batch, time, head_dim / 2)
-        angles = position_angles(positions, inputs.shape[-1], self.base, inputs.dtype)
+        angles = position_angles(positions, self._rates(inputs.shape[-1]), inputs.dtype)
         angles = angles[..., tf.newaxis, :, :]  # (1, time, head_dim / 2) or (batch, 1, time, head_dim / 2)
-        cos = tf.cast(tf.cos(angles), inputs.dtype)
-        sin = tf.cast(tf.sin(angles), inputs.dtype)
+        length = rotary_length(self.scaling, self.factor)
+        cos = tf.cast(length * tf.cos(angles), inputs.dtype)
+        sin = tf.cast(length * tf.sin(angles), inputs.dtype)
         first, second = tf.split(inputs, 2, axis=-1)  # (batch, heads, time, head_dim / 2) each
         rotated_first = first * cos - second * sin
         rotated_second = second * cos + first * sin
@@ -64,4 +89,11 @@ class RotaryEmbedding(keras.layers.Layer):
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "base": self.base}
+        return {**super().get_config(), "base": self.base, **self._scaling_arguments()}
+
+    def _rates(self, head_dim: int) -> Any:
+        """Radians for each position, ``(head_dim / 2,)``."""
+        return rotary_rates(head_dim, self.base, **self._scaling_arguments())
+
+    def _scaling_arguments(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _SCALING_ARGUMENTS}

@@ -1,5 +1,6 @@
 r"""Multi-head self-attention, with a cache of keys and values for decoding."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -18,7 +19,10 @@ _PLAIN_ARGUMENTS = (
     "head_dim",
     "is_causal",
     "rotary_base",
+    "rotary_scaling",
+    "sliding_window",
     "use_bias",
+    "query_key_value_bias",
     "dropout",
 )
 
@@ -40,7 +44,11 @@ class SelfAttention(keras.layers.Layer):
         head_dim: width of a head. Defaults to the inputs' width divided by ``num_heads``.
         is_causal: whether a position attends only to itself and to earlier positions.
         rotary_base: base of the rotary embedding of queries and keys (see ``RotaryEmbedding``). None disables it.
+        rotary_scaling: more arguments of ``RotaryEmbedding``, by name.
+        sliding_window: number of positions that a position of a causal layer attends to, itself included (Beltagy et
+            al., 2020, https://arxiv.org/abs/2004.05150). Defaults to all.
         use_bias: whether the two dense layers have biases.
+        query_key_value_bias: whether the dense layer of queries, keys and values has one. Defaults to ``use_bias``.
         dropout: probability that an attention weight is dropped during training.
         kernel_initializer: for the queries', keys' and values' part of $W$ separately.
         output_initializer: for $W_o$.
@@ -65,7 +73,10 @@ class SelfAttention(keras.layers.Layer):
         head_dim: int | None = None,
         is_causal: bool = False,
         rotary_base: float | None = None,
+        rotary_scaling: Mapping[str, Any] | None = None,
+        sliding_window: int | None = None,
         use_bias: bool = True,
+        query_key_value_bias: bool | None = None,
         dropout: float = 0.0,
         kernel_initializer: Any = "glorot_uniform",
         output_initializer: Any = "glorot_uniform",
@@ -78,13 +89,16 @@ class SelfAttention(keras.layers.Layer):
         self.head_dim = head_dim
         self.is_causal = is_causal
         self.rotary_base = rotary_base
+        self.rotary_scaling = dict(rotary_scaling or {})
+        self.sliding_window = sliding_window
         self.use_bias = use_bias
+        self.query_key_value_bias = use_bias if query_key_value_bias is None else query_key_value_bias
         self.dropout = dropout
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
         self.rotary = None
         if rotary_base is not None:
-            self.rotary = RotaryEmbedding(rotary_base, name="rotary", dtype=self.dtype_policy)
+            self.rotary = RotaryEmbedding(rotary_base, **self.rotary_scaling, name="rotary", dtype=self.dtype_policy)
         self.weights_dropout = None
         if dropout:
             self.weights_dropout = keras.layers.Dropout(dropout, name="weights_dropout", dtype=self.dtype_policy)
@@ -93,13 +107,19 @@ class SelfAttention(keras.layers.Layer):
         self._head_dim = self.head_dim or head_width(inputs_shape[-1], self.num_heads)
         widths = [heads * self._head_dim for heads in self._head_counts]
         query_width = widths[0]
-        shared = {"use_bias": self.use_bias, "dtype": self.dtype_policy}
-        kernel_initializer = side_by_side(self.kernel_initializer, widths)
         self.query_key_value = Dense(
-            sum(widths), kernel_initializer=kernel_initializer, name="query_key_value", **shared
+            sum(widths),
+            use_bias=self.query_key_value_bias,
+            kernel_initializer=side_by_side(self.kernel_initializer, widths),
+            dtype=self.dtype_policy,
+            name="query_key_value",
         )
         self.output_projection = Dense(
-            inputs_shape[-1], kernel_initializer=self.output_initializer, name="output", **shared
+            inputs_shape[-1],
+            use_bias=self.use_bias,
+            kernel_initializer=self.output_initializer,
+            dtype=self.dtype_policy,
+            name="output",
         )
         self.query_key_value.build(inputs_shape)
         self.output_projection.build((*inputs_shape[:-1], query_width))
@@ -113,6 +133,7 @@ class SelfAttention(keras.layers.Layer):
             key,
             value,
             is_causal=self.is_causal,
+            sliding_window=self.sliding_window,
             padding_mask=padding_mask,
             dropout=self.weights_dropout if training else None,
         )  # (batch, heads, time, head_dim)
@@ -147,7 +168,13 @@ class SelfAttention(keras.layers.Layer):
         query, key, value = self._project(inputs, slots if positions is None else positions)
         keys, values = write_cache(cache, key, value, cache_index)  # (batch, kv_heads, max_length, head_dim) each
         attended = dot_product_attention(
-            query, keys, values, is_causal=True, query_positions=slots, padding_mask=padding_mask
+            query,
+            keys,
+            values,
+            is_causal=True,
+            query_positions=slots,
+            sliding_window=self.sliding_window,
+            padding_mask=padding_mask,
         )  # (batch, heads, time, head_dim)
         outputs = self.output_projection(merge_heads(attended))  # (batch, time, dim)
         return outputs, (keys, values)

@@ -21,6 +21,7 @@ from tfdl.models.transformer_layers import (
     build_final_norm,
     build_head,
     build_position_embedding,
+    build_segment_embedding,
     build_token_embedding,
     new_normal,
 )
@@ -67,7 +68,8 @@ class TransformerTextClassifier(_Encoder):
 
     Token and position vectors, blocks of bidirectional self-attention and feed-forward layers, and one vector for the
     text. This is the mean over the tokens or, with ``pooling="first"`` as in BERT, a dense layer with $\tanh$ of the
-    first token's output. Pad texts of unequal lengths at the end with token 0. Padding is never attended to.
+    first token's output. With ``num_segments`` a vector for the token's segment is added. Pad texts of unequal lengths
+    at the end with token 0. Padding is never attended to.
 
     Args:
         config: sizes and switches, a ``TransformerConfig`` or its fields.
@@ -105,18 +107,32 @@ class TransformerTextClassifier(_Encoder):
         with compute_precision(policy.name):
             self.padding_mask = PaddingMask(name="padding_mask")
             self.token_embedding = build_token_embedding(config, vocab_size)
+            self.segment_embedding = build_segment_embedding(config)
             self._build_encoder(config, num_classes, config.sequence_length)
             self.pooler = None
             if config.pooling == "first":
                 self.pooler = Dense(config.hidden_dim, "tanh", kernel_initializer=new_normal(), name="pooler")
             tokens = keras.Input((None,), dtype="int32", name="tokens")  # (batch, time)
-            super().__init__(tokens, self._compute_logits(tokens), name=name)
+            super().__init__(tokens, self.logits(tokens), name=name)
             add_low_rank_updates(self, config.lora_rank, config.lora_alpha)
         self.dtype_policy = policy
 
-    def _compute_logits(self, tokens: Any) -> Any:
+    def logits(self, tokens: Any, segments: Any = None) -> Any:
+        """Computes the same as a call, also for given segments.
+
+        Args:
+            tokens: ``(batch, time)``.
+            segments: number of each token's segment, ``(batch, time)``. Defaults to the segments that
+                ``separator_id`` of the configuration ends.
+
+        Returns:
+            Logits ``(batch, num_classes)``.
+        """
         padding_mask = self.padding_mask(tokens)  # (batch, time)
-        x = self._encode(self.token_embedding(tokens), padding_mask)  # (batch, time, hidden_dim)
+        x = self.token_embedding(tokens)  # (batch, time, hidden_dim)
+        if self.segment_embedding is not None:
+            x = self.segment_embedding(x, tokens, segments)
+        x = self._encode(x, padding_mask)  # (batch, time, hidden_dim)
         if self.pooler is None:
             assert self.mean is not None
             pooled = self.mean(x, padding_mask=padding_mask)  # (batch, hidden_dim)

@@ -11,6 +11,7 @@ from tfdl.layers import (
     Dense,
     FeedForward,
     PositionEmbedding,
+    SegmentEmbedding,
     SelfAttention,
     SinusoidalPositionEmbedding,
     TokenEmbedding,
@@ -20,7 +21,6 @@ from tfdl.layers.transformer_block import build_normalization
 from tfdl.models.precision import logits_dtype
 
 _STANDARD_DEVIATION = 0.02
-_ROTARY_BASE = 10000.0
 
 
 def build_token_embedding(config: TransformerConfig, vocab_size: int, name: str = "token_embedding") -> TokenEmbedding:
@@ -51,6 +51,18 @@ def build_position_embedding(
     return None
 
 
+def build_segment_embedding(config: TransformerConfig, name: str = "segment_embedding") -> SegmentEmbedding | None:
+    """Builds the layer that adds the vectors of segments; None for a model without segments.
+
+    Args:
+        config: configuration of the model.
+        name: of the layer.
+    """
+    if config.num_segments == 0:
+        return None
+    return SegmentEmbedding(config.num_segments, config.separator_id, new_normal(), name=name)
+
+
 def build_dropout(config: TransformerConfig, name: str = "embedding_dropout") -> keras.layers.Layer | None:
     """Builds the dropout of embedded tokens; None if the rate is 0.
 
@@ -79,13 +91,17 @@ def build_block(
     attention_arguments: dict[str, Any] = {
         "num_heads": config.num_heads,
         "num_key_value_heads": config.num_key_value_heads,
+        "head_dim": config.head_dim,
         "use_bias": config.use_bias,
         "dropout": config.attention_dropout,
     }
     attention = SelfAttention(
         **attention_arguments,
         is_causal=is_causal,
-        rotary_base=_ROTARY_BASE if config.positions == "rotary" else None,
+        rotary_base=config.rotary_base if config.positions == "rotary" else None,
+        rotary_scaling=_rotary_scaling(config),
+        sliding_window=config.sliding_window,
+        query_key_value_bias=config.query_key_value_bias,
         kernel_initializer=new_normal(),
         output_initializer=new_normal(output_scale),
         name="attention",
@@ -117,6 +133,17 @@ def build_block(
         dropout=config.dropout,
         name=name,
     )
+
+
+def _rotary_scaling(config: TransformerConfig) -> dict[str, Any]:
+    """Arguments of ``RotaryEmbedding`` besides the base."""
+    return {
+        "scaling": config.rotary_scaling,
+        "factor": config.rotary_scaling_factor,
+        "low_frequency_factor": config.rotary_low_frequency_factor,
+        "high_frequency_factor": config.rotary_high_frequency_factor,
+        "original_length": config.rotary_original_length,
+    }
 
 
 def build_final_norm(config: TransformerConfig, name: str = "final_norm") -> keras.layers.Layer | None:

@@ -33,4 +33,4 @@ def sha256_of_variables(variables: Mapping[str, Any]) -> str:
 def _add(digest: Any, name: str, variable: Any) -> None:
     array = np.asarray(variable, order="C")
     digest.update(f"{name}\n{array.dtype.name}\n{list(array.shape)}\n".encode())
-    digest.update(array.tobytes())
+    digest.update(array.reshape(-1).view(np.uint8).data)  # not a copy, as tobytes() is

@@ -16,6 +16,9 @@ _RUN_FILES = ("metrics.jsonl", "summary.json", "status.json", "tensorboard", "ch
 # Keys of config.yaml that a run must have to be resumed or evaluated. The others have defaults.
 _REQUIRED_KEYS = ("model", "task", "dataset", "optimizer", "batch_size", "seed")
 
+IMPORTED = "imported.json"
+"""The asset of a run that was imported: where it came from."""
+
 
 class RunDirectory:
     """Paths and small files of one run. Creating the object reads and writes nothing.
@@ -69,6 +72,10 @@ class RunDirectory:
         if missing:
             raise UserError(f"{self.config_path} is incomplete: missing {', '.join(missing)}")
         return TrainConfig.from_mapping(values)
+
+    def is_imported(self) -> bool:
+        """Whether the run was not trained here, but made of a published model."""
+        return (self.assets / IMPORTED).is_file()
 
     def claim(self) -> "RunDirectory":
         """Makes this directory. When another process has made it, makes one with the next free number, as ``NAME-2``.

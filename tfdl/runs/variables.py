@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load_file
 
 from tfdl.errors import RunError, UserError
+from tfdl.runs.safetensors_file import Entry, dtype_name, write_entries
 
 # The entry of a file's metadata with the names in the variables' order.
 _ORDER = "order"
@@ -25,10 +27,11 @@ def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
         path: the file.
         variables: name -> variable or array.
     """
-    # safetensors writes the buffer as it is, so it must be in C order.
-    arrays = {name: np.asarray(variable, order="C") for name, variable in variables.items()}
-    # Python writes the bytes, not safetensors: a full disk is then an OSError with its number.
-    path.write_bytes(save(arrays, metadata={_ORDER: json.dumps(list(arrays))}))
+    entries = []
+    for name, variable in variables.items():
+        dtype = dtype_name(tf.as_dtype(variable.dtype).name)
+        entries.append(Entry(name, dtype, tuple(variable.shape), partial(np.asarray, variable)))
+    write_entries(path, entries, {_ORDER: json.dumps(list(variables))})
 
 
 def read_variables(path: Path, variables: Mapping[str, Any], *, by_order: bool = False) -> None:

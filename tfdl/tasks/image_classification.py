@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from tfdl.data import Source, open_images
 from tfdl.data.augmentation import Augmentation
 from tfdl.data.images import CURRENT_RULES, FIRST_RULES, resize
 from tfdl.errors import UserError
+from tfdl.tasks.base_run import assets_of_inputs
 from tfdl.tasks.classification import Classification, check_classes
 from tfdl.tasks.image_prediction import ImagePrediction
+from tfdl.tasks.pixel_scaling import PLAIN_SCALING, PixelScaling
 from tfdl.tasks.prediction import Prediction
 from tfdl.tasks.task import Batch
 
@@ -30,6 +33,7 @@ class ImageClassification(Classification):
         resized: whether images of any size are accepted and resized to ``image_shape``.
         augmentation: the random changes of training images (see ``tfdl.data.augmentation``).
         label_smoothing: of the training loss; evaluation does not smooth.
+        scaling: how pixel values become the model's inputs.
     """
 
     name = "image-classification"
@@ -43,8 +47,10 @@ class ImageClassification(Classification):
         resized: bool,
         augmentation: tuple[AugmentationConfig, ...] = (),
         label_smoothing: float = 0.0,
+        scaling: PixelScaling = PLAIN_SCALING,
     ):
         super().__init__(class_names, label_smoothing)
+        self.scaling = scaling
         self.image_shape = image_shape
         self.resized = resized
         self.augment = Augmentation(augmentation) if augmentation else None
@@ -59,6 +65,7 @@ class ImageClassification(Classification):
             UserError: as ``open_images``, or other classes than the run in ``assets`` was trained for.
         """
         trained = None if assets is None else cls.load(assets)
+        known = assets_of_inputs(config, assets)
         trained_names = () if trained is None else trained.class_names
         image_rules = cls.image_rules if trained is None else trained.image_rules
         dataset = open_images(config.dataset, data, trained_names, image_rules)
@@ -71,6 +78,7 @@ class ImageClassification(Classification):
             resized=config.dataset.image_size is not None,
             augmentation=config.dataset.augmentation,
             label_smoothing=config.label_smoothing,
+            scaling=PLAIN_SCALING if known is None else cls.load(known).scaling,
         )
         task.image_rules = image_rules
         task.notes = dataset.notes
@@ -80,18 +88,21 @@ class ImageClassification(Classification):
     def load(cls, assets: Path) -> "ImageClassification":
         """See ``Task.load``."""
         values = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
-        task = cls(tuple(values["image_shape"]), tuple(values["class_names"]), values["resized"])
+        scaling = PixelScaling.from_json(values["scaling"]) if "scaling" in values else PLAIN_SCALING
+        task = cls(tuple(values["image_shape"]), tuple(values["class_names"]), values["resized"], scaling=scaling)
         task.image_rules = values.get("image_rules", FIRST_RULES)
         return task
 
     def save(self, assets: Path) -> None:
         """See ``Task.save``."""
-        values = {
+        values: dict[str, Any] = {
             "image_shape": self.image_shape,
             "class_names": self.class_names,
             "resized": self.resized,
             "image_rules": self.image_rules,
         }
+        if self.scaling != PLAIN_SCALING:
+            values["scaling"] = asdict(self.scaling)
         (assets / _ASSET).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
     @property
@@ -100,8 +111,8 @@ class ImageClassification(Classification):
         return {"input_shape": self.image_shape, "num_classes": len(self.class_names)}
 
     def inputs(self, batch: Batch) -> Any:
-        """Images as the model takes them: float32 ``(b, h, w, c)`` from 0 to 1."""
-        return tf.cast(batch["image"], tf.float32) / 255.0
+        """Images as the model takes them: float32 ``(b, h, w, c)``, from 0 to 1 unless ``scaling`` differs."""
+        return self.scaling.scaled(tf.cast(batch["image"], tf.float32) / 255.0)
 
     def serving_signature(self) -> dict[str, tf.TensorSpec]:
         """Raw images, any number of them; of any size where the task resizes them."""

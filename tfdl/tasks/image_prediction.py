@@ -21,6 +21,8 @@ class ImagePrediction(Prediction):
         top_k: how many of the most likely classes to return. Defaults to 1.
     """
 
+    role = _IMAGE
+
     def __init__(self, task: Any, top_k: int | None = None):
         self._task = task
         self._answers = ClassAnswers(task.class_names, top_k)

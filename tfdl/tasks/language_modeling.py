@@ -15,13 +15,14 @@ from tfdl.data.tokenizers import Tokenizer, load_tokenizer
 from tfdl.data.tokens.stream import TokenStream
 from tfdl.data.tokens.table import TokenColumn
 from tfdl.data.tokens.windows import StreamedWindows, Windows
+from tfdl.tasks.base_run import assets_of_inputs
 from tfdl.tasks.cross_entropy_loss import cross_entropy
 from tfdl.tasks.language_metrics import language_metrics, perplexity
 from tfdl.tasks.language_prediction import LanguagePrediction
 from tfdl.tasks.language_serving import scored, served_next_tokens
 from tfdl.tasks.prediction import Prediction
 from tfdl.tasks.task import Batch, Rows, TextTask, correct_tokens, sample_weights
-from tfdl.tasks.text_inputs import longest_text, random_texts, with_stand_in
+from tfdl.tasks.text_inputs import longest_text, random_inputs, text_signature, tokens_of
 from tfdl.tasks.tokens import TOKENIZER_FOLDER, open_tokens
 
 _ASSET = "language_modeling.json"
@@ -30,6 +31,8 @@ _RECURRENT_WINDOW = 35
 # Most logits that an evaluation keeps in memory at a time.
 _MOST_LOGITS = 2**24
 _MOST_WINDOWS = 256
+# Most logits of the samples that an export is compared on.
+_MOST_SAMPLE_LOGITS = 2**26
 # Tokenizer whose tokens all have the same length -> the name of the metric in bits.
 _UNITS = {"character": "bits_per_character", "byte": "bits_per_byte"}
 
@@ -42,6 +45,8 @@ class LanguageModeling(TextTask):
         sequence_length: tokens of a window.
         carries_state: whether the model is recurrent and carries its state from one window to the next.
         label_smoothing: of the training loss; evaluation does not smooth.
+        begins_with_start: whether a text by itself begins with the start token, as the texts of some pretrained models
+            do. Otherwise it follows the end token of another text.
     """
 
     name = "language-modeling"
@@ -50,12 +55,23 @@ class LanguageModeling(TextTask):
     larger_is_better = False
 
     def __init__(
-        self, tokenizer: Tokenizer, sequence_length: int, carries_state: bool = False, label_smoothing: float = 0.0
+        self,
+        tokenizer: Tokenizer,
+        sequence_length: int,
+        carries_state: bool = False,
+        label_smoothing: float = 0.0,
+        begins_with_start: bool = False,
     ):
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
         self.carries_state = carries_state
         self.label_smoothing = label_smoothing
+        self.begins_with_start = begins_with_start
+
+    @property
+    def begin_id(self) -> int:
+        """The token before a text."""
+        return self.tokenizer.start_id if self.begins_with_start else self.tokenizer.end_id
 
     @classmethod
     def open(
@@ -68,7 +84,9 @@ class LanguageModeling(TextTask):
         """
         length = longest_text(config, _RECURRENT_WINDOW)
         tokenized = open_tokens(config, ("text",), assets, data)
-        task = cls(tokenized.tokenizer, length, config.model.carries_state, config.label_smoothing)
+        known = assets_of_inputs(config, assets)
+        begins_with_start = known is not None and cls.load(known).begins_with_start
+        task = cls(tokenized.tokenizer, length, config.model.carries_state, config.label_smoothing, begins_with_start)
         task.notes = tokenized.dataset.notes
         sources: dict[str, Source] = {}
         for name, columns in tokenized.splits.items():
@@ -87,12 +105,19 @@ class LanguageModeling(TextTask):
     def load(cls, assets: Path) -> "LanguageModeling":
         """See ``Task.load``."""
         values = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
-        return cls(load_tokenizer(assets / TOKENIZER_FOLDER), values["sequence_length"], values["carries_state"])
+        return cls(
+            load_tokenizer(assets / TOKENIZER_FOLDER),
+            values["sequence_length"],
+            values["carries_state"],
+            begins_with_start=values.get("begins_with_start", False),
+        )
 
     def save(self, assets: Path) -> None:
         """See ``Task.save``."""
         self.tokenizer.save(assets / TOKENIZER_FOLDER)
-        values = {"sequence_length": self.sequence_length, "carries_state": self.carries_state}
+        values: dict[str, Any] = {"sequence_length": self.sequence_length, "carries_state": self.carries_state}
+        if self.begins_with_start:
+            values["begins_with_start"] = True
         (assets / _ASSET).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
     @property
@@ -154,10 +179,10 @@ class LanguageModeling(TextTask):
         return metrics
 
     def serving_signature(self) -> dict[str, tf.TensorSpec]:
-        """Texts in UTF-8, any number of them, of any length."""
-        return {"text": tf.TensorSpec([None], tf.string, name="text")}
+        """Texts in UTF-8, any number of them, of any length; or their token numbers (``text_signature``)."""
+        return text_signature(self.tokenizer)
 
-    def serve(self, model: Any, text: Any) -> dict[str, Any]:
+    def serve(self, model: Any, text: Any = None, token_ids: Any = None) -> dict[str, Any]:
         """The probability of each text, and the most likely next tokens.
 
         A text begins as the texts of the corpus do, after the end of another one.
@@ -165,17 +190,17 @@ class LanguageModeling(TextTask):
         Args:
             model: the trained model.
             text: strings ``(b,)``.
+            token_ids: the texts' tokens ``(b, t)`` instead, for a tokenizer without a form for a graph.
 
         Returns:
             ``tokens`` ``(b,)``: the number of tokens. ``log_probability`` ``(b,)``: of the whole text, in nats.
             ``perplexity`` ``(b,)``: e to minus the mean log-probability of a token. ``next_token``, ``next_id``,
             ``next_probability`` ``(b, k)``: the most likely next tokens, as strings and as numbers; the empty string is
-            the end of the text.
+            the end of the text. ``next_token`` is left out for a tokenizer without a form for a graph.
         """
-        num_texts = tf.shape(text)[0]
-        text = with_stand_in(text)
-        tokens = self.tokenizer.encode_in_graph(text)  # (b, None)
-        start = tf.fill([tf.shape(text)[0], 1], self.tokenizer.end_id)  # the end of the text before
+        num_texts = tf.shape(token_ids if text is None else text)[0]
+        tokens = tokens_of(self.tokenizer, text, token_ids)  # (b, None)
+        start = tf.fill([tokens.nrows(), 1], self.begin_id)
         begun = tf.concat([start, tokens], 1)  # (b, 1 + None)
         window = None if self.carries_state else self.sequence_length
         answers = scored(model, begun, window, self.tokenizer.vocab_size)
@@ -189,8 +214,9 @@ class LanguageModeling(TextTask):
         return LanguagePrediction(self, top_k)
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
-        """Random texts, up to two windows long."""
-        return {"text": random_texts(self.tokenizer, count, 2 * self.sequence_length, seed)}
+        """Random texts, up to two windows long, or shorter where their logits would take too much memory."""
+        most = _MOST_SAMPLE_LOGITS // (count * self.tokenizer.vocab_size)
+        return random_inputs(self.tokenizer, count, max(2, min(2 * self.sequence_length, most)), seed)
 
 
 def _targets(batch: Batch) -> Any:

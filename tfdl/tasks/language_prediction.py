@@ -23,6 +23,7 @@ class LanguagePrediction(Prediction):
         top_k: how many of the most likely next tokens to return. Defaults to 5.
     """
 
+    role = "text"
     batch_size = 256
 
     def __init__(self, task: Any, top_k: int | None = None):
@@ -47,7 +48,7 @@ class LanguagePrediction(Prediction):
     def prepare(self, sample: Sample) -> Prepared:
         """The tokens of a text, after the end of the text before, as in training; int32 ``(t,)``."""
         tokens = self._tokenizer.encode(sample["text"])
-        return {TOKENS: np.array([self._tokenizer.end_id, *tokens], np.int32)}
+        return {TOKENS: np.array([self._task.begin_id, *tokens], np.int32)}
 
     def stack(self, samples: Sequence[Prepared]) -> dict[str, np.ndarray]:
         """See ``Prediction.stack``."""

@@ -98,10 +98,14 @@ def served_next_tokens(model: Any, begun: Any, window: int | None, tokenizer: To
         tokenizer: returns tokens as strings. A token that is not text, such as the end, is the empty string.
 
     Returns:
-        ``next_id``, ``next_token`` and ``next_probability``, ``(b, k)``, the most likely first.
+        ``next_id``, ``next_token`` and ``next_probability``, ``(b, k)``, the most likely first. ``next_token`` is left
+        out if the tokenizer has no form for a graph.
     """
     tokens, log_probabilities = next_tokens(model, begun, window, min(MOST_NEXT, tokenizer.vocab_size))  # (b, k)
+    answers = {"next_id": tokens, "next_probability": tf.exp(log_probabilities)}
+    if not tokenizer.has_graph:
+        return answers
     # Each token is decoded as a text of its own.
     single_tokens = tf.RaggedTensor.from_uniform_row_length(tf.reshape(tokens, [-1]), 1)  # (b * k, 1)
     strings = tf.reshape(tokenizer.decode_in_graph(single_tokens), tf.shape(tokens))
-    return {"next_id": tokens, "next_token": strings, "next_probability": tf.exp(log_probabilities)}
+    return {**answers, "next_token": strings}

@@ -14,6 +14,8 @@ Prepared = dict[str, Any]
 Record = dict[str, Any]
 """The answer for one sample as plain data, which JSON can hold."""
 
+_ROLES = ("image", "text", "source")
+
 
 class Prediction(ABC):
     """Computes answers for raw inputs in four steps.
@@ -24,6 +26,9 @@ class Prediction(ABC):
     A sample's answer must not depend on the other samples of its batch, except in the last bits.
     """
 
+    role: str = ""
+    """What the user gives: ``image``, ``text`` or ``source`` (a text to translate), which is then the only input; or
+    empty for inputs that are arrays by the names of ``signature``."""
     batch_size: int = 64
     """Samples that are computed together, unless the user chooses another number."""
     most_size: int | None = None
@@ -95,6 +100,8 @@ class ServedPrediction(Prediction):
 
     def __init__(self, task: Any):
         self._task = task
+        names = list(self.signature)
+        self.role = names[0] if len(names) == 1 and names[0] in _ROLES else ""
 
     @property
     def signature(self) -> dict[str, tf.TensorSpec]:

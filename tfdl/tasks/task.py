@@ -296,8 +296,8 @@ class TextTask(Task):
 
     @property
     def tracked(self) -> tuple[tf.Module, ...]:  # type: ignore[override]
-        """The tokenizer's tables."""
-        return (self.tokenizer.graph,)
+        """The tokenizer's tables, if it has a form for a graph."""
+        return (self.tokenizer.graph,) if self.tokenizer.has_graph else ()
 
 
 def sample_weights(batch: Batch, dtype: Any) -> Any:

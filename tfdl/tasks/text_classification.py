@@ -13,10 +13,11 @@ from tfdl.data import Source
 from tfdl.data.tokenizers import Tokenizer, load_tokenizer
 from tfdl.data.tokens.source import Frame, TokenSource
 from tfdl.errors import UserError
+from tfdl.tasks.base_run import assets_of_inputs
 from tfdl.tasks.classification import Classification, check_classes
 from tfdl.tasks.prediction import Prediction
 from tfdl.tasks.task import Batch, TextTask
-from tfdl.tasks.text_inputs import cut_note, framed_length, padded_tokens, random_texts, with_stand_in
+from tfdl.tasks.text_inputs import cut_note, framed_length, framed_tokens, random_inputs, text_signature, tokens_of
 from tfdl.tasks.text_prediction import TextClassPrediction
 from tfdl.tasks.tokens import TOKENIZER_FOLDER, open_tokens
 
@@ -35,6 +36,7 @@ class TextClassification(TextTask, Classification):
         tokenizer: text to tokens.
         class_names: a name for each label.
         longest: most tokens that a model reads, including the start token; longer texts are cut.
+        has_end: whether the end token follows a text, as in BERT.
         label_smoothing: of the training loss; evaluation does not smooth.
         notes: lines about the data to show when a run starts.
     """
@@ -49,11 +51,18 @@ class TextClassification(TextTask, Classification):
         longest: int,
         label_smoothing: float = 0.0,
         notes: tuple[str, ...] = (),
+        has_end: bool = False,
     ):
         super().__init__(class_names, label_smoothing)
         self.tokenizer = tokenizer
         self.longest = longest
         self.notes = notes
+        self.has_end = has_end
+
+    @property
+    def frame(self) -> Frame:
+        """The tokens around a text, and how many it may have with them."""
+        return _frame(self.tokenizer, self.longest, self.has_end)
 
     @classmethod
     def open(
@@ -65,10 +74,13 @@ class TextClassification(TextTask, Classification):
             UserError: unlabelled samples, or other classes than the run in ``assets`` was trained for.
         """
         longest = framed_length(config)
-        trained_names = () if assets is None else cls.load(assets).class_names
+        trained = None if assets is None else cls.load(assets)
+        trained_names = () if trained is None else trained.class_names
+        known = assets_of_inputs(config, assets)
+        has_end = known is not None and cls.load(known).has_end
         tokenized = open_tokens(config, ("text", "label"), assets, data, trained_names)
         class_names = tokenized.dataset.class_names
-        frames = {"text": Frame(longest, before=tokenized.tokenizer.start_id)}
+        frames = {"text": _frame(tokenized.tokenizer, longest, has_end)}
         sources: dict[str, Source] = {}
         for split, columns in tokenized.splits.items():
             _check_labels(columns["label"], config.dataset.name, split)
@@ -76,18 +88,25 @@ class TextClassification(TextTask, Classification):
         if assets is not None:
             check_classes(class_names, trained_names, config.dataset.name)
         notes = (*tokenized.dataset.notes, *cut_note(sources, longest))
-        return cls(tokenized.tokenizer, class_names, longest, config.label_smoothing, notes), sources
+        return cls(tokenized.tokenizer, class_names, longest, config.label_smoothing, notes, has_end), sources
 
     @classmethod
     def load(cls, assets: Path) -> "TextClassification":
         """See ``Task.load``."""
         values = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
-        return cls(load_tokenizer(assets / TOKENIZER_FOLDER), tuple(values["class_names"]), values["longest"])
+        return cls(
+            load_tokenizer(assets / TOKENIZER_FOLDER),
+            tuple(values["class_names"]),
+            values["longest"],
+            has_end=values.get("has_end", False),
+        )
 
     def save(self, assets: Path) -> None:
         """See ``Task.save``."""
         self.tokenizer.save(assets / TOKENIZER_FOLDER)
-        values = {"class_names": self.class_names, "longest": self.longest}
+        values: dict[str, Any] = {"class_names": self.class_names, "longest": self.longest}
+        if self.has_end:
+            values["has_end"] = True
         (assets / _ASSET).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @property
@@ -100,14 +119,19 @@ class TextClassification(TextTask, Classification):
         return batch["text"]
 
     def serving_signature(self) -> dict[str, tf.TensorSpec]:
-        """Texts in UTF-8, any number of them, of any length."""
-        return {"text": tf.TensorSpec([None], tf.string, name="text")}
+        """Texts in UTF-8, any number of them, of any length; or their token numbers (``text_signature``)."""
+        return text_signature(self.tokenizer)
 
-    def serve(self, model: Any, text: Any) -> dict[str, Any]:
-        """Texts to ``probabilities`` ``(b, classes)``, ``class_id`` ``(b,)`` and ``class_name`` ``(b,)``."""
-        count = tf.shape(text)[0]
-        frame = Frame(self.longest, before=self.tokenizer.start_id)
-        tokens = padded_tokens(self.tokenizer, with_stand_in(text), frame)
+    def serve(self, model: Any, text: Any = None, token_ids: Any = None) -> dict[str, Any]:
+        """Texts to ``probabilities`` ``(b, classes)``, ``class_id`` ``(b,)`` and ``class_name`` ``(b,)``.
+
+        Args:
+            model: the trained model.
+            text: strings ``(b,)``.
+            token_ids: the texts' tokens ``(b, t)`` instead, for a tokenizer without a form for a graph.
+        """
+        count = tf.shape(token_ids if text is None else text)[0]
+        tokens = framed_tokens(tokens_of(self.tokenizer, text, token_ids), self.frame)
         logits = model(tokens, training=False)  # (b, classes)
         return self.answers(logits[:count])
 
@@ -119,7 +143,11 @@ class TextClassification(TextTask, Classification):
 
     def serving_sample(self, count: int, seed: int = 0) -> dict[str, np.ndarray]:
         """Random texts, some of them too long."""
-        return {"text": random_texts(self.tokenizer, count, 2 * self.longest, seed)}
+        return random_inputs(self.tokenizer, count, 2 * self.longest, seed)
+
+
+def _frame(tokenizer: Tokenizer, longest: int, has_end: bool) -> Frame:
+    return Frame(longest, before=tokenizer.start_id, after=tokenizer.end_id if has_end else None)
 
 
 def _check_labels(labels: Any, name: str, split: str) -> None:

@@ -13,6 +13,8 @@ from tfdl.errors import UserError
 
 # The longest text of a model without positions; BERT reads as many tokens.
 _LONGEST = 512
+# Fills up rows of token numbers; it is no token.
+_NO_TOKEN = -1
 
 
 def longest_text(config: TrainConfig, default: int = _LONGEST) -> int:
@@ -77,6 +79,52 @@ def with_stand_in(texts: Any) -> Any:
     return tf.concat([texts, tf.fill([num_stand_ins], "")], 0)
 
 
+def text_signature(tokenizer: Tokenizer) -> dict[str, tf.TensorSpec]:
+    """What a served model of texts takes: strings, or token numbers if the tokenizer has no form for a graph.
+
+    Args:
+        tokenizer: text to tokens.
+
+    Returns:
+        ``text``: UTF-8 ``(b,)``; or ``token_ids``: int32 ``(b, t)``, where -1 fills up the end of shorter texts.
+    """
+    if tokenizer.has_graph:
+        return {"text": tf.TensorSpec([None], tf.string, name="text")}
+    return {"token_ids": tf.TensorSpec([None, None], tf.int32, name="token_ids")}
+
+
+def tokens_of(tokenizer: Tokenizer, text: Any, token_ids: Any) -> tf.RaggedTensor:
+    """The tokens of the inputs of ``text_signature``; those of one empty text if there are no texts.
+
+    Args:
+        tokenizer: text to tokens.
+        text: strings ``(b,)``, or none.
+        token_ids: int32 ``(b, t)``, or none.
+
+    Returns:
+        int32 ``(b, None)``.
+    """
+    if text is not None:
+        return tokenizer.encode_in_graph(with_stand_in(text))
+    num_stand_ins = tf.cast(tf.shape(token_ids)[0] == 0, tf.int32)
+    token_ids = tf.pad(token_ids, [[0, num_stand_ins], [0, 0]], constant_values=_NO_TOKEN)
+    return tf.RaggedTensor.from_tensor(token_ids, padding=_NO_TOKEN)
+
+
+def framed_tokens(tokens: tf.RaggedTensor, frame: Frame) -> Any:
+    """Ragged tokens to int32 ``(b, t)``, cut, framed and padded as in training, with plain TensorFlow ops.
+
+    Args:
+        tokens: int32 ``(b, None)``.
+        frame: the tokens before and after a text, and the largest number of tokens.
+    """
+    tokens = tokens[:, : frame.longest - frame.size]  # ragged (b, None)
+    count = tokens.nrows()
+    before = [] if frame.before is None else [tf.fill([count, 1], frame.before)]
+    after = [] if frame.after is None else [tf.fill([count, 1], frame.after)]
+    return tf.concat([*before, tokens, *after], 1).to_tensor(0)
+
+
 def padded_tokens(tokenizer: Tokenizer, texts: Any, frame: Frame) -> Any:
     """Strings ``(b,)`` to int32 tokens ``(b, t)``, cut, framed and padded as in training, with plain TensorFlow ops.
 
@@ -85,11 +133,7 @@ def padded_tokens(tokenizer: Tokenizer, texts: Any, frame: Frame) -> Any:
         texts: strings ``(b,)``.
         frame: the tokens before and after a text, and the largest number of tokens.
     """
-    tokens = tokenizer.encode_in_graph(texts)[:, : frame.longest - frame.size]  # ragged (b, None)
-    count = tf.shape(texts)[0]
-    before = [] if frame.before is None else [tf.fill([count, 1], frame.before)]
-    after = [] if frame.after is None else [tf.fill([count, 1], frame.after)]
-    return tf.concat([*before, tokens, *after], 1).to_tensor(0)
+    return framed_tokens(tokenizer.encode_in_graph(texts), frame)
 
 
 def random_texts(tokenizer: Tokenizer, count: int, most: int, seed: int) -> np.ndarray:
@@ -101,7 +145,21 @@ def random_texts(tokenizer: Tokenizer, count: int, most: int, seed: int) -> np.n
         most: the texts have fewer tokens than this.
         seed: decides them.
     """
+    return np.array([tokenizer.decode(row).encode() for row in _random_tokens(tokenizer, count, most, seed)])
+
+
+def random_inputs(tokenizer: Tokenizer, count: int, most: int, seed: int) -> dict[str, np.ndarray]:
+    """Random inputs of ``text_signature``; the arguments are those of ``random_texts``."""
+    if tokenizer.has_graph:
+        return {"text": random_texts(tokenizer, count, most, seed)}
+    rows = _random_tokens(tokenizer, count, most, seed)
+    token_ids = np.full((count, most), _NO_TOKEN, np.int32)
+    for padded, row in zip(token_ids, rows, strict=True):
+        padded[: len(row)] = row
+    return {"token_ids": token_ids}
+
+
+def _random_tokens(tokenizer: Tokenizer, count: int, most: int, seed: int) -> list[np.ndarray]:
     generator = np.random.default_rng(seed)
     lengths = generator.integers(0, most, count)
-    tokens = [generator.integers(0, tokenizer.vocab_size, length) for length in lengths]
-    return np.array([tokenizer.decode(row).encode() for row in tokens])
+    return [generator.integers(0, tokenizer.vocab_size, length) for length in lengths]

@@ -31,7 +31,7 @@ class FramedTextPrediction(Prediction):
     def __init__(self, tokenizer: Tokenizer, frame: Frame, role: str):
         self._tokenizer = tokenizer
         self._frame = frame
-        self._role = role
+        self.role = role
         self._most = frame.longest - frame.size
         self.longest = self._most
         self._lock = Lock()
@@ -43,13 +43,13 @@ class FramedTextPrediction(Prediction):
 
     def size(self, sample: Sample) -> int:
         """The largest number of tokens that a text may have: no token is shorter than a byte."""
-        num_bytes = len(sample[self._role].encode("utf-8", "replace"))
+        num_bytes = len(sample[self.role].encode("utf-8", "replace"))
         return min(num_bytes + self._frame.size, self._frame.longest)
 
     def prepare(self, sample: Sample) -> Prepared:
         """The tokens of a text, int32 ``(t,)``."""
         frame = self._frame
-        tokens = self._tokenizer.encode(sample[self._role])
+        tokens = self._tokenizer.encode(sample[self.role])
         if len(tokens) > self._most:
             with self._lock:
                 self.num_cut += 1
@@ -71,13 +71,13 @@ class TextClassPrediction(FramedTextPrediction):
     """
 
     def __init__(self, task: Any, top_k: int | None = None):
-        super().__init__(task.tokenizer, Frame(task.longest, before=task.tokenizer.start_id), "text")
+        super().__init__(task.tokenizer, task.frame, "text")
         self._task = task
         self._answers = ClassAnswers(task.class_names, top_k)
 
     def compute(self, model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
         """See ``ClassAnswers.most_likely``."""
-        logits = model(self._task.inputs({self._role: batch[TOKENS]}), training=False)
+        logits = model(self._task.inputs({self.role: batch[TOKENS]}), training=False)
         return self._answers.most_likely(logits)
 
     def records(self, outputs: Mapping[str, np.ndarray]) -> list[Record]:

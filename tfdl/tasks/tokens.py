@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from tfdl.config import TrainConfig
-from tfdl.config.initial_checkpoint import base_of
 from tfdl.data.opening import open_texts
 from tfdl.data.texts import TextDataset, TextSplit
 from tfdl.data.tfds.catalog import data_root
 from tfdl.data.tokenizers import Tokenizer, fit_tokenizer, load_tokenizer
 from tfdl.data.tokens.table import Column, token_table
+from tfdl.tasks.base_run import assets_of_inputs
 
 TOKENIZER_FOLDER = "tokenizer"
 """The folder of the tokenizer, within a run's assets."""
@@ -48,15 +48,12 @@ def open_tokens(
         trained_names: the classes of a run that has begun before.
     """
     dataset = open_texts(config.dataset, roles, data, trained_names)
-    if assets is None and config.initial_checkpoint is not None:
-        # The weights are those of its tokens.
-        run, _ = base_of(config.initial_checkpoint)
-        tokenizer = load_tokenizer(run / "assets" / TOKENIZER_FOLDER)
-    elif assets is None:
+    known = assets_of_inputs(config, assets)
+    if known is None:
         assert config.tokenizer is not None, "a task of texts has a tokenizer"
         tokenizer = fit_tokenizer(config.tokenizer, _texts(dataset.splits["train"], roles))
     else:
-        tokenizer = load_tokenizer(assets / TOKENIZER_FOLDER)
+        tokenizer = load_tokenizer(known / TOKENIZER_FOLDER)
     folder = data_root(config.dataset.data_dir) / _TOKENS_FOLDER
     splits = {name: token_table(split, roles, tokenizer, folder) for name, split in dataset.splits.items()}
     return Tokenized(dataset, tokenizer, splits)

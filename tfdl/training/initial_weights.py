@@ -143,11 +143,6 @@ class WeightsOfRun(InitialWeights):
 
     def _has_other_classes(self, task: Task) -> bool:
         base = load_task(self.run, self._config)
-        if base.name != task.name:
-            raise UserError(
-                f"--initial-checkpoint {self.path!r} is a run of {base.name}, expected one of {task.name}; leave out"
-                " --task"
-            )
         return base.class_names != task.class_names
 
     def _check(self, variables: dict[str, Any], shapes: dict[str, tuple[int, ...]], replaced: list[str]) -> None:

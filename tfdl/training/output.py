@@ -57,6 +57,7 @@ def claim_output(
     run = RunDirectory(output)
     _check_writable(run)
     if resume and run.has_run():
+        _check_trained(run)
         before = run.read_config()
         checkpoint = run.newest_checkpoint()
         note = "" if checkpoint else f"--resume: {run.path} has no checkpoint yet, so the run begins at its first step"
@@ -96,6 +97,17 @@ def _check_writable(run: RunDirectory) -> None:
         raise UserError(f"--output {str(run.path)!r}: {str(existing)!r} is a file, expected a directory")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise UserError(f"--output {str(run.path)!r}: {str(existing)!r} cannot be written; choose another --output")
+
+
+def _check_trained(run: RunDirectory) -> None:
+    """Raises ``UserError`` for a run that was imported: it has weights, but no training to continue."""
+    if not run.is_imported():
+        return
+    path = str(run.path)
+    raise UserError(
+        f"--resume: {path!r} was imported, so there is no training to continue; train another run from its weights:"
+        f" --initial-checkpoint {path}"
+    )
 
 
 def _same_run(old: TrainConfig, new: TrainConfig | None) -> TrainConfig:

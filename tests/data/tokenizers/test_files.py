@@ -112,7 +112,7 @@ def test_a_file_of_something_else(tmp_path, data):
 
 def test_a_name_that_is_not_known(tmp_path):
     (tmp_path / "tokenizer.json").write_bytes(file_bytes("syllable", {}))
-    assert refused(tmp_path).endswith("is of 'syllable', expected one of byte, character, word, bpe, gpt2")
+    assert refused(tmp_path).endswith("is of 'syllable', expected one of byte, character, word, bpe, gpt2, huggingface")
 
 
 def test_another_kind(fitted, tmp_path):

@@ -10,7 +10,8 @@ from tfdl.config.models.cnn import CNNConfig
 from tfdl.config.models.keras import KerasModelConfig
 from tfdl.config.models.resnet import RESNET_PRESETS, ResNetConfig
 from tfdl.config.models.rnn import RNN_PRESETS, RNNConfig
-from tfdl.config.models.transformer import TRANSFORMER_PRESETS, TransformerConfig
+from tfdl.config.models.transformer import TransformerConfig
+from tfdl.config.models.transformer_presets import TRANSFORMER_PRESETS
 from tfdl.errors import UserError, nearest
 from tfdl.registry import Registry
 

@@ -1,11 +1,12 @@
-"""The configuration of Transformers, and the papers' models."""
+"""The configuration of Transformers."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from tfdl.config.fields import check_types, require, require_at_least, require_fraction
-from tfdl.config.models.base import ModelConfig, Preset
+from tfdl.config.models.base import ModelConfig
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ class TransformerConfig(ModelConfig):
     hidden_dim: int = 128
     """Width of a token's vector."""
     num_heads: int = 4
-    """Number of attention heads; each has the width hidden_dim / num_heads."""
+    """Number of attention heads."""
+    head_dim: int | None = None
+    """Width of a head; by default hidden_dim / num_heads."""
     num_key_value_heads: int | None = None
     """Number of heads of keys and values, each shared by a group of query heads (grouped-query attention); by default
     num_heads."""
@@ -83,6 +86,22 @@ class TransformerConfig(ModelConfig):
     positions: Literal["learned", "sinusoidal", "rotary"] = "learned"
     """How positions enter the model: added to token vectors (learned, sinusoidal), or as rotations of queries and keys
     (rotary)."""
+    rotary_base: float = 10000.0
+    """Base of the rotary positions: larger values distinguish positions over longer distances."""
+    rotary_scaling: Literal["none", "linear", "llama3", "yarn"] = "none"
+    """How rotary positions are stretched to texts that are longer than those of the first training: all rotations are
+    slowed down (linear, Chen et al., 2023), or the slow ones only (llama3; yarn, Peng et al., 2023)."""
+    rotary_scaling_factor: float = 1.0
+    """By how much rotary_scaling slows rotations down."""
+    rotary_low_frequency_factor: float = 1.0
+    """For llama3: rotations with fewer turns than this in rotary_original_length are slowed down by the whole
+    factor."""
+    rotary_high_frequency_factor: float = 4.0
+    """For llama3: rotations with more turns than this in rotary_original_length are not slowed down."""
+    rotary_original_length: int = 8192
+    """For llama3 and yarn: number of tokens in the texts of the first training."""
+    sliding_window: int | None = None
+    """Number of tokens that a position of a decoder attends to: itself and those just before it; by default all."""
     tie_embeddings: bool = True
     """Whether the table of token vectors also computes the logits."""
     patch_size: int | None = None
@@ -94,6 +113,12 @@ class TransformerConfig(ModelConfig):
     """Whether token vectors are multiplied by the square root of their width (Vaswani et al., 2017)."""
     use_bias: bool = True
     """Whether dense layers and layer normalization have biases."""
+    query_key_value_bias: bool | None = None
+    """Whether the dense layer of queries, keys and values has a bias; by default use_bias."""
+    num_segments: int = 0
+    """Number of segments of a text, each with a learned vector that is added to its tokens' (BERT); 0 for none."""
+    separator_id: int | None = None
+    """The token that ends a segment of a text; by default all tokens are of the first segment."""
     epsilon: float = 1e-5
     """Added to the variance or the mean square."""
     lora_rank: int | None = None
@@ -113,13 +138,32 @@ class TransformerConfig(ModelConfig):
     def __post_init__(self) -> None:
         check_types(self, "model.")
         names = ("num_layers", "hidden_dim", "num_heads", "num_key_value_heads", "intermediate_dim", "sequence_length")
-        require_at_least(self, "model.", 1, *names, "patch_size")
+        require_at_least(
+            self, "model.", 1, *names, "patch_size", "head_dim", "sliding_window", "rotary_original_length"
+        )
+        require_at_least(self, "model.", 0, "num_segments", "separator_id")
         self._check_low_rank()
         require_fraction(self, "model.", "dropout", "attention_dropout")
         require(0 < self.epsilon < 1, "model.epsilon", self.epsilon, "a small number above 0, such as 1e-5")
         fits = self.patch_size is None or self.architecture == "encoder"
         require(fits, "model.patch_size", self.patch_size, "none, except with model.architecture=encoder")
+        is_decoder = self.architecture == "decoder"
+        require(
+            self.sliding_window is None or is_decoder,
+            "model.sliding_window",
+            self.sliding_window,
+            "none, except with model.architecture=decoder",
+        )
+        reads_segments = self.architecture == "encoder" and self.patch_size is None
+        expected = "0, except for texts with model.architecture=encoder"
+        require(self.num_segments == 0 or reads_segments, "model.num_segments", self.num_segments, expected)
         self._check_heads()
+        self._check_rotary()
+
+    @property
+    def head_width(self) -> int:
+        """Width of a head."""
+        return self.head_dim or self.hidden_dim // self.num_heads
 
     def check_length(self, name: str, length: int) -> None:
         fits = self.positions != "learned" or length <= self.sequence_length
@@ -142,116 +186,24 @@ class TransformerConfig(ModelConfig):
         heads = self.num_heads
         key_value_heads = self.num_key_value_heads or heads
         next_multiple = -(-width // heads) * heads
-        expected = f"a multiple of model.num_heads={heads}, such as {next_multiple}"
-        require(width % heads == 0, "model.hidden_dim", width, expected)
+        expected = f"a multiple of model.num_heads={heads}, such as {next_multiple}, or model.head_dim"
+        require(self.head_dim is not None or width % heads == 0, "model.hidden_dim", width, expected)
         expected = f"a divisor of model.num_heads={heads}"
         require(heads % key_value_heads == 0, "model.num_key_value_heads", key_value_heads, expected)
-        head_width = width // heads
+        head_width = self.head_width
         fits_rotary = self.positions != "rotary" or head_width % 2 == 0
-        expected = f"heads of an even width for model.positions=rotary, not of {width} / {heads} = {head_width}"
-        require(fits_rotary, "model.hidden_dim", width, expected)
+        if self.head_dim is None:
+            expected = f"heads of an even width for model.positions=rotary, not of {width} / {heads} = {head_width}"
+            require(fits_rotary, "model.hidden_dim", width, expected)
+        require(fits_rotary, "model.head_dim", self.head_dim, "an even width for model.positions=rotary")
         fits_sinusoidal = self.positions != "sinusoidal" or width % 2 == 0
         require(fits_sinusoidal, "model.hidden_dim", width, "an even width for model.positions=sinusoidal")
 
-
-_GPT2 = "Radford et al. 2019, Language Models are Unsupervised Multitask Learners, table 2"
-_MINGPT = "a size of minGPT (https://github.com/karpathy/minGPT), for trying things out"
-
-
-def _gpt(name: str, num_layers: int, num_heads: int, hidden_dim: int, parameters: int, source: str) -> Preset:
-    return Preset(
-        name,
-        TransformerConfig,
-        source,
-        parameters,
-        fields={
-            "num_layers": num_layers, "num_heads": num_heads, "hidden_dim": hidden_dim, "sequence_length": 1024,
-        },
-        data={"vocab_size": 50257},
-    )  # fmt: skip
-
-
-def _bert(name: str, num_layers: int, num_heads: int, hidden_dim: int, parameters: int) -> Preset:
-    return Preset(
-        name,
-        TransformerConfig,
-        "Devlin et al. 2018, arXiv:1810.04805; small sizes: Turc et al. 2019, arXiv:1908.08962; no segments",
-        parameters,
-        fields={
-            "architecture": "encoder", "num_layers": num_layers, "num_heads": num_heads, "hidden_dim": hidden_dim,
-            "sequence_length": 512, "norm_first": False, "activation": "gelu_exact", "pooling": "first",
-            "dropout": 0.1, "attention_dropout": 0.1, "epsilon": 1e-12,
-        },
-        data={"vocab_size": 30522, "num_classes": 2},
-    )  # fmt: skip
-
-
-_VIT = "Dosovitskiy et al. 2020, arXiv:2010.11929; small sizes: Touvron et al. 2020, arXiv:2012.12877"
-
-
-def _vit(name: str, num_layers: int, num_heads: int, hidden_dim: int, parameters: int, **other: Any) -> Preset:
-    data = other.pop("data", {"input_shape": (224, 224, 3), "num_classes": 1000})
-    return Preset(
-        name,
-        TransformerConfig,
-        other.pop("source", _VIT),
-        parameters,
-        fields={
-            "architecture": "encoder", "num_layers": num_layers, "num_heads": num_heads, "hidden_dim": hidden_dim,
-            "patch_size": 16, "activation": "gelu_exact", "pooling": "first", "epsilon": 1e-6, **other,
-        },
-        data=data,
-    )  # fmt: skip
-
-
-def _vaswani(
-    name: str, num_layers: int, num_heads: int, hidden_dim: int, dropout: float, parameters: int, source: str
-) -> Preset:
-    return Preset(
-        name,
-        TransformerConfig,
-        source,
-        parameters,
-        fields={
-            "architecture": "encoder-decoder", "num_layers": num_layers, "num_heads": num_heads,
-            "hidden_dim": hidden_dim, "sequence_length": 512, "norm_first": False, "activation": "relu",
-            "positions": "sinusoidal", "scale_embeddings": True, "dropout": dropout,
-        },
-        data={"vocab_size": 37000},
-    )  # fmt: skip
-
-
-_VASWANI = "Vaswani et al. 2017, arXiv:1706.03762, table 3"
-_SMALLER = "smaller than any in Vaswani et al. 2017, for trying things out"
-
-TRANSFORMER_PRESETS = (
-    _gpt("gpt-nano", 3, 3, 48, 2_546_400, _MINGPT),
-    _gpt("gpt-micro", 4, 4, 128, 7_357_312, _MINGPT),
-    _gpt("gpt-mini", 6, 6, 192, 12_515_520, _MINGPT),
-    _gpt("gpt2", 12, 12, 768, 124_439_808, _GPT2),
-    _gpt("gpt2-medium", 24, 16, 1024, 354_823_168, _GPT2),
-    _gpt("gpt2-large", 36, 20, 1280, 774_030_080, _GPT2),
-    _gpt("gpt2-xl", 48, 25, 1600, 1_557_611_200, _GPT2),
-    _bert("bert-tiny", 2, 2, 128, 4_385_922),
-    _bert("bert-mini", 4, 4, 256, 11_170_562),
-    _bert("bert-small", 4, 8, 512, 28_763_650),
-    _bert("bert-medium", 8, 8, 512, 41_373_186),
-    _bert("bert-base", 12, 12, 768, 109_482_242),
-    _vit(
-        "vit-nano",
-        4,
-        4,
-        64,
-        208_074,
-        patch_size=4,
-        data={"input_shape": (32, 32, 3), "num_classes": 10},
-        source="smaller than any in a paper, for images of 24 to 64 pixels",
-    ),
-    _vit("vit-tiny", 12, 3, 192, 5_717_416),
-    _vit("vit-small", 12, 6, 384, 22_050_664),
-    _vit("vit-base", 12, 12, 768, 86_567_656),
-    _vaswani("transformer-tiny", 2, 4, 128, 0.1, 5_661_696, _SMALLER),
-    _vaswani("transformer-small", 4, 4, 256, 0.1, 16_844_800, _SMALLER),
-    _vaswani("transformer-base", 6, 8, 512, 0.1, 63_082_496, _VASWANI),
-    _vaswani("transformer-big", 6, 16, 1024, 0.3, 214_245_376, _VASWANI),
-)
+    def _check_rotary(self) -> None:
+        require(1 < self.rotary_base < math.inf, "model.rotary_base", self.rotary_base, "a number above 1")
+        factor = self.rotary_scaling_factor
+        require(1 <= factor < math.inf, "model.rotary_scaling_factor", factor, "a number of at least 1")
+        low = self.rotary_low_frequency_factor
+        high = self.rotary_high_frequency_factor
+        expected = f"a number above model.rotary_low_frequency_factor={low}, which must be above 0"
+        require(0 < low < high < math.inf, "model.rotary_high_frequency_factor", high, expected)

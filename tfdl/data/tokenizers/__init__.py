@@ -9,6 +9,7 @@ _PUBLIC = {
     "ByteTokenizer": "tfdl.data.tokenizers.byte",
     "CharacterTokenizer": "tfdl.data.tokenizers.character",
     "GPT2Tokenizer": "tfdl.data.tokenizers.gpt2",
+    "HuggingFaceTokenizer": "tfdl.data.tokenizers.huggingface",
     "Tokenizer": "tfdl.data.tokenizers.base",
     "TokenizerGraph": "tfdl.data.tokenizers.base",
     "WordTokenizer": "tfdl.data.tokenizers.word",
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tfdl.data.tokenizers.byte import ByteTokenizer as ByteTokenizer
     from tfdl.data.tokenizers.character import CharacterTokenizer as CharacterTokenizer
     from tfdl.data.tokenizers.gpt2 import GPT2Tokenizer as GPT2Tokenizer
+    from tfdl.data.tokenizers.huggingface import HuggingFaceTokenizer as HuggingFaceTokenizer
     from tfdl.data.tokenizers.registry import fit_tokenizer as fit_tokenizer
     from tfdl.data.tokenizers.registry import load_tokenizer as load_tokenizer
     from tfdl.data.tokenizers.word import WordTokenizer as WordTokenizer

@@ -36,6 +36,13 @@ class Tokenizer(ABC):
     reads_parts: ClassVar[bool] = False
     """Whether the tokens of a text are those of its parts, if it is cut between a word and a space or newline after it.
     Then long texts, such as whole files, are learned from and tokenized in parts."""
+    has_graph: ClassVar[bool] = True
+    """Whether the tokenizer can be part of a TensorFlow graph. Without it an exported model takes token numbers."""
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """Ids that stand for no text: padding, start, end, and others that a tokenizer may have."""
+        return frozenset((self.pad_id, self.start_id, self.end_id))
 
     @classmethod
     @abstractmethod
@@ -57,7 +64,7 @@ class Tokenizer(ABC):
         """As ``encode`` for several texts, and faster: int32 arrays ``(n,)``, which may share memory."""
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
-        """The text of ``ids``; padding, start and end are left out.
+        """The text of ``ids``; special tokens are left out.
 
         Raises:
             ValueError: an id outside of the vocabulary.
@@ -65,12 +72,12 @@ class Tokenizer(ABC):
         array = np.asarray(ids, np.int64).reshape(-1)
         if array.size and not 0 <= array.min() <= array.max() < self.vocab_size:
             raise ValueError(f"ids from {array.min()} to {array.max()}, expected 0 to {self.vocab_size - 1}")
-        is_special = np.isin(array, (self.pad_id, self.start_id, self.end_id))
+        is_special = np.isin(array, list(self.special_ids))
         return self.text_of(array[~is_special])
 
     @abstractmethod
     def text_of(self, ids: np.ndarray) -> str:
-        """The text of int64 ids ``(n,)`` without padding, start and end tokens."""
+        """The text of int64 ids ``(n,)`` without special tokens."""
 
     def encode_in_graph(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """As ``encode`` in plain TensorFlow ops: strings ``(b,)`` -> int32 ``(b, None)``.
@@ -82,8 +89,7 @@ class Tokenizer(ABC):
 
     def decode_in_graph(self, ids: tf.RaggedTensor) -> tf.Tensor:
         """As ``decode`` in plain TensorFlow ops: int32 ``(b, None)`` -> strings ``(b,)``."""
-        special_ids = {self.pad_id, self.start_id, self.end_id}
-        is_special = tf.reduce_any([ids.values == special for special in special_ids], axis=0)
+        is_special = tf.reduce_any([ids.values == special for special in sorted(self.special_ids)], axis=0)
         kept = tf.ragged.boolean_mask(ids, ids.with_values(~is_special))
         texts = self.graph.decode(kept)
         return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")

@@ -8,7 +8,7 @@ import numpy as np
 from tokenizers.models import BPE
 
 from tfdl.data.tokenizers.base import Tokenizer, clean
-from tfdl.data.tokenizers.byte_pair_graph import BytePairGraph
+from tfdl.data.tokenizers.byte_pair_graph import NO_TOKEN, BytePairGraph
 from tfdl.data.tokenizers.pretokens import split_words
 
 # Words whose ids are remembered; each takes a few hundred bytes of memory.
@@ -34,27 +34,38 @@ class BytePairTokenizer(Tokenizer):
     """A word's bytes are merged to tokens: always the pair of neighbours whose merge was learned first, until none is
     left.
 
-    Every text is decoded exactly. Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", 2016;
-    over bytes: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019.
+    Every text is decoded exactly, unless the vocabulary lacks a byte, which is then left out. Sennrich et al., "Neural
+    Machine Translation of Rare Words with Subword Units", 2016; over bytes: Radford et al., "Language Models are
+    Unsupervised Multitask Learners", 2019.
 
     Args:
         vocabulary: tokens by id, written in ``BYTE_LETTERS``. Special tokens may have other letters.
         merges: pairs of tokens, in the order in which they were learned.
+        digits_alone: whether each digit is a word, so that no token has two digits.
+        may_lack_bytes: whether the vocabulary may lack bytes, as SmolLM2's lacks some that are rare in UTF-8.
 
     Raises:
-        ValueError: a byte, a part of a merge, or the result of a merge is not in the vocabulary.
+        ValueError: a byte that is needed, a part of a merge, or the result of a merge is not in the vocabulary.
     """
 
     reads_parts = True
 
-    def __init__(self, vocabulary: Sequence[str], merges: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        merges: Sequence[tuple[str, str]],
+        digits_alone: bool = False,
+        may_lack_bytes: bool = False,
+    ) -> None:
         self._vocabulary = list(vocabulary)
         self._merges = list(merges)
+        self._digits_alone = digits_alone
         self.vocab_size = len(self._vocabulary)
         ids = {token: number for number, token in enumerate(self._vocabulary)}
         parts_of_merges = chain.from_iterable(self._merges)
         results_of_merges = map("".join, self._merges)
-        missing = sorted({*BYTE_LETTERS, *parts_of_merges, *results_of_merges} - ids.keys())
+        needed_bytes = [] if may_lack_bytes else BYTE_LETTERS
+        missing = sorted({*needed_bytes, *parts_of_merges, *results_of_merges} - ids.keys())
         if missing:
             raise ValueError(f"the vocabulary lacks {len(missing)} of the bytes and merges, such as {missing[0]!r}")
         self._ids = ids
@@ -66,7 +77,7 @@ class BytePairTokenizer(Tokenizer):
             self._ids_of_words.clear()
         encoded = []
         for text in texts:
-            ids = map(self._ids_of_words.__getitem__, split_words(clean(text)))
+            ids = map(self._ids_of_words.__getitem__, split_words(clean(text), self._digits_alone))
             encoded.append(np.fromiter(chain.from_iterable(ids), np.int32))
         return encoded
 
@@ -76,8 +87,23 @@ class BytePairTokenizer(Tokenizer):
 
     def build_graph(self) -> BytePairGraph:
         merges = [(self._ids[left], self._ids[right], self._ids[left + right]) for left, right in self._merges]
-        bytes_to_ids = [self._ids[letter] for letter in BYTE_LETTERS]
-        return BytePairGraph(np.array(merges, np.int64).reshape(-1, 3), bytes_to_ids, self._bytes)
+        bytes_to_ids = [self._ids.get(letter, NO_TOKEN) for letter in BYTE_LETTERS]
+        return BytePairGraph(np.array(merges, np.int64).reshape(-1, 3), bytes_to_ids, self._bytes, self._digits_alone)
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """Tokens by id, written in ``BYTE_LETTERS``."""
+        return list(self._vocabulary)
+
+    @property
+    def merges(self) -> list[tuple[str, str]]:
+        """Pairs of tokens, in the order in which they were learned."""
+        return list(self._merges)
+
+    @property
+    def digits_alone(self) -> bool:
+        """Whether each digit is a word."""
+        return self._digits_alone
 
     def content(self) -> dict[str, Any]:
         return {"vocabulary": self._vocabulary, "merges": [" ".join(pair) for pair in self._merges]}

@@ -8,6 +8,9 @@ import tensorflow as tf
 from tfdl.data.tokenizers.base import TokenizerGraph
 from tfdl.data.tokenizers.pretokens import split_words_in_graph
 
+NO_TOKEN = -1
+"""In place of the token of a byte that the vocabulary lacks."""
+
 
 class BytePairGraph(TokenizerGraph):
     """A byte-pair tokenizer in a graph.
@@ -17,12 +20,16 @@ class BytePairGraph(TokenizerGraph):
 
     Args:
         merges: int64 ``(m, 3)``: left token, right token and merged token, in the order in which they were learned.
-        bytes_to_ids: the token of each of the 256 bytes.
+        bytes_to_ids: the token of each of the 256 bytes, or ``NO_TOKEN``.
         token_bytes: the bytes that each token stands for.
+        digits_alone: whether each digit is a word.
     """
 
-    def __init__(self, merges: np.ndarray, bytes_to_ids: Sequence[int], token_bytes: Sequence[bytes]) -> None:
+    def __init__(
+        self, merges: np.ndarray, bytes_to_ids: Sequence[int], token_bytes: Sequence[bytes], digits_alone: bool
+    ) -> None:
         super().__init__()
+        self._digits_alone = digits_alone
         self._bytes_to_ids = np.array(bytes_to_ids, np.int32)
         self._token_bytes = list(token_bytes)
         self._vocab_size = len(token_bytes)
@@ -36,12 +43,15 @@ class BytePairGraph(TokenizerGraph):
         self._merge_numbers = tf.lookup.StaticHashTable(initializer, self._num_merges)
 
     def encode(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        words = split_words_in_graph(texts)
+        words = split_words_in_graph(texts, self._digits_alone)
         unique_words, word_numbers = tf.unique(words.values)
         all_bytes = tf.io.decode_raw(tf.strings.reduce_join(unique_words), tf.uint8)
         tokens = tf.gather(self._bytes_to_ids, tf.cast(all_bytes, tf.int32))
         lengths = tf.cast(tf.strings.length(unique_words), tf.int64)
-        merged = self._merge(tf.RaggedTensor.from_row_lengths(tokens, lengths))
+        tokens_of_bytes = tf.RaggedTensor.from_row_lengths(tokens, lengths)
+        if NO_TOKEN in self._bytes_to_ids:
+            tokens_of_bytes = tf.ragged.boolean_mask(tokens_of_bytes, tokens_of_bytes != NO_TOKEN)
+        merged = self._merge(tokens_of_bytes)
         tokens_of_words = words.with_values(tf.gather(merged, word_numbers))  # (b, words, tokens)
         return tokens_of_words.merge_dims(1, 2)
 

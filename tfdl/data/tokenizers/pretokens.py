@@ -25,6 +25,8 @@ _WORD = re.compile(
     rf"|[{SPACES}]+(?![^{SPACES}])|[{SPACES}]+"
 )
 
+_DIGIT = re.compile(f"([{NUMBERS}])")
+
 MARKER = b"\xff"
 """A byte that never occurs in UTF-8; it marks positions in a text."""
 _MARKED_SPACE = MARKER + rb"\0"
@@ -35,13 +37,34 @@ _SPACE_BEFORE_OTHER = f"[{SPACES}][^{SPACES}]"
 _WORD_OF_MARKED = f"{_CONTRACTIONS}| ?[{LETTERS}]+| ?[{NUMBERS}]+| ?{_OTHERS}+|[{SPACES}]+"
 
 
-def split_words(text: str) -> list[str]:
-    """The words of a text; joined, they are the text again."""
-    return _WORD.findall(text)
+def split_words(text: str, digits_alone: bool = False) -> list[str]:
+    """The words of a text; joined, they are the text again.
+
+    Args:
+        text: any text.
+        digits_alone: whether each digit is a word, as in SmolLM2, and the texts between digits are split by themselves.
+    """
+    if not digits_alone:
+        return _WORD.findall(text)
+    words: list[str] = []
+    for number, piece in enumerate(_DIGIT.split(text)):
+        is_digit = number % 2 == 1
+        words += [piece] if is_digit else _WORD.findall(piece)
+    return words
 
 
-def split_words_in_graph(texts: tf.Tensor) -> tf.RaggedTensor:
-    """As ``split_words``: UTF-8 ``(b,)`` -> strings ``(b, None)``."""
+def split_words_in_graph(texts: tf.Tensor, digits_alone: bool = False) -> tf.RaggedTensor:
+    """As ``split_words``: UTF-8 ``(b,)`` -> strings ``(b, None)``.
+
+    Args:
+        texts: UTF-8 ``(b,)``.
+        digits_alone: as for ``split_words``.
+    """
+    if digits_alone:
+        marked_digits = tf.strings.regex_replace(texts, f"[{NUMBERS}]", MARKER + rb"\0" + MARKER)
+        pieces = split_at_markers(marked_digits)  # (b, pieces)
+        words_of_pieces = pieces.with_values(split_words_in_graph(pieces.values))  # (b, pieces, words)
+        return words_of_pieces.merge_dims(1, 2)
     # RE2 replaces a whole match ("\0") ten times as fast as a group.
     marked_spaces = tf.strings.regex_replace(texts, _SPACE_BEFORE_OTHER, _MARKED_SPACE)
     marked_words = tf.strings.regex_replace(marked_spaces, _WORD_OF_MARKED, _MARKED_WORD)

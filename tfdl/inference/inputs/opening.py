@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from tfdl.config import TASKS
 from tfdl.data.images import CURRENT_RULES
 from tfdl.data.records.image_columns import IMAGE
 from tfdl.errors import UserError
@@ -44,7 +43,7 @@ def open_inputs(
         UserError: no such file, or one that has no inputs of this task; texts for a task that reads none.
     """
     options = options or InputOptions()
-    role = input_role(task)
+    role = task.prediction().role
     if texts and role not in _TEXT_ROLES:
         raise UserError(f"--text {texts[0]!r}, but the task {task.name!r} reads no texts; give files")
     if role == IMAGE:
@@ -67,7 +66,7 @@ def inputs_of_objects(task: Any, inputs: Any) -> Inputs:
     Raises:
         UserError: objects of other kinds.
     """
-    role = input_role(task)
+    role = task.prediction().role
     if role in _TEXT_ROLES:
         return Inputs(_text_objects(_as_sequence(inputs, str | Path), role))
     if role == IMAGE:
@@ -81,23 +80,9 @@ def inputs_of_objects(task: Any, inputs: Any) -> Inputs:
     return Inputs(items_of_arrays("", inputs, signature))
 
 
-def input_role(task: Any) -> str:
-    """What a sample of the task is, apart from its answer: ``image``, ``text``, ``source``, or another name.
-
-    Args:
-        task: of the run.
-    """
-    spec = TASKS.get(task.name)
-    roles = spec.roles if spec is not None else ()
-    names = list(task.serving_signature())
-    role = roles[0] if roles else ""
-    # A task that serves other inputs than its samples' has arrays.
-    return role if names == [role] else ""
-
-
 def _image_reading(task: Any) -> tuple[int, Any]:
     rules = getattr(task, "image_rules", CURRENT_RULES)
-    channels = task.serving_signature()[IMAGE].shape[-1]
+    channels = task.prediction().signature[IMAGE].shape[-1]
     return rules, image_loader(rules, channels)
 
 
