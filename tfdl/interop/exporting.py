@@ -60,7 +60,8 @@ def export_huggingface(
         raise UserError(f"{str(target)!r} is not empty, expected a new or empty folder for the exported model")
     config = RunDirectory.open(run).read_config()
     architecture = architecture_for(config.model, config.task)
-    loaded = load_run(run, checkpoint, precision="float64" if config.precision == "float64" else "float32")
+    precision = "float64" if config.precision == "float64" else "float32"
+    loaded = load_run(run, checkpoint, precision, merged=True)
     task = loaded.task
     data = {**task.model_arguments, "class_names": task.class_names}
     values = {
