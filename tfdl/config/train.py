@@ -108,9 +108,9 @@ class TrainConfig:
 
     def _check_low_rank(self) -> None:
         """Refuses updates of low rank to random weights, which would stay as they are."""
-        rank = getattr(self.model, "lora_rank", None)
+        lora_rank = getattr(self.model, "lora_rank", None)
         expected = "nothing, except with --initial-checkpoint RUN: only updates of its weights would be trained"
-        require(rank is None or self.initial_checkpoint is not None, "model.lora_rank", rank, expected)
+        require(lora_rank is None or self.initial_checkpoint is not None, "model.lora_rank", lora_rank, expected)
 
     @property
     def task_spec(self) -> TaskSpec:
