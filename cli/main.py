@@ -19,6 +19,7 @@ from tfdl.errors import nearest
 COMMANDS = {
     "train": "Train a model and write a run directory.",
     "evaluate": "Measure a trained run on one of its splits.",
+    "generate": "Write texts with a trained language model.",
     "export": "Write a run as a SavedModel and prove that it gives the same answers.",
     "datasets": "List data sets, describe one, or prepare one.",
     "models": "List the models, or describe one.",
@@ -58,6 +59,7 @@ Examples:
   tfdl train --model cnn
   horovodrun -np 4 tfdl train
   tfdl evaluate runs/cnn
+  tfdl generate runs/transformer --prompt "ROMEO:"
   tfdl export runs/cnn exported/cnn
 """
 

@@ -27,6 +27,7 @@ from tfdl.config.optimizers import (
     choose_optimizer,
     register_optimizer,
 )
+from tfdl.config.samplers import SAMPLERS, SamplerConfig, choose_samplers, register_sampler
 from tfdl.config.schedules import SCHEDULES, ScheduleConfig, register_schedule
 from tfdl.config.sources import assignment, compose, load_yaml, to_yaml
 from tfdl.config.tasks import TASKS, TaskSpec, register_task
@@ -39,6 +40,7 @@ __all__ = [
     "MODELS",
     "OPTIMIZERS",
     "PRESETS",
+    "SAMPLERS",
     "SCHEDULES",
     "TASKS",
     "TOKENIZERS",
@@ -53,6 +55,7 @@ __all__ = [
     "RNNConfig",
     "ResNetConfig",
     "SGDConfig",
+    "SamplerConfig",
     "ScheduleConfig",
     "TaskSpec",
     "TokenizerConfig",
@@ -61,6 +64,7 @@ __all__ = [
     "assignment",
     "choose_model",
     "choose_optimizer",
+    "choose_samplers",
     "choose_tokenizer",
     "compose",
     "load_yaml",
@@ -68,6 +72,7 @@ __all__ = [
     "register_dataset",
     "register_model",
     "register_optimizer",
+    "register_sampler",
     "register_schedule",
     "register_task",
     "register_tokenizer",
