@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tfdl.cli.failures import is_printing_rank
-from tfdl.cli.options import checkpoint_option, debug_option, run_argument
+from tfdl.cli.options import checkpoint_option, debug_option, length_penalty_option, run_argument
 from tfdl.cli.parts import load_parts, plugin_option
 
 EPILOG = """\b
@@ -16,6 +16,8 @@ Examples:
   tfdl generate runs/gpt --prompt "ROMEO:"                          # the most likely tokens
   tfdl generate runs/gpt --prompt "ROMEO:" --temperature 0.8 --top-k 50 --seed 7
   tfdl generate runs/gpt --prompt "ROMEO:" --top-p 0.9 --num-samples 3 --stop "JULIET:"
+  tfdl generate runs/gpt --prompt "ROMEO:" --beams 4
+  tfdl generate runs/translator --prompt "Good morning" --beams 4   # a translation
   tfdl generate runs/gpt --prompts prompts.txt --json > texts.jsonl
   echo "ROMEO:" | tfdl generate runs/gpt --prompts -
 """
@@ -55,6 +57,8 @@ def _count(default: int, least: int = 1) -> dict[str, Any]:
 @click.option("--min-p", type=float, metavar="P", help="Draw from tokens of at least P times the largest probability.")
 @click.option("--repetition-penalty", type=float, metavar="X", help="Lower the scores of tokens used before; 1.2.")
 @click.option("--sampler", "named", multiple=True, metavar="NAME", help="Another sampler, after these; repeatable.")
+@click.option("--beams", **_count(1), help="Search the likeliest text with N hypotheses.")
+@length_penalty_option
 @click.option("--stop", multiple=True, metavar="TEXT", help="End a text before this string; repeatable.")
 @click.option("--seed", **_count(0, least=0), help="Of the random numbers.")
 @click.option("--num-samples", **_count(1), help="Texts for each prompt.")

@@ -27,7 +27,7 @@ class BlockDecoder:
     def __init__(self, stepper: Stepper, chain: SamplerChain, end_id: int):
         self._stepper = stepper
         self._chain = chain
-        self._end_id = end_id
+        self.end_id = end_id
         self._graph = tf.function(self._decode, autograph=False)
 
     def __call__(
@@ -71,7 +71,7 @@ class BlockDecoder:
             written = tf.where(is_column, new[:, tf.newaxis], written)  # (b, n)
             scores = tf.where(is_column, tf.cast(score, tf.float32)[:, tf.newaxis], scores)  # (b, n)
             history = tf.where(slots == slot + index + 1, new[:, tf.newaxis], history)  # (b, capacity)
-            return index + 1, tokens, has_ended | (tokens == self._end_id), written, scores, history, state
+            return index + 1, tokens, has_ended | (tokens == self.end_id), written, scores, history, state
 
         first_values = (
             tf.constant(0),

@@ -29,15 +29,15 @@ class CachedStepper(Stepper):
         self.longest = model.config.sequence_length
         self._read = tf.function(self._read_chunk, autograph=False)
 
-    def begin(self, prompts: Sequence[np.ndarray], capacity: int) -> tuple[Any, np.ndarray, int]:
+    def begin(self, prompts: Sequence[np.ndarray]) -> tuple[Any, np.ndarray, int]:
         """See ``Stepper.begin``."""
         lengths = np.array([len(prompt) for prompt in prompts])
         width = int(lengths.max())
         padded = np.stack([np.pad(prompt, (width - len(prompt), 0)) for prompt in prompts]).astype(np.int32)  # (b, t)
-        cache = self._grown(self._model.initial_cache(len(prompts), width), capacity)
+        cache = self._model.initial_cache(len(prompts), width)
         mask: Any = ()
         if lengths.min() < width:
-            mask = tf.constant(np.arange(capacity) >= (width - lengths)[:, np.newaxis])  # (b, capacity)
+            mask = tf.constant(np.arange(width) >= (width - lengths)[:, np.newaxis])  # (b, t)
         state = (cache, mask)
         for first in range(0, width - 1, _CHUNK):
             chunk = tf.constant(padded[:, first : min(first + _CHUNK, width - 1)])
@@ -106,11 +106,11 @@ class TranslationStepper(CachedStepper):
         self._start_id = start_id
         self._memory = tf.function(model.memory, autograph=False, input_signature=[_TOKENS])
 
-    def begin(self, prompts: Sequence[np.ndarray], capacity: int) -> tuple[Any, np.ndarray, int]:
+    def begin(self, prompts: Sequence[np.ndarray]) -> tuple[Any, np.ndarray, int]:
         """See ``Stepper.begin``. Sources are padded at the end with 0, as the model expects."""
         width = max(map(len, prompts))
         sources = np.stack([np.pad(prompt, (0, width - len(prompt))) for prompt in prompts]).astype(np.int32)  # (b, s)
-        cache = self._grown(self._model.initial_cache(len(prompts), 1), capacity)
+        cache = self._model.initial_cache(len(prompts), 1)
         tokens = np.full(len(prompts), self._start_id, np.int32)
         return (cache, self._memory(tf.constant(sources))), tokens, 0
 

@@ -25,7 +25,7 @@ class RecurrentStepper(Stepper):
         self._model = model
         self._read = tf.function(lambda tokens, state: model.with_state(tokens, state)[1], autograph=False)
 
-    def begin(self, prompts: Sequence[np.ndarray], capacity: int) -> tuple[Any, np.ndarray, int]:  # noqa: ARG002
+    def begin(self, prompts: Sequence[np.ndarray]) -> tuple[Any, np.ndarray, int]:
         """See ``Stepper.begin``.
 
         A state has no place for padding. So the prompts are read in pieces: up to the end of the shortest, from there

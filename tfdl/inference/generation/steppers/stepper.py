@@ -21,15 +21,14 @@ class Stepper(ABC):
     """Whether a text continues its prompt, rather than answering it."""
 
     @abstractmethod
-    def begin(self, prompts: Sequence[np.ndarray], capacity: int) -> tuple[Any, np.ndarray, int]:
+    def begin(self, prompts: Sequence[np.ndarray]) -> tuple[Any, np.ndarray, int]:
         """Reads prompts up to the token that the first step takes.
 
         Args:
             prompts: the tokens of each row, int32 ``(n,)`` with at least 1 token.
-            capacity: number of slots to make room for.
 
         Returns:
-            The state; the tokens of the first step, int32 ``(b,)``; and their slot.
+            The state, with room for the prompts; the tokens of the first step, int32 ``(b,)``; and their slot.
         """
 
     @abstractmethod

@@ -24,10 +24,11 @@ class WholePassStepper(Stepper):
         self._model = model
         self.longest = longest
 
-    def begin(self, prompts: Sequence[np.ndarray], capacity: int) -> tuple[Any, np.ndarray, int]:
+    def begin(self, prompts: Sequence[np.ndarray]) -> tuple[Any, np.ndarray, int]:
         """See ``Stepper.begin``."""
         lengths = np.array([len(prompt) for prompt in prompts], np.int32)
-        tokens = np.stack([np.pad(prompt[:-1], (0, capacity - len(prompt) + 1)) for prompt in prompts])
+        width = int(lengths.max())
+        tokens = np.stack([np.pad(prompt[:-1], (0, width - len(prompt) + 1)) for prompt in prompts])
         state = (tf.constant(tokens.astype(np.int32)), tf.constant(lengths - 1))
         last_tokens = np.array([prompt[-1] for prompt in prompts], np.int32)
         return state, last_tokens, int(lengths.max()) - 1
