@@ -31,7 +31,7 @@ ALLOWED = {
     "inspection": {"models", "layers.cudnn", "optimizers", "config", "errors"},
     "runs": {"models", "tasks", "config", "errors"},
     "evaluation": {"models", "tasks", "runs", "data", "distributed", "config", "errors"},
-    "inference": {"models", "tasks", "runs", "data", "config", "errors"},
+    "inference": {"layers", "models", "tasks", "runs", "data", "config", "errors"},
     "export": {"models", "layers.cudnn", "tasks", "runs", "data", "distributed", "config", "errors"},
     "diagnosis": {"distributed", "data", "models", "optimizers", "tasks", "training", "errors"},
     "training": {

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfdl.layers.bias import add_bias
+from tfdl.layers.half_product import HalfWeights
 
 
 @keras.saving.register_keras_serializable(package="tfdl")
@@ -22,8 +23,14 @@ class Dense(keras.layers.Dense):
     The arguments and call arguments are those of ``keras.layers.Dense``.
     """
 
+    half_weights: HalfWeights | None = None
+    """What the layer computes with in place of its kernel, while texts are generated with weights in bfloat16."""
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:  # noqa: ARG002
-        outputs = keras.ops.matmul(inputs, self.kernel)  # (..., units)
+        if self.half_weights is None:
+            outputs = keras.ops.matmul(inputs, self.kernel)  # (..., units)
+        else:
+            outputs = self.half_weights.product(inputs)
         if self.bias is not None:
             outputs = add_bias(outputs, tf.convert_to_tensor(self.bias))
         if self.activation is not None:

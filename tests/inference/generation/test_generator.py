@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import tfdl
-from tests.inference.generation.conftest import LONGEST, log_softmax
+from tests.inference.generation.conftest import LONGEST, keras_language_model, log_softmax
 from tfdl.config import TASKS
 from tfdl.errors import UserError
 from tfdl.inference.generation import Generator
@@ -195,9 +195,43 @@ def test_a_source_that_is_too_long(translator):
         Generator(*translator).generate(["a" * 12])
 
 
+def test_weights_that_cannot_be_used(decoder):
+    with pytest.raises(UserError, match="weights='int8', expected float32 or bfloat16"):
+        Generator(*decoder, weights="int8")
+    with pytest.raises(UserError, match="weights=bfloat16 and xla, which has no fast product for them"):
+        Generator(*decoder, weights="bfloat16", xla=True)
+    model = keras_language_model(12)
+    with pytest.raises(UserError, match="weights=bfloat16, but the model has no dense layers of tfdl"):
+        Generator(model, decoder[1], weights="bfloat16")
+
+
 def test_a_classifier_writes_no_text(trained_run):
     from tfdl.runs import load_run
 
     loaded = load_run(trained_run)
     with pytest.raises(UserError, match="a model of the task image-classification writes no text"):
         Generator(loaded.model, loaded.task)
+
+
+@pytest.mark.parametrize("samplers", [[], ["repetition_penalty", "random", "top_k", "top_p", "min_p"]], ids=str)
+def test_xla_writes_the_same_texts(decoder, samplers):
+    model, task = decoder
+    asked = {"samplers": samplers, "max_new_tokens": 20, "seed": 3}
+    plain = Generator(model, task).generate(PROMPTS, **asked)
+    compiled = Generator(model, task, xla=True).generate(PROMPTS, **asked)
+    assert [text.tokens for text in compiled] == [text.tokens for text in plain]
+
+
+def test_weights_in_bfloat16(decoder, tokenizer):
+    """Log-probabilities are those of the model with rounded weights; the model itself does not change."""
+    model, task = decoder
+    inputs = np.array([tokenizer.encode("abcdefgh")])
+    before = model(inputs).numpy()
+    text, other = Generator(model, task, weights="bfloat16").generate(["abc", "hhhhh"], max_new_tokens=12)
+    np.testing.assert_array_equal(model(inputs), before)
+    ids = [tokenizer.end_id, *tokenizer.encode("abc"), *text.tokens, *[tokenizer.end_id] * (text.finish == "end")]
+    log_probabilities = log_softmax(model(np.array([ids]))[0])
+    exact = sum(log_probabilities[place, ids[place + 1]] for place in range(3, len(ids) - 1))
+    assert text.log_probability == pytest.approx(exact, rel=0.1)
+    assert text.log_probability != pytest.approx(exact, rel=1e-5)
+    assert text.text != other.text

@@ -5,12 +5,10 @@ from typing import Any
 import tensorflow as tf
 
 from tfdl.inference.generation.samplers.chain import SamplerChain
-from tfdl.inference.generation.steppers.stepper import Stepper, any_batch
+from tfdl.inference.generation.steppers.stepper import Stepper, spec_of
 from tfdl.tasks.beam_decoding import by_search, of_parents
 from tfdl.tasks.beam_search import Beams, extended, is_over
 
-_ROWS = tf.TensorSpec([None], tf.int32)
-_HISTORY = tf.TensorSpec([None, None], tf.int32)
 _SCALAR = tf.TensorSpec([], tf.int32)
 
 
@@ -50,13 +48,14 @@ class BeamDecoder:
         Returns:
             The new tokens, state, history and hypotheses.
         """
-        beam_specs = tf.nest.map_structure(lambda tensor: any_batch(tensor, *range(2, tensor.shape.rank)), beams)
+        beam_specs = tf.nest.map_structure(spec_of, beams)
+        tokens = tf.convert_to_tensor(tokens)
         state_specs = self._stepper.specs(state)
-        graph = self._graph.get_concrete_function(_ROWS, state_specs, _SCALAR, _HISTORY, beam_specs, _SCALAR, _SCALAR)
-        scalars = (tf.constant(length), tf.constant(num_steps))
-        result: tuple[Any, Any, Any, Beams] = graph(
-            tf.convert_to_tensor(tokens), state, tf.constant(slot), history, beams, *scalars
+        graph = self._graph.get_concrete_function(
+            spec_of(tokens), state_specs, _SCALAR, spec_of(history, 1), beam_specs, _SCALAR, _SCALAR
         )
+        scalars = (tf.constant(length), tf.constant(num_steps))
+        result: tuple[Any, Any, Any, Beams] = graph(tokens, state, tf.constant(slot), history, beams, *scalars)
         return result
 
     def _decode(

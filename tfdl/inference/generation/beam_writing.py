@@ -39,7 +39,7 @@ def search_texts(
     text_of: TextOf,
     end_id: int,
 ) -> list[list[GeneratedText]]:
-    """Searches texts for each prompt. Searches that are over leave the batch.
+    """Searches texts for each prompt.
 
     Args:
         searches: the prompts.
@@ -54,34 +54,39 @@ def search_texts(
         For each prompt its texts, the best one first.
     """
     results: list[list[GeneratedText]] = [[] for _ in searches]
-    numbers = list(range(len(searches)))
+    is_done = np.zeros(len(searches), bool)
+    numbers = np.arange(len(searches))  # the searches of the batch
+    rooms = np.array([search.room for search in searches])
     state, tokens, slot = stepper.begin([search.prompt.tokens for search in searches])
     history = first_history([search.prompt for search in searches], slot, capacity_for(slot))
     rows = np.repeat(numbers, decoder.num_beams)
-    state, history = select_rows((state, history), rows)
-    tokens = tokens[rows]
-    beams = first_beams(len(searches), decoder.num_beams, max(search.room for search in searches))
+    tokens, state, history = select_rows((tokens, state, history), rows)
+    beams = first_beams(len(searches), decoder.num_beams, rooms.max())
     length = 0
-    while numbers:
-        size = min(block_size, *(searches[number].room - length for number in numbers))
+    while True:
+        is_open = ~is_done[numbers]
+        if not is_open.any():
+            return results
+        size = min(block_size, int((rooms[numbers] - length)[is_open].min()))
+        # As in ``writing.py``: the batch becomes smaller when half of it is done, or has no room.
+        if 2 * is_open.sum() <= len(numbers) or (rooms[numbers] - length).min() < size:
+            kept = np.flatnonzero(is_open)
+            numbers = numbers[kept]
+            rows = (kept[:, np.newaxis] * decoder.num_beams + np.arange(decoder.num_beams)).reshape(-1)
+            tokens, state, history = select_rows((tokens, state, history), rows)
+            beams = Beams(*(tf.gather(part, kept) for part in beams))
         capacity = capacity_for(slot + size)
         state = stepper.with_capacity(state, capacity)
         history = with_slots(history, capacity)
         tokens, state, history, beams = decoder(tokens, state, slot, history, beams, length, size)
         length += size
         slot += size
-        is_done = is_over(beams).numpy() | [length == searches[number].room for number in numbers]
+        ends = is_over(beams).numpy() | (rooms[numbers] == length)
         ended = finished(beams, length, decoder.exponent)
-        for index in np.flatnonzero(is_done).tolist():
-            number = numbers[index]
-            results[number] = _texts(searches[number], ended, index, num_texts, text_of, end_id)
-        kept = np.flatnonzero(~is_done).astype(np.int32)
-        if len(kept) < len(numbers):
-            numbers = [numbers[index] for index in kept]
-            rows = (kept[:, np.newaxis] * decoder.num_beams + np.arange(decoder.num_beams)).reshape(-1)
-            tokens, state, history = select_rows((tokens, state, history), rows)
-            beams = Beams(*(tf.gather(part, kept) for part in beams))
-    return results
+        for place, number in enumerate(numbers.tolist()):
+            if ends[place] and not is_done[number]:
+                is_done[number] = True
+                results[number] = _texts(searches[number], ended, place, num_texts, text_of, end_id)
 
 
 def _texts(

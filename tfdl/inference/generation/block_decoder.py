@@ -9,26 +9,25 @@ from tfdl.inference.generation.samplers.chain import SamplerChain
 from tfdl.inference.generation.samplers.sampler import NO_TOKEN
 from tfdl.inference.generation.steppers.stepper import Stepper
 
-_ROWS = tf.TensorSpec([None], tf.int32)
-_HISTORY = tf.TensorSpec([None, None], tf.int32)
-_UNIFORMS = tf.TensorSpec([None, None], tf.float64)
 _SLOT = tf.TensorSpec([], tf.int32)
 
 
 class BlockDecoder:
-    """Adds a block of tokens to each row: a loop in a graph, which is traced once for all sizes.
+    """Adds a block of tokens to each row: a loop in a graph, which is traced once for each number of rows.
 
     Args:
         stepper: the model.
         chain: how a token is chosen.
         end_id: the token that ends a row.
+        xla: whether XLA compiles the loop, for each number of rows and of slots.
     """
 
-    def __init__(self, stepper: Stepper, chain: SamplerChain, end_id: int):
+    def __init__(self, stepper: Stepper, chain: SamplerChain, end_id: int, *, xla: bool = False):
         self._stepper = stepper
         self._chain = chain
         self.end_id = end_id
-        self._graph = tf.function(self._decode, autograph=False)
+        self._xla = xla
+        self._graph = tf.function(self._decode, autograph=False, jit_compile=xla)
 
     def __call__(
         self, tokens: Any, state: Any, slot: int, history: Any, uniforms: np.ndarray
@@ -46,10 +45,20 @@ class BlockDecoder:
             The new tokens, int32 ``(b, n)``, -1 after the end of a row; their log-probabilities, ``(b, n)``; the new
             state and history.
         """
-        graph = self._graph.get_concrete_function(_ROWS, self._stepper.specs(state), _SLOT, _HISTORY, _UNIFORMS)
-        written, log_probabilities, state, history = graph(
-            tf.constant(tokens), state, tf.constant(slot), history, tf.constant(uniforms)
-        )
+        arguments = (tf.constant(tokens), state, tf.constant(slot), history, tf.constant(uniforms))
+        if self._xla:
+            graph = self._graph.get_concrete_function(*arguments)
+        else:
+            batch_size = len(tokens)
+            specs = (
+                tf.TensorSpec([batch_size], tf.int32),
+                self._stepper.specs(state),
+                _SLOT,
+                tf.TensorSpec([batch_size, None], tf.int32),
+                tf.TensorSpec([batch_size, None], tf.float64),
+            )
+            graph = self._graph.get_concrete_function(*specs)
+        written, log_probabilities, state, history = graph(*arguments)
         return written.numpy(), log_probabilities.numpy(), state, history
 
     def _decode(self, tokens: Any, state: Any, slot: Any, history: Any, uniforms: Any) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from tfdl.inference.generation.beam_decoder import BeamDecoder
 from tfdl.inference.generation.beam_writing import Search, search_texts
 from tfdl.inference.generation.block_decoder import BlockDecoder
 from tfdl.inference.generation.generated_text import Finish, GeneratedText
+from tfdl.inference.generation.half_weights import HalfWeightsOfModel, WholeWeights
 from tfdl.inference.generation.prompts import Prompt, check_counts, tokenized
 from tfdl.inference.generation.row import Row
 from tfdl.inference.generation.samplers.chain import SamplerChain
@@ -31,19 +32,34 @@ class Generator:
         task: its task, for instance of ``tfdl.runs.load_run``.
         batch_size: most texts that are written at the same time; each hypothesis of a beam search counts.
         block_size: most tokens of a block. Between blocks, texts are reported and stop strings are found.
+        xla: whether XLA compiles the blocks. That takes seconds for each number of texts and each doubling of their
+            length, and pays for long texts in batches.
+        weights: ``"float32"``, the model's own, or ``"bfloat16"``: copies in bfloat16, which take half of the time to
+            read. Changing the model's weights does not change the copies.
 
     Raises:
-        UserError: the task writes no texts.
+        UserError: the task writes no texts, or other weights were asked for.
     """
 
-    def __init__(self, model: Any, task: Task, *, batch_size: int = 8, block_size: int = 32):
+    def __init__(
+        self,
+        model: Any,
+        task: Task,
+        *,
+        batch_size: int = 8,
+        block_size: int = 32,
+        xla: bool = False,
+        weights: str = "float32",
+    ):
         self._stepper = stepper_for(model, task)
         assert isinstance(task, TextTask)
         self._task = task
         self._end_id = task.tokenizer.end_id
         self._batch_size = batch_size
         self._block_size = block_size
+        self._xla = xla
         self._decoders: dict[str, Any] = {}
+        self._weights = _weights_of(model, weights, xla)
 
     @property
     def continues_prompts(self) -> bool:
@@ -123,7 +139,8 @@ class Generator:
         decoder = self._block_decoder(configs)
         for first in range(0, len(rows), self._batch_size):
             batch = rows[first : first + self._batch_size]
-            write(batch, self._stepper, decoder, self._block_size, report)
+            with self._weights.in_use():
+                write(batch, self._stepper, decoder, self._block_size, report)
             yield from (row.result() for row in batch)
 
     def _search(
@@ -142,9 +159,10 @@ class Generator:
         number = 0
         for first in range(0, len(searches), batch_size):
             batch = searches[first : first + batch_size]
-            found = search_texts(
-                batch, self._stepper, decoder, self._block_size, num_texts, self._text_of, self._end_id
-            )
+            with self._weights.in_use():
+                found = search_texts(
+                    batch, self._stepper, decoder, self._block_size, num_texts, self._text_of, self._end_id
+                )
             for texts in found:
                 for text in texts:
                     on_text(number, text.text)
@@ -170,7 +188,7 @@ class Generator:
         """The decoder of a chain of samplers, whose graph is kept."""
         key = repr(configs)
         if key not in self._decoders:
-            self._decoders[key] = BlockDecoder(self._stepper, SamplerChain(configs), self._end_id)
+            self._decoders[key] = BlockDecoder(self._stepper, SamplerChain(configs), self._end_id, xla=self._xla)
         decoder: BlockDecoder = self._decoders[key]
         return decoder
 
@@ -181,6 +199,16 @@ class Generator:
             self._decoders[key] = BeamDecoder(self._stepper, chain, self._end_id, beams, exponent)
         decoder: BeamDecoder = self._decoders[key]
         return decoder
+
+
+def _weights_of(model: Any, weights: str, xla: bool) -> HalfWeightsOfModel | WholeWeights:
+    if weights == "float32":
+        return WholeWeights()
+    if weights != "bfloat16":
+        raise UserError(f"weights={weights!r}, expected float32 or bfloat16")
+    if xla:
+        raise UserError("weights=bfloat16 and xla, which has no fast product for them; pass one of them, not both")
+    return HalfWeightsOfModel(model)
 
 
 def _check_beams(configs: Sequence[SamplerConfig], beams: int, num_samples: int, stop: Sequence[str]) -> None:

@@ -39,7 +39,7 @@ class Row:
 
     @property
     def room(self) -> int:
-        """How many more tokens the text may have."""
+        """How many more tokens the text may have. Those after its end count."""
         return self._room
 
     def uniforms(self, count: int) -> np.ndarray:
@@ -53,7 +53,7 @@ class Row:
     def add(
         self, tokens: np.ndarray, log_probabilities: np.ndarray, end_id: int, on_text: Callable[[str], None]
     ) -> None:
-        """Adds a block of tokens.
+        """Adds a block of tokens. A text that has finished stays as it is.
 
         Args:
             tokens: int32 ``(n,)``, -1 after the end token.
@@ -61,13 +61,15 @@ class Row:
             end_id: the end token.
             on_text: called with each new piece of the text.
         """
+        self._room -= len(tokens)
+        if self.finish is not None:
+            return
         new = tokens[tokens != NO_TOKEN]
         has_ended = bool(new.size) and int(new[-1]) == end_id
         visible: Sequence[int] = new[:-1].tolist() if has_ended else new.tolist()
         num_before = len(self._stream.tokens)
         _report(on_text, self._stream.add(visible))
         num_kept = len(self._stream.tokens) - num_before
-        self._room -= len(new)
         if self._stream.has_stopped:
             self.finish = "stop"
         elif has_ended:

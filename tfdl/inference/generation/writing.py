@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
-import tensorflow as tf
 
 from tfdl.inference.generation.block_decoder import BlockDecoder
 from tfdl.inference.generation.row import Row
@@ -16,7 +15,7 @@ OnText = Callable[[int, str], None]
 
 
 def write(rows: Sequence[Row], stepper: Stepper, decoder: BlockDecoder, block_size: int, on_text: OnText) -> None:
-    """Writes texts until all have finished. Rows that have finished leave the batch.
+    """Writes texts until all have finished.
 
     Args:
         rows: the texts.
@@ -28,9 +27,16 @@ def write(rows: Sequence[Row], stepper: Stepper, decoder: BlockDecoder, block_si
     rows = list(rows)
     state, tokens, slot = stepper.begin([row.prompt.tokens for row in rows])
     history = first_history([row.prompt for row in rows], slot, capacity_for(slot))
-    while rows:
+    while True:
+        alive = [index for index, row in enumerate(rows) if row.finish is None]
+        if not alive:
+            return
         # No row has more positions than it has room for.
-        size = min(block_size, *(row.room for row in rows))
+        size = min(block_size, *(rows[index].room for index in alive))
+        if _should_leave(rows, len(alive), size):
+            rows = [rows[index] for index in alive]
+            tokens = tokens[alive]
+            state, history = select_rows((state, history), alive)
         capacity = capacity_for(slot + size)
         state = stepper.with_capacity(state, capacity)
         history = with_slots(history, capacity)
@@ -38,10 +44,15 @@ def write(rows: Sequence[Row], stepper: Stepper, decoder: BlockDecoder, block_si
         written, scores, state, history = decoder(tokens, state, slot, history, uniforms)
         for row, new_tokens, new_scores in zip(rows, written, scores, strict=True):
             row.add(new_tokens, new_scores, decoder.end_id, partial(on_text, row.number))
-        kept = np.array([index for index, row in enumerate(rows) if row.finish is None], np.int32)
-        tokens = written[kept, -1]
+        tokens = np.maximum(written[:, -1], 0)  # a row that has finished reads any token
         slot += size
-        if len(kept) < len(rows):
-            rows = [rows[index] for index in kept]
-            state = select_rows(state, kept)
-            history = tf.gather(history, kept)
+
+
+def _should_leave(rows: Sequence[Row], num_alive: int, size: int) -> bool:
+    """Whether rows that have finished leave the batch before a block of ``size`` tokens.
+
+    A graph is traced for each number of rows, so they leave when half of the batch has finished, and before they reach
+    a position that the model does not have.
+    """
+    have_room = all(row.room >= size for row in rows)
+    return 2 * num_alive <= len(rows) or not have_room

@@ -28,7 +28,7 @@ class SamplerChain:
         """
         scores = logits
         for sampler in self.samplers:
-            scores = sampler(scores, history)
+            scores = tf.ensure_shape(sampler(scores, history), logits.shape)
         return scores
 
     def choose(self, logits: Any, history: Any, uniforms: Any) -> Any:

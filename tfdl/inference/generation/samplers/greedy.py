@@ -13,7 +13,7 @@ class Greedy(Sampler):
 
     def __call__(self, scores: Any, history: Any) -> Any:  # noqa: ARG002
         best = tf.argmax(scores, -1)  # (b,)
-        is_best = tf.one_hot(best, tf.shape(scores)[-1], on_value=True, off_value=False)  # (b, v)
+        is_best = tf.one_hot(best, scores.shape[-1], on_value=True, off_value=False)  # (b, v)
         return tf.where(is_best, scores, IMPOSSIBLE)
 
 

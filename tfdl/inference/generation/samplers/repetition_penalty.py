@@ -25,10 +25,12 @@ class RepetitionPenalty(Sampler):
     def __call__(self, scores: Any, history: Any) -> Any:
         is_token = history >= 0  # (b, t)
         tokens = tf.where(is_token, history, 0)  # (b, t)
-        # How often each token occurs, (b, v).
-        counts = tf.math.bincount(tokens, tf.cast(is_token, tf.int32), *[tf.shape(scores)[-1]] * 2, axis=-1)
+        rows = tf.broadcast_to(tf.range(tf.shape(tokens)[0])[:, tf.newaxis], tf.shape(tokens))  # (b, t)
+        places = tf.stack([rows, tokens], -1)  # (b, t, 2)
+        unused = tf.zeros_like(scores, tf.int32)  # (b, v)
+        used = tf.tensor_scatter_nd_max(unused, places, tf.cast(is_token, tf.int32))  # (b, v)
         lowered = tf.where(scores > 0, scores / self.penalty, scores * self.penalty)  # (b, v)
-        return tf.where(counts > 0, lowered, scores)
+        return tf.where(used > 0, lowered, scores)
 
 
 def build(config: RepetitionPenaltySamplerConfig) -> RepetitionPenalty:

@@ -23,8 +23,8 @@ class Sampler(ABC):
         A row must depend on nothing but itself: texts are the same alone and in a batch.
 
         Args:
-            scores: logits ``(b, v)``, float32 or float64; after other samplers, minus infinity for tokens that are not
-                chosen.
+            scores: logits ``(b, v)`` with a static ``v``, float32 or float64; after other samplers, minus infinity for
+                tokens that are not chosen.
             history: the tokens before, int32 ``(b, t)``, of prompt and text; -1 where there is none, which may be
                 anywhere.
 

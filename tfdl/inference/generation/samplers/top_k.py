@@ -21,7 +21,7 @@ class TopK(Sampler):
         self.k = k
 
     def __call__(self, scores: Any, history: Any) -> Any:  # noqa: ARG002
-        k = tf.minimum(self.k, tf.shape(scores)[-1])
+        k = min(self.k, scores.shape[-1])
         largest, _ = tf.math.top_k(scores, k)  # (b, k)
         smallest_kept = largest[:, -1:]  # (b, 1)
         return tf.where(scores >= smallest_kept, scores, IMPOSSIBLE)

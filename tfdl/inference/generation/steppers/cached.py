@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdl.inference.generation.steppers.stepper import Stepper, any_batch
+from tfdl.inference.generation.steppers.stepper import Stepper, spec_of
 
 # Tokens of prompts that are read at a time; attention needs memory for each pair of them and the slots.
 _CHUNK = 256
@@ -60,8 +60,8 @@ class CachedStepper(Stepper):
     def specs(self, state: Any) -> Any:
         """See ``Stepper.specs``."""
         cache, mask = state
-        mask_spec = () if isinstance(mask, tuple) else any_batch(mask, 1)
-        return tf.nest.map_structure(lambda tensor: any_batch(tensor, _TIME_AXIS), cache), mask_spec
+        mask_spec = () if isinstance(mask, tuple) else spec_of(mask, 1)
+        return tf.nest.map_structure(lambda tensor: spec_of(tensor, _TIME_AXIS), cache), mask_spec
 
     def _read_chunk(self, tokens: Any, state: Any, slot: Any) -> Any:
         """The state after some tokens (b, t) of the prompts. The logits are not computed, since nothing reads them."""
@@ -122,8 +122,8 @@ class TranslationStepper(CachedStepper):
     def specs(self, state: Any) -> Any:
         """See ``Stepper.specs``."""
         cache, (keys_values, mask) = state
-        of_time = lambda tensor: any_batch(tensor, _TIME_AXIS)  # noqa: E731
-        memory_specs = (tf.nest.map_structure(of_time, keys_values), any_batch(mask, 1))
+        of_time = lambda tensor: spec_of(tensor, _TIME_AXIS)  # noqa: E731
+        memory_specs = (tf.nest.map_structure(of_time, keys_values), spec_of(mask, 1))
         return tf.nest.map_structure(of_time, cache), memory_specs
 
     def _decode(self, tokens: Any, state: Any, slot: Any) -> tuple[Any, Any]:

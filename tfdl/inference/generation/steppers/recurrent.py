@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdl.inference.generation.steppers.stepper import Stepper, any_batch, select_rows
-
-_TOKENS = tf.TensorSpec([None, None], tf.int32)
+from tfdl.inference.generation.steppers.stepper import Stepper, select_rows, spec_of
 
 
 class RecurrentStepper(Stepper):
@@ -23,7 +21,9 @@ class RecurrentStepper(Stepper):
 
     def __init__(self, model: Any):
         self._model = model
-        self._read = tf.function(lambda tokens, state: model.with_state(tokens, state)[1], autograph=False)
+        self._read = tf.function(
+            lambda tokens, state: model.with_state(tokens, state)[1], autograph=False, reduce_retracing=True
+        )
 
     def begin(self, prompts: Sequence[np.ndarray]) -> tuple[Any, np.ndarray, int]:
         """See ``Stepper.begin``.
@@ -41,7 +41,7 @@ class RecurrentStepper(Stepper):
                 continue
             piece = np.stack([prompt[begin:end] for prompt in longest_first[:num_rows]]).astype(np.int32)
             reading = tf.nest.map_structure(lambda tensor, n=num_rows: tensor[:n], read)
-            after = self._read.get_concrete_function(_TOKENS, self.specs(read))(tf.constant(piece), reading)
+            after = self._read(tf.constant(piece), reading)
             rest = tf.nest.map_structure(lambda tensor, n=num_rows: tensor[n:], read)
             read = tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), after, rest)
         state = select_rows(read, np.argsort(order))
@@ -55,4 +55,4 @@ class RecurrentStepper(Stepper):
 
     def specs(self, state: Any) -> Any:
         """See ``Stepper.specs``."""
-        return tf.nest.map_structure(any_batch, state)
+        return tf.nest.map_structure(spec_of, state)

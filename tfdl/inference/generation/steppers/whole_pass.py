@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdl.inference.generation.steppers.stepper import Stepper, any_batch
+from tfdl.inference.generation.steppers.stepper import Stepper, spec_of
 
 
 class WholePassStepper(Stepper):
@@ -52,4 +52,4 @@ class WholePassStepper(Stepper):
     def specs(self, state: Any) -> Any:
         """See ``Stepper.specs``."""
         text, lengths = state
-        return any_batch(text, 1), any_batch(lengths)
+        return spec_of(text, 1), spec_of(lengths)
