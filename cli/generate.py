@@ -55,7 +55,9 @@ def _count(default: int, least: int = 1) -> dict[str, Any]:
 @click.option("--top-k", type=int, metavar="N", help="Draw from the N most likely tokens.")
 @click.option("--top-p", type=float, metavar="P", help="Draw from the fewest tokens that have the probability P.")
 @click.option("--min-p", type=float, metavar="P", help="Draw from tokens of at least P times the largest probability.")
-@click.option("--repetition-penalty", type=float, metavar="X", help="Lower the scores of tokens used before; 1.2.")
+@click.option(
+    "--repetition-penalty", type=float, metavar="X", help="Lower the scores of tokens used before, such as 1.2."
+)
 @click.option("--sampler", "named", multiple=True, metavar="NAME", help="Another sampler, after these; repeatable.")
 @click.option("--beams", **_count(1), help="Search the likeliest text with N hypotheses.")
 @length_penalty_option
