@@ -39,5 +39,12 @@ def test_logits_far_from_zero_keep_their_differences():
     assert abs(plain - exact).max() > 0.2  # the control
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_the_outputs_have_the_dtype_of_the_inputs(dtype):
+    product = HalfWeights(np.ones((5, 4), np.float32), centered=True).product(tf.ones([2, 4], dtype))
+    assert product.dtype.name == dtype
+    np.testing.assert_array_equal(product, np.full((2, 5), 4.0))
+
+
 def _rounded(values):
     return tf.cast(tf.cast(values, tf.bfloat16), tf.float32).numpy()

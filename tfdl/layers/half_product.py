@@ -40,14 +40,14 @@ class HalfWeights:
         """Multiplies ``(..., k)`` to ``(..., n)``, in the dtype of the inputs.
 
         Args:
-            inputs: float32.
+            inputs: of any floating-point dtype.
         """
         num_outputs, width = self._rest.shape
         *leading, _ = dynamic_shape(inputs)
         rows = tf.reshape(inputs, [-1, width])  # (m, k)
         outputs = self._multiply(rows)  # (m, n)
         if self._mean is not None:
-            outputs += tf.reduce_sum(rows * self._mean, -1, keepdims=True)  # (m, n)
+            outputs += tf.reduce_sum(rows * tf.cast(self._mean, rows.dtype), -1, keepdims=True)  # (m, n)
         return tf.reshape(outputs, [*leading, num_outputs])
 
     def _multiply(self, rows: Any) -> Any:
