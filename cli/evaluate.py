@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tfdl.cli.failures import is_printing_rank
-from tfdl.cli.options import checkpoint_option, debug_option, json_option
+from tfdl.cli.options import checkpoint_option, debug_option, json_option, length_penalty_option
 from tfdl.cli.parts import load_parts, plugin_option
 
 # The most classes whose confusion matrix fits into a terminal.
@@ -21,6 +21,7 @@ Examples:
   tfdl evaluate runs/digits runs/sgd runs/resnet20          # side by side
   tfdl evaluate runs/digits --json | jq .accuracy
   tfdl evaluate runs/digits --json --details | jq .classes
+  tfdl evaluate runs/translator --beams 4                   # beam search instead of the likeliest token
   tfdl evaluate runs/mlp --plugin my_parts                  # a run with your own model
 """
 
@@ -31,10 +32,19 @@ Examples:
 @checkpoint_option
 @json_option
 @click.option("--details", is_flag=True, help="Print each class and the confusion matrix for any number of classes.")
+@click.option("--beams", type=click.IntRange(1), metavar="N", help="Search translations with N beams.")
+@length_penalty_option
 @plugin_option
 @debug_option
 def command(
-    runs: tuple[str, ...], split: str, checkpoint: str, as_json: bool, details: bool, plugins: tuple[str, ...]
+    runs: tuple[str, ...],
+    split: str,
+    checkpoint: str,
+    as_json: bool,
+    details: bool,
+    beams: int | None,
+    length_penalty: float,
+    plugins: tuple[str, ...],
 ) -> None:
     """Measure a trained run on one of its splits, or compare several runs.
 
@@ -58,7 +68,8 @@ def command(
     evaluations = []
     for run in runs:
         keras.utils.clear_session()  # the last run's graphs
-        evaluations.append(evaluate_in_detail(run, split, checkpoint, world))
+        evaluation = evaluate_in_detail(run, split, checkpoint, world, beams=beams, length_penalty=length_penalty)
+        evaluations.append(evaluation)
     if not is_printing_rank():
         return
     if as_json:

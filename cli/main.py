@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": "Measure a trained run on one of its splits.",
     "predict": "Answer new inputs with a trained run.",
     "import": "Make a run of a pretrained Hugging Face model.",
+    "generate": "Write texts with a trained language model.",
     "export": "Write a run as a SavedModel and prove that it gives the same answers.",
     "datasets": "List data sets, describe one, or prepare one.",
     "models": "List the models, or describe one.",
@@ -65,6 +66,7 @@ Examples:
   horovodrun -np 4 tfdl train
   tfdl evaluate runs/cnn
   tfdl predict runs/cnn scan.png
+  tfdl generate runs/transformer --prompt "ROMEO:"
   tfdl export runs/cnn exported/cnn
 """
 

@@ -32,3 +32,15 @@ def checkpoint_option(command: Command) -> Command:
 def json_option(command: Command) -> Command:
     """``--json``: the results for programs."""
     return click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")(command)
+
+
+def length_penalty_option(command: Command) -> Command:
+    """``--length-penalty``: what beams are compared by."""
+    return click.option(
+        "--length-penalty",
+        type=click.FloatRange(0),
+        default=0.6,
+        show_default=True,
+        metavar="A",
+        help="How much beam search prefers long texts: exponent of Wu et al. (2016).",
+    )(command)

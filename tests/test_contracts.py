@@ -10,13 +10,14 @@ import pytest
 import tensorflow as tf
 
 import tfdl
-from tfdl.config import AUGMENTATIONS, DATASETS, MODELS, OPTIMIZERS, SCHEDULES, TASKS, TOKENIZERS, compose
+from tfdl.config import AUGMENTATIONS, DATASETS, MODELS, OPTIMIZERS, SAMPLERS, SCHEDULES, TASKS, TOKENIZERS, compose
 from tfdl.data import Source, training_batches
 from tfdl.data.augmentation import Augmentation, ImageChange, ImageMix
 from tfdl.data.opening import open_images, open_texts
 from tfdl.data.pipeline import WEIGHT
 from tfdl.data.tokenizers import Tokenizer, fit_tokenizer, load_tokenizer
 from tfdl.evaluation import evaluator_for
+from tfdl.inference.generation import Sampler
 from tfdl.models import build_model
 from tfdl.optimizers import build_optimizer
 from tfdl.tasks import DecodingTask, Task
@@ -235,6 +236,29 @@ def test_a_tokenizer(name, tmp_path):
     assert load_tokenizer(tmp_path) == tokenizer
 
 
+@pytest.mark.parametrize("name", list(SAMPLERS))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_sampler(name, dtype):
+    """In a graph, it leaves each row a token to choose, and a row depends on nothing but itself."""
+    config = SAMPLERS[name]()
+    sampler = SAMPLERS.load(name)(config)
+    assert isinstance(sampler, Sampler)
+    generator = np.random.default_rng(0)
+    scores = generator.normal(0, 3, (3, 40)).astype(dtype)
+    scores[0, :30] = -np.inf  # another sampler has removed these
+    history = generator.integers(-1, 40, (3, 20)).astype(np.int32)
+    sample = tf.function(sampler)
+    changed = sample(tf.constant(scores), tf.constant(history))
+    assert (changed.shape, changed.dtype.name) == (scores.shape, dtype)
+    changed = changed.numpy()
+    assert np.isfinite(changed).any(-1).all()
+    assert (changed[0, :30] == -np.inf).all()
+    assert not np.isnan(changed).any()
+    for row in range(3):
+        alone = sample(tf.constant(scores[row : row + 1]), tf.constant(history[row : row + 1]))
+        np.testing.assert_array_equal(alone[0], changed[row])
+
+
 @pytest.mark.parametrize("name", list(AUGMENTATIONS))
 def test_an_augmentation(name):
     """Images of their shape and type, decided by the draws alone."""
@@ -280,7 +304,7 @@ def test_parts_that_only_python_code_uses_are_not_listed():
 
 def test_a_declaration_imports_no_implementation():
     """A part's module is imported when the part is first used."""
-    for registry in (MODELS, TASKS, OPTIMIZERS, SCHEDULES, DATASETS, TOKENIZERS, AUGMENTATIONS):
+    for registry in (MODELS, TASKS, OPTIMIZERS, SCHEDULES, DATASETS, TOKENIZERS, AUGMENTATIONS, SAMPLERS):
         for name in registry:
             implementation = registry.part(name).implementation
             assert isinstance(implementation, str), name

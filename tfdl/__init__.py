@@ -15,6 +15,7 @@ _PUBLIC = {
     "OptimizerConfig": "tfdl.config",
     "Preset": "tfdl.config",
     "RunError": "tfdl.errors",
+    "SamplerConfig": "tfdl.config",
     "ScheduleConfig": "tfdl.config",
     "StoppedError": "tfdl.errors",
     "TaskSpec": "tfdl.config",
@@ -32,6 +33,7 @@ _PUBLIC = {
     "register_dataset": "tfdl.config",
     "register_model": "tfdl.config",
     "register_optimizer": "tfdl.config",
+    "register_sampler": "tfdl.config",
     "register_schedule": "tfdl.config",
     "register_task": "tfdl.config",
     "register_tokenizer": "tfdl.config",
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from tfdl.config import ModelConfig as ModelConfig
     from tfdl.config import OptimizerConfig as OptimizerConfig
     from tfdl.config import Preset as Preset
+    from tfdl.config import SamplerConfig as SamplerConfig
     from tfdl.config import ScheduleConfig as ScheduleConfig
     from tfdl.config import TaskSpec as TaskSpec
     from tfdl.config import TokenizerConfig as TokenizerConfig
@@ -73,6 +76,7 @@ if TYPE_CHECKING:
     from tfdl.config import register_dataset as register_dataset
     from tfdl.config import register_model as register_model
     from tfdl.config import register_optimizer as register_optimizer
+    from tfdl.config import register_sampler as register_sampler
     from tfdl.config import register_schedule as register_schedule
     from tfdl.config import register_task as register_task
     from tfdl.config import register_tokenizer as register_tokenizer

@@ -27,6 +27,7 @@ from tfdl.config.optimizers import (
     choose_optimizer,
     register_optimizer,
 )
+from tfdl.config.samplers import SAMPLERS, SamplerConfig, choose_samplers, register_sampler
 from tfdl.config.schedules import SCHEDULES, ScheduleConfig, register_schedule
 from tfdl.config.sources import assignment, compose, to_yaml
 from tfdl.config.tasks import TASKS, TaskSpec, register_task
@@ -40,6 +41,7 @@ __all__ = [
     "MODELS",
     "OPTIMIZERS",
     "PRESETS",
+    "SAMPLERS",
     "SCHEDULES",
     "TASKS",
     "TOKENIZERS",
@@ -54,6 +56,7 @@ __all__ = [
     "RNNConfig",
     "ResNetConfig",
     "SGDConfig",
+    "SamplerConfig",
     "ScheduleConfig",
     "TaskSpec",
     "TokenizerConfig",
@@ -62,6 +65,7 @@ __all__ = [
     "assignment",
     "choose_model",
     "choose_optimizer",
+    "choose_samplers",
     "choose_tokenizer",
     "compose",
     "load_yaml",
@@ -69,6 +73,7 @@ __all__ = [
     "register_dataset",
     "register_model",
     "register_optimizer",
+    "register_sampler",
     "register_schedule",
     "register_task",
     "register_tokenizer",

@@ -17,16 +17,21 @@ _SECTIONS = {("model",), ("dataset",), ("tokenizer",), ("optimizer",), ("optimiz
 _KEPT = {"name": ("data_dir",), "preset": ("name",)}
 
 
-def assignment(text: str) -> tuple[str, Any]:
+def assignment(text: str, option: str = "--set", example: str = "model.units=256") -> tuple[str, Any]:
     """``"model.units=256"`` -> ``("model.units", 256)``; the value is read as YAML.
+
+    Args:
+        text: the key and the value.
+        option: where it is from, for messages.
+        example: an assignment, for messages.
 
     Raises:
         UserError: no key, no equals sign, or a value that is not YAML.
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise UserError(f"--set {text!r}, expected KEY=VALUE such as model.units=256")
-    return key.strip(), parse_yaml(value, f"--set {key}")
+        raise UserError(f"{option} {text!r}, expected KEY=VALUE such as {example}")
+    return key.strip(), parse_yaml(value, f"{option} {key}")
 
 
 def compose(*layers: Mapping[str, Any]) -> TrainConfig:

@@ -18,6 +18,8 @@ from tfdl.evaluation.choice import evaluator_for
 from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.load import LoadedRun
 from tfdl.runs.sample_counts import changed_counts_note
+from tfdl.tasks.beam_search import DEFAULT_LENGTH_PENALTY
+from tfdl.tasks.task import DecodingTask
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ def evaluate(
     world: World | None = None,
     *,
     data: Mapping[str, Any] | None = None,
+    beams: int | None = None,
+    length_penalty: float = DEFAULT_LENGTH_PENALTY,
 ) -> dict[str, float]:
     """Metrics of a run's weights on one split. Those of ``test`` are the same as in its ``summary.json``.
 
@@ -50,11 +54,17 @@ def evaluate(
         world: the ranks that share the work. Defaults to the current ones.
         data: the splits, for a run whose data Python code passed to ``tfdl.train(data=...)``. The evaluated split is
             enough; a split that was cut from the training data needs the training data.
+        beams: search translations with so many beams. Defaults to the likeliest token every time, as in training.
+        length_penalty: exponent of the length penalty of beams (Wu et al., 2016).
 
     Raises:
-        UserError: not a run directory, no such split or checkpoint, or data that is missing.
+        UserError: not a run directory, no such split or checkpoint, data that is missing, or beams for a task that
+            writes no text.
     """
-    return evaluate_in_detail(run, split, checkpoint, world, data=data).metrics
+    evaluation = evaluate_in_detail(
+        run, split, checkpoint, world, data=data, beams=beams, length_penalty=length_penalty
+    )
+    return evaluation.metrics
 
 
 def evaluate_in_detail(
@@ -64,6 +74,8 @@ def evaluate_in_detail(
     world: World | None = None,
     *,
     data: Mapping[str, Any] | None = None,
+    beams: int | None = None,
+    length_penalty: float = DEFAULT_LENGTH_PENALTY,
 ) -> Evaluation:
     """As ``evaluate``, and returns also what a report shows besides the metrics.
 
@@ -73,6 +85,8 @@ def evaluate_in_detail(
         checkpoint: as for ``evaluate``.
         world: as for ``evaluate``.
         data: as for ``evaluate``.
+        beams: as for ``evaluate``.
+        length_penalty: as for ``evaluate``.
 
     Raises:
         UserError: as ``evaluate``.
@@ -81,11 +95,17 @@ def evaluate_in_detail(
     world = world or current_world()
     with world.agreement():
         loaded = load_run(run, checkpoint)
-    return evaluate_loaded(loaded, split, world, data=data)
+    return evaluate_loaded(loaded, split, world, data=data, beams=beams, length_penalty=length_penalty)
 
 
 def evaluate_loaded(
-    loaded: LoadedRun, split: str = "test", world: World | None = None, *, data: Mapping[str, Any] | None = None
+    loaded: LoadedRun,
+    split: str = "test",
+    world: World | None = None,
+    *,
+    data: Mapping[str, Any] | None = None,
+    beams: int | None = None,
+    length_penalty: float = DEFAULT_LENGTH_PENALTY,
 ) -> Evaluation:
     """As ``evaluate_in_detail``, of a run that has been loaded.
 
@@ -94,12 +114,16 @@ def evaluate_loaded(
         split: as for ``evaluate``.
         world: as for ``evaluate``.
         data: as for ``evaluate``.
+        beams: as for ``evaluate``.
+        length_penalty: as for ``evaluate``.
 
     Raises:
-        UserError: no such split, or data that is missing.
+        UserError: no such split, data that is missing, or beams for a task that writes no text.
     """
     check_split(split)
     world = world or current_world()
+    if beams is not None and not isinstance(loaded.task, DecodingTask):
+        raise UserError(f"beams={beams}, but the task {loaded.task.name} is evaluated without writing texts")
     with world.agreement():
         task_class = TASKS.load(loaded.config.task)
         if data is not None:
@@ -107,6 +131,8 @@ def evaluate_loaded(
         task, sources = task_class.open(loaded.config, loaded.run.assets, data)
         task.fit_to(loaded.model)
         task.check_data({split: sources[split]})
+        if beams is not None:
+            task.search_with(beams, length_penalty)
     if isinstance(loaded.config.dataset, PythonDataConfig):
         check_equal_data(lambda: describe_splits({split: sources[split]}, data), world)
     else:

@@ -1,10 +1,11 @@
-"""Using what was trained: predictions for new inputs."""
+"""Using what was trained: predictions for new inputs, and texts that models write."""
 
 from typing import TYPE_CHECKING
 
 from tfdl.lazy import lazy_names
 
 _PUBLIC = {
+    "Generator": "tfdl.inference.generation",
     "InputOptions": "tfdl.inference.inputs.options",
     "Item": "tfdl.inference.items",
     "Predictor": "tfdl.inference.predictor",
@@ -16,6 +17,7 @@ _PUBLIC = {
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from tfdl.inference.generation import Generator as Generator
     from tfdl.inference.inputs.opening import open_inputs as open_inputs
     from tfdl.inference.inputs.options import InputOptions as InputOptions
     from tfdl.inference.items import Item as Item

@@ -1,12 +1,13 @@
 """A trained run as an object: ``tfdl.load("runs/digits").predict(images)``."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tfdl.config import TrainConfig
 from tfdl.distributed import World
 from tfdl.evaluation import evaluate_loaded
+from tfdl.inference.generation import GeneratedText, Generator
 from tfdl.inference.inputs.opening import inputs_of_objects
 from tfdl.inference.predictor import Compute, Predictor, compiled
 from tfdl.runs import RunDirectory, load_run
@@ -26,6 +27,7 @@ class Trained:
         self._loaded = loaded
         # By the number of answers. A graph is traced once for many calls.
         self._compiled: dict[int | None, tuple[Prediction, Compute]] = {}
+        self._generator: Generator | None = None
 
     @property
     def run(self) -> RunDirectory:
@@ -90,6 +92,24 @@ class Trained:
         predictor = Predictor(*self._compiled[top_k], opened.load, batch_size=batch_size, world=world)
         for item, record in predictor.answers(opened.items):
             yield {"input": item.name, **record} if item.name else record
+
+    def generate(self, prompts: str | Sequence[str], **options: Any) -> list[GeneratedText]:
+        """Continues texts with a language model, or translates them with an encoder-decoder.
+
+        Args:
+            prompts: one text, or several.
+            **options: ``max_new_tokens``, ``samplers``, ``beams``, ``stop``, ``seed``, ``num_samples``; see
+                ``tfdl.inference.Generator.stream``.
+
+        Returns:
+            ``num_samples`` texts for each prompt, in their order.
+
+        Raises:
+            UserError: a task that writes no texts; a prompt, a sampler or a number that cannot be used.
+        """
+        if self._generator is None:
+            self._generator = Generator(self.model, self.task)
+        return self._generator.generate([prompts] if isinstance(prompts, str) else prompts, **options)
 
     def evaluate(
         self, split: str = "test", *, data: Mapping[str, Any] | None = None, world: World | None = None

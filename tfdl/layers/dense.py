@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfdl.layers.bias import add_bias
+from tfdl.layers.half_product import HalfWeights
 
 
 @keras.saving.register_keras_serializable(package="tfdl")
@@ -29,18 +30,27 @@ class Dense(keras.layers.Dense):
     The arguments and call arguments are those of ``keras.layers.Dense``.
     """
 
+    half_weights: HalfWeights | None = None
+    """What the layer computes with in place of its kernel, while texts are generated with weights in bfloat16."""
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:  # noqa: ARG002
-        kernel = self._kernel if self.lora_enabled else self.kernel
-        outputs = keras.ops.matmul(inputs, kernel)  # (..., units)
-        if self.lora_enabled:
-            scale = self.lora_alpha / self.lora_rank
-            narrow = keras.ops.matmul(inputs, self.lora_kernel_a)  # (..., rank)
-            outputs += keras.ops.matmul(narrow * scale, self.lora_kernel_b)  # (..., units)
+        outputs = self._product(inputs)  # (..., units)
         if self.bias is not None:
             outputs = add_bias(outputs, tf.convert_to_tensor(self.bias))
         if self.activation is not None:
             outputs = self.activation(outputs)
         return outputs
+
+    def _product(self, inputs: Any) -> Any:
+        """The product with the kernel, and with the update of low rank if there is one; ``(..., units)``."""
+        if self.half_weights is not None:
+            return self.half_weights.product(inputs)
+        if not self.lora_enabled:
+            return keras.ops.matmul(inputs, self.kernel)
+        scale = self.lora_alpha / self.lora_rank
+        narrow = keras.ops.matmul(inputs, self.lora_kernel_a)  # (..., rank)
+        update = keras.ops.matmul(narrow * scale, self.lora_kernel_b)
+        return keras.ops.matmul(inputs, self._kernel) + update
 
     def add_weight(self, *arguments: Any, **options: Any) -> Any:
         is_update = str(options.get("name")).startswith("lora_kernel_")

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfdl.layers.dynamic_shape import dynamic_shape
+from tfdl.layers.half_product import HalfWeights
 
 
 @keras.saving.register_keras_serializable(package="tfdl")
@@ -35,6 +36,9 @@ class TokenEmbedding(keras.layers.Layer):
         ValueError: a size below 1, or tokens that are not integers.
     """
 
+    half_weights: HalfWeights | None = None
+    """What the layer scores with in place of its table, while texts are generated with weights in bfloat16."""
+
     def __init__(self, vocab_size: int, hidden_dim: int, initializer: Any = None, **kwargs: Any):
         super().__init__(**kwargs)
         if vocab_size < 1 or hidden_dim < 1:
@@ -54,6 +58,8 @@ class TokenEmbedding(keras.layers.Layer):
 
     def call(self, inputs: Any, reverse: bool = False) -> Any:
         table = tf.convert_to_tensor(self.table)  # (vocab_size, hidden_dim)
+        if reverse and self.half_weights is not None:
+            return self.half_weights.product(tf.cast(inputs, table.dtype))
         if reverse:
             return _score_tokens(tf.cast(inputs, table.dtype), table)  # (..., vocab_size)
         tokens = tf.convert_to_tensor(inputs)  # (batch, time)

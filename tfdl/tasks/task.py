@@ -279,6 +279,18 @@ class DecodingTask(Task):
     def text_roles(self) -> tuple[str, ...]:
         """Roles whose original texts ``metrics`` compares decoded texts with."""
 
+    def search_with(self, num_beams: int, length_penalty: float) -> None:  # noqa: ARG002
+        """Makes ``decoded_rows`` search each text with beams; by default a task cannot.
+
+        Args:
+            num_beams: texts that are extended side by side; with 1 the likeliest token is taken every time.
+            length_penalty: exponent of the length penalty (Wu et al., 2016).
+
+        Raises:
+            UserError: the task decodes in another way.
+        """
+        raise UserError(f"beams={num_beams}, but the task {self.name} decodes without beams; leave them out")
+
     @abstractmethod
     def decoded_rows(self, model: Any, batch: Batch) -> dict[str, Any]:
         """One row for each sample, from what the model itself writes.

@@ -15,6 +15,8 @@ from tfdl.data.tokenizers import Tokenizer, load_tokenizer
 from tfdl.data.tokens.source import Frame, TokenSource
 from tfdl.data.tokens.table import TokenColumn
 from tfdl.errors import UserError
+from tfdl.tasks.beam_decoding import beam_decode
+from tfdl.tasks.beam_search import DEFAULT_LENGTH_PENALTY, check_search
 from tfdl.tasks.cross_entropy_loss import cross_entropy
 from tfdl.tasks.greedy_decoding import greedy_decode
 from tfdl.tasks.prediction import Prediction
@@ -54,6 +56,10 @@ class Translation(TextTask, DecodingTask):
     larger_is_better = False
     headline = ("exact_match", "bleu")
     text_roles = ("source", "target")
+    num_beams: int = 1
+    """Hypotheses of each translation that are extended side by side."""
+    length_penalty: float = DEFAULT_LENGTH_PENALTY
+    """Exponent of the length penalty that beams are compared with."""
 
     def __init__(
         self,
@@ -157,7 +163,13 @@ class Translation(TextTask, DecodingTask):
     @property
     def decoding_batch_size(self) -> int:
         """Sources that are decoded together; each takes a cache of at most ``longest`` positions."""
-        return max(1, min(256, _MOST_TOKENS // self.longest))
+        return max(1, min(256, _MOST_TOKENS // self.longest) // self.num_beams)
+
+    def search_with(self, num_beams: int, length_penalty: float) -> None:
+        """See ``DecodingTask.search_with``."""
+        check_search(num_beams, length_penalty)
+        self.num_beams = num_beams
+        self.length_penalty = length_penalty
 
     def decoded_rows(self, model: Any, batch: Batch) -> dict[str, Any]:
         """One row for each sample, from the source alone: ``translation``, a string."""
@@ -195,14 +207,27 @@ class Translation(TextTask, DecodingTask):
 
     def _decoded(self, model: Any, source: Any) -> tuple[Any, Any]:
         """Source tokens ``(b, s)`` to strings and log-probabilities, ``(b,)``."""
-        tokens, log_probability = greedy_decode(
-            model,
-            source,
-            start_id=self.tokenizer.start_id,
-            end_id=self.tokenizer.end_id,
-            max_length=self.longest_written,
-        )
+        tokens, log_probability = self.decoded_tokens(model, source)
         return self.tokenizer.decode_in_graph(tf.RaggedTensor.from_tensor(tokens)), log_probability
+
+    def decoded_tokens(self, model: Any, source: Any) -> tuple[Any, Any]:
+        """Writes targets, inside a graph.
+
+        Args:
+            model: the model.
+            source: tokens ``(b, s)``.
+
+        Returns:
+            Tokens ``(b, t)`` and log-probabilities ``(b,)``, as ``greedy_decode`` returns them.
+        """
+        limits = {
+            "start_id": self.tokenizer.start_id,
+            "end_id": self.tokenizer.end_id,
+            "max_length": self.longest_written,
+        }
+        if self.num_beams == 1:
+            return greedy_decode(model, source, **limits)
+        return beam_decode(model, source, **limits, num_beams=self.num_beams, exponent=self.length_penalty)
 
     def prediction(self, top_k: int | None = None) -> Prediction:
         """Translations and their log-probabilities.

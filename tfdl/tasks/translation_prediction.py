@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from tfdl.tasks.greedy_decoding import greedy_decode
 from tfdl.tasks.prediction import Record, rounded
 from tfdl.tasks.text_prediction import TOKENS, FramedTextPrediction
 
@@ -28,13 +27,7 @@ class TranslationPrediction(FramedTextPrediction):
 
     def compute(self, model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
         """``target`` int32 ``(b, t)``, the tokens, and ``log_probability`` ``(b,)`` of each whole target in nats."""
-        tokens, log_probability = greedy_decode(
-            model,
-            batch[TOKENS],
-            start_id=self._tokenizer.start_id,
-            end_id=self._tokenizer.end_id,
-            max_length=self._task.longest_written,
-        )
+        tokens, log_probability = self._task.decoded_tokens(model, batch[TOKENS])
         return {_TARGET: tokens, _LOG_PROBABILITY: log_probability}
 
     def records(self, outputs: Mapping[str, np.ndarray]) -> list[Record]:

@@ -1,0 +1,1 @@
+"""How the next token is chosen: one file for each sampler."""

@@ -1,0 +1,1 @@
+"""How models of each kind take one token after the other: one file for each kind."""
