@@ -10,6 +10,7 @@ Examples:
   tfdl export runs/digits exported/digits
   tfdl export runs/digits exported/digits --checkpoint best   # becomes the next version
   tfdl export runs/gpt exported/gpt --format huggingface      # config.json, model.safetensors, tokenizer.json
+  tfdl export runs/tuned exported/adapter --format lora       # what fine-tuning added, without the base
   docker run -p 8501:8501 -v "$PWD/exported/digits:/models/digits" -e MODEL_NAME=digits tensorflow/serving
 """
 
@@ -20,10 +21,10 @@ Examples:
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(["saved_model", "huggingface"]),
+    type=click.Choice(["saved_model", "huggingface", "lora"]),
     default="saved_model",
     show_default=True,
-    help="A SavedModel, or a folder that Hugging Face's transformers reads.",
+    help="A SavedModel, a folder that Hugging Face's transformers reads, or the updates of low rank alone.",
 )
 @checkpoint_option
 @plugin_option
@@ -37,6 +38,9 @@ def command(run: str, directory: str, format_name: str, checkpoint: str, plugins
 
     With --format huggingface, DIRECTORY is a new folder that transformers loads with the same weights: GPT-2, the Llama
     architecture, BERT, ViT and ResNet models.
+
+    With --format lora, DIRECTORY is a new folder with the updates of low rank and a new head, and the SHA-256 of the
+    weights that they belong to. `tfdl import DIRECTORY RUN --base BASE` makes a run of them.
     """
     from tfdl.cli.quiet import quick_start
     from tfdl.runs import RunDirectory
@@ -52,6 +56,8 @@ def command(run: str, directory: str, format_name: str, checkpoint: str, plugins
         raise UserError(f"export on {num_ranks} ranks, expected 1 rank; start it without horovodrun")
     if format_name == "huggingface":
         _export_huggingface(run, directory, checkpoint)
+    elif format_name == "lora":
+        _export_adapter(run, directory, checkpoint)
     else:
         _export_saved_model(run, directory, checkpoint)
 
@@ -64,6 +70,14 @@ def _export_huggingface(run: str, directory: str, checkpoint: str) -> None:
     for note in exported.notes:
         click.echo(f"note: {note}")
     click.echo(f"load it with transformers.{exported.auto_class}.from_pretrained({str(exported.path)!r})")
+
+
+def _export_adapter(run: str, directory: str, checkpoint: str) -> None:
+    from tfdl.interop import export_adapter
+
+    exported = export_adapter(run, directory, checkpoint)
+    click.echo(f"adapter {exported.path}: {exported.parameters:,} parameters, for the weights of {exported.base.run}")
+    click.echo(f"  SHA-256 of these weights {exported.base.sha256}")
 
 
 def _export_saved_model(run: str, directory: str, checkpoint: str) -> None:

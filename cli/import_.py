@@ -12,6 +12,7 @@ Examples:
   tfdl import HuggingFaceTB/SmolLM2-135M runs/smollm2
   tfdl import ./gpt2 runs/gpt2                        # a folder; no network
   tfdl import google/vit-base-patch16-224 runs/vit --revision main
+  tfdl import exported/adapter runs/tuned --base runs/smollm2   # of `tfdl export --format lora`
   tfdl import ./bert-imdb runs/bert --dataset imdb_reviews && tfdl evaluate runs/bert
 """
 
@@ -27,8 +28,11 @@ Examples:
     metavar="N",
     help="Most tokens that are evaluated together.  [default: the model's positions; 1024 for language models]",
 )
+@click.option("--base", metavar="RUN", help="Run that an adapter (--format lora) was trained on.")
 @debug_option
-def command(source: str, run: str, revision: str | None, dataset: str | None, sequence_length: int | None) -> None:
+def command(
+    source: str, run: str, revision: str | None, dataset: str | None, sequence_length: int | None, base: str | None
+) -> None:
     """Make a run of a pretrained Hugging Face model.
 
     GPT-2, the Llama architecture (Llama, SmolLM2, TinyLlama, Mistral, Qwen2), BERT classifiers, ViT and ResNet are
@@ -45,6 +49,9 @@ def command(source: str, run: str, revision: str | None, dataset: str | None, se
     if sequence_length is not None and sequence_length < 1:
         raise UserError(f"--sequence-length {sequence_length}, expected at least 1")
     folder = find_model(source, revision)
+    if base is not None:
+        _import_adapter(folder, base, run)
+        return
     quick_start()
     from tfdl.distributed.launch import find_launch
     from tfdl.interop import import_model
@@ -55,6 +62,16 @@ def command(source: str, run: str, revision: str | None, dataset: str | None, se
     origin = source if revision is None else f"{source} at {revision}"
     imported = import_model(folder, run, source=origin, dataset=dataset, sequence_length=sequence_length)
     _show(imported, run)
+
+
+def _import_adapter(folder: Any, base: str, run: str) -> None:
+    from tfdl.cli.quiet import quick_start
+
+    quick_start()
+    from tfdl.interop import import_adapter
+
+    import_adapter(folder, base, run)
+    click.echo(f"{run}: the weights of {base} with the adapter {folder}")
 
 
 def _show(imported: Any, run: str) -> None:

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 import tfdl
 from tfdl.config import compose
 from tfdl.errors import UserError
+from tfdl.interop import export_adapter, import_adapter
 from tfdl.runs import RunDirectory, load_run
 
 WORDS = {"sport": "goal match team ball", "food": "bread soup salt cook", "law": "court judge appeal trial"}
@@ -176,3 +177,33 @@ def test_what_does_not_fit_ends_before_anything_is_written(base, texts, tmp_path
 def test_another_task(base, tmp_path, tiny):
     with pytest.raises(UserError, match="is a run of text-classification, expected one of image-classification"):
         tfdl.train(tiny({"model.name": "cnn", "initial_checkpoint": str(base.path)}), tmp_path / "run")
+
+
+def test_an_adapter_and_its_base_are_the_run_again(base, texts, tmp_path):
+    run = fine_tune(base, texts, tmp_path / "run", {"model.lora_rank": 2}, epochs=2)
+    exported = export_adapter(run, tmp_path / "adapter")
+    added = load_file(tmp_path / "adapter" / "adapter.safetensors")
+    assert set(added) == {name for name in weights(run) if "lora_kernel_" in name or name.startswith("logits")}
+    assert exported.parameters == sum(value.size for value in added.values())
+    again = import_adapter(tmp_path / "adapter", base.path, tmp_path / "again")
+    for name, value in weights(run).items():
+        np.testing.assert_array_equal(weights(again)[name], value, err_msg=name)
+    assert tfdl.evaluate(again) == tfdl.evaluate(run)
+    assert tfdl.load(again).predict("court judge") == tfdl.load(run).predict("court judge")
+
+
+def test_an_adapter_of_other_weights(base, texts, tmp_path):
+    run = fine_tune(base, texts, tmp_path / "run", {"model.lora_rank": 2})
+    export_adapter(run, tmp_path / "adapter")
+    first = sorted(base.checkpoints.glob("step-*"))[0]
+    with pytest.raises(
+        UserError, match="has other weights than those that the adapter was trained on, which are those"
+    ):
+        import_adapter(tmp_path / "adapter", first, tmp_path / "again")
+    with pytest.raises(UserError, match="exists, expected a new folder for the adapter"):
+        export_adapter(run, tmp_path / "adapter")
+    with pytest.raises(UserError, match="has no updates of low rank, expected one of --set model.lora_rank=8"):
+        export_adapter(base, tmp_path / "other")
+    with pytest.raises(UserError, match=r"is no adapter, expected a folder of `tfdl export --format lora`"):
+        import_adapter(base.path, base.path, tmp_path / "again")
+    assert not (tmp_path / "again").exists()

@@ -1,27 +1,26 @@
 """A published model becomes a run directory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from tfdl import __version__
 from tfdl.config import TrainConfig
 from tfdl.config.mapping import to_mapping
 from tfdl.errors import UserError
 from tfdl.inspection.shapes_only import shapes_only
 from tfdl.interop.architectures import architecture_of, lacks_head
 from tfdl.interop.architectures.base import Architecture, Description
+from tfdl.interop.imported_run import write_imported_run
 from tfdl.interop.model_folder import CONFIG, ModelFolder
 from tfdl.interop.settings import Settings
 from tfdl.interop.task_parts import TaskParts, read_task
 from tfdl.interop.weights import WeightTable
 from tfdl.models import build_model, compute_precision
-from tfdl.runs import Progress, RunDirectory, save_checkpoint, weights_sha256
-from tfdl.runs.atomic import new_folder, write_json
-from tfdl.runs.run_directory import IMPORTED
+from tfdl.runs import RunDirectory
+from tfdl.runs.atomic import new_folder
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def import_model(
     table.load(files.tensors, model)
     record = {"source": source or str(files.path.absolute()), "model_type": architecture.model_type}
     with new_folder(run.path, replace=True) as unfinished:
-        _write(RunDirectory(unfinished), config, parts, model, record)
+        write_imported_run(RunDirectory(unfinished), config, parts.task, model, record)
     tokenizer = getattr(parts.task, "tokenizer", None)
     return Imported(
         run=run,
@@ -125,30 +124,3 @@ def _head_note(lacking: Sequence[str]) -> tuple[str, ...]:
         return ()
     layers = " and ".join(dict.fromkeys(name.split("/")[0] for name in lacking))
     return (f"the files have no classifier: {layers} have random values, so train the run on your classes first",)
-
-
-def _write(run: RunDirectory, config: TrainConfig, parts: TaskParts, model: Any, record: Mapping[str, Any]) -> None:
-    run.create(config)
-    parts.task.save(run.assets)
-    write_json(run.assets / IMPORTED, dict(record))
-    save_checkpoint(run.checkpoints, model, [], Progress())
-    run.write_summary(
-        {
-            "model": config.model.label,
-            "task": config.task,
-            "dataset": config.dataset.name,
-            "parameters": model.count_params(),
-            "epochs": 0,
-            "steps": 0,
-            "world_size": 1,
-            "batch_size": config.batch_size,
-            "global_batch_size": config.batch_size,
-            "examples_per_second": 0.0,
-            "wall_seconds": 0.0,
-            "validation": {},
-            "test": {},
-            "weights_sha256": weights_sha256(model),
-            "tfdl_version": __version__,
-        }
-    )
-    run.write_status(0, f"imported from {record['source']}")
