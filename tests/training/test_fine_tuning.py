@@ -202,7 +202,7 @@ def test_an_adapter_of_other_weights(base, texts, tmp_path):
         import_adapter(tmp_path / "adapter", first, tmp_path / "again")
     with pytest.raises(UserError, match="exists, expected a new folder for the adapter"):
         export_adapter(run, tmp_path / "adapter")
-    with pytest.raises(UserError, match="has no updates of low rank, expected one of --set model.lora_rank=8"):
+    with pytest.raises(UserError, match=r"has no updates of low rank, expected one of --set model.lora_rank=8"):
         export_adapter(base, tmp_path / "other")
     with pytest.raises(UserError, match=r"is no adapter, expected a folder of `tfdl export --format lora`"):
         import_adapter(base.path, base.path, tmp_path / "again")
