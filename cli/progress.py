@@ -16,12 +16,12 @@ from tfdl.training.callbacks import EpochReport, RunPlan, StepReport
 
 # Without a terminal there is no bar: within a long epoch, a line is printed this often.
 _SECONDS_BETWEEN_LINES = 30.0
-# Task -> what stands for an input in the command of predictions.
-_EXAMPLE_INPUTS = {
-    "image-classification": "IMAGE...",
-    "text-classification": "'TEXT'",
-    "language-modeling": "'TEXT'",
-    "translation": "'TEXT'",
+# Task -> the command that uses the run, and what stands for its input.
+_EXAMPLES = {
+    "image-classification": ("predict", "IMAGE..."),
+    "text-classification": ("predict", "'TEXT'"),
+    "language-modeling": ("generate", "--prompt 'TEXT'"),
+    "translation": ("predict", "'TEXT'"),
 }
 
 
@@ -125,9 +125,9 @@ class Progress(Callback):
         if self._plan.dataset == "python":
             evaluate = f"tfdl.evaluate({str(run)!r}, data=...) in Python"
         commands = [f"  {evaluate}"]
-        example = _EXAMPLE_INPUTS.get(self._plan.task)
-        if example is not None:
-            commands.append(f"  tfdl predict {run} {example}{options}")
+        if self._plan.task in _EXAMPLES:
+            command, example = _EXAMPLES[self._plan.task]
+            commands.append(f"  tfdl {command} {run} {example}{options}")
         return [*commands, f"  tfdl export {run} exported/{run.name}{options}"]
 
     def close(self) -> None:
