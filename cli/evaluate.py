@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tfdl.cli.failures import is_printing_rank
-from tfdl.cli.options import checkpoint_option, debug_option, json_option, length_penalty_option
+from tfdl.cli.options import check_length_penalty, checkpoint_option, debug_option, json_option, length_penalty_option
 from tfdl.cli.parts import load_parts, plugin_option
 
 # The most classes whose confusion matrix fits into a terminal.
@@ -55,6 +55,7 @@ def command(
     from tfdl.cli.quiet import quick_start
     from tfdl.runs import RunDirectory
 
+    check_length_penalty(beams is not None)
     for run in runs:
         RunDirectory.open(run).checkpoint(checkpoint)  # a wrong path is reported before TensorFlow is imported
     load_parts(plugins)

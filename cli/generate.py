@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from tfdl.cli.failures import is_printing_rank
-from tfdl.cli.options import checkpoint_option, debug_option, length_penalty_option, run_argument
+from tfdl.cli.options import check_length_penalty, checkpoint_option, debug_option, length_penalty_option, run_argument
 from tfdl.cli.parts import load_parts, plugin_option
 
 EPILOG = """\b
@@ -41,6 +43,7 @@ def _count(default: int, least: int = 1) -> dict[str, Any]:
 
 @click.command(epilog=EPILOG)
 @run_argument
+@click.argument("arguments", nargs=-1, metavar="[TEXT]...")
 @click.option("--prompt", "texts", multiple=True, metavar="TEXT", help="Text to continue or to translate; repeatable.")
 @click.option("--prompts", "file", metavar="FILE", help="File with a prompt on each line; - reads standard input.")
 @click.option(
@@ -87,6 +90,7 @@ def _count(default: int, least: int = 1) -> dict[str, Any]:
 @debug_option
 def command(
     run: str,
+    arguments: tuple[str, ...],
     texts: tuple[str, ...],
     file: str | None,
     as_json: bool,
@@ -109,7 +113,8 @@ def command(
 
     if not is_printing_rank():
         return  # one rank writes the texts
-    prompts = read_prompts(texts, file)
+    prompts = read_prompts((*arguments, *texts), file)
+    check_length_penalty(options["beams"] > 1)
     RunDirectory.open(run).checkpoint(checkpoint)  # a wrong path is reported before TensorFlow is imported
     load_parts(plugins)
     options["samplers"] = _samplers(options)
@@ -123,9 +128,19 @@ def command(
     sizes = {"batch_size": batch_size, "block_size": block_size}
     generator = Generator(loaded.model, loaded.task, **sizes, weights=weights, xla=xla)
     prompts = _usable(prompts, generator, skip_bad_rows)
+    try:
+        _write(generator, prompts, as_json, is_alone, options)
+    except BrokenPipeError:
+        # A program such as head has read enough. Python would complain of it once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _write(generator: Any, prompts: Sequence[str], as_json: bool, is_alone: bool, options: dict[str, Any]) -> None:
     if as_json:
         for text in generator.stream(prompts, **options):
             click.echo(json.dumps(dataclasses.asdict(text)))
+            if text.finish == "positions":
+                _print_note(text)
     elif is_alone and prompts:
         _print_as_written(generator, prompts[0], options)
     else:
@@ -143,7 +158,9 @@ def _samplers(options: dict[str, Any]) -> list[Any]:
     values: list[Any] = []
     for option, (name, field) in _FIELDS.items():
         value = options.pop(option)
-        if value is not None:
+        if option == "temperature" and value == 0:
+            values.append({"name": "greedy"})  # the limit of small temperatures
+        elif value is not None:
             values.append({"name": name, field: value})
     for text in options.pop("named"):
         name, _, fields = text.partition(":")

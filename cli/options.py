@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from tfdl.errors import UserError
+
 Command = Callable[..., Any]
 
 
@@ -32,6 +34,19 @@ def checkpoint_option(command: Command) -> Command:
 def json_option(command: Command) -> Command:
     """``--json``: the results for programs."""
     return click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")(command)
+
+
+def check_length_penalty(has_beams: bool) -> None:
+    """Raises ``UserError`` for ``--length-penalty`` without beams.
+
+    Args:
+        has_beams: whether beams are searched.
+    """
+    context = click.get_current_context()
+    is_set = context.get_parameter_source("length_penalty") is not click.core.ParameterSource.DEFAULT
+    if is_set and not has_beams:
+        value = context.params["length_penalty"]
+        raise UserError(f"--length-penalty {value} has no meaning without --beams N; leave it out")
 
 
 def length_penalty_option(command: Command) -> Command:

@@ -67,7 +67,9 @@ def command(run: str, inputs: tuple[str, ...], texts: tuple[str, ...], checkpoin
     RunDirectory.open(run).checkpoint(checkpoint)  # a wrong path is reported before TensorFlow is imported
     if not inputs and not texts:
         raise UserError(f"no input for {run!r}, expected files, folders, texts, or - for standard input")
-    target = None if choices["output"] is None else Path(choices["output"]).expanduser()
+    target = None if choices["output"] is None else Path(os.path.expanduser(choices["output"]))
+    if target is not None and target.is_symlink():
+        target = Path(os.path.realpath(target))  # the file that the link leads to is replaced
     if target is not None:
         _check_target(target, overwrite=choices["overwrite"])
     load_parts(plugins)
@@ -83,6 +85,8 @@ def command(run: str, inputs: tuple[str, ...], texts: tuple[str, ...], checkpoin
 def _check_target(target: Path, *, overwrite: bool) -> None:
     if target.is_dir():
         raise UserError(f"--output {str(target)!r} is a folder, expected a file such as {target}/predictions.jsonl")
+    if target.exists() and not target.is_file():
+        raise UserError(f"--output {str(target)!r} is no regular file, expected one; for a pipe, leave out --output")
     if target.exists() and not overwrite:
         raise UserError(f"--output {str(target)!r} exists; choose another file, or replace it with --overwrite")
 
@@ -107,6 +111,7 @@ def _opened(run: str, checkpoint: str, inputs: tuple[str, ...], texts: tuple[str
         opened.load,
         batch_size=batch_size,
         skip_bad=choices["skip_bad_rows"],
+        way_out=", or leave them out with --skip-bad-rows",
         at_once=is_typed_by_hand(inputs),
         world=world,
     )
@@ -136,12 +141,15 @@ def _predict(predictor: Any, items: Any, target: Path | None, file_format: Any, 
     from tfdl.inference.writing import record_writer, whole_record
 
     start = time.monotonic()
+    if world.is_chief:
+        predictor.on_bad = lambda item: click.echo(f"left out: {item}", err=True)
     try:
         with _opened_output(target, is_chief=world.is_chief) as file:
             write = record_writer(file, file_format)
             for item, record in predictor.answers(items):
                 if world.is_chief:
                     write(whole_record(item, record))
+            _check_any(predictor)
     except BrokenPipeError:
         # A program such as head has read enough. Python would complain of it once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -155,6 +163,15 @@ def _predict(predictor: Any, items: Any, target: Path | None, file_format: Any, 
         count = predictor.num_answers
         noun = "prediction" if count == 1 else "predictions"
         click.echo(f"{target}: {count:,} {noun} in {time.monotonic() - start:.1f} s")
+
+
+def _check_any(predictor: Any) -> None:
+    """Raises ``UserError`` if nothing was answered; a file is then not written."""
+    if predictor.num_answers:
+        return
+    if predictor.num_bad:
+        raise UserError(f"none of the {predictor.num_bad} inputs can be used, expected at least one that can")
+    raise UserError("there is no input in what was given, expected at least one")
 
 
 @contextmanager

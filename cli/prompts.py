@@ -20,7 +20,8 @@ def read_prompts(texts: Sequence[str], file: str | None) -> list[str]:
     prompts = list(texts)
     if file is not None:
         name = "standard input" if file == "-" else repr(file)
-        lines = _content(file, name).splitlines()
+        # Only line ends separate prompts, not all that Unicode takes for one.
+        lines = [line for line in _content(file, name).replace("\r\n", "\n").split("\n") if line.strip()]
         if not lines:
             raise UserError(f"{name} is empty, expected a prompt on each line")
         prompts += lines

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -58,7 +59,8 @@ def test_a_file_is_written_whole_or_not_at_all(predict, folder):
     code, output, errors = predict(".", "--output", "out/answers.csv", "--skip-bad-rows")
     assert code == 0
     assert output.startswith("out/answers.csv: 5 predictions in ")
-    assert errors.startswith("note: 1 bad input left out, the first one 9.png: not an image")
+    assert errors.startswith("left out: 9.png: not an image that can be read")
+    assert errors.endswith("note: 1 bad input left out\n")
     lines = (folder / "out" / "answers.csv").read_text().splitlines()
     assert lines[0] == "input,class_name,class_id,probability"
     assert len(lines) == 6
@@ -77,7 +79,7 @@ def test_a_file_is_written_whole_or_not_at_all(predict, folder):
     [
         ([], "no input for .*, expected files, folders, texts, or - for standard input"),
         (["gone.png"], "no such file or folder: 'gone.png'"),
-        (["0.png", "--output", "."], "--output '.' is a folder, expected a file such as"),
+        (["0.png", "--output", "."], "--output '.*' is a folder, expected a file such as"),
         (["0.png", "--top-k", "0"], "Invalid value for '--top-k': 0 is not in the range x>=1"),
         (["0.png", "--text", "x"], "--text 'x', but the task 'image-classification' reads no texts; give files"),
         (["0.png", "--checkpoint", "step-9"], "has no checkpoint 'step-9'"),
@@ -111,3 +113,23 @@ def test_paths_on_standard_input(predict, monkeypatch):
     code, output, _ = predict("-")
     assert code == 0
     assert [json.loads(line)["input"] for line in output.splitlines()] == ["1.png", "0.png"]
+
+
+def test_nothing_that_can_be_used(predict, folder):
+    (folder / "9.png").write_bytes(b"no image")
+    code, output, errors = predict("9.png", "--skip-bad-rows", "--output", "x.jsonl")
+    assert (code, output) == (2, "")
+    assert "tfdl: error: none of the 1 inputs can be used, expected at least one that can" in errors
+    assert not (folder / "x.jsonl").exists()
+
+
+def test_a_link_leads_to_the_file_that_is_replaced(predict, folder):
+    (folder / "real.jsonl").write_text("old")
+    (folder / "link.jsonl").symlink_to("real.jsonl")
+    assert predict("0.png", "--output", "link.jsonl", "--overwrite")[0] == 0
+    assert (folder / "link.jsonl").is_symlink()
+    assert json.loads((folder / "real.jsonl").read_text())["input"] == "0.png"
+    os.mkfifo(folder / "pipe")
+    code, _, errors = predict("0.png", "--output", "pipe", "--overwrite")
+    assert code == 2
+    assert "is no regular file, expected one; for a pipe, leave out --output" in errors

@@ -118,7 +118,7 @@ def test_all_ranks_end_with_the_error_of_one(photos, images, answers, ranks):
     damaged = [*images[:6], b"no image"]
 
     def predict(_):
-        with pytest.raises(UserError, match=r"1 bad input: not an image that can be read .* --skip-bad-rows") as caught:
+        with pytest.raises(UserError, match=r"1 bad input: not an image that can be read .*\. Fix them$") as caught:
             answers(photos, damaged, batch_size=2, world=world)
         return caught.value.agreed
 

@@ -7,12 +7,14 @@ import keras
 import numpy as np
 import pyarrow
 import pytest
+import tensorflow as tf
 from pyarrow import parquet
 
 import tfdl
 from tfdl.errors import UserError
 from tfdl.inference import InputOptions, open_inputs
 from tfdl.inference.items import BadItem
+from tfdl.tasks.prediction import ServedPrediction
 
 X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 
@@ -120,3 +122,32 @@ def test_other_arrays(regression):
         opened(regression, "x.npz")
     with pytest.raises(UserError, match=r"texts"):
         open_inputs(regression.task, [], texts=["a text"])
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        ([0.9, 1], "uint8"),
+        ([300, -1], "uint8"),
+        ([None, 1], "float32"),
+        (["no", "yes"], "bool"),
+        ([10**400, 1], "int32"),
+    ],
+)
+def test_numbers_are_not_rounded_or_wrapped(value, dtype):
+    class Echo:
+        def serving_signature(self):
+            return {"x": tf.TensorSpec([None, 2], dtype)}
+
+    with pytest.raises(ValueError, match="input 'x' (cannot be read as|has values that are no) "):
+        ServedPrediction(Echo()).prepare({"x": value})
+
+
+def test_damaged_files_of_arrays(regression):
+    np.savez("x.npz", x=X)
+    Path("x.npz").write_bytes(Path("x.npz").read_bytes()[:-40])
+    with pytest.raises(UserError, match=r"x\.npz cannot be read as arrays"):
+        opened(regression, "x.npz")
+    np.save("one.npy", np.float32(7))
+    with pytest.raises(UserError, match="x is one number, expected an array with the samples as its first axis"):
+        opened(regression, "one.npy")

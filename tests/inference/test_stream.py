@@ -50,14 +50,18 @@ def test_bad_inputs_are_left_out_and_counted(reviews):
     good = texts(3)
     mixed = [good[0], BadItem("line 7", "empty"), good[1], BadItem("line 9", "not UTF-8"), good[2]]
     skipping = predictor(reviews, skip_bad=True)
+    named = []
+    skipping.on_bad = named.append
     assert [item for item, _ in skipping.answers(mixed)] == good
-    assert skipping.notes == ["2 bad inputs left out, the first one line 7: empty"]
+    assert skipping.notes == ["2 bad inputs left out"]
+    assert [str(item) for item in skipping.bad] == ["line 7: empty", "line 9: not UTF-8"]
     assert skipping.num_answers == 3
+    assert named == skipping.bad
 
 
 def test_bad_inputs_are_an_error_by_default(reviews):
     bad = [BadItem(f"line {number}", "empty", "write a word") for number in range(5)]
-    message = r"5 bad inputs: line 0: empty; line 1: empty; line 2: empty; and 2 more\. Fix them, .*; write a word$"
+    message = r"5 bad inputs: line 0: empty; line 1: empty; line 2: empty; and 2 more\. Fix them; write a word$"
     with pytest.raises(UserError, match=message):
         list(predictor(reviews).answers(bad))
 
@@ -83,6 +87,7 @@ def test_a_program_s_error_is_not_taken_for_a_bad_input(reviews):
 
 def test_chunks_are_limited_in_items_and_bytes(monkeypatch):
     monkeypatch.setattr("tfdl.inference.chunks._MOST_BYTES", 100)
+    assert Item("", {"x": np.zeros((3, 4), np.float32)}).num_bytes == 48
     sizes = [10, 10, 90, 10, 10, 10, 10]
     items = [Item("", {"image": b"x" * size}) for size in sizes]
     found = [[item.num_bytes for item in chunk] for chunk in chunks(items, 3)]

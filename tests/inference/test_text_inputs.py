@@ -33,11 +33,11 @@ def opened(setting, *arguments, texts=(), **options):
 
 def test_arguments_are_texts_unless_they_are_paths(reviews):
     assert opened(reviews, "Is this a text?", "and/or this", "e.g. this.txt too") == [
-        ("", "Is this a text?"),
-        ("", "and/or this"),
-        ("", "e.g. this.txt too"),
+        ("text 1", "Is this a text?"),
+        ("text 2", "and/or this"),
+        ("text 3", "e.g. this.txt too"),
     ]
-    assert opened(reviews, texts=["lines.txt"]) == [("", "lines.txt")]
+    assert opened(reviews, texts=["lines.txt"]) == [("text 1", "lines.txt")]
     for path in ("gone.txt", "./gone", "gone.csv", "/gone"):
         with pytest.raises(
             UserError, match=f"no such file or folder: '{path}', expected text files, tables or folders"
@@ -107,8 +107,8 @@ def test_texts_that_cannot_be_used(reviews, monkeypatch):
         opened(reviews, "wide.txt")
     monkeypatch.setattr(text_inputs, "_MOST_BYTES", 10)
     assert opened(reviews, " ", "x" * 11) == [
-        "an empty text, expected at least a word",
-        "a text of 11 bytes, expected at most 10; cut it into several",
+        "text 1: an empty text, expected at least a word",
+        "text 2: a text of 11 bytes, expected at most 10; cut it into several",
     ]
 
 
@@ -123,3 +123,32 @@ def test_texts_of_python_code(reviews, answers):
     assert together[1] == answers(reviews, "dear a")[0]
     with pytest.raises(UserError, match=r"a text of type int, expected str, or the Path of a file"):
         answers(reviews, [7])
+
+
+def test_json_objects_on_standard_input_are_read_by_column(reviews, monkeypatch):
+    lines = b'{"id": 7, "body": "one"}\nnot json\n{"id": 8}\n'
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines)))
+    good, broken, missing = open_inputs(reviews[0], ["-"], InputOptions(column="body", kept=("id",))).items
+    assert (good.values, good.kept) == ({"text": "one"}, {"id": "7"})
+    assert str(broken).startswith("standard input line 2: not JSON")
+    assert str(missing) == "standard input line 3: no text 'body' in it, expected a JSON object with one"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (["hello"], {"kept": ("id",)}, "--keep-column 'id' has no meaning for the text 'hello'; give files alone"),
+        (["table.csv"], {"column": "body", "kept": ("text",)}, "--keep-column 'text' is also a name in the output"),
+        (["table.csv"], {"column": "body", "kept": ("input",)}, "--keep-column 'input' is also a name in the output"),
+        (["~nobody said so.txt"], {}, "no such file or folder: '~nobody said so.txt', .*; for a text, give --text"),
+    ],
+)
+def test_options_that_have_no_meaning(reviews, arguments, options, message):
+    with pytest.raises(UserError, match=message):
+        open_inputs(reviews[0], arguments, InputOptions(**options))
+
+
+def test_kept_values_that_are_no_text(reviews):
+    Path("rows.jsonl").write_text('{"text": "a", "id": "\\ud800x"}\n')
+    (row,) = opened(reviews, "rows.jsonl", kept=("id",))
+    assert row.startswith("rows.jsonl line 1: column 'id' is half of a surrogate pair")

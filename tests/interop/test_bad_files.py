@@ -1,6 +1,7 @@
 """Folders that cannot be imported: one clear line for each, and nothing is written."""
 
 import json
+import shlex
 import shutil
 import struct
 
@@ -11,6 +12,7 @@ from tests.interop.published import torch
 from tfdl.errors import UserError
 from tfdl.interop import import_model
 from tfdl.interop.hub import find_model
+from tfdl.interop.task_parts import read_task
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +159,8 @@ def test_a_pickle_is_refused_with_the_command_that_converts_it(files, tmp_path):
     (files / "model.safetensors").rename(files / "pytorch_model.bin")
     message = refusal(files, tmp_path)
     assert "pytorch_model.bin' is a pickle, which can run code when it is read; convert it" in message
-    assert f"t.LlamaForCausalLM.from_pretrained('{files}').save_pretrained('NEW')" in message
+    command = f"import transformers as t; t.LlamaForCausalLM.from_pretrained({str(files)!r}).save_pretrained('NEW')"
+    assert message.endswith(f"python -c {shlex.quote(command)}")
     # A hostile name must not become part of a command.
     change_config(files, architectures=["x; import os"])
     with pytest.raises(UserError, match=r"expected LlamaForCausalLM"):
@@ -171,7 +174,7 @@ def test_no_weights(files, tmp_path):
 
 def test_an_output_that_is_not_free(good, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(UserError, match="is not empty, expected a new or empty directory for the imported run"):
+    with pytest.raises(UserError, match="is not empty, expected a new or empty folder"):
         import_model(good, tmp_path)
 
 
@@ -219,3 +222,29 @@ def test_no_such_folder(name):
 def test_a_revision_of_a_folder(good):
     with pytest.raises(UserError, match=r"--revision main with the folder .*, expected a name on the hub"):
         find_model(str(good), "main")
+
+
+def test_a_hostile_file_name_does_not_become_a_program(files, tmp_path):
+    (files / "model.safetensors").rename(files / "$(touch hacked).pt")
+    message = refusal(files, tmp_path)
+    command = message.split("if you trust it: ")[1]
+    words = shlex.split(command)
+    assert words[:2] == ["python", "-c"]
+    assert len(words) == 3
+    assert "$(touch hacked).pt" in words[2]
+    assert command.count("'") > 0
+    assert '"' not in command.split("'", 1)[0]
+
+
+def test_a_folder_that_fills_up_meanwhile_keeps_its_files(files, tmp_path, monkeypatch):
+    target = tmp_path / "target"
+    target.mkdir()
+
+    def meanwhile(*arguments):
+        (target / "thesis.txt").write_text("mine")
+        return read_task(*arguments)
+
+    monkeypatch.setattr("tfdl.interop.importing.read_task", meanwhile)
+    with pytest.raises(OSError, match="not empty"):
+        import_model(files, target)
+    assert [path.name for path in target.iterdir()] == ["thesis.txt"]

@@ -137,7 +137,7 @@ def test_a_model_without_counterpart(trained_run, tmp_path):
 
 def test_a_folder_that_is_not_empty(trained, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match="is not empty, expected a new or empty folder for the exported model"):
+    with pytest.raises(UserError, match="is not empty, expected a new or empty folder"):
         export_huggingface(trained, tmp_path)
 
 

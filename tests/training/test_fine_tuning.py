@@ -12,6 +12,7 @@ import tfdl
 from tfdl.config import compose
 from tfdl.errors import UserError
 from tfdl.interop import export_adapter, import_adapter
+from tfdl.models.freezing import matching
 from tfdl.runs import RunDirectory, load_run
 
 WORDS = {"sport": "goal match team ball", "food": "bread soup salt cook", "law": "court judge appeal trial"}
@@ -207,3 +208,41 @@ def test_an_adapter_of_other_weights(base, texts, tmp_path):
     with pytest.raises(UserError, match=r"is no adapter, expected a folder of `tfdl export --format lora`"):
         import_adapter(base.path, base.path, tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+def test_a_base_with_updates_gives_its_merged_weights(base, texts, tmp_path):
+    """Of a run that was itself fine-tuned with updates of low rank, nothing is lost."""
+    tuned = fine_tune(base, texts, tmp_path / "tuned", {"model.lora_rank": 2, "optimizer.learning_rate": 0.05})
+    merged = load_run(tuned, merged=True).model
+    small = {name: value for name, value in SMALL.items() if name.startswith("model")}
+    for changes in ({}, {**small, "task": "text-classification"}):
+        again = fine_tune(
+            tuned, texts, tmp_path / f"again-{len(changes)}", {**changes, "optimizer.learning_rate": 1e-30}
+        )
+        plain = load_run(again, merged=True).model
+        for variable, other in zip(plain.weights, merged.weights, strict=True):
+            np.testing.assert_allclose(variable, other, atol=1e-6, err_msg=variable.path)
+
+
+def test_an_adapter_has_all_that_was_trained(base, texts, tmp_path):
+    changes = {"model.lora_rank": 2, "freeze": ["!final_norm"]}
+    run = fine_tune(base, texts, tmp_path / "run", changes, epochs=2)
+    assert not np.array_equal(weights(run)["final_norm/gamma"], weights(base)["final_norm/gamma"])
+    export_adapter(run, tmp_path / "adapter")
+    again = import_adapter(tmp_path / "adapter", base.path, tmp_path / "again")
+    for name, value in weights(run).items():
+        np.testing.assert_array_equal(weights(again)[name], value, err_msg=name)
+
+
+def test_patterns_apply_in_their_order(base):
+    model = load_run(base).model
+    everything = {variable.path for variable in model.weights}
+    assert matching(model, ["!logits", "*"], everything) == everything
+    assert matching(model, ["*", "!logits"]) == everything - {"logits/kernel", "logits/bias"}
+    found = matching(model, ["block_*", "!block_1", "block_1/feed_forward/up/kernel"])
+    assert found == {"block_1/feed_forward/up/kernel"}
+
+
+def test_another_tokenizer_than_that_of_the_weights(base, texts, tmp_path):
+    with pytest.raises(UserError, match=r"tokenizer.name='byte', but the weights are for the tokenizer 'word'"):
+        fine_tune(base, texts, tmp_path / "run", {"tokenizer": "byte"})

@@ -21,8 +21,14 @@ class Item:
 
     @property
     def num_bytes(self) -> int:
-        """Memory that its texts and file contents take."""
-        return sum(len(value) for value in self.values.values() if isinstance(value, str | bytes))
+        """Memory that its texts, file contents and arrays take."""
+        return sum(map(_num_bytes, self.values.values()))
+
+
+def _num_bytes(value: Any) -> int:
+    if isinstance(value, str | bytes):
+        return len(value)
+    return int(getattr(value, "nbytes", 0))
 
 
 @dataclass(frozen=True)

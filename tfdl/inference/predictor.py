@@ -65,6 +65,7 @@ class Predictor:
         load: reads the values of an item.
         batch_size: most samples that are computed together. Defaults to the task's own number.
         skip_bad: whether inputs that cannot be used are left out and counted; otherwise the first one is an error.
+        way_out: how to leave bad inputs out, for the message, after "Fix them".
         at_once: whether each input is answered before the next one is read, as a person at a terminal expects.
         world: the ranks that share the work. Defaults to the current ones.
     """
@@ -77,6 +78,7 @@ class Predictor:
         *,
         batch_size: int | None = None,
         skip_bad: bool = False,
+        way_out: str = "",
         at_once: bool = False,
         world: World | None = None,
     ):
@@ -85,12 +87,15 @@ class Predictor:
         self._load = load
         self._batch_size = batch_size or prediction.batch_size
         self._skip_bad = skip_bad
+        self._way_out = way_out
         self._at_once = at_once
         self._world = world or current_world()
         self.num_answers = 0
         self.bad: list[BadItem] = []
         """The first of the inputs that were left out."""
         self.num_bad = 0
+        self.on_bad: Callable[[BadItem], None] | None = None
+        """Called with each input that is left out."""
 
     def answers(self, items: Iterable[Item | BadItem]) -> Iterator[tuple[Item, Record]]:
         """The items with their answers, on every rank.
@@ -116,7 +121,7 @@ class Predictor:
         notes = []
         if self.num_bad:
             noun = "bad input" if self.num_bad == 1 else "bad inputs"
-            notes.append(f"{self.num_bad:,} {noun} left out, the first one {self.bad[0]}")
+            notes.append(f"{self.num_bad:,} {noun} left out")
         if num_cut:
             noun = "text" if num_cut == 1 else "texts"
             notes.append(f"{num_cut:,} {noun} of more than {self._prediction.longest} tokens cut")
@@ -208,14 +213,19 @@ class Predictor:
         bad = [item for item in found if isinstance(item, BadItem)]
         self.num_bad += len(bad)
         self.bad += bad[: _SHOWN - len(self.bad)]
-        if not bad or self._skip_bad:
+        if not bad:
+            return
+        if self._skip_bad:
+            if self.on_bad is not None:
+                for item in bad:
+                    self.on_bad(item)
             return
         shown = "; ".join(map(str, bad[:_SHOWN]))
         if len(bad) > _SHOWN:
             shown += f"; and {len(bad) - _SHOWN} more"
         advice = "".join(f"; {text}" for text in dict.fromkeys(item.advice for item in bad[:_SHOWN]) if text)
         noun = "bad input" if len(bad) == 1 else "bad inputs"
-        error = UserError(f"{len(bad)} {noun}: {shown}. Fix them, or leave them out with --skip-bad-rows{advice}")
+        error = UserError(f"{len(bad)} {noun}: {shown}. Fix them{self._way_out}{advice}")
         if self._world.size > 1:
             mark_agreed(error)
         raise error

@@ -10,6 +10,7 @@ from tfdl.evaluation import evaluate_loaded
 from tfdl.inference.generation import GeneratedText, Generator
 from tfdl.inference.inputs.opening import inputs_of_objects
 from tfdl.inference.predictor import Compute, Predictor, compiled
+from tfdl.inference.writing import whole_record
 from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.load import LoadedRun
 from tfdl.tasks.prediction import Prediction, Record
@@ -91,7 +92,7 @@ class Trained:
             self._compiled[top_k] = prediction, compiled(self.model, prediction)
         predictor = Predictor(*self._compiled[top_k], opened.load, batch_size=batch_size, world=world)
         for item, record in predictor.answers(opened.items):
-            yield {"input": item.name, **record} if item.name else record
+            yield whole_record(item, record)
 
     def generate(self, prompts: str | Sequence[str], **options: Any) -> list[GeneratedText]:
         """Continues texts with a language model, or translates them with an encoder-decoder.
@@ -109,7 +110,7 @@ class Trained:
         """
         if self._generator is None:
             self._generator = Generator(self.model, self.task)
-        return self._generator.generate([prompts] if isinstance(prompts, str) else prompts, **options)
+        return self._generator.generate(prompts, **options)
 
     def evaluate(
         self, split: str = "test", *, data: Mapping[str, Any] | None = None, world: World | None = None

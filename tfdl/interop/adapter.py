@@ -8,12 +8,14 @@ from typing import Any
 from tfdl.config import TrainConfig, load_yaml
 from tfdl.config.initial_checkpoint import base_of
 from tfdl.errors import RunError, UserError
+from tfdl.interop.free_folder import free_folder
 from tfdl.interop.imported_run import write_imported_run
 from tfdl.models import build_model, compute_precision
 from tfdl.models.low_rank import is_low_rank
 from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.atomic import new_folder
 from tfdl.runs.base_record import BaseRecord
+from tfdl.runs.base_weights import read_base, shapes_of_base
 from tfdl.runs.checkpoint import verify
 from tfdl.runs.digest import sha256_of_variables
 from tfdl.runs.load import load_task
@@ -35,7 +37,8 @@ class ExportedAdapter:
 
 
 def export_adapter(run: str | Path | RunDirectory, directory: str | Path, checkpoint: str = "last") -> ExportedAdapter:
-    """Writes the updates of low rank and a new head, with the run's configuration and assets.
+    """Writes what was trained (updates of low rank, a new head, what ``!`` excepts from freezing), the run's
+    configuration and its assets.
 
     The assets have the SHA-256 of the weights that it belongs to.
 
@@ -61,7 +64,7 @@ def export_adapter(run: str | Path | RunDirectory, directory: str | Path, checkp
     variables = {
         name: variable
         for name, variable in by_path(loaded.model.weights).items()
-        if is_low_rank(name) or name in base.new
+        if is_low_rank(name) or name in (*base.new, *base.trained)
     }
     with new_folder(target) as unfinished:
         write_variables(unfinished / ADAPTER, variables)
@@ -94,9 +97,7 @@ def import_adapter(folder: str | Path, base: str | Path, output: str | Path) -> 
     source = RunDirectory(folder)
     if not is_adapter(source.path) or not source.has_run():
         raise UserError(f"{str(folder)!r} is no adapter, expected a folder of `tfdl export --format lora`")
-    run = RunDirectory(output)
-    if not run.is_free():
-        raise UserError(f"{str(run.path)!r} is not empty, expected a new or empty directory for the run")
+    run = RunDirectory(free_folder(output))
     config = TrainConfig.from_mapping(load_yaml(source.config_path)).replace(initial_checkpoint=str(base))
     task = load_task(source, config)
     with compute_precision(config.precision):
@@ -105,7 +106,7 @@ def import_adapter(folder: str | Path, base: str | Path, output: str | Path) -> 
     checkpoint = _load(model, source.path / ADAPTER, base, record)
     new_record = replace(record, run=str(base), checkpoint=checkpoint)
     origin = {"source": str(source.path.absolute()), "model_type": "lora"}
-    with new_folder(run.path, replace=True) as unfinished:
+    with new_folder(run.path) as unfinished:
         write_imported_run(RunDirectory(unfinished), config, task, model, origin)
         new_record.save(unfinished / run.assets.name)
     return run
@@ -114,7 +115,7 @@ def import_adapter(folder: str | Path, base: str | Path, output: str | Path) -> 
 def _load(model: Any, adapter: Path, base: str | Path, record: BaseRecord) -> str:
     """Reads the weights of both; returns the name of the base's checkpoint."""
     directory, name = base_of(base)
-    checkpoint = RunDirectory.open(directory).checkpoint(name)
+    checkpoint = RunDirectory.open(directory).checkpoint(name).resolve()
     verify(checkpoint)
     variables = by_path(model.weights)
     added = shapes_of_variables(adapter)
@@ -122,15 +123,14 @@ def _load(model: Any, adapter: Path, base: str | Path, record: BaseRecord) -> st
     if unknown:
         raise RunError(f"{adapter} has {unknown[0]}, which is no variable of its model; export it again")
     taken = {name: variable for name, variable in variables.items() if name not in added}
-    weights = checkpoint / "model.safetensors"
-    stored = shapes_of_variables(weights)
+    stored = shapes_of_base(checkpoint)
     if any(stored.get(name) != tuple(variable.shape) for name, variable in taken.items()):
         raise UserError(f"--base {str(base)!r} is another model than the one that the adapter was trained on")
-    read_some_variables(weights, taken)
+    read_base(checkpoint, RunDirectory.open(directory).read_config().model, taken)
     if sha256_of_variables(taken) != record.sha256:
         raise UserError(
             f"--base {str(base)!r} has other weights than those that the adapter was trained on, which are those of"
             f" {record.run!r}, checkpoint {record.checkpoint}"
         )
     read_some_variables(adapter, {name: variables[name] for name in added})
-    return checkpoint.resolve().name
+    return checkpoint.name

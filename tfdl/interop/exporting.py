@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfdl.errors import UserError
 from tfdl.interop.architectures import architecture_for
+from tfdl.interop.free_folder import free_folder
 from tfdl.interop.images import FILE, write_preprocessing
 from tfdl.interop.model_folder import CONFIG, WEIGHTS
 from tfdl.interop.tokenizer_writing import write_tokenizer
@@ -55,9 +55,7 @@ def export_huggingface(
         UserError: there is no such run or checkpoint, the directory is not free, or transformers has no model with this
             computation.
     """
-    target = Path(directory)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"{str(target)!r} is not empty, expected a new or empty folder for the exported model")
+    target = free_folder(directory)
     config = RunDirectory.open(run).read_config()
     architecture = architecture_for(config.model, config.task)
     precision = "float64" if config.precision == "float64" else "float32"
@@ -71,7 +69,7 @@ def export_huggingface(
         **architecture.write(config.model, data),
         **_token_ids(task),
     }
-    with new_folder(target, replace=True) as unfinished:
+    with new_folder(target) as unfinished:
         write_json(unfinished / CONFIG, values)
         WeightTable(architecture, config.model).save(unfinished / WEIGHTS, loaded.model)
         notes = _write_inputs(unfinished, task)

@@ -24,20 +24,29 @@ def read_scaling(values: Mapping[str, Any], channels: int) -> PixelScaling:
     """
     if not values.get("do_normalize", True):
         return PLAIN_SCALING
+    if not values.get("do_rescale", True):
+        raise UserError(f"{FILE} has do_rescale=false, expected true: images are scaled to 0 to 1")
     factor = values.get("rescale_factor", _PLAIN_FACTOR)
     if not isinstance(factor, float) or not math.isclose(factor, _PLAIN_FACTOR, rel_tol=1e-6):
         raise UserError(f"{FILE} has rescale_factor={factor!r}, expected 1 / 255")
     mean = values.get("image_mean", values.get("mean"))
     deviation = values.get("image_std", values.get("std"))
     if mean is None and deviation is None:
+        if values.get("do_normalize"):
+            raise UserError(f"{FILE} has do_normalize=true without image_mean and image_std, expected both")
         return PLAIN_SCALING
     for name, numbers in (("image_mean", mean), ("image_std", deviation)):
         fits = isinstance(numbers, list) and len(numbers) == channels
-        if not fits or not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+        if not fits or not all(map(_is_finite, numbers)):
             raise UserError(f"{FILE} has {name}={numbers!r}, expected a number for each of the {channels} channels")
     if not all(number > 0 for number in deviation):
         raise UserError(f"{FILE} has image_std={deviation!r}, expected numbers above 0")
     return PixelScaling(tuple(map(float, mean)), tuple(map(float, deviation)))
+
+
+def _is_finite(number: Any) -> bool:
+    # A whole number of JSON may be too large for a float.
+    return isinstance(number, int | float) and abs(number) < 1e30
 
 
 def read_size(values: Mapping[str, Any]) -> tuple[int, int] | None:

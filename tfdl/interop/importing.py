@@ -13,6 +13,7 @@ from tfdl.errors import UserError
 from tfdl.inspection.shapes_only import shapes_only
 from tfdl.interop.architectures import architecture_of, lacks_head
 from tfdl.interop.architectures.base import Architecture, Description
+from tfdl.interop.free_folder import free_folder
 from tfdl.interop.imported_run import write_imported_run
 from tfdl.interop.model_folder import CONFIG, ModelFolder
 from tfdl.interop.settings import Settings
@@ -66,9 +67,7 @@ def import_model(
     Raises:
         UserError: files that cannot be used, or an output that is not free.
     """
-    run = RunDirectory(output)
-    if not run.is_free():
-        raise UserError(f"{str(run.path)!r} is not empty, expected a new or empty directory for the imported run")
+    run = RunDirectory(free_folder(output))
     files = ModelFolder(Path(folder).expanduser())
     config_path = str(files.path / CONFIG)
     architecture = architecture_of(files.config, config_path)
@@ -84,7 +83,7 @@ def import_model(
         model = build_model(config.model, **parts.task.model_arguments)
     table.load(files.tensors, model)
     record = {"source": source or str(files.path.absolute()), "model_type": architecture.model_type}
-    with new_folder(run.path, replace=True) as unfinished:
+    with new_folder(run.path) as unfinished:
         write_imported_run(RunDirectory(unfinished), config, parts.task, model, record)
     tokenizer = getattr(parts.task, "tokenizer", None)
     return Imported(

@@ -1,5 +1,6 @@
 """The files of a published model: which there are, and the tensors of all weight files."""
 
+import shlex
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ class ModelFolder:
             )
         return (
             f"{str(self.path / name)!r} is a pickle, which can run code when it is read; convert it to {WEIGHTS} if you"
-            f' trust it: python -c "{command}"'
+            f" trust it: python -c {shlex.quote(command)}"
         )
 
 

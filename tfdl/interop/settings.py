@@ -1,6 +1,5 @@
 """Values of config.json, each checked when it is read."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,8 @@ from tfdl.errors import UserError
 
 _REQUIRED = object()
 # No text has more tokens.
+# A whole number of JSON may be too large for a float; no setting is.
+_TOO_LARGE = 1e30
 _MOST_POSITIONS = 2**31
 
 
@@ -35,6 +36,10 @@ class Settings:
         """The value as it is; None without it."""
         return self._values.get(name)
 
+    def lacks(self, name: str) -> bool:
+        """Whether there is no such key; a key with null is there."""
+        return name not in self._values
+
     def section(self, name: str) -> "Settings":
         """A nested object; empty without it."""
         values = self._values.get(name) or {}
@@ -60,7 +65,7 @@ class Settings:
         value = self._value(name, default)
         if value is default:
             return value
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _TOO_LARGE
         if not is_number:
             raise self.wrong(name, value, "a number")
         return float(value)

@@ -95,6 +95,8 @@ def _read_images(description: Description, files: ModelFolder, sequence_length: 
     if sequence_length is not None:
         raise UserError(f"--sequence-length {sequence_length}, expected none: the model reads images")
     values = files.optional_json(FILE) or files.config.get("pretrained_cfg") or {}
+    if not isinstance(values, dict):
+        raise UserError(f'pretrained_cfg={values!r}, expected an object such as {{"mean": [0.5, 0.5, 0.5]}}')
     height, width, channels = description.data["input_shape"]
     # A network of convolutions takes any size; a Transformer has positions for its own.
     has_own_size = hasattr(description.model, "patch_size")

@@ -11,7 +11,7 @@ _EXCEPT = "!"
 _SHOWN = 6
 
 
-def matching(model: Any, patterns: Sequence[str]) -> set[str]:
+def matching(model: Any, patterns: Sequence[str], beginning: Collection[str] = ()) -> set[str]:
     """The paths of the variables that patterns name.
 
     A pattern names variables by their path (``block_1/attention/query_key_value/kernel``), or a layer, with all that is
@@ -21,12 +21,13 @@ def matching(model: Any, patterns: Sequence[str]) -> set[str]:
     Args:
         model: a built model.
         patterns: in the order in which they apply.
+        beginning: paths that are named before the first pattern.
 
     Raises:
         UserError: a pattern names nothing.
     """
     paths = [variable.path for variable in model.weights]
-    found: set[str] = set()
+    found = set(beginning)
     for pattern in patterns:
         name = pattern.removeprefix(_EXCEPT)
         named = {path for path in paths if _names(name, path)}

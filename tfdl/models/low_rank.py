@@ -8,8 +8,10 @@ import numpy as np
 from tfdl.layers import Dense
 
 _HEAD = "logits"
-# How Keras names the two kernels.
-_MARK = "lora_kernel_"
+FIRST = "lora_kernel_a"
+"""How Keras names $A$."""
+SECOND = "lora_kernel_b"
+"""How Keras names $B$."""
 
 
 def add_low_rank_updates(model: Any, rank: int | None, alpha: float | None) -> None:
@@ -35,7 +37,7 @@ def is_low_rank(path: str) -> bool:
     Args:
         path: of the variable.
     """
-    return path.rsplit("/", 1)[-1].startswith(_MARK)
+    return path.rsplit("/", 1)[-1] in (FIRST, SECOND)
 
 
 def merged_values(model: Any) -> dict[str, np.ndarray]:

@@ -21,8 +21,10 @@ class BaseRecord:
     """The name of the checkpoint's folder."""
     new: tuple[str, ...]
     """Variables of the fine-tuned run that do not come from it."""
+    trained: tuple[str, ...]
+    """Variables that come from it and are trained."""
     sha256: str
-    """Of all variables that come from it (``sha256_of_variables``), in the order of the fine-tuned model."""
+    """Of the variables that come from it and are not trained (``sha256_of_variables``), in the model's order."""
 
     def save(self, assets: Path) -> None:
         """Writes the record.
@@ -44,6 +46,7 @@ class BaseRecord:
         """
         try:
             values = json.loads((assets / ASSET).read_text(encoding="utf-8"))
-            return cls(values["run"], values["checkpoint"], tuple(values["new"]), values["sha256"])
+            names = tuple(values["new"]), tuple(values["trained"])
+            return cls(values["run"], values["checkpoint"], *names, values["sha256"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{assets / ASSET} cannot be read ({error}); copy the run again") from error

@@ -13,6 +13,7 @@ from tfdl.tasks.text_prediction import TOKENS, padded
 _LENGTH = "length"
 # Most logits of a batch, which take most of its memory.
 _MOST_LOGITS = 2**25
+_MOST_LOGITS_OF_TEXT = 2**27
 
 
 class LanguagePrediction(Prediction):
@@ -32,6 +33,8 @@ class LanguagePrediction(Prediction):
         self._top_k = min(top_k or MOST_NEXT, task.tokenizer.vocab_size)
         self._window = None if task.carries_state else task.sequence_length
         self.most_size = max(1, _MOST_LOGITS // task.tokenizer.vocab_size)
+        # A recurrent model reads a text as a whole.
+        self._most_tokens = max(1, _MOST_LOGITS_OF_TEXT // task.tokenizer.vocab_size)
 
     @property
     def signature(self) -> dict[str, tf.TensorSpec]:
@@ -48,6 +51,11 @@ class LanguagePrediction(Prediction):
     def prepare(self, sample: Sample) -> Prepared:
         """The tokens of a text, after the end of the text before, as in training; int32 ``(t,)``."""
         tokens = self._tokenizer.encode(sample["text"])
+        if self._window is None and len(tokens) > self._most_tokens:
+            raise ValueError(
+                f"a text of {len(tokens):,} tokens, expected at most {self._most_tokens:,} of a recurrent model with"
+                f" {self._tokenizer.vocab_size:,} tokens; cut it into several"
+            )
         return {TOKENS: np.array([self._task.begin_id, *tokens], np.int32)}
 
     def stack(self, samples: Sequence[Prepared]) -> dict[str, np.ndarray]:

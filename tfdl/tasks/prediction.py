@@ -153,12 +153,27 @@ def _as_specified(name: str, value: Any, spec: tf.TensorSpec) -> np.ndarray:
     if spec.dtype == tf.string:
         array = np.asarray(value.encode() if isinstance(value, str) else value, object)
     else:
-        try:
-            array = np.asarray(value, spec.dtype.as_numpy_dtype)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"input {name!r} cannot be read as {spec.dtype.name} ({error})") from error
+        array = _as_numbers(name, value, spec.dtype)
     if not shape.is_compatible_with(array.shape):
         raise ValueError(f"input {name!r} has the shape {array.shape}, expected {shape}")
+    return array
+
+
+def _as_numbers(name: str, value: Any, dtype: tf.DType) -> np.ndarray:
+    """Numbers of a dtype. Whole numbers and truth values must be such already: nothing is rounded or wrapped."""
+    try:
+        received = np.asarray(value)
+        if received.dtype.kind in "US":  # numbers of a table
+            received = received.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            array = received.astype(dtype.as_numpy_dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"input {name!r} cannot be read as {dtype.name} ({error})") from error
+    is_number = received.dtype.kind in "biuf"
+    if not is_number or (not dtype.is_floating and not np.array_equal(array.astype(received.dtype), received)):
+        raise ValueError(
+            f"input {name!r} has values that are no {dtype.name}, such as {np.ravel(received)[:3].tolist()}"
+        )
     return array
 
 

@@ -11,6 +11,7 @@ from tfdl.data.texts import TextDataset, TextSplit
 from tfdl.data.tfds.catalog import data_root
 from tfdl.data.tokenizers import Tokenizer, fit_tokenizer, load_tokenizer
 from tfdl.data.tokens.table import Column, token_table
+from tfdl.errors import UserError
 from tfdl.tasks.base_run import assets_of_inputs
 
 TOKENIZER_FOLDER = "tokenizer"
@@ -54,9 +55,20 @@ def open_tokens(
         tokenizer = fit_tokenizer(config.tokenizer, _texts(dataset.splits["train"], roles))
     else:
         tokenizer = load_tokenizer(known / TOKENIZER_FOLDER)
+        if assets is None:
+            _check_tokenizer(config, tokenizer)
     folder = data_root(config.dataset.data_dir) / _TOKENS_FOLDER
     splits = {name: token_table(split, roles, tokenizer, folder) for name, split in dataset.splits.items()}
     return Tokenized(dataset, tokenizer, splits)
+
+
+def _check_tokenizer(config: TrainConfig, tokenizer: Tokenizer) -> None:
+    """Refuses another tokenizer than that of the weights."""
+    chosen = config.tokenizer
+    if chosen is not None and chosen.name != tokenizer.name:
+        raise UserError(
+            f"tokenizer.name={chosen.name!r}, but the weights are for the tokenizer {tokenizer.name!r}; leave it out"
+        )
 
 
 def _texts(split: TextSplit, roles: tuple[str, ...]) -> Iterator[str]:

@@ -12,13 +12,13 @@ from tfdl.models.freezing import freeze, matching, training_note
 from tfdl.models.low_rank import is_low_rank
 from tfdl.runs import RunDirectory
 from tfdl.runs.base_record import BaseRecord
+from tfdl.runs.base_weights import read_base, shapes_of_base
 from tfdl.runs.checkpoint import verify
 from tfdl.runs.digest import sha256_of_variables
 from tfdl.runs.load import load_task, may_rename_variables
-from tfdl.runs.variables import by_path, read_some_variables, shapes_of_variables
+from tfdl.runs.variables import by_path
 from tfdl.tasks.task import Task
 
-_WEIGHTS = "model.safetensors"
 # Names that an error lists.
 _SHOWN = 3
 
@@ -28,6 +28,7 @@ class InitialWeights(ABC):
 
     def __init__(self, patterns: Sequence[str] = ()):
         self._patterns = patterns
+        self._trained: list[str] = []
 
     def choose_trained(self, model: Any, task: Task) -> str:
         """Freezes what is not trained; called on every rank, before the optimizer is built.
@@ -42,9 +43,8 @@ class InitialWeights(ABC):
         Raises:
             UserError: a pattern that names nothing, or nothing left to train.
         """
-        frozen = self._frozen(model, task) | matching(model, self._patterns)
-        kept = matching(model, [pattern[1:] for pattern in self._patterns if pattern.startswith("!")])
-        frozen -= kept
+        frozen = matching(model, self._patterns, self._frozen(model, task))
+        self._trained = [name for name in by_path(model.weights) if name not in frozen]
         if not frozen:
             return ""
         freeze(model, frozen)
@@ -102,8 +102,8 @@ class WeightsOfRun(InitialWeights):
         self.path = path
         directory, name = base_of(path)
         self.run = RunDirectory.open(directory)
-        self._folder = self.run.checkpoint(name)
-        self._file = self._folder / _WEIGHTS
+        # The base may still be training: `last` must lead to the same checkpoint every time.
+        self._folder = self.run.checkpoint(name).resolve()
         self._config = self.run.read_config()
         self._names: dict[str, str] = {}  # of this model -> in the file, where Keras has numbered them
         self._loaded: dict[str, Any] = {}
@@ -123,18 +123,20 @@ class WeightsOfRun(InitialWeights):
     def load(self, model: Any) -> str:  # noqa: ARG002
         """See ``InitialWeights.load``."""
         in_file = {self._names.get(name, name): variable for name, variable in self._loaded.items()}
-        read_some_variables(self._file, in_file)
-        self._digest = sha256_of_variables(self._loaded)
+        read_base(self._folder, self._config.model, in_file)
+        kept = {name: variable for name, variable in self._loaded.items() if name not in self._trained}
+        self._digest = sha256_of_variables(kept)
         new = f"; new: {', '.join(self._new)}, since the classes differ" if self._new else ""
-        return f"starts from {self._folder.resolve()}{new}"
+        return f"starts from {self._folder}{new}"
 
     def save(self, assets: Path) -> None:
         """See ``InitialWeights.save``."""
-        BaseRecord(self.path, self._folder.resolve().name, tuple(self._new), self._digest).save(assets)
+        trained = tuple(name for name in self._trained if name in self._loaded)
+        BaseRecord(self.path, self._folder.name, tuple(self._new), trained, self._digest).save(assets)
 
     def _shapes(self, variables: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         """The shapes in the file, by the names of this model's variables."""
-        shapes = shapes_of_variables(self._file)
+        shapes = shapes_of_base(self._folder)
         has_other_names = shapes.keys() != variables.keys() and len(shapes) == len(variables)
         if not has_other_names or not may_rename_variables(self._config):
             return shapes

@@ -1,6 +1,7 @@
 """Reads the tokenizer files of a published model."""
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,5 +142,7 @@ def _describe_wordpiece(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
 def _missing(folder: Path) -> str:
     if (folder / "tokenizer.model").is_file():
         command = f"import transformers as t; t.AutoTokenizer.from_pretrained({str(folder)!r}).save_pretrained('NEW')"
-        return f'{str(folder)!r} has tokenizer.model only; make {TOKENIZER_FILE} of it: python -c "{command}"'
+        return (
+            f"{str(folder)!r} has tokenizer.model only; make {TOKENIZER_FILE} of it: python -c {shlex.quote(command)}"
+        )
     return f"{str(folder)!r} has no tokenizer, expected {TOKENIZER_FILE}, vocab.json and merges.txt, or vocab.txt"

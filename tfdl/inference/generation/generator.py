@@ -77,11 +77,11 @@ class Generator:
         """
         return tokenized(text, self._task, self._stepper)
 
-    def generate(self, prompts: Sequence[str], **options: Any) -> list[GeneratedText]:
+    def generate(self, prompts: str | Sequence[str], **options: Any) -> list[GeneratedText]:
         """Writes texts.
 
         Args:
-            prompts: texts to continue; for an encoder-decoder, texts to translate.
+            prompts: one text to continue, or several; for an encoder-decoder, texts to translate.
             **options: as for ``stream``.
 
         Returns:
@@ -94,7 +94,7 @@ class Generator:
 
     def stream(
         self,
-        prompts: Sequence[str],
+        prompts: str | Sequence[str],
         *,
         max_new_tokens: int = 100,
         samplers: Any = (),
@@ -124,7 +124,12 @@ class Generator:
         check_counts(max_new_tokens, num_samples, seed, stop)
         check_search(beams, length_penalty)
         configs = choose_samplers(samplers)
-        ready = [self.prompt(text) for text in prompts]
+        if num_samples > 1 and beams == 1 and not any(config.draws for config in configs):
+            raise UserError(
+                f"num_samples={num_samples}, but every token is the most likely one, so all would be equal; give a"
+                " temperature or another sampler that draws, or beams"
+            )
+        ready = [self.prompt(text) for text in ([prompts] if isinstance(prompts, str) else prompts)]
         report = on_text or _ignore
         if beams > 1:
             _check_beams(configs, beams, num_samples, stop)

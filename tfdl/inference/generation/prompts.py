@@ -40,6 +40,8 @@ def tokenized(text: str, task: TextTask, stepper: Stepper) -> Prompt:
         UserError: a prompt without a token, or with more tokens than the model takes.
     """
     tokenizer: Tokenizer = task.tokenizer
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise UserError(f"the prompt {text!r} is not UTF-8, expected a text in UTF-8")
     ids = tokenizer.encode(text)
     if not ids:
         raise UserError(f"the prompt {text!r} has no token, expected a text that the model can read")

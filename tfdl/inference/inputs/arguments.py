@@ -22,7 +22,7 @@ def paths_of(argument: str, what: str) -> list[Path]:
     Raises:
         UserError: there is no such file or folder.
     """
-    path = Path(argument).expanduser()
+    path = Path(os.path.expanduser(argument))
     if os.path.exists(path):
         return [path]
     if any(mark in argument for mark in _PATTERN):
@@ -30,7 +30,8 @@ def paths_of(argument: str, what: str) -> list[Path]:
         if found:
             return found
         raise UserError(f"no file matches {argument!r}, expected the pattern of existing {what}")
-    raise UserError(f"no such file or folder: {argument!r}, expected {what}")
+    advice = "; for a text, give --text" if what.startswith("text") else ""
+    raise UserError(f"no such file or folder: {argument!r}, expected {what}{advice}")
 
 
 def lines_of_standard_input(encoding: str) -> Iterator[tuple[int, str]]:

@@ -1,6 +1,8 @@
 """Numbers as inputs: files of arrays, JSON lines, and numbers in the columns of tables."""
 
 import json
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +54,10 @@ def items_of_arrays(where: str, arrays: Mapping[str, Any], signature: Signature)
     prefix = f"{where}: " if where else ""
     if set(arrays) != set(signature):
         raise UserError(f"{prefix}arrays {shown(sorted(arrays))}, expected {shown(list(signature))}")
-    lengths = {name: len(array) if np.ndim(array) else 0 for name, array in arrays.items()}
+    single = [name for name, array in arrays.items() if not np.ndim(array)]
+    if single:
+        raise UserError(f"{prefix}{single[0]} is one number, expected an array with the samples as its first axis")
+    lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise UserError(f"{prefix}arrays of {lengths} samples, expected equally many in each")
     name_of = f"{where} row " if where else ""
@@ -92,7 +97,7 @@ def _loaded(path: Path, signature: Signature) -> Mapping[str, Any]:
             return {name: loaded[name] for name in loaded.files}
     except UserError:
         raise
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{printable(path)} cannot be read as arrays ({error}); write it with numpy.save") from error
 
 

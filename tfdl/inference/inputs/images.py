@@ -89,6 +89,8 @@ def _of_path(path: Path, rules: int, options: InputOptions) -> Iterator[Item | B
                 raise UserError(f"{printable(path)} is a folder of images, which has no columns; leave them out")
             return (Item(printable(file), {IMAGE: file}) for file in tree.all_files())
     elif reader_of(path) is None:
+        if options.column or options.kept:
+            raise UserError(f"{printable(path)} is an image, which has no columns; leave them out")
         return iter([Item(printable(path), {IMAGE: path})])
     found = find_rows_of_images(
         DatasetConfig(str(path), image_column=options.column, encoding=options.encoding, delimiter=options.delimiter)
@@ -150,7 +152,7 @@ def _listed_by_standard_input(encoding: str) -> Iterator[Item | BadItem]:
     for number, line in lines_of_standard_input(encoding):
         if not line.strip():
             continue
-        path = Path(line).expanduser()
+        path = Path(os.path.expanduser(line))
         if os.path.isfile(path):
             yield Item(printable(path), {IMAGE: path})
         else:

@@ -14,7 +14,7 @@ from tfdl.errors import UserError
 from tfdl.inference.inputs.arrays import array_items, items_of_arrays
 from tfdl.inference.inputs.images import image_items, image_loader
 from tfdl.inference.inputs.options import InputOptions
-from tfdl.inference.inputs.texts import checked_text, text_items
+from tfdl.inference.inputs.texts import checked_text, is_path, literal_names, text_items
 from tfdl.inference.items import BadItem, Item
 
 _TEXT_ROLES = ("text", "source")
@@ -44,13 +44,19 @@ def open_inputs(
     """
     options = options or InputOptions()
     role = task.prediction().role
+    for name in options.kept:
+        if name in ("input", role):
+            raise UserError(f"--keep-column {name!r} is also a name in the output; rename the column, or leave it out")
     if texts and role not in _TEXT_ROLES:
         raise UserError(f"--text {texts[0]!r}, but the task {task.name!r} reads no texts; give files")
     if role == IMAGE:
         rules, load = _image_reading(task)
         return Inputs(image_items(arguments, rules, options), load)
     if role in _TEXT_ROLES:
-        literal = [checked_text("", text, role, "utf-8", {}) for text in texts]
+        if texts and options.kept:
+            raise UserError(f"--keep-column {options.kept[0]!r} has no meaning for --text; give files alone")
+        names = literal_names(texts, 1 + sum(not is_path(argument) for argument in arguments))
+        literal = [checked_text(names[text], text, role, "utf-8", {}) for text in texts]
         return Inputs(chain(literal, text_items(arguments, role, options)))
     return Inputs(array_items(arguments, task.serving_signature(), options))
 
@@ -67,6 +73,10 @@ def inputs_of_objects(task: Any, inputs: Any) -> Inputs:
         UserError: objects of other kinds.
     """
     role = task.prediction().role
+    if role and isinstance(inputs, Mapping):
+        if set(inputs) != {role}:
+            raise UserError(f"inputs by the names {', '.join(map(str, inputs))}, expected {role}")
+        inputs = inputs[role]
     if role in _TEXT_ROLES:
         return Inputs(_text_objects(_as_sequence(inputs, str | Path), role))
     if role == IMAGE:
@@ -88,7 +98,8 @@ def _image_reading(task: Any) -> tuple[int, Any]:
 
 def _as_sequence(inputs: Any, single: Any) -> Iterable[Any]:
     is_image = isinstance(inputs, np.ndarray) and inputs.ndim == 3
-    return [inputs] if isinstance(inputs, single) or is_image else inputs
+    is_one = isinstance(inputs, single) or is_image or not isinstance(inputs, Iterable)
+    return [inputs] if is_one else inputs
 
 
 def _text_objects(inputs: Iterable[Any], role: str) -> Iterator[Item | BadItem]:

@@ -1,9 +1,11 @@
 """Texts as inputs: arguments, plain text files, tables, folders, standard input."""
 
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tfdl.config import DatasetConfig
 from tfdl.data.files.bad_rows import BadRow
@@ -38,8 +40,28 @@ def text_items(arguments: Sequence[str], role: str, options: InputOptions) -> It
     Raises:
         UserError: no such file, no such column, or several columns that it may be.
     """
-    sources = [_source(argument, role, options) for argument in arguments]
+    literal = [argument for argument in arguments if argument != STANDARD_INPUT and not is_path(argument)]
+    names = literal_names(literal)
+    _check_kept(literal, options)
+    sources = [_source(argument, role, options, names) for argument in arguments]
     return (item for source in sources for item in source)
+
+
+def literal_names(texts: Sequence[str], first: int = 1) -> dict[str, str]:
+    """Names of texts that the user typed: ``text 1`` and so on.
+
+    Args:
+        texts: in their order.
+        first: the number of the first one.
+    """
+    return {text: f"text {number}" for number, text in enumerate(dict.fromkeys(texts), first)}
+
+
+def _check_kept(literal: Sequence[str], options: InputOptions) -> None:
+    if literal and options.kept:
+        raise UserError(
+            f"--keep-column {options.kept[0]!r} has no meaning for the text {literal[0]!r}; give files alone"
+        )
 
 
 def checked_text(name: str, text: str, role: str, encoding: str, kept: dict[str, str]) -> Item | BadItem:
@@ -52,6 +74,10 @@ def checked_text(name: str, text: str, role: str, encoding: str, kept: dict[str,
         encoding: of its file.
         kept: columns that are copied to the output.
     """
+    for column, value in kept.items():
+        wrong = what_is_wrong(value, encoding)
+        if wrong:
+            return BadItem(name, f"column {column!r} is {wrong}", ADVICE)
     if not text.strip():
         return BadItem(name, "an empty text, expected at least a word")
     wrong = what_is_wrong(text, encoding)
@@ -63,18 +89,23 @@ def checked_text(name: str, text: str, role: str, encoding: str, kept: dict[str,
     return Item(name, {role: text}, kept)
 
 
-def _source(argument: str, role: str, options: InputOptions) -> Iterator[Item | BadItem]:
+def _source(argument: str, role: str, options: InputOptions, names: Mapping[str, str]) -> Iterator[Item | BadItem]:
     if argument == STANDARD_INPUT:
-        return _typed(role, options)
-    if not _is_path(argument):
-        return iter([checked_text("", argument, role, options.encoding, {})])
+        is_json = options.column is not None or bool(options.kept)
+        return _typed_objects(role, options) if is_json else _typed(role, options)
+    if not is_path(argument):
+        return iter([checked_text(names[argument], argument, role, options.encoding, {})])
     pieces = [piece for path in paths_of(argument, _WHAT) for piece in _pieces(path, options)]
     columns = [_column(piece, role, options) for piece in pieces]
     return (item for piece, column in zip(pieces, columns, strict=True) for item in _rows(piece, column, role, options))
 
 
-def _is_path(argument: str) -> bool:
-    """Whether an argument is meant as a path. A text may contain slashes and dots, but no ending of a file."""
+def is_path(argument: str) -> bool:
+    """Whether an argument is meant as a path. A text may contain slashes and dots, but no ending of a file.
+
+    Args:
+        argument: what the user gave.
+    """
     # os.path.exists, since Path.exists raises an error for a name that is too long for a file.
     if os.path.exists(os.path.expanduser(argument)) or argument.startswith(_LIKE_PATHS):
         return True
@@ -126,6 +157,30 @@ def _rows(piece: Piece, column: str, role: str, options: InputOptions) -> Iterat
             continue  # lines between texts
         kept = {key: columns.get(key, "") for key in options.kept}
         yield checked_text(name, columns[column], role, options.encoding, kept)
+
+
+def _typed_objects(role: str, options: InputOptions) -> Iterator[Item | BadItem]:
+    """A JSON object on each line, read by column."""
+    column = options.column or options.trained_columns.get(role) or role
+    for number, line in lines_of_standard_input(options.encoding):
+        if not line.strip():
+            continue
+        name = f"standard input line {number}"
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            wrong = what_is_wrong(line, options.encoding)
+            yield BadItem(name, wrong or f"not JSON: {error}", ADVICE if wrong else "")
+            continue
+        if not isinstance(value, dict) or not isinstance(value.get(column), str):
+            yield BadItem(name, f"no text {column!r} in it, expected a JSON object with one")
+            continue
+        kept = {key: _as_text(value.get(key, "")) for key in options.kept}
+        yield checked_text(name, value[column], role, options.encoding, kept)
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _typed(role: str, options: InputOptions) -> Iterator[Item | BadItem]:

@@ -12,6 +12,7 @@ from tfdl.interop.settings import Settings
 _SCALINGS = {"default": "none", "linear": "linear", "llama3": "llama3", "yarn": "yarn"}
 # Where a file names none.
 _POSITIONS = 2048
+_MISTRAL_WINDOW = 4096
 
 
 def _read(settings: Settings, *, query_key_value_bias: bool = False) -> Description:
@@ -71,7 +72,8 @@ def _read_rotary(settings: Settings) -> dict[str, Any]:
 
 def _read_mistral(settings: Settings) -> Description:
     described = _read(settings)
-    window = settings.positions("sliding_window", None)
+    # A key that is missing and null differ: null is no window.
+    window = settings.positions("sliding_window", _MISTRAL_WINDOW if settings.lacks("sliding_window") else None)
     return Description(_with(described.model, sliding_window=window), described.data)
 
 

@@ -1,0 +1,48 @@
+"""The weights of a run that another run starts from, with its updates of low rank added to its kernels."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+
+from tfdl.config import ModelConfig
+from tfdl.models.low_rank import FIRST, SECOND, is_low_rank
+from tfdl.runs.variables import read_some_variables, shapes_of_variables
+
+WEIGHTS = "model.safetensors"
+
+
+def shapes_of_base(checkpoint: Path) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of the variables in a verified checkpoint, without updates of low rank.
+
+    Args:
+        checkpoint: its folder.
+    """
+    return {name: shape for name, shape in shapes_of_variables(checkpoint / WEIGHTS).items() if not is_low_rank(name)}
+
+
+def read_base(checkpoint: Path, config: ModelConfig, variables: Mapping[str, Any]) -> None:
+    """Assigns the weights of a verified checkpoint, with its updates added to the kernels that they belong to.
+
+    Args:
+        checkpoint: its folder.
+        config: of the checkpoint's model.
+        variables: name in the checkpoint -> variable.
+    """
+    path = checkpoint / WEIGHTS
+    read_some_variables(path, variables)
+    rank = getattr(config, "lora_rank", None)
+    if rank is None:
+        return
+    scale = (getattr(config, "lora_alpha", None) or rank) / rank
+    with safe_open(path, framework="np") as file:
+        stored = set(file.keys())
+        for name, variable in variables.items():
+            layer, _, own_name = name.rpartition("/")
+            if own_name != "kernel" or f"{layer}/{FIRST}" not in stored:
+                continue
+            first = file.get_tensor(f"{layer}/{FIRST}").astype(np.float64)
+            second = file.get_tensor(f"{layer}/{SECOND}").astype(np.float64)
+            variable.assign(np.asarray(variable) + scale * (first @ second))
