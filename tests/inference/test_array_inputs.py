@@ -139,7 +139,7 @@ def test_numbers_are_not_rounded_or_wrapped(value, dtype):
         def serving_signature(self):
             return {"x": tf.TensorSpec([None, 2], dtype)}
 
-    with pytest.raises(ValueError, match="input 'x' (cannot be read as|has values that are no) "):
+    with pytest.raises(ValueError, match=r"input 'x' (cannot be read as|has values that are no) "):
         ServedPrediction(Echo()).prepare({"x": value})
 
 

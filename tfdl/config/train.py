@@ -120,12 +120,15 @@ class TrainConfig:
     def _inherit(self) -> None:
         """Takes over the model, the task and the size of inputs of the run whose weights this one starts from.
 
-        A configuration that names its model is whole, such as that of a run that has begun: it needs no other run.
+        The configuration of a run that has begun is whole: it needs no other run.
         """
-        if self.initial_checkpoint is None or not isinstance(self.model, Mapping) or _names_a_model(self.model):
+        names_model = not isinstance(self.model, Mapping) or bool({"name", "preset"} & set(self.model))
+        is_whole = names_model and self.batch_size is not None and self.xla is not None
+        if self.initial_checkpoint is None or is_whole:
             return
         base = inherited(self.initial_checkpoint)
-        self._set("model", {**base["model"], **self.model})
+        if not names_model:
+            self._set("model", {**base["model"], **self.model})
         if not self.task:
             self._set("task", base["task"])
         if self.tokenizer is None:
@@ -240,10 +243,6 @@ class TrainConfig:
             UserError: a value that cannot be used.
         """
         return dataclasses.replace(self, **changes)
-
-
-def _names_a_model(section: Mapping[str, Any]) -> bool:
-    return bool({"name", "preset"} & set(section))
 
 
 def _with_name(section: Any, default: str, alternative: str) -> Any:
