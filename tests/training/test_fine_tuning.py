@@ -177,7 +177,10 @@ def test_what_does_not_fit_ends_before_anything_is_written(base, texts, tmp_path
 
 def test_another_task(base, tmp_path, tiny):
     with pytest.raises(UserError, match="is a run of text-classification, expected one of image-classification"):
-        tfdl.train(tiny({"model.name": "cnn", "initial_checkpoint": str(base.path)}), tmp_path / "run")
+        tfdl.train(
+            tiny({"task": "image-classification", "initial_checkpoint": str(base.path), "model": "cnn"}),
+            tmp_path / "run",
+        )
 
 
 def test_an_adapter_and_its_base_are_the_run_again(base, texts, tmp_path):

@@ -127,7 +127,7 @@ class TrainConfig:
         if self.initial_checkpoint is None or is_whole:
             return
         base = inherited(self.initial_checkpoint)
-        if not names_model:
+        if isinstance(self.model, Mapping) and not names_model:
             self._set("model", {**base["model"], **self.model})
         if not self.task:
             self._set("task", base["task"])
