@@ -127,6 +127,11 @@ class TrainConfig:
         if self.initial_checkpoint is None or is_whole:
             return
         base = inherited(self.initial_checkpoint)
+        if self.task and self.task != base["task"]:
+            raise UserError(
+                f"--initial-checkpoint {self.initial_checkpoint!r} is a run of {base['task']}, expected one of"
+                f" {self.task}; leave out --task"
+            )
         if isinstance(self.model, Mapping) and not names_model:
             self._set("model", {**base["model"], **self.model})
         if not self.task:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +26,9 @@ Compute = Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
 """From a batch to the model's outputs."""
 # Batches of a chunk. The ranks exchange answers after each chunk.
 _BATCHES_IN_CHUNK = 16
+# Several threads load inputs that take longer than this, in seconds, such as photos. What takes less is mostly Python
+# code, of which one thread runs at a time: several would only hold up each other, and the thread that calls the model.
+_LONG = 0.001
 # Bad inputs that an error message names.
 _SHOWN = 3
 
@@ -90,6 +94,8 @@ class Predictor:
         self._way_out = way_out
         self._at_once = at_once
         self._world = world or current_world()
+        self._num_threads = len(os.sched_getaffinity(0))
+        self._seconds_of_item = 0.0
         self.num_answers = 0
         self.bad: list[BadItem] = []
         """The first of the inputs that were left out."""
@@ -131,10 +137,13 @@ class Predictor:
         """Each chunk with the record or the error of each place, of all ranks."""
         own: dict[int, Any] = {}
         work = self._own_work(items)
-        num_threads = len(os.sched_getaffinity(0))
-        with ThreadPoolExecutor(num_threads) as pool:
-            ahead = 0 if self._at_once else num_threads + 1
-            loaded = _ahead(pool, work, self._loaded, ahead)
+        with ThreadPoolExecutor(1) as one_thread, ThreadPoolExecutor(self._num_threads) as threads:
+
+            def submit(batch: _Batch) -> Future[Any]:
+                pool = threads if self._seconds_of_item > _LONG else one_thread
+                return pool.submit(self._loaded, batch)
+
+            loaded = _ahead(work, submit, 0 if self._at_once else self._num_threads + 1)
             while True:
                 error = None
                 chunk: Chunk | None = None
@@ -166,12 +175,14 @@ class Predictor:
         """Place -> what was prepared, and place -> what is wrong; in a thread."""
         prepared = {}
         bad = {}
+        start = time.perf_counter()
         for place, item in zip(batch.places, batch.items, strict=True):
             try:
                 prepared[place] = self._prediction.prepare(self._load(item.values))
             except (ValueError, OSError) as error:
                 reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
                 bad[place] = BadItem(item.name, reason)
+        self._seconds_of_item = (time.perf_counter() - start) / len(batch.items)
         return prepared, bad
 
     def _answered(self, prepared: dict[int, Prepared], bad: dict[int, BadItem]) -> dict[int, Any]:
@@ -231,18 +242,17 @@ class Predictor:
         raise error
 
 
-def _ahead(pool: ThreadPoolExecutor, work: Iterable[Any], load: Callable[[Any], Any], count: int) -> Iterator[Any]:
+def _ahead(work: Iterable[Any], submit: Callable[[Any], Any], count: int) -> Iterator[Any]:
     """Futures of loaded batches, in order; some are loaded while earlier ones are used. Chunks pass through.
 
     Args:
-        pool: the threads.
         work: batches and chunks.
-        load: loads a batch.
+        submit: begins to load a batch.
         count: batches and chunks that are taken ahead.
     """
     queue: deque[Any] = deque()
     for part in work:
-        queue.append(pool.submit(load, part) if isinstance(part, _Batch) else part)
+        queue.append(submit(part) if isinstance(part, _Batch) else part)
         if len(queue) > count:
             yield queue.popleft()
     yield from queue

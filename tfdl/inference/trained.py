@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from tfdl.config import TrainConfig
-from tfdl.distributed import World
+from tfdl.distributed import World, current_world
 from tfdl.evaluation import evaluate_loaded
+from tfdl.inference.array_answers import answers_of_arrays, is_ready
 from tfdl.inference.generation import GeneratedText, Generator
 from tfdl.inference.inputs.opening import inputs_of_objects
 from tfdl.inference.predictor import Compute, Predictor, compiled
@@ -86,11 +87,16 @@ class Trained:
         Raises:
             UserError: as ``predict``.
         """
-        opened = inputs_of_objects(self.task, inputs)
         if top_k not in self._compiled:
             prediction = self.task.prediction(top_k)
             self._compiled[top_k] = prediction, compiled(self.model, prediction)
-        predictor = Predictor(*self._compiled[top_k], opened.load, batch_size=batch_size, world=world)
+        prediction, compute = self._compiled[top_k]
+        world = world or current_world()
+        if world.size == 1 and is_ready(prediction, inputs):
+            yield from answers_of_arrays(prediction, compute, inputs, batch_size)
+            return
+        opened = inputs_of_objects(self.task, inputs)
+        predictor = Predictor(prediction, compute, opened.load, batch_size=batch_size, world=world)
         for item, record in predictor.answers(opened.items):
             yield whole_record(item, record)
 
