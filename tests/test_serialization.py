@@ -51,6 +51,7 @@ EXAMPLES = [
     (lambda: layers.PositionEmbedding(7), (VECTORS,)),
     (lambda: layers.RMSNormalization(0.1), (VECTORS,)),
     (lambda: layers.RotaryEmbedding(100.0), (HEADS,)),
+    (lambda: layers.SegmentEmbedding(2, separator_id=3), (tf.zeros([2, 6, D]), TOKENS)),
     (lambda: layers.SelfAttention(2, num_key_value_heads=1, is_causal=True, rotary_base=100.0), (VECTORS,)),
     (lambda: layers.SimpleRNN(3, bias_initializer="ones"), (VECTORS,)),
     (lambda: layers.SinusoidalPositionEmbedding(), (VECTORS,)),
