@@ -95,6 +95,7 @@ def _opened(run: str, checkpoint: str, inputs: tuple[str, ...], texts: tuple[str
             top_k: int | None, batch_size: int | None, file_format: str | None, output: str | None, **choices: Any
             ) -> tuple[Any, Any, str]:  # fmt: skip
     """The predictor, its items, and the format of the output."""
+    from tfdl.data.files.bad_rows import SKIP_ADVICE
     from tfdl.inference.inputs.arguments import STANDARD_INPUT, is_typed_by_hand
     from tfdl.inference.predictor import Predictor, compiled
     from tfdl.inference.writing import format_of
@@ -110,8 +111,8 @@ def _opened(run: str, checkpoint: str, inputs: tuple[str, ...], texts: tuple[str
         compiled(loaded.model, prediction),
         opened.load,
         batch_size=batch_size,
-        skip_bad=choices["skip_bad_rows"],
-        way_out=", or leave them out with --skip-bad-rows",
+        on_bad=_report_bad if choices["skip_bad_rows"] else None,
+        way_out=SKIP_ADVICE,
         at_once=is_typed_by_hand(inputs),
         world=world,
     )
@@ -141,8 +142,6 @@ def _predict(predictor: Any, items: Any, target: Path | None, file_format: Any, 
     from tfdl.inference.writing import record_writer, whole_record
 
     start = time.monotonic()
-    if world.is_chief:
-        predictor.on_bad = lambda item: click.echo(f"left out: {item}", err=True)
     try:
         with _opened_output(target, is_chief=world.is_chief) as file:
             write = record_writer(file, file_format)
@@ -163,6 +162,11 @@ def _predict(predictor: Any, items: Any, target: Path | None, file_format: Any, 
         count = predictor.num_answers
         noun = "prediction" if count == 1 else "predictions"
         click.echo(f"{target}: {count:,} {noun} in {time.monotonic() - start:.1f} s")
+
+
+def _report_bad(item: Any) -> None:
+    if is_printing_rank():
+        click.echo(f"left out: {item}", err=True)
 
 
 def _check_any(predictor: Any) -> None:

@@ -110,6 +110,21 @@ def test_files_that_hold_no_inputs(regression, name, content, message):
         opened(regression, name)
 
 
+@pytest.mark.parametrize(("name", "message"), [("x.csv", "has the columns a, b, c"), ("x.npy", "has no columns")])
+def test_columns_to_keep_that_a_file_lacks(regression, name, message):
+    Path("x.csv").write_text("a,b,c\n1,2,3\n")
+    np.save("x.npy", X)
+    with pytest.raises(UserError, match=f"--keep-column 'id'.*{message}"):
+        open_inputs(regression.task, [name], InputOptions(kept=("id",)))
+
+
+def test_all_files_are_looked_at_before_the_first_answer(regression):
+    np.save("x.npy", X)
+    np.savez("other.npz", y=X)
+    with pytest.raises(UserError, match="arrays y, expected x"):
+        open_inputs(regression.task, ["x.npy", "other.npz"])
+
+
 def test_pickled_objects_are_never_loaded(regression):
     np.save("x.npy", np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(UserError, match=r"x.npy cannot be read as arrays"):

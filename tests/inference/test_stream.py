@@ -49,14 +49,12 @@ def test_answers_come_in_the_order_of_the_inputs(reviews):
 def test_bad_inputs_are_left_out_and_counted(reviews):
     good = texts(3)
     mixed = [good[0], BadItem("line 7", "empty"), good[1], BadItem("line 9", "not UTF-8"), good[2]]
-    skipping = predictor(reviews, skip_bad=True)
     named = []
-    skipping.on_bad = named.append
+    skipping = predictor(reviews, on_bad=named.append)
     assert [item for item, _ in skipping.answers(mixed)] == good
     assert skipping.notes == ["2 bad inputs left out"]
-    assert [str(item) for item in skipping.bad] == ["line 7: empty", "line 9: not UTF-8"]
+    assert [str(item) for item in named] == ["line 7: empty", "line 9: not UTF-8"]
     assert skipping.num_answers == 3
-    assert named == skipping.bad
 
 
 def test_bad_inputs_are_an_error_by_default(reviews):
@@ -82,7 +80,7 @@ def test_a_program_s_error_is_not_taken_for_a_bad_input(reviews):
         raise TypeError("a mistake in the program")
 
     with pytest.raises(TypeError, match=r"a mistake"):
-        list(predictor(reviews, load=load, skip_bad=True).answers(texts(1)))
+        list(predictor(reviews, load=load, on_bad=print).answers(texts(1)))
 
 
 def test_chunks_are_limited_in_items_and_bytes(monkeypatch):

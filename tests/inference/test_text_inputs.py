@@ -137,7 +137,7 @@ def test_json_objects_on_standard_input_are_read_by_column(reviews, monkeypatch)
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (["hello"], {"kept": ("id",)}, "--keep-column 'id' has no meaning for the text 'hello'; give files alone"),
+        (["hello"], {"kept": ("id",)}, "--keep-column 'id' has no meaning for the text 'hello', which has no columns"),
         (["table.csv"], {"column": "body", "kept": ("text",)}, "--keep-column 'text' is also a name in the output"),
         (["table.csv"], {"column": "body", "kept": ("input",)}, "--keep-column 'input' is also a name in the output"),
         (["~nobody said so.txt"], {}, "no such file or folder: '~nobody said so.txt', .*; for a text, give --text"),

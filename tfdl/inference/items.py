@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tfdl.data.files.bad_rows import BadRow, printable
-from tfdl.data.records.endings import ENDINGS, ending_of
+from tfdl.data.files.bad_rows import BadRow, place_of_row
 
 
 @dataclass(frozen=True)
@@ -47,17 +46,4 @@ class BadItem:
     @classmethod
     def of_row(cls, row: BadRow) -> "BadItem":
         """A row of a file that cannot be used."""
-        return cls(place(row.path, row.line), row.reason, row.advice)
-
-
-def place(path: Any, number: int | None) -> str:
-    """The name of a row.
-
-    Args:
-        path: of its file.
-        number: of its first line, or of the row in a file of records; None if the file is one text.
-    """
-    if number is None:
-        return printable(path)
-    unit = "row" if ending_of(path) in (*ENDINGS, ".json") else "line"
-    return f"{printable(path)} {unit} {number}"
+        return cls(place_of_row(row.path, row.line), row.reason, row.advice)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfdl.data.files.bad_rows import what_is_bad
 from tfdl.distributed import World, current_world
 from tfdl.distributed.object_collectives import portable_error
 from tfdl.distributed.watchdog.current import tick
@@ -68,8 +69,8 @@ class Predictor:
         compute: the model's step, from ``compiled``.
         load: reads the values of an item.
         batch_size: most samples that are computed together. Defaults to the task's own number.
-        skip_bad: whether inputs that cannot be used are left out and counted; otherwise the first one is an error.
-        way_out: how to leave bad inputs out, for the message, after "Fix them".
+        on_bad: called with each input that cannot be used, which is then left out. By default they are an error.
+        way_out: how to leave bad inputs out, for that error's message.
         at_once: whether each input is answered before the next one is read, as a person at a terminal expects.
         world: the ranks that share the work. Defaults to the current ones.
     """
@@ -81,7 +82,7 @@ class Predictor:
         load: Loader = dict,
         *,
         batch_size: int | None = None,
-        skip_bad: bool = False,
+        on_bad: Callable[[BadItem], object] | None = None,
         way_out: str = "",
         at_once: bool = False,
         world: World | None = None,
@@ -90,18 +91,14 @@ class Predictor:
         self._compute = compute
         self._load = load
         self._batch_size = batch_size or prediction.batch_size
-        self._skip_bad = skip_bad
+        self._on_bad = on_bad
         self._way_out = way_out
         self._at_once = at_once
         self._world = world or current_world()
         self._num_threads = len(os.sched_getaffinity(0))
         self._seconds_of_item = 0.0
         self.num_answers = 0
-        self.bad: list[BadItem] = []
-        """The first of the inputs that were left out."""
         self.num_bad = 0
-        self.on_bad: Callable[[BadItem], None] | None = None
-        """Called with each input that is left out."""
 
     def answers(self, items: Iterable[Item | BadItem]) -> Iterator[tuple[Item, Record]]:
         """The items with their answers, on every rank.
@@ -223,23 +220,15 @@ class Predictor:
         found = [answered.get(place, item) for place, item in enumerate(chunk)]
         bad = [item for item in found if isinstance(item, BadItem)]
         self.num_bad += len(bad)
-        self.bad += bad[: _SHOWN - len(self.bad)]
-        if not bad:
-            return
-        if self._skip_bad:
-            if self.on_bad is not None:
-                for item in bad:
-                    self.on_bad(item)
-            return
-        shown = "; ".join(map(str, bad[:_SHOWN]))
-        if len(bad) > _SHOWN:
-            shown += f"; and {len(bad) - _SHOWN} more"
-        advice = "".join(f"; {text}" for text in dict.fromkeys(item.advice for item in bad[:_SHOWN]) if text)
-        noun = "bad input" if len(bad) == 1 else "bad inputs"
-        error = UserError(f"{len(bad)} {noun}: {shown}. Fix them{self._way_out}{advice}")
-        if self._world.size > 1:
-            mark_agreed(error)
-        raise error
+        if self._on_bad is not None:
+            for item in bad:
+                self._on_bad(item)
+        elif bad:
+            named = bad[:_SHOWN]
+            error = UserError(what_is_bad(named, len(bad), len(bad) - len(named), "input", self._way_out))
+            if self._world.size > 1:
+                mark_agreed(error)
+            raise error
 
 
 def _ahead(work: Iterable[Any], submit: Callable[[Any], Any], count: int) -> Iterator[Any]:

@@ -1,16 +1,27 @@
 """What is wrong with the user's files, row by row."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tfdl.data.records.endings import ENDINGS, ending_of
 from tfdl.errors import UserError
 
 # Bad rows that an error message names.
 _SHOWN = 3
+SKIP_ADVICE = ", or leave them out with --skip-bad-rows"
+"""How a command leaves out what cannot be used."""
+
+
+class Bad(Protocol):
+    """What cannot be used; as a text it names its place and what is wrong."""
+
+    @property
+    def advice(self) -> str:
+        """How to use it nevertheless."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -27,10 +38,7 @@ class BadRow:
     """The number of rows, if they are all those of a file."""
 
     def __str__(self) -> str:
-        if self.line is None:
-            return f"{printable(self.path)}: {self.reason}"
-        unit = "row" if ending_of(self.path) in (*ENDINGS, ".json") else "line"
-        return f"{printable(self.path)} {unit} {self.line}: {self.reason}"
+        return f"{place_of_row(self.path, self.line)}: {self.reason}"
 
     @property
     def with_advice(self) -> str:
@@ -70,13 +78,8 @@ class BadRows:
         """
         if self.skip or not self.count:
             return
-        noun = "bad row" if self.count == 1 else "bad rows"
-        shown = "; ".join(map(str, self.first))
         num_more = self.count - sum(row.count for row in self.first)
-        if num_more:
-            shown += f"; and {num_more} more"
-        advice = "".join(f"; {text}" for text in dict.fromkeys(row.advice for row in self.first) if text)
-        raise UserError(f"{self.count} {noun}: {shown}. Fix them, or leave them out with --skip-bad-rows{advice}")
+        raise UserError(what_is_bad(self.first, self.count, num_more, "row", SKIP_ADVICE))
 
     @property
     def report(self) -> str:
@@ -90,6 +93,37 @@ class BadRows:
     def notes(self) -> tuple[str, ...]:
         """The report as lines to show when a run starts: one line, or none."""
         return (self.report,) if self.count else ()
+
+
+def what_is_bad(named: Sequence[Bad], count: int, num_more: int, noun: str, way_out: str) -> str:
+    """A message about rows or inputs that cannot be used.
+
+    Args:
+        named: those that the message names.
+        count: of all of them.
+        num_more: of those that are not named.
+        noun: for one of them.
+        way_out: how to leave them out, after "Fix them"; empty if they cannot be left out.
+    """
+    plural = "" if count == 1 else "s"
+    shown = "; ".join(map(str, named))
+    if num_more:
+        shown += f"; and {num_more} more"
+    advice = "".join(f"; {text}" for text in dict.fromkeys(each.advice for each in named) if text)
+    return f"{count} bad {noun}{plural}: {shown}. Fix them{way_out}{advice}"
+
+
+def place_of_row(path: Path, number: int | None) -> str:
+    """Where a row is, for messages.
+
+    Args:
+        path: of its file.
+        number: of its first line, or of the row in a file of records; None if the file is one text.
+    """
+    if number is None:
+        return printable(path)
+    unit = "row" if ending_of(path) in (*ENDINGS, ".json") else "line"
+    return f"{printable(path)} {unit} {number}"
 
 
 def printable(path: Path) -> str:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tfdl.data.files.encodings import decode
 from tfdl.errors import UserError
 
 STANDARD_INPUT = "-"
@@ -40,8 +41,6 @@ def lines_of_standard_input(encoding: str) -> Iterator[tuple[int, str]]:
     Args:
         encoding: of the input; bytes that it does not have become the mark that ``what_is_wrong`` finds.
     """
-    from tfdl.data.files.encodings import decode
-
     for number, line in enumerate(sys.stdin.buffer, 1):
         yield number, decode(line, encoding).rstrip("\r\n")
 

@@ -1,6 +1,5 @@
 """Numbers as inputs: files of arrays, JSON lines, and numbers in the columns of tables."""
 
-import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,15 +9,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdl.data.files.bad_rows import BadRow, printable
-from tfdl.data.files.encodings import ADVICE, open_text, what_is_wrong
+from tfdl.data.files.bad_rows import BadRow, place_of_row, printable
+from tfdl.data.files.encodings import open_text
 from tfdl.data.files.readers import columns_of_file, reader_of
-from tfdl.data.files.rows import ReadOptions
+from tfdl.data.files.rows import GoodRow, Reader, ReadOptions
 from tfdl.data.labels import shown
 from tfdl.errors import UserError
 from tfdl.inference.inputs.arguments import STANDARD_INPUT, lines_of_standard_input, paths_of
+from tfdl.inference.inputs.json_lines import json_values, kept_values
+from tfdl.inference.inputs.kept_columns import check_kept, refuse_kept
 from tfdl.inference.inputs.options import InputOptions
-from tfdl.inference.items import BadItem, Item, place
+from tfdl.inference.items import BadItem, Item
 
 _JSON_LINES = (".jsonl", ".ndjson")
 _WHAT = "files of arrays (.npy, .npz), JSON lines or tables"
@@ -60,10 +61,11 @@ def items_of_arrays(where: str, arrays: Mapping[str, Any], signature: Signature)
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise UserError(f"{prefix}arrays of {lengths} samples, expected equally many in each")
-    name_of = f"{where} row " if where else ""
-    for number in range(next(iter(lengths.values()))):
-        name = f"{name_of}{number + 1}" if where else ""
-        yield Item(name, {key: array[number] for key, array in arrays.items()})
+    (count,) = set(lengths.values())
+    return (
+        Item(f"{where} row {number + 1}" if where else "", {name: array[number] for name, array in arrays.items()})
+        for number in range(count)
+    )
 
 
 def _source(argument: str, signature: Signature, options: InputOptions) -> Iterator[Item | BadItem]:
@@ -77,12 +79,14 @@ def _source(argument: str, signature: Signature, options: InputOptions) -> Itera
 def _of_file(path: Path, signature: Signature, options: InputOptions) -> Iterator[Item | BadItem]:
     ending = path.suffix.lower()
     if ending in (".npy", ".npz"):
+        refuse_kept(printable(path), options.kept)
         return items_of_arrays(printable(path), _loaded(path, signature), signature)
     if ending in _JSON_LINES:
         return _json_file(path, signature, options)
-    if path.is_dir() or reader_of(path) is None:
+    read = None if path.is_dir() else reader_of(path)
+    if read is None:
         raise UserError(f"{printable(path)} is of another kind, expected {_WHAT}")
-    return _table(path, signature, options)
+    return _table(path, read, signature, options)
 
 
 def _loaded(path: Path, signature: Signature) -> Mapping[str, Any]:
@@ -109,52 +113,45 @@ def _json_file(path: Path, signature: Signature, options: InputOptions) -> Itera
 def _json_rows(where: str, lines: Any, signature: Signature, options: InputOptions) -> Iterator[Item | BadItem]:
     """A JSON object on each line, which has each input by its name; or the only input itself, as a list."""
     names = list(signature)
-    for number, line in lines:
-        if not line.strip():
+    for name, value in json_values(where, lines, options.encoding):
+        if isinstance(value, BadItem):
+            yield value
             continue
-        name = f"{where} line {number}"
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            wrong = what_is_wrong(line, options.encoding)
-            yield BadItem(name, wrong or f"not JSON: {error}", ADVICE if wrong else "")
+        if not isinstance(value, dict) and len(names) > 1:
+            yield BadItem(name, f"a JSON {type(value).__name__}, expected an object with {shown(names)}")
             continue
-        if not isinstance(value, dict):
-            if len(names) > 1:
-                yield BadItem(name, f"a JSON {type(value).__name__}, expected an object with {shown(names)}")
-                continue
-            value = {names[0]: value}
-        missing = [key for key in names if key not in value]
+        values = value if isinstance(value, dict) else {names[0]: value}
+        missing = [key for key in names if key not in values]
         if missing:
             yield BadItem(name, f"no {missing[0]!r} in it, expected {shown(names)}")
             continue
-        kept = {key: _as_text(value.get(key, "")) for key in options.kept}
-        yield Item(name, {key: value[key] for key in names}, kept)
+        yield Item(name, {key: values[key] for key in names}, kept_values(values, options.kept))
 
 
-def _table(path: Path, signature: Signature, options: InputOptions) -> Iterator[Item | BadItem]:
+def _table(path: Path, read: Reader, signature: Signature, options: InputOptions) -> Iterator[Item | BadItem]:
     """Numbers in columns: an input of one number has a column of its name, one of n numbers has n columns."""
-    read = reader_of(path)
-    assert read is not None
     read_options = ReadOptions(options.encoding, options.delimiter)
-    names = columns_of_file(path, read, read_options).names
-    columns = _columns_of_inputs(path, names, signature, options)
-    for row in read(path, read_options):
-        if isinstance(row, BadRow):
-            yield BadItem.of_row(row)
-            continue
-        number, values = row
-        name = place(path, number)
-        missing = [column for group in columns.values() for column in group if column not in values]
+    known = columns_of_file(path, read, read_options)
+    check_kept(path, known, options.kept)
+    columns = _columns_of_inputs(path, known.names, signature, options)
+    return (_table_item(path, row, columns, signature, options.kept) for row in read(path, read_options))
+
+
+def _table_item(
+    path: Path, row: GoodRow | BadRow, columns: Mapping[str, list[str]], signature: Signature, kept: Sequence[str]
+) -> Item | BadItem:
+    if isinstance(row, BadRow):
+        return BadItem.of_row(row)
+    number, values = row
+    name = place_of_row(path, number)
+    inputs = {}
+    for key, group in columns.items():
+        missing = [column for column in group if column not in values]
         if missing:
-            yield BadItem(name, f"no {missing[0]!r} in it")
-            continue
-        kept = {key: values.get(key, "") for key in options.kept}
-        inputs = {}
-        for key, group in columns.items():
-            cells = [values[column] for column in group]
-            inputs[key] = cells if signature[key].shape.rank == 2 else cells[0]
-        yield Item(name, inputs, kept)
+            return BadItem(name, f"no {missing[0]!r} in it")
+        cells = [values[column] for column in group]
+        inputs[key] = cells if signature[key].shape.rank == 2 else cells[0]
+    return Item(name, inputs, {column: values.get(column, "") for column in kept})
 
 
 def _columns_of_inputs(
@@ -185,7 +182,3 @@ def _width(spec: tf.TensorSpec) -> int | None:
         width: int | None = spec.shape[1]
         return width
     return None
-
-
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 
 from tfdl.config import DatasetConfig
-from tfdl.data.files.bad_rows import BadRow, printable
+from tfdl.data.files.bad_rows import BadRow, place_of_row, printable
 from tfdl.data.files.image_check import why_unreadable
 from tfdl.data.files.image_rules import image_rules
 from tfdl.data.files.pieces import Piece
 from tfdl.data.files.readers import reader_of
 from tfdl.data.files.tree import read_tree
-from tfdl.data.labels import shown
 from tfdl.data.records.files import open_records
 from tfdl.data.records.image_columns import IMAGE, ImageColumn
 from tfdl.data.records.image_rows import find_rows_of_images
 from tfdl.data.records.values import as_text
-from tfdl.errors import UserError, nearest
+from tfdl.errors import UserError
 from tfdl.inference.inputs.arguments import STANDARD_INPUT, lines_of_standard_input, paths_of
+from tfdl.inference.inputs.kept_columns import check_kept
 from tfdl.inference.inputs.options import InputOptions
-from tfdl.inference.items import BadItem, Item, place
+from tfdl.inference.items import BadItem, Item
 
 _WHAT = "images, folders or tables"
 
@@ -85,12 +85,10 @@ def _of_path(path: Path, rules: int, options: InputOptions) -> Iterator[Item | B
         endings = image_rules(rules).endings
         tree = read_tree(path, endings)
         if tree.has_files:
-            if options.column or options.kept:
-                raise UserError(f"{printable(path)} is a folder of images, which has no columns; leave them out")
+            _refuse_columns(f"{printable(path)} is a folder of images", options)
             return (Item(printable(file), {IMAGE: file}) for file in tree.all_files())
     elif reader_of(path) is None:
-        if options.column or options.kept:
-            raise UserError(f"{printable(path)} is an image, which has no columns; leave them out")
+        _refuse_columns(f"{printable(path)} is an image", options)
         return iter([Item(printable(path), {IMAGE: path})])
     found = find_rows_of_images(
         DatasetConfig(str(path), image_column=options.column, encoding=options.encoding, delimiter=options.delimiter)
@@ -99,17 +97,13 @@ def _of_path(path: Path, rules: int, options: InputOptions) -> Iterator[Item | B
         raise UserError(f"{printable(path)} has no images, expected {_WHAT} with images of JPEG, PNG, ...")
     pieces, column = found
     for piece in pieces.files:
-        _check_kept(piece, options.kept)
+        check_kept(piece.path, piece.columns, options.kept)
     return (item for piece in pieces.files for item in _rows(piece, column, options))
 
 
-def _check_kept(piece: Piece, kept: Sequence[str]) -> None:
-    names = piece.columns.names
-    for name in kept:
-        if name not in names and piece.columns.is_complete:
-            raise UserError(
-                f"--keep-column {name!r}, but {piece.path} has the columns {shown(list(names))}.{nearest(name, names)}"
-            )
+def _refuse_columns(what: str, options: InputOptions) -> None:
+    if options.column or options.kept:
+        raise UserError(f"{what}, which has no columns; leave them out")
 
 
 def _rows(piece: Piece, column: ImageColumn, options: InputOptions) -> Iterator[Item | BadItem]:
@@ -120,7 +114,7 @@ def _rows(piece: Piece, column: ImageColumn, options: InputOptions) -> Iterator[
             yield BadItem.of_row(row)
             continue
         number, columns = row
-        name = place(piece.path, number)
+        name = place_of_row(piece.path, number)
         value: Any = columns.get(column.name)
         if not value or (isinstance(value, str) and not value.strip()):
             yield BadItem(name, f"no {column.name!r} in it")

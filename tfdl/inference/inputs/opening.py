@@ -1,8 +1,8 @@
 """Opens the inputs of a task: what the user named on a command line, or objects of Python code."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tfdl.errors import UserError
 from tfdl.inference.inputs.arrays import array_items, items_of_arrays
 from tfdl.inference.inputs.images import image_items, image_loader
 from tfdl.inference.inputs.options import InputOptions
-from tfdl.inference.inputs.texts import checked_text, is_path, literal_names, text_items
+from tfdl.inference.inputs.texts import checked_text, text_items
 from tfdl.inference.items import BadItem, Item
 
 _TEXT_ROLES = ("text", "source")
@@ -53,11 +53,7 @@ def open_inputs(
         rules, load = _image_reading(task)
         return Inputs(image_items(arguments, rules, options), load)
     if role in _TEXT_ROLES:
-        if texts and options.kept:
-            raise UserError(f"--keep-column {options.kept[0]!r} has no meaning for --text; give files alone")
-        names = literal_names(texts, 1 + sum(not is_path(argument) for argument in arguments))
-        literal = [checked_text(names[text], text, role, "utf-8", {}) for text in texts]
-        return Inputs(chain(literal, text_items(arguments, role, options)))
+        return Inputs(text_items(arguments, texts, role, options))
     return Inputs(array_items(arguments, task.serving_signature(), options))
 
 
@@ -105,7 +101,7 @@ def _as_sequence(inputs: Any, single: Any) -> Iterable[Any]:
 def _text_objects(inputs: Iterable[Any], role: str) -> Iterator[Item | BadItem]:
     for value in inputs:
         if isinstance(value, Path):
-            yield from text_items([f"./{value}" if not value.is_absolute() else str(value)], role, InputOptions())
+            yield from text_items([os.path.join(".", value)], (), role, InputOptions())  # a path, if it exists or not
         elif isinstance(value, str):
             yield checked_text("", value, role, "utf-8", {})
         else:

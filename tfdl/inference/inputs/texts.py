@@ -1,24 +1,23 @@
 """Texts as inputs: arguments, plain text files, tables, folders, standard input."""
 
-import json
+import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tfdl.config import DatasetConfig
-from tfdl.data.files.bad_rows import BadRow
+from tfdl.data.files.bad_rows import BadRow, place_of_row
 from tfdl.data.files.columns import choose_columns
 from tfdl.data.files.encodings import ADVICE, what_is_wrong
 from tfdl.data.files.pieces import PLAIN_ENDINGS, Piece, find_pieces
 from tfdl.data.files.readers import READERS, TEXT, read_lines, read_paragraphs, read_whole, reader_of
 from tfdl.data.files.rows import Reader
-from tfdl.data.labels import shown
-from tfdl.errors import UserError, nearest
 from tfdl.inference.inputs.arguments import STANDARD_INPUT, lines_of_standard_input, paths_of
+from tfdl.inference.inputs.json_lines import json_values, kept_values
+from tfdl.inference.inputs.kept_columns import check_kept, refuse_kept
 from tfdl.inference.inputs.options import InputOptions
-from tfdl.inference.items import BadItem, Item, place
+from tfdl.inference.items import BadItem, Item
 
 # Bytes of a text. A whole book has a few million; one text of a model has some thousand.
 _MOST_BYTES = 2**20
@@ -27,41 +26,33 @@ _LIKE_PATHS = ("/", "./", "../", "~")
 _WHAT = "text files, tables or folders"
 
 
-def text_items(arguments: Sequence[str], role: str, options: InputOptions) -> Iterator[Item | BadItem]:
+def text_items(
+    arguments: Sequence[str], literal: Sequence[str], role: str, options: InputOptions
+) -> Iterator[Item | BadItem]:
     """The texts, in the order of the arguments. All files are found before the first text is read.
 
     An argument is a file, folder or pattern if it exists or looks like one, and otherwise a text.
 
     Args:
         arguments: what the user gave.
+        literal: texts before these, whatever they look like.
         role: the name of the input, such as ``text``.
         options: how files are read.
 
     Raises:
         UserError: no such file, no such column, or several columns that it may be.
     """
-    literal = [argument for argument in arguments if argument != STANDARD_INPUT and not is_path(argument)]
-    names = literal_names(literal)
-    _check_kept(literal, options)
-    sources = [_source(argument, role, options, names) for argument in arguments]
-    return (item for source in sources for item in source)
+    numbers = itertools.count(1)
 
+    def typed(text: str) -> Iterator[Item | BadItem]:
+        refuse_kept(f"the text {text!r}", options.kept)
+        return iter([checked_text(f"text {next(numbers)}", text, role, options.encoding, {})])
 
-def literal_names(texts: Sequence[str], first: int = 1) -> dict[str, str]:
-    """Names of texts that the user typed: ``text 1`` and so on.
-
-    Args:
-        texts: in their order.
-        first: the number of the first one.
-    """
-    return {text: f"text {number}" for number, text in enumerate(dict.fromkeys(texts), first)}
-
-
-def _check_kept(literal: Sequence[str], options: InputOptions) -> None:
-    if literal and options.kept:
-        raise UserError(
-            f"--keep-column {options.kept[0]!r} has no meaning for the text {literal[0]!r}; give files alone"
-        )
+    sources = [typed(text) for text in literal]
+    for argument in arguments:
+        is_text = argument != STANDARD_INPUT and not _is_path(argument)
+        sources.append(typed(argument) if is_text else _source(argument, role, options))
+    return itertools.chain.from_iterable(sources)
 
 
 def checked_text(name: str, text: str, role: str, encoding: str, kept: dict[str, str]) -> Item | BadItem:
@@ -89,23 +80,17 @@ def checked_text(name: str, text: str, role: str, encoding: str, kept: dict[str,
     return Item(name, {role: text}, kept)
 
 
-def _source(argument: str, role: str, options: InputOptions, names: Mapping[str, str]) -> Iterator[Item | BadItem]:
+def _source(argument: str, role: str, options: InputOptions) -> Iterator[Item | BadItem]:
     if argument == STANDARD_INPUT:
         is_json = options.column is not None or bool(options.kept)
-        return _typed_objects(role, options) if is_json else _typed(role, options)
-    if not is_path(argument):
-        return iter([checked_text(names[argument], argument, role, options.encoding, {})])
+        return _json_lines(role, options) if is_json else _lines(role, options)
     pieces = [piece for path in paths_of(argument, _WHAT) for piece in _pieces(path, options)]
     columns = [_column(piece, role, options) for piece in pieces]
     return (item for piece, column in zip(pieces, columns, strict=True) for item in _rows(piece, column, role, options))
 
 
-def is_path(argument: str) -> bool:
-    """Whether an argument is meant as a path. A text may contain slashes and dots, but no ending of a file.
-
-    Args:
-        argument: what the user gave.
-    """
+def _is_path(argument: str) -> bool:
+    """Whether an argument is meant as a path. A text may contain slashes and dots, but no ending of a file."""
     # os.path.exists, since Path.exists raises an error for a name that is too long for a file.
     if os.path.exists(os.path.expanduser(argument)) or argument.startswith(_LIKE_PATHS):
         return True
@@ -129,15 +114,9 @@ def _pieces(path: Path, options: InputOptions) -> list[Piece]:
 
 def _column(piece: Piece, role: str, options: InputOptions) -> str:
     """The column with the input."""
-    names = piece.columns.names
-    missing = [name for name in options.kept if name not in names and piece.columns.is_complete]
-    if missing:
-        raise UserError(
-            f"--keep-column {missing[0]!r}, but {piece.path} has the columns {shown(list(names))}."
-            f"{nearest(missing[0], names)}"
-        )
+    check_kept(piece.path, piece.columns, options.kept)
     trained = options.trained_columns.get(role)
-    chosen = options.column or (trained if trained in names else None)
+    chosen = options.column or (trained if trained in piece.columns.names else None)
     config = DatasetConfig(str(piece.path), **({f"{role}_column": chosen} if chosen else {}))  # type: ignore[arg-type]
     return choose_columns([piece], (role,), config).by_role[role]
 
@@ -149,7 +128,7 @@ def _rows(piece: Piece, column: str, role: str, options: InputOptions) -> Iterat
             yield BadItem.of_row(row)
             continue
         number, columns = row
-        name = place(piece.path, number)
+        name = place_of_row(piece.path, number)
         if column not in columns:
             yield BadItem(name, f"no {column!r} in it")
             continue
@@ -159,31 +138,20 @@ def _rows(piece: Piece, column: str, role: str, options: InputOptions) -> Iterat
         yield checked_text(name, columns[column], role, options.encoding, kept)
 
 
-def _typed_objects(role: str, options: InputOptions) -> Iterator[Item | BadItem]:
-    """A JSON object on each line, read by column."""
+def _json_lines(role: str, options: InputOptions) -> Iterator[Item | BadItem]:
+    """A JSON object on each line of standard input, read by column."""
     column = options.column or options.trained_columns.get(role) or role
-    for number, line in lines_of_standard_input(options.encoding):
-        if not line.strip():
-            continue
-        name = f"standard input line {number}"
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            wrong = what_is_wrong(line, options.encoding)
-            yield BadItem(name, wrong or f"not JSON: {error}", ADVICE if wrong else "")
-            continue
-        if not isinstance(value, dict) or not isinstance(value.get(column), str):
+    lines = lines_of_standard_input(options.encoding)
+    for name, value in json_values("standard input", lines, options.encoding):
+        if isinstance(value, BadItem):
+            yield value
+        elif isinstance(value, dict) and isinstance(value.get(column), str):
+            yield checked_text(name, value[column], role, options.encoding, kept_values(value, options.kept))
+        else:
             yield BadItem(name, f"no text {column!r} in it, expected a JSON object with one")
-            continue
-        kept = {key: _as_text(value.get(key, "")) for key in options.kept}
-        yield checked_text(name, value[column], role, options.encoding, kept)
 
 
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _typed(role: str, options: InputOptions) -> Iterator[Item | BadItem]:
+def _lines(role: str, options: InputOptions) -> Iterator[Item | BadItem]:
     for number, text in lines_of_standard_input(options.encoding):
         if text.strip():
             yield checked_text(f"standard input line {number}", text, role, options.encoding, {})
