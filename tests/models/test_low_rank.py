@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import tfdl
 from tfdl.layers import Dense
-from tfdl.models.low_rank import is_low_rank, merged_values
+from tfdl.models.low_rank import is_low_rank
 
 SIZES = {"hidden_dim": 16, "num_heads": 2, "num_layers": 2}
 TOKENS = np.arange(1, 11).reshape(2, 5)
@@ -66,18 +66,3 @@ def test_a_layer_in_float64_by_hand():
     inputs = np.random.default_rng(0).normal(size=(4, 6))
     kernel = np.asarray(layer._kernel) + 4.0 * np.asarray(layer.lora_kernel_a) @ np.asarray(layer.lora_kernel_b)
     np.testing.assert_allclose(layer(inputs), inputs @ kernel, rtol=1e-12)
-
-
-def test_merged_kernels_by_hand():
-    model = built(lora_rank=2, lora_alpha=6.0)
-    for variable in model.weights:
-        if is_low_rank(variable.path):
-            variable.assign(np.random.default_rng(0).normal(size=variable.shape))
-    layer = model.blocks[0].feed_forward.up
-    merged = merged_values(model)
-    update = 3.0 * np.asarray(layer.lora_kernel_a, float) @ np.asarray(layer.lora_kernel_b, float)
-    np.testing.assert_allclose(merged[layer._kernel.path], np.asarray(layer._kernel) + update, rtol=1e-6)
-    plain = built()
-    for variable in plain.weights:
-        variable.assign(merged[variable.path])
-    np.testing.assert_allclose(plain(TOKENS), model(TOKENS), rtol=1e-4, atol=1e-5)

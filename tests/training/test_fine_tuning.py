@@ -110,6 +110,17 @@ def test_updates_of_low_rank_leave_the_base_as_it_is(base, texts, tmp_path):
     assert tfdl.evaluate(run) == pytest.approx(run.read_summary()["test"])
 
 
+def test_merged_kernels_by_hand(base, texts, tmp_path):
+    run = fine_tune(base, texts, tmp_path / "run", {"model.lora_rank": 2, "model.lora_alpha": 6.0})
+    stored = weights(run)
+    merged = {variable.path: np.asarray(variable) for variable in load_run(run, merged=True).model.weights}
+    layer = "block_1/feed_forward/up"
+    update = 3.0 * stored[f"{layer}/lora_kernel_a"].astype(float) @ stored[f"{layer}/lora_kernel_b"].astype(float)
+    assert np.any(update)
+    np.testing.assert_allclose(merged[f"{layer}/kernel"], stored[f"{layer}/kernel"] + update, rtol=1e-6)
+    np.testing.assert_array_equal(merged["logits/kernel"], stored["logits/kernel"])
+
+
 @pytest.mark.slow
 def test_an_export_is_merged(base, texts, tmp_path):
     run = fine_tune(base, texts, tmp_path / "run", {"model.lora_rank": 2})

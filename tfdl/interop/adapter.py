@@ -15,10 +15,10 @@ from tfdl.models.low_rank import is_low_rank
 from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.atomic import new_folder
 from tfdl.runs.base_record import BaseRecord
-from tfdl.runs.base_weights import read_base, shapes_of_base
 from tfdl.runs.checkpoint import verify
 from tfdl.runs.digest import sha256_of_variables
 from tfdl.runs.load import load_task
+from tfdl.runs.merged_weights import merged_shapes, read_merged
 from tfdl.runs.variables import by_path, read_some_variables, shapes_of_variables, write_variables
 
 ADAPTER = "adapter.safetensors"
@@ -123,10 +123,10 @@ def _load(model: Any, adapter: Path, base: str | Path, record: BaseRecord) -> st
     if unknown:
         raise RunError(f"{adapter} has {unknown[0]}, which is no variable of its model; export it again")
     taken = {name: variable for name, variable in variables.items() if name not in added}
-    stored = shapes_of_base(checkpoint)
+    stored = merged_shapes(checkpoint)
     if any(stored.get(name) != tuple(variable.shape) for name, variable in taken.items()):
         raise UserError(f"--base {str(base)!r} is another model than the one that the adapter was trained on")
-    read_base(checkpoint, RunDirectory.open(directory).read_config().model, taken)
+    read_merged(checkpoint, RunDirectory.open(directory).read_config().model, taken)
     if sha256_of_variables(taken) != record.sha256:
         raise UserError(
             f"--base {str(base)!r} has other weights than those that the adapter was trained on, which are those of"

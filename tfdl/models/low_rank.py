@@ -1,10 +1,10 @@
 """Updates of low rank beside the kernels of a pretrained model (LoRA)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
+from tfdl.config import ModelConfig
 from tfdl.layers import Dense
 
 _HEAD = "logits"
@@ -40,22 +40,26 @@ def is_low_rank(path: str) -> bool:
     return path.rsplit("/", 1)[-1] in (FIRST, SECOND)
 
 
-def merged_values(model: Any) -> dict[str, np.ndarray]:
-    """The values of a model's variables, by path, with every update added to its kernel.
+def update_scale(config: ModelConfig) -> float | None:
+    """What the product of the two kernels is multiplied by; None for a model without updates.
 
     Args:
-        model: a model with updates.
+        config: of the model.
     """
-    values = {variable.path: np.asarray(variable) for variable in model.weights if not is_low_rank(variable.path)}
-    for layer in _dense_layers(model):
-        if layer.lora_enabled:
-            # In float64: the sum is rounded once.
-            first = np.asarray(layer.lora_kernel_a, np.float64)
-            second = np.asarray(layer.lora_kernel_b, np.float64)
-            path = layer._kernel.path
-            update = layer.lora_alpha / layer.lora_rank * (first @ second)
-            values[path] = (values[path] + update).astype(values[path].dtype)
-    return values
+    rank: int | None = getattr(config, "lora_rank", None)
+    if rank is None:
+        return None
+    alpha: float | None = getattr(config, "lora_alpha", None)
+    return 1.0 if alpha is None else alpha / rank
+
+
+def without_updates(config: ModelConfig) -> ModelConfig:
+    """The configuration of the same model without updates.
+
+    Args:
+        config: of a model with updates.
+    """
+    return replace(config, lora_rank=None, lora_alpha=None)  # type: ignore[call-arg]
 
 
 def _dense_layers(model: Any) -> Iterator[Any]:

@@ -19,7 +19,9 @@ from tfdl.runs.progress import Progress
 from tfdl.runs.variables import by_path, read_variables, write_variables
 
 _ADVICE = "use another one (--checkpoint NAME; to resume from it, make the link `last` beside it point to it)"
-_FILES = ("model.safetensors", "optimizer.safetensors", "random.safetensors", "progress.json")
+WEIGHTS = "model.safetensors"
+"""The file of the model's variables, within a checkpoint."""
+_FILES = (WEIGHTS, "optimizer.safetensors", "random.safetensors", "progress.json")
 # Only when a recurrent language model was saved within an epoch.
 _CARRIED = "carried.safetensors"
 # Only when a callback keeps a state: two files of this name.
@@ -52,7 +54,7 @@ def save_checkpoint(
     """
     target = folder / checkpoint_name(progress.step)
     with new_folder(target, replace=True) as temporary:
-        write_variables(temporary / "model.safetensors", by_path(model.weights))
+        write_variables(temporary / WEIGHTS, by_path(model.weights))
         write_variables(temporary / "optimizer.safetensors", by_path(_variables(optimizer)))
         write_variables(temporary / "random.safetensors", _random_state(model))
         (temporary / "progress.json").write_text(json.dumps(asdict(progress), indent=2) + "\n", encoding="utf-8")
@@ -80,7 +82,7 @@ def load_checkpoint(folder: Path, model: Any, optimizer: Any = None, *, by_order
         RunError: a file is missing, or its SHA-256 differs from the manifest.
     """
     verify(folder)
-    read_variables(folder / "model.safetensors", by_path(model.weights), by_order=by_order)
+    read_variables(folder / WEIGHTS, by_path(model.weights), by_order=by_order)
     finalize_layers(model)
     if optimizer is not None:
         read_variables(folder / "optimizer.safetensors", by_path(_variables(optimizer)), by_order=by_order)

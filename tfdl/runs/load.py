@@ -1,19 +1,20 @@
 """From a run directory back to a model."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfdl.config import MODELS, OPTIMIZERS, TASKS, ModelConfig, TrainConfig
+from tfdl.config import MODELS, OPTIMIZERS, TASKS, TrainConfig
 from tfdl.config.models.keras import KerasModelConfig
 from tfdl.config.optimizers import KerasOptimizerConfig
 from tfdl.errors import UserError
 from tfdl.models import build_model, compute_precision
 from tfdl.models.keras_model import load_model
-from tfdl.models.low_rank import merged_values
-from tfdl.runs.checkpoint import load_checkpoint
+from tfdl.models.low_rank import update_scale, without_updates
+from tfdl.runs.checkpoint import load_checkpoint, verify
+from tfdl.runs.merged_weights import read_merged
 from tfdl.runs.run_directory import RunDirectory
+from tfdl.runs.variables import by_path
 from tfdl.tasks.sample import build_on_sample
 from tfdl.tasks.task import Task
 
@@ -48,29 +49,22 @@ def load_run(
     folder = run.checkpoint(checkpoint)
     config = run.read_config()
     task = load_task(run, config)
+    is_merged = merged and update_scale(config.model) is not None
     if isinstance(config.model, KerasModelConfig):
         # Layers that a subclassed model makes for itself take the policy of the moment.
         with compute_precision(config.precision):
             model = load_model(run.assets, lambda rebuilt: build_on_sample(rebuilt, task))
     else:
         with compute_precision(precision or config.precision):
-            model = build_model(config.model, **task.model_arguments)
-    load_checkpoint(folder, model, by_order=may_rename_variables(config))
-    if merged and getattr(config.model, "lora_rank", None) is not None:
-        with compute_precision(precision or config.precision):
-            model = _merged(model, config.model, task)
+            model_config = without_updates(config.model) if is_merged else config.model
+            model = build_model(model_config, **task.model_arguments)
+    if is_merged:
+        verify(folder)
+        read_merged(folder, config.model, by_path(model.weights))
+    else:
+        load_checkpoint(folder, model, by_order=may_rename_variables(config))
     task.fit_to(model)
     return LoadedRun(run, config, task, model)
-
-
-def _merged(model: Any, config: ModelConfig, task: Task) -> Any:
-    """The same model without updates beside its kernels."""
-    plain_config = dataclasses.replace(config, lora_rank=None, lora_alpha=None)  # type: ignore[call-arg]
-    plain = build_model(plain_config, **task.model_arguments)
-    values = merged_values(model)
-    for variable in plain.weights:
-        variable.assign(values[variable.path])
-    return plain
 
 
 def may_rename_variables(config: TrainConfig) -> bool:

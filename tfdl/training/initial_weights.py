@@ -12,10 +12,10 @@ from tfdl.models.freezing import freeze, matching, training_note
 from tfdl.models.low_rank import is_low_rank
 from tfdl.runs import RunDirectory
 from tfdl.runs.base_record import BaseRecord
-from tfdl.runs.base_weights import read_base, shapes_of_base
 from tfdl.runs.checkpoint import verify
 from tfdl.runs.digest import sha256_of_variables
 from tfdl.runs.load import load_task, may_rename_variables
+from tfdl.runs.merged_weights import merged_shapes, read_merged
 from tfdl.runs.variables import by_path
 from tfdl.tasks.task import Task
 
@@ -123,7 +123,7 @@ class WeightsOfRun(InitialWeights):
     def load(self, model: Any) -> str:  # noqa: ARG002
         """See ``InitialWeights.load``."""
         in_file = {self._names.get(name, name): variable for name, variable in self._loaded.items()}
-        read_base(self._folder, self._config.model, in_file)
+        read_merged(self._folder, self._config.model, in_file)
         kept = {name: variable for name, variable in self._loaded.items() if name not in self._trained}
         self._digest = sha256_of_variables(kept)
         new = f"; new: {', '.join(self._new)}, since the classes differ" if self._new else ""
@@ -136,7 +136,7 @@ class WeightsOfRun(InitialWeights):
 
     def _shapes(self, variables: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         """The shapes in the file, by the names of this model's variables."""
-        shapes = shapes_of_base(self._folder)
+        shapes = merged_shapes(self._folder)
         has_other_names = shapes.keys() != variables.keys() and len(shapes) == len(variables)
         if not has_other_names or not may_rename_variables(self._config):
             return shapes
@@ -206,10 +206,10 @@ def initial_weights(config: TrainConfig, assets: Path | None) -> InitialWeights:
 
 def _head_variables(model: Any) -> list[str]:
     """The variables of the layer that returns the model's outputs."""
-    layer = getattr(model.outputs[0], "_keras_history", None) if getattr(model, "outputs", None) else None
-    operation = None if layer is None else layer.operation
-    head = getattr(model, "head", None) or operation
-    if head is None or not getattr(head, "weights", []):
+    head = getattr(model, "head", None)
+    if head is None and getattr(model, "outputs", None):
+        head = model.outputs[0]._keras_history.operation
+    if head is None or not head.weights:
         raise UserError(
             "the classes differ from those of --initial-checkpoint, and the model has no last layer that could be new;"
             " use a model that ends with a dense layer"

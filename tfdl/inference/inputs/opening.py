@@ -101,7 +101,7 @@ def _as_sequence(inputs: Any, single: Any) -> Iterable[Any]:
 def _text_objects(inputs: Iterable[Any], role: str) -> Iterator[Item | BadItem]:
     for value in inputs:
         if isinstance(value, Path):
-            yield from text_items([os.path.join(".", value)], (), role, InputOptions())  # a path, if it exists or not
+            yield from text_items([os.path.join(".", value)], (), role, InputOptions())  # also one that does not exist
         elif isinstance(value, str):
             yield checked_text("", value, role, "utf-8", {})
         else:

@@ -1,4 +1,4 @@
-"""The weights of a run that another run starts from, with its updates of low rank added to its kernels."""
+"""The weights of a checkpoint, with its updates of low rank added to the kernels that they belong to."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,13 +8,12 @@ import numpy as np
 from safetensors import safe_open
 
 from tfdl.config import ModelConfig
-from tfdl.models.low_rank import FIRST, SECOND, is_low_rank
+from tfdl.models.low_rank import FIRST, SECOND, is_low_rank, update_scale
+from tfdl.runs.checkpoint import WEIGHTS
 from tfdl.runs.variables import read_some_variables, shapes_of_variables
 
-WEIGHTS = "model.safetensors"
 
-
-def shapes_of_base(checkpoint: Path) -> dict[str, tuple[int, ...]]:
+def merged_shapes(checkpoint: Path) -> dict[str, tuple[int, ...]]:
     """The names and shapes of the variables in a verified checkpoint, without updates of low rank.
 
     Args:
@@ -23,7 +22,7 @@ def shapes_of_base(checkpoint: Path) -> dict[str, tuple[int, ...]]:
     return {name: shape for name, shape in shapes_of_variables(checkpoint / WEIGHTS).items() if not is_low_rank(name)}
 
 
-def read_base(checkpoint: Path, config: ModelConfig, variables: Mapping[str, Any]) -> None:
+def read_merged(checkpoint: Path, config: ModelConfig, variables: Mapping[str, Any]) -> None:
     """Assigns the weights of a verified checkpoint, with its updates added to the kernels that they belong to.
 
     Args:
@@ -33,16 +32,16 @@ def read_base(checkpoint: Path, config: ModelConfig, variables: Mapping[str, Any
     """
     path = checkpoint / WEIGHTS
     read_some_variables(path, variables)
-    rank = getattr(config, "lora_rank", None)
-    if rank is None:
+    scale = update_scale(config)
+    if scale is None:
         return
-    scale = (getattr(config, "lora_alpha", None) or rank) / rank
     with safe_open(path, framework="np") as file:
         stored = set(file.keys())
         for name, variable in variables.items():
             layer, _, own_name = name.rpartition("/")
             if own_name != "kernel" or f"{layer}/{FIRST}" not in stored:
                 continue
+            # In float64: the sum is rounded once.
             first = file.get_tensor(f"{layer}/{FIRST}").astype(np.float64)
             second = file.get_tensor(f"{layer}/{SECOND}").astype(np.float64)
             variable.assign(np.asarray(variable) + scale * (first @ second))
