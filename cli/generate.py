@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +10,8 @@ import click
 from tfdl.cli.failures import is_printing_rank
 from tfdl.cli.options import check_length_penalty, checkpoint_option, debug_option, length_penalty_option, run_argument
 from tfdl.cli.parts import load_parts, plugin_option
+from tfdl.cli.pipes import reader_may_leave
+from tfdl.errors import UserError
 
 EPILOG = """\b
 Examples:
@@ -46,14 +46,7 @@ def _count(default: int, least: int = 1) -> dict[str, Any]:
 @click.argument("arguments", nargs=-1, metavar="[TEXT]...")
 @click.option("--prompt", "texts", multiple=True, metavar="TEXT", help="Text to continue or to translate; repeatable.")
 @click.option("--prompts", "file", metavar="FILE", help="File with a prompt on each line; - reads standard input.")
-@click.option(
-    "--max-new-tokens",
-    type=click.IntRange(1),
-    default=100,
-    show_default=True,
-    metavar="N",
-    help="Most tokens of a text.",
-)
+@click.option("--max-new-tokens", **_count(100), help="Most tokens of a text.")
 @click.option("--temperature", type=float, metavar="T", help="Draw at random; below 1 prefers likely tokens more.")
 @click.option("--top-k", type=int, metavar="N", help="Draw from the N most likely tokens.")
 @click.option("--top-p", type=float, metavar="P", help="Draw from the fewest tokens that have the probability P.")
@@ -67,14 +60,7 @@ def _count(default: int, least: int = 1) -> dict[str, Any]:
 @click.option("--stop", multiple=True, metavar="TEXT", help="End a text before this string; repeatable.")
 @click.option("--seed", **_count(0, least=0), help="Of the random numbers.")
 @click.option("--num-samples", **_count(1), help="Texts for each prompt.")
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=8,
-    show_default=True,
-    metavar="N",
-    help="Most texts written at the same time.",
-)
+@click.option("--batch-size", **_count(8), help="Most texts written at the same time.")
 @click.option(
     "--weights",
     type=click.Choice(["float32", "bfloat16"]),
@@ -128,11 +114,8 @@ def command(
     sizes = {"batch_size": batch_size, "block_size": block_size}
     generator = Generator(loaded.model, loaded.task, **sizes, weights=weights, xla=xla)
     prompts = _usable(prompts, generator, skip_bad_rows)
-    try:
+    with reader_may_leave():
         _write(generator, prompts, as_json, is_alone, options)
-    except BrokenPipeError:
-        # A program such as head has read enough. Python would complain of it once more at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _write(generator: Any, prompts: Sequence[str], as_json: bool, is_alone: bool, options: dict[str, Any]) -> None:
@@ -141,7 +124,7 @@ def _write(generator: Any, prompts: Sequence[str], as_json: bool, is_alone: bool
             click.echo(json.dumps(dataclasses.asdict(text)))
             if text.finish == "positions":
                 _print_note(text)
-    elif is_alone and prompts:
+    elif is_alone:
         _print_as_written(generator, prompts[0], options)
     else:
         _print_whole(generator, prompts, options)
@@ -175,10 +158,8 @@ def _usable(prompts: Sequence[str], generator: Any, skip_bad_rows: bool) -> list
     """The prompts that the model can read.
 
     Raises:
-        UserError: the first prompt that it cannot read, unless these are left out.
+        UserError: the first prompt that it cannot read, unless these are left out; or there is no other.
     """
-    from tfdl.errors import UserError
-
     usable = []
     for number, prompt in enumerate(prompts, start=1):
         try:
@@ -186,9 +167,11 @@ def _usable(prompts: Sequence[str], generator: Any, skip_bad_rows: bool) -> list
         except UserError as error:
             if not skip_bad_rows:
                 raise
-            click.echo(f"note: prompt {number} is left out: {error}", err=True)
+            click.echo(f"left out: prompt {number}: {error}", err=True)
         else:
             usable.append(prompt)
+    if not usable:
+        raise UserError(f"none of the {len(prompts)} prompts can be used, expected at least one that can")
     return usable
 
 

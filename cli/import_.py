@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from tfdl.cli.options import debug_option
+from tfdl.errors import UserError
 
 EPILOG = """\b
 Examples:
@@ -40,38 +41,33 @@ def command(
     no code of the folder is run. RUN is a new directory, which the other commands take like a trained one.
     """
     from tfdl.cli.quiet import quick_start
-    from tfdl.errors import UserError
+    from tfdl.interop.adapter_folder import is_adapter
+    from tfdl.interop.free_folder import free_folder
     from tfdl.interop.hub import find_model
-    from tfdl.runs import RunDirectory
 
-    if not RunDirectory(run).is_free():
-        raise UserError(f"{run!r} is not empty, expected a new or empty directory for the imported run")
+    free_folder(run)
     if sequence_length is not None and sequence_length < 1:
         raise UserError(f"--sequence-length {sequence_length}, expected at least 1")
     folder = find_model(source, revision)
-    if base is not None:
-        _import_adapter(folder, base, run)
-        return
+    if base is None and is_adapter(folder):
+        raise UserError(f"{source!r} is an adapter, expected --base RUN, the run that it was trained on")
     quick_start()
     from tfdl.distributed.launch import find_launch
-    from tfdl.interop import import_model
 
     num_ranks = find_launch().size
     if num_ranks > 1:
         raise UserError(f"import on {num_ranks} ranks, expected 1 rank; start it without horovodrun")
+    if base is not None:
+        from tfdl.interop import import_adapter
+
+        import_adapter(folder, base, run)
+        click.echo(f"{run}: the weights of {base} with the adapter {folder}")
+        return
+    from tfdl.interop import import_model
+
     origin = source if revision is None else f"{source} at {revision}"
     imported = import_model(folder, run, source=origin, dataset=dataset, sequence_length=sequence_length)
     _show(imported, run)
-
-
-def _import_adapter(folder: Any, base: str, run: str) -> None:
-    from tfdl.cli.quiet import quick_start
-
-    quick_start()
-    from tfdl.interop import import_adapter
-
-    import_adapter(folder, base, run)
-    click.echo(f"{run}: the weights of {base} with the adapter {folder}")
 
 
 def _show(imported: Any, run: str) -> None:
@@ -83,7 +79,7 @@ def _show(imported: Any, run: str) -> None:
     for note in imported.notes:
         click.echo(f"  {note}")
     quoted = shlex.quote(run)
-    click.echo("next:")
+    click.echo("Next:")
     if imported.task == "language-modeling":
         click.echo(f"  tfdl generate {quoted} --prompt TEXT")
     else:

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,6 +13,7 @@ import click
 from tfdl.cli.failures import is_printing_rank
 from tfdl.cli.options import checkpoint_option, debug_option, run_argument
 from tfdl.cli.parts import load_parts, plugin_option
+from tfdl.cli.pipes import reader_may_leave
 from tfdl.errors import UserError
 
 EPILOG = """\b
@@ -139,29 +140,31 @@ def _open_inputs(loaded: Any, inputs: tuple[str, ...], texts: tuple[str, ...], c
 
 def _predict(predictor: Any, items: Any, target: Path | None, file_format: Any, world: Any) -> None:
     """Writes the answers, on rank 0 only."""
+    start = time.monotonic()
+    with reader_may_leave():
+        _write(predictor, items, target, file_format, is_chief=world.is_chief)
+        notes = predictor.notes
+        if is_printing_rank():
+            _report(predictor, notes, target, time.monotonic() - start)
+
+
+def _write(predictor: Any, items: Any, target: Path | None, file_format: Any, *, is_chief: bool) -> None:
     from tfdl.inference.writing import record_writer, whole_record
 
-    start = time.monotonic()
-    try:
-        with _opened_output(target, is_chief=world.is_chief) as file:
-            write = record_writer(file, file_format)
-            for item, record in predictor.answers(items):
-                if world.is_chief:
-                    write(whole_record(item, record))
-            _check_any(predictor)
-    except BrokenPipeError:
-        # A program such as head has read enough. Python would complain of it once more at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return
-    notes = predictor.notes
-    if not is_printing_rank():
-        return
+    with _opened_output(target, is_chief=is_chief) as file:
+        write = record_writer(file, file_format)
+        for item, record in predictor.answers(items):
+            if is_chief:
+                write(whole_record(item, record))
+        _check_any(predictor)
+
+
+def _report(predictor: Any, notes: Sequence[str], target: Path | None, seconds: float) -> None:
     for note in notes:
         click.echo(f"note: {note}", err=True)
     if target is not None:
-        count = predictor.num_answers
-        noun = "prediction" if count == 1 else "predictions"
-        click.echo(f"{target}: {count:,} {noun} in {time.monotonic() - start:.1f} s")
+        noun = "prediction" if predictor.num_answers == 1 else "predictions"
+        click.echo(f"{target}: {predictor.num_answers:,} {noun} in {seconds:.1f} s")
 
 
 def _report_bad(item: Any) -> None:

@@ -95,8 +95,8 @@ def test_prompts_that_cannot_be_used_are_left_out(generate):
     assert code == 0
     assert [json.loads(line)["prompt"] for line in out.splitlines()] == ["a", "c"]
     first, second = err.splitlines()
-    assert first == "note: prompt 2 is left out: the prompt '' has no token, expected a text that the model can read"
-    assert second.startswith("note: prompt 3 is left out: the prompt 'bbb")
+    assert first == "left out: prompt 2: the prompt '' has no token, expected a text that the model can read"
+    assert second.startswith("left out: prompt 3: the prompt 'bbb")
 
 
 BAD = [

@@ -40,16 +40,14 @@ def test_the_commands(files, tfdl_command, tmp_path):
     assert lines[0] == f"{run}: gpt2, 39,040 parameters, language-modeling"
     assert lines[1] == "  tokenizer gpt2; exports take texts"
     assert lines[2:] == [
-        "next:",
+        "Next:",
         f"  tfdl generate {run} --prompt TEXT",
         f"  tfdl train --initial-checkpoint {run} --dataset NAME   # fine-tune it",
         f"  tfdl export {run} DIRECTORY",
     ]
     again = tfdl_command("import", files, run, env=OFFLINE)
     assert again.returncode == 2
-    assert (
-        again.stderr == f"tfdl: error: '{run}' is not empty, expected a new or empty directory for the imported run\n"
-    )
+    assert again.stderr == f"tfdl: error: '{run}' is not empty, expected a new or empty folder\n"
     back = tfdl_command("export", run, tmp_path / "back", "--format", "huggingface")
     assert back.returncode == 0, back.stderr
     assert back.stdout.splitlines() == [

@@ -8,6 +8,7 @@ from typing import Any
 from tfdl.config import TrainConfig, load_yaml
 from tfdl.config.initial_checkpoint import base_of
 from tfdl.errors import RunError, UserError
+from tfdl.interop.adapter_folder import ADAPTER, is_adapter
 from tfdl.interop.free_folder import free_folder
 from tfdl.interop.imported_run import write_imported_run
 from tfdl.models import build_model, compute_precision
@@ -20,9 +21,6 @@ from tfdl.runs.digest import sha256_of_variables
 from tfdl.runs.load import load_task
 from tfdl.runs.merged_weights import merged_shapes, read_merged
 from tfdl.runs.variables import by_path, read_some_variables, shapes_of_variables, write_variables
-
-ADAPTER = "adapter.safetensors"
-"""The file of the trained variables, within an adapter's folder."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +70,6 @@ def export_adapter(run: str | Path | RunDirectory, directory: str | Path, checkp
         shutil.copytree(opened.assets, unfinished / opened.assets.name)
     parameters = sum(int(variable.numpy().size) for variable in variables.values())
     return ExportedAdapter(target, parameters, base)
-
-
-def is_adapter(folder: Path) -> bool:
-    """Whether a folder is one that ``export_adapter`` wrote."""
-    return (folder / ADAPTER).is_file()
 
 
 def import_adapter(folder: str | Path, base: str | Path, output: str | Path) -> RunDirectory:
