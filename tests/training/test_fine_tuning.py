@@ -169,7 +169,7 @@ def test_frozen_batch_normalization_uses_its_moving_statistics(trained_run, tiny
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"initial_checkpoint": "gone"}, r"--initial-checkpoint 'gone' is no run \(no config.yaml\), expected a"),
+        ({"initial_checkpoint": "gone"}, "--initial-checkpoint 'gone': no such directory, expected that of a run"),
         ({"freeze": ["blocks_1"]}, "--freeze 'blocks_1' names no layer and no variable .* Did you mean 'block_1'"),
         ({"freeze": "*"}, "all variables are frozen, expected some to train"),
         ({"model.hidden_dim": 32}, r"has token_embedding/table of the shape \(\d+, 16\), expected \(\d+, 32\)"),

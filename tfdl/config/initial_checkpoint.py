@@ -26,6 +26,8 @@ def base_of(initial_checkpoint: str | Path) -> tuple[Path, str]:
     if path.parent.name == _CHECKPOINTS:
         name = path.name
         path = path.parent.parent
+    if not path.is_dir():
+        raise UserError(f"--initial-checkpoint {str(initial_checkpoint)!r}: no such directory, expected that of a run")
     if not (path / "config.yaml").is_file():
         raise UserError(
             f"--initial-checkpoint {str(initial_checkpoint)!r} is no run (no config.yaml), expected a folder that"

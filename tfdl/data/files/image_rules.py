@@ -57,21 +57,12 @@ def look_as_shown(data: bytes) -> Found:
     Args:
         data: the contents of a file.
     """
-    image = pillow_images.open_image(data)
-    channels = 1 if pillow_images.is_grey(image, data) else 3
-    try:
-        way, is_transparent = _way(image, data, channels)
-        shape = _decoded_shape(data, way, channels)
-    except tf.errors.InvalidArgumentError:
-        # The kernel does not read it. Pillow does, or has the better message.
-        way = Way.PILLOW
-        shape = _decoded_shape(data, way, channels)
-        is_transparent = pillow_images.is_transparent(image)
-    orientation = pillow_images.orientation(image, data)
-    if orientation in pillow_images.SIDEWAYS:
+    read = _read(data)
+    shape = read.pixels.shape
+    if read.kind.orientation in pillow_images.SIDEWAYS:
         height, width, channels = shape
         shape = (width, height, channels)
-    return Found(Kind(way, orientation), shape, is_transparent)
+    return Found(read.kind, shape, read.is_transparent)
 
 
 def read_as_shown(data: bytes, channels: int) -> np.ndarray:
@@ -84,17 +75,40 @@ def read_as_shown(data: bytes, channels: int) -> np.ndarray:
     Returns:
         uint8 ``(h, w, channels)``.
     """
+    read = _read(data, channels)
+    orientation = read.kind.orientation
+    return read.pixels if orientation == 1 else np.asarray(turned(read.pixels, orientation))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A file that was decoded."""
+
+    kind: Kind
+    pixels: np.ndarray
+    """uint8 ``(h, w, channels)``, as it is stored."""
+    is_transparent: bool
+
+
+def _read(data: bytes, channels: int | None = None) -> _Read:
+    """Finds the kind of a file by its own number of channels, and decodes it by the code that a run will use.
+
+    Args:
+        data: the contents of the file.
+        channels: of the pixels. Defaults to the file's own number.
+    """
     image = pillow_images.open_image(data)
     own_channels = 1 if pillow_images.is_grey(image, data) else 3
+    channels = channels or own_channels
     try:
-        way, _ = _way(image, data, own_channels)
-        shown = decoded(tf.constant(data), way, channels) if way is not Way.PILLOW else None
+        way, is_transparent = _way(image, data, own_channels)
+        pixels = _pixels(data, way, channels)
     except tf.errors.InvalidArgumentError:
-        shown = None
-    if shown is None:
-        shown = pillow_images.pixels(data, channels)
-    orientation = pillow_images.orientation(image, data)
-    return np.asarray(turned(shown, orientation) if orientation != 1 else shown)
+        # The kernel does not read it. Pillow does, or has the better message.
+        way = Way.PILLOW
+        pixels = _pixels(data, way, channels)
+        is_transparent = pillow_images.is_transparent(image)
+    return _Read(Kind(way, pillow_images.orientation(image, data)), pixels, is_transparent)
 
 
 def read_first(data: bytes, channels: int) -> np.ndarray:
@@ -150,12 +164,11 @@ def _way_by_transparency(image: Image.Image, data: bytes) -> tuple[Way, bool]:
     return (Way.KERNEL if image.format == "PNG" else Way.KERNEL_ON_WHITE), False
 
 
-def _decoded_shape(data: bytes, way: Way, channels: int) -> tuple[int, ...]:
-    """Decodes an image by the code that the run will use."""
+def _pixels(data: bytes, way: Way, channels: int) -> np.ndarray:
     if way is Way.PILLOW:
         # Outside a graph, since a graph hides the errors of Python code.
-        return pillow_images.pixels(data, channels).shape
-    return tuple(map(int, decoded(tf.constant(data), way, channels).shape))
+        return pillow_images.pixels(data, channels)
+    return np.asarray(decoded(tf.constant(data), way, channels))
 
 
 def _is_ordinary_jpeg(image: Image.Image) -> bool:

@@ -93,6 +93,15 @@ def rules_of_blocks(count: int, block: str, theirs: str, table: Mapping[str, Any
             yield Rule(f"{block.format(number + 1)}/{variable}", tensors, layout)
 
 
+def inverse(names: Mapping[str, str]) -> dict[str, str]:
+    """tfdl's name -> Hugging Face's; the first of several that mean the same.
+
+    Args:
+        names: Hugging Face's name -> tfdl's.
+    """
+    return {ours: theirs for theirs, ours in reversed(list(names.items()))}
+
+
 def first_difference(config: Any, **expected: Any) -> str:
     """The first field of a configuration that differs from the expected value, as ``model.FIELD=VALUE``.
 

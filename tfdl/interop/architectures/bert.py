@@ -4,7 +4,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tfdl.config import TransformerConfig
-from tfdl.interop.architectures.base import Architecture, Description, Rule, first_difference, rules_of_blocks, zeros
+from tfdl.interop.architectures.base import (
+    Architecture,
+    Description,
+    Rule,
+    first_difference,
+    inverse,
+    rules_of_blocks,
+    zeros,
+)
 from tfdl.interop.architectures.encoder_block import ACTIVATIONS, encoder_block
 from tfdl.interop.labels import read_class_names, write_class_names
 from tfdl.interop.layouts import KERNEL
@@ -36,7 +44,7 @@ def _read(settings: Settings) -> Description:
 
 
 def _write(config: TransformerConfig, data: Mapping[str, Any]) -> dict[str, Any]:
-    activations = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
+    activations = inverse(ACTIVATIONS)
     return {
         "vocab_size": data["vocab_size"],
         "num_hidden_layers": config.num_layers,

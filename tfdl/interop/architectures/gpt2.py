@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tfdl.config import TransformerConfig
-from tfdl.interop.architectures.base import Architecture, Description, Rule, first_difference, rules_of_blocks
+from tfdl.interop.architectures.base import Architecture, Description, Rule, first_difference, inverse, rules_of_blocks
 from tfdl.interop.layouts import KERNEL
 from tfdl.interop.settings import Settings
 
@@ -47,7 +47,7 @@ def _read(settings: Settings) -> Description:
 
 
 def _write(config: TransformerConfig, data: Mapping[str, Any]) -> dict[str, Any]:
-    activations = {ours: theirs for theirs, ours in reversed(_ACTIVATIONS.items())}
+    activations = inverse(_ACTIVATIONS)
     return {
         "vocab_size": data["vocab_size"],
         "n_layer": config.num_layers,

@@ -5,7 +5,7 @@ from typing import Any
 
 from tfdl.config import TransformerConfig
 from tfdl.errors import UserError
-from tfdl.interop.architectures.base import Architecture, Description, Rule, first_difference, rules_of_blocks
+from tfdl.interop.architectures.base import Architecture, Description, Rule, first_difference, inverse, rules_of_blocks
 from tfdl.interop.architectures.encoder_block import ACTIVATIONS, encoder_block
 from tfdl.interop.labels import read_class_names, write_class_names
 from tfdl.interop.layouts import KERNEL, Patches, WithAxes
@@ -34,7 +34,7 @@ def _read(settings: Settings) -> Description:
 
 
 def _write(config: TransformerConfig, data: Mapping[str, Any]) -> dict[str, Any]:
-    activations = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
+    activations = inverse(ACTIVATIONS)
     height, width, channels = data["input_shape"]
     if height != width:
         raise UserError(f"images of {height}x{width}, expected as many rows as columns for Hugging Face's vit")
