@@ -1,12 +1,14 @@
-"""``horovodrun tfdl predict``: one file in the order of the inputs, equal to that of one process."""
+"""``horovodrun tfdl predict`` and ``tfdl generate``: what one process writes, once, in the order of the inputs."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import tfdl
 from tests.distributed.launching import launch
 from tfdl.cli.main import main
 from tfdl.runs import RunDirectory
@@ -46,3 +48,17 @@ def test_bad_input_ends_all_ranks_with_one_line(trained_run: RunDirectory, scans
     assert job.code != 0
     assert job.output.count("05.png: not an image that can be read") == 1, job.output
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_one_rank_writes_texts(tiny_language: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run = tfdl.train(tiny_language("rnn", steps=2), tmp_path / "run")
+    arguments = ["generate", str(run.path), "--prompt", "import", "--prompt", "def ", "--temperature", "1", "--json"]
+    capfd.readouterr()
+    with pytest.raises(SystemExit):
+        main(arguments)
+    expected = capfd.readouterr().out.splitlines()
+    assert len(expected) == 2
+    job = launch(2, "tfdl", *arguments)
+    assert job.code == 0, job.output
+    assert job.lines_of(0) == expected
+    assert job.lines_of(1) == []

@@ -75,3 +75,22 @@ def test_fine_tuning(vit, low_rank, tmp_path, data_dir):  # noqa: ARG001
     with torch.no_grad():
         expected = reference(torch.from_numpy(pixels)).logits.numpy()
     np.testing.assert_allclose(tuned.model(tuned.task.inputs({"image": images})), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("tokenizer", [published.byte_level, published.like_llama3])
+def test_fine_tuning_of_a_language_model(tokenizer, tmp_path, data_dir):  # noqa: ARG001
+    """The run has the imported tokenizer, whether tfdl computes it or Hugging Face's library does."""
+    reference = published.llama(vocab_size=tokenizer().get_vocab_size())
+    files = published.save_language_model(tmp_path / "files", reference, tokenizer(), eos_token="<|endoftext|>")
+    imported = import_model(files, tmp_path / "imported").run
+    texts = tmp_path / "texts.txt"
+    texts.write_text("".join(f"hello world number {n}\n\n" for n in range(100)), encoding="utf-8")
+    fields = {"initial_checkpoint": str(imported.path), "dataset": str(texts), "steps": 2, "model": {"lora_rank": 2}}
+    run = tfdl.train(compose(fields), tmp_path / "tuned")
+    assert load_run(run).task.tokenizer.encode("hello wor") == load_run(imported).task.tokenizer.encode("hello wor")
+    export_huggingface(run, tmp_path / "out")
+    ids = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")("hello wor", return_tensors="pt").input_ids
+    tuned = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
+    with torch.no_grad():
+        expected = tuned(ids).logits.numpy()
+    np.testing.assert_allclose(load_run(run, merged=True).model(ids.numpy()), expected, rtol=1e-4, atol=1e-4)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tfdl.config import TrainConfig
+from tfdl.config.initial_checkpoint import inherited
 from tfdl.data.opening import open_texts
 from tfdl.data.texts import TextDataset, TextSplit
 from tfdl.data.tfds.catalog import data_root
@@ -56,19 +57,26 @@ def open_tokens(
     else:
         tokenizer = load_tokenizer(known / TOKENIZER_FOLDER)
         if assets is None:
-            _check_tokenizer(config, tokenizer)
+            _check_tokenizer(config, tokenizer.name)
     folder = data_root(config.dataset.data_dir) / _TOKENS_FOLDER
     splits = {name: token_table(split, roles, tokenizer, folder) for name, split in dataset.splits.items()}
     return Tokenized(dataset, tokenizer, splits)
 
 
-def _check_tokenizer(config: TrainConfig, tokenizer: Tokenizer) -> None:
-    """Refuses another tokenizer than that of the weights."""
+def _check_tokenizer(config: TrainConfig, name: str) -> None:
+    """Refuses another tokenizer than that of the weights.
+
+    An imported run is configured with Hugging Face's tokenizer, which may have been read as one that tfdl computes.
+
+    Args:
+        config: of a run that starts from another run's weights.
+        name: of the tokenizer of the weights.
+    """
+    assert config.initial_checkpoint is not None
     chosen = config.tokenizer
-    if chosen is not None and chosen.name != tokenizer.name:
-        raise UserError(
-            f"tokenizer.name={chosen.name!r}, but the weights are for the tokenizer {tokenizer.name!r}; leave it out"
-        )
+    inherits = inherited(config.initial_checkpoint)["tokenizer"] or {}
+    if chosen is not None and chosen.name not in (name, inherits.get("name")):
+        raise UserError(f"tokenizer.name={chosen.name!r}, but the weights are for the tokenizer {name!r}; leave it out")
 
 
 def _texts(split: TextSplit, roles: tuple[str, ...]) -> Iterator[str]:

@@ -142,9 +142,10 @@ def _check_each_split(
             noun = "text" if num_rows == 1 else "texts"
             left_out = f"; {bad.report}" if bad.count else ""
             option = ", or --stratified" if can_be_stratified else ""
+            rule = " (a blank line ends a text)" if config.name.endswith(".txt") else ""
             raise UserError(
-                f"dataset {config.name!r} has {num_rows} {noun}, none of them for {split}; expected more, or a file"
-                f" that is called {split}{option}{left_out}"
+                f"dataset {config.name!r} has {num_rows} {noun}{rule}, none of them for {split}; expected more, or a"
+                f" file that is called {split}{option}{left_out}"
             )
 
 
