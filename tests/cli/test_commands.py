@@ -193,9 +193,22 @@ def test_evaluate_prints_details_as_json(run, trained_run):
 def test_export_prints_what_it_wrote(run, trained_run, tmp_path):
     code, out, err = run("export", trained_run.path, tmp_path / "out")
     assert (code, err) == (0, "")
-    assert out.splitlines()[:2] == [
+    answers = [
+        "    returns  probabilities: float32 (any, 10)",
+        "    returns  class_id: int32 (any)",
+        "    returns  class_name: string (any)",
+    ]
+    assert out.splitlines()[:-1] == [
         f"SavedModel {tmp_path / 'out' / '1'}",
-        "  takes    image: uint8 (any, any, any, 1)",
+        "  serving_default",
+        "    takes    image: uint8 (any, any, any, 1)",
+        *answers,
+        "  encoded",
+        "    takes    image_bytes: string (any)",
+        *answers,
+        "  examples",
+        "    takes    examples: string (any)",
+        *answers,
     ]
     assert "over 64 samples, loaded without tfdl and Horovod" in out
     assert (tmp_path / "out" / "1" / "saved_model.pb").is_file()

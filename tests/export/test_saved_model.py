@@ -1,5 +1,6 @@
 """What ``tfdl.export_saved_model`` writes answers as the model does, or is not written."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from tfdl.errors import RunError, UserError
 from tfdl.export import parity, saved_model
 from tfdl.runs import load_run
 from tfdl.tasks import ImageClassification
+from tfdl.tasks.image_serving import example
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,47 @@ def test_versions_count_up(trained_run, tmp_path):
     assert tfdl.export_saved_model(trained_run, tmp_path, "best").path == tmp_path / "11"
 
 
+def test_the_newest_version_is_overwritten(trained_run, tmp_path):
+    assert tfdl.export_saved_model(trained_run, tmp_path, overwrite=True).path == tmp_path / "1"
+    (tmp_path / "1" / "variables" / "variables.index").unlink()
+    assert tfdl.export_saved_model(trained_run, tmp_path, "best", overwrite=True).path == tmp_path / "1"
+    assert (tmp_path / "1" / "variables" / "variables.index").is_file()
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"7' is no SavedModel, expected an earlier export to overwrite"):
+        tfdl.export_saved_model(trained_run, tmp_path, overwrite=True)
+    assert (tmp_path / "7" / "notes.txt").read_text() == "mine"
+
+
+def test_files_get_the_answers_of_predictions(exported, trained_run, tmp_path):
+    """JPEG and PNG files of many sizes, some of them turned."""
+    data = load_run(trained_run).task.signatures()["encoded"].sample(12)["image_bytes"].tolist()
+    paths = [tmp_path / f"{number:02}" for number in range(len(data))]
+    for path, contents in zip(paths, data, strict=True):
+        path.with_suffix(".png").write_bytes(contents)
+    expected = [answer["class_name"] for answer in tfdl.load(trained_run).predict([str(tmp_path)])]
+    assert len(set(expected)) > 1
+    signatures = tf.saved_model.load(str(exported.path)).signatures
+    examples = [example(contents) for contents in data]
+    found = {
+        "encoded": signatures["encoded"](image_bytes=tf.constant(data)),
+        "examples": signatures["examples"](examples=tf.constant(examples)),
+    }
+    for answers in found.values():
+        assert [name.decode() for name in answers["class_name"].numpy()] == expected
+
+
+def test_it_tells_nothing_of_where_it_was_made(exported, trained_run):
+    """Neither paths nor the user or the host are in its files."""
+    places = [trained_run.path, Path(tfdl.__file__).parent.parent, Path.home(), Path(sys.executable).parent]
+    names = [str(place).encode() for place in places]
+    if len(socket.gethostname()) > 4:  # shorter names are found in any numbers
+        names.append(socket.gethostname().encode())
+    contents = b"".join(path.read_bytes() for path in exported.path.rglob("*") if path.is_file())
+    assert b"class_name" in contents
+    assert [name for name in names if name in contents] == []
+
+
 def test_a_file_is_no_directory(trained_run, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="is a file, expected a directory for the exported versions"):
@@ -92,6 +135,11 @@ def test_a_file_is_no_directory(trained_run, tmp_path):
 
 
 # A SavedModel that does not answer as the model does
+
+
+def answers_of(function, arguments):
+    outputs = function(**{name: tf.constant(value) for name, value in arguments.items()})
+    return {name: value.numpy() for name, value in outputs.items()}
 
 
 def assert_not_written(trained_run, folder, message):
@@ -119,11 +167,13 @@ def test_too_large_a_difference(trained_run, tmp_path, monkeypatch):
     ],
     ids=["numbers", "nan", "shape", "class_id", "class_name"],
 )
-def test_each_output_is_compared(trained_run, tmp_path, monkeypatch, output, change):
+@pytest.mark.parametrize("signature", ["serving_default", "encoded", "examples"])
+def test_each_output_is_compared(trained_run, tmp_path, monkeypatch, signature, output, change):
     def altered(folder, inputs):
-        serving = tf.saved_model.load(str(folder)).signatures["serving_default"]  # in this process, which is quicker
-        answers = {name: value.numpy() for name, value in serving(image=tf.constant(inputs["image"])).items()}
-        return {**answers, output: change(answers[output])}
+        served = tf.saved_model.load(str(folder)).signatures  # in this process, which is quicker
+        answers = {name: answers_of(served[name], arguments) for name, arguments in inputs.items()}
+        answers[signature][output] = change(answers[signature][output])
+        return answers
 
     monkeypatch.setattr(saved_model, "answers_of_saved_model", altered)
     assert_not_written(trained_run, tmp_path / "out", "the SavedModel differs from the model")
@@ -131,7 +181,7 @@ def test_each_output_is_compared(trained_run, tmp_path, monkeypatch, output, cha
 
 def test_a_saved_model_that_cannot_be_loaded(tmp_path):
     with pytest.raises(RunError, match="the SavedModel cannot be used in a clean process: "):
-        parity.answers_of_saved_model(tmp_path, {"image": images(1)})
+        parity.answers_of_saved_model(tmp_path, {"serving_default": {"image": images(1)}})
 
 
 # The clean process

@@ -141,6 +141,18 @@ def test_a_folder_that_is_not_empty(trained, tmp_path):
         export_huggingface(trained, tmp_path)
 
 
+def test_an_earlier_export_is_overwritten_and_nothing_else(trained, tmp_path):
+    out = tmp_path / "out"
+    export_huggingface(trained, out)
+    first = (out / "model.safetensors").stat().st_ino
+    export_huggingface(trained, out, overwrite=True)
+    assert (out / "model.safetensors").stat().st_ino != first
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="is not only what such an export consists of, expected an earlier export"):
+        export_huggingface(trained, out, overwrite=True)
+    assert (out / "notes.txt").read_text() == "mine"
+
+
 def test_a_field_without_counterpart():
     from tfdl.interop.architectures import architecture_for
 

@@ -1,6 +1,7 @@
 """The task: what a model takes, what its outputs cost, and what a served model answers."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from PIL import Image
 import tfdl
 from tfdl.config import TASKS, DatasetConfig, TrainConfig
 from tfdl.data.augmentation.affine import affine
+from tfdl.data.files.image_rules import image_rules
 from tfdl.data.images import CURRENT_RULES, FIRST_RULES, resize
 from tfdl.errors import UserError
 from tfdl.tasks import ImageClassification
+from tfdl.tasks.image_serving import example
 from tfdl.training.callbacks import Callback
 
 
@@ -221,3 +224,50 @@ def test_evaluating_and_resuming_read_by_the_rules_of_the_run(tmp_path, tiny):
     assert "images are read as when this run began" in " ".join(notes.notes)
     assert tfdl.evaluate(run) == resumed.read_summary()["test"]
     assert ImageClassification.load(run.assets).image_rules == FIRST_RULES
+
+
+# Signatures of files
+
+
+def answers_of_files(task, model, name, values):
+    signature = task.signatures()[name]
+    function = tf.function(partial(signature.answer, model), autograph=False).get_concrete_function(**signature.inputs)
+    (argument,) = signature.inputs
+    return function(**{argument: tf.constant(values, tf.string)})
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("count", [0, 1, 9])
+def test_files_get_the_answers_of_their_pixels(channels, count):
+    """They have many sizes; some are turned."""
+    task = ImageClassification((8, 9, channels), ("a", "b", "c"), resized=True)
+    model = tfdl.build_model("cnn", filters=[4], units=4, **task.model_arguments)
+    data = task.signatures()["encoded"].sample(count)["image_bytes"].tolist()
+    read = image_rules(task.image_rules).read
+    images = [resize(read(each, channels), (8, 9)) for each in data]
+    sizes = {read(each, channels).shape for each in data}
+    assert len(sizes) == count
+    expected = task.serve(model, np.reshape(images, (count, 8, 9, channels)).astype(np.uint8))
+    wrapped = [example(each) for each in data]
+    for name, values in (("encoded", data), ("examples", wrapped)):
+        found = answers_of_files(task, model, name, values)
+        assert found.keys() == expected.keys()
+        np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=1e-6)
+
+
+def test_files_of_another_size_where_none_is_resized():
+    task = ImageClassification((8, 8, 1), ("a", "b"), resized=False)
+    model = tfdl.build_model("cnn", filters=[4], units=4, **task.model_arguments)
+    data = task.signatures()["encoded"].sample(3)["image_bytes"].tolist()
+    assert answers_of_files(task, model, "encoded", data)["class_id"].shape == (3,)
+    larger = tf.io.encode_png(np.zeros((10, 12, 1), np.uint8)).numpy()
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"expected an image of 8x8 pixels .* \[12 10\]"):
+        answers_of_files(task, model, "encoded", [larger])
+
+
+def test_a_task_of_other_inputs_has_no_signatures_of_files():
+    class OfTwo(ImageClassification):
+        def serving_signature(self):
+            return {"left": tf.TensorSpec([None, 8, 8, 1]), "right": tf.TensorSpec([None, 8, 8, 1])}
+
+    assert list(OfTwo((8, 8, 1), ("a", "b"), resized=False).signatures()) == ["serving_default"]

@@ -215,8 +215,9 @@ def test_an_adapter_of_other_weights(base, texts, tmp_path):
         UserError, match="has other weights than those that the adapter was trained on, which are those"
     ):
         import_adapter(tmp_path / "adapter", first, tmp_path / "again")
-    with pytest.raises(UserError, match="exists, expected a new folder for the adapter"):
+    with pytest.raises(UserError, match="is not empty, expected a new or empty folder"):
         export_adapter(run, tmp_path / "adapter")
+    assert export_adapter(run, tmp_path / "adapter", overwrite=True).path == tmp_path / "adapter"
     with pytest.raises(UserError, match=r"has no updates of low rank, expected one of --set model.lora_rank=8"):
         export_adapter(base, tmp_path / "other")
     with pytest.raises(UserError, match=r"is no adapter, expected a folder of `tfdl export --format lora`"):

@@ -5,11 +5,15 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from tfdl.errors import RunError
+
+Arrays = dict[str, np.ndarray]
+"""Inputs or outputs of a signature by name."""
 
 # Packages that the process must not find, because a server of the SavedModel does not have them.
 _HIDDEN_PACKAGES = ("tfdl", "horovod", "__editable__")
@@ -24,23 +28,30 @@ for name in ("tfdl", "horovod"):
         sys.exit(f"{name} can be imported in the process that must not know it")
 import numpy, tensorflow
 folder, inputs_file, outputs_file = sys.argv[1:]
-serve = tensorflow.saved_model.load(folder).signatures["serving_default"]
-with numpy.load(inputs_file) as inputs:
-    outputs = serve(**{name: tensorflow.constant(inputs[name]) for name in inputs.files})
-arrays = {}
-for name, value in outputs.items():
-    array = value.numpy()
-    arrays[name] = array.astype("S") if value.dtype == tensorflow.string else array
-numpy.savez(outputs_file, **arrays)
+inputs = {}
+with numpy.load(inputs_file) as arrays:
+    for key in arrays.files:
+        signature, name = key.split("/")
+        inputs.setdefault(signature, {})[name] = tensorflow.constant(arrays[key])
+signatures = tensorflow.saved_model.load(folder).signatures
+answers = {}
+for signature, arguments in inputs.items():
+    for name, value in signatures[signature](**arguments).items():
+        array = value.numpy()
+        answers[f"{signature}/{name}"] = array.astype("S") if value.dtype == tensorflow.string else array
+numpy.savez(outputs_file, **answers)
 """
 
 
-def answers_of_saved_model(folder: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the outputs of ``serving_default``, computed by a separate process without tfdl and Horovod.
+def answers_of_saved_model(folder: Path, inputs: Mapping[str, Arrays]) -> dict[str, Arrays]:
+    """Returns what a SavedModel answers in a separate process without tfdl and Horovod.
 
     Args:
         folder: of the SavedModel.
-        inputs: the arguments of the signature, by name.
+        inputs: signature -> its arguments by name.
+
+    Returns:
+        Signature -> its outputs by name.
 
     Raises:
         RunError: the process could not load or call the SavedModel.
@@ -49,7 +60,7 @@ def answers_of_saved_model(folder: Path, inputs: dict[str, np.ndarray]) -> dict[
         work = Path(name)
         inputs_file = work / "inputs.npz"
         outputs_file = work / "outputs.npz"
-        np.savez(inputs_file, allow_pickle=False, **inputs)
+        np.savez(inputs_file, allow_pickle=False, **_joined(inputs))
         program = _with_packages(_link_packages(work))
         # -I ignores the environment and the user's packages; -S ignores the installed ones, which would include tfdl.
         command = [sys.executable, "-I", "-S", "-c", program]
@@ -66,7 +77,21 @@ def answers_of_saved_model(folder: Path, inputs: dict[str, np.ndarray]) -> dict[
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
             raise RunError(f"the SavedModel cannot be used in a clean process: {lines[-1]}")
         with np.load(outputs_file) as outputs:
-            return {key: outputs[key] for key in outputs.files}
+            return _parted(outputs)
+
+
+def _joined(arrays: Mapping[str, Arrays]) -> Arrays:
+    """The arrays of all signatures, as one file stores them."""
+    return {f"{signature}/{name}": array for signature, named in arrays.items() for name, array in named.items()}
+
+
+def _parted(arrays: Mapping[str, np.ndarray]) -> dict[str, Arrays]:
+    """The reverse of ``_joined``."""
+    parted: dict[str, Arrays] = {}
+    for key, array in arrays.items():
+        signature, name = key.split("/")
+        parted.setdefault(signature, {})[name] = array
+    return parted
 
 
 def _link_packages(work: Path) -> Path:

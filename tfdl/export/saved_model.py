@@ -13,14 +13,24 @@ from tfdl.export.parity import answers_of_saved_model
 from tfdl.layers.cudnn import portable_kernels
 from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.atomic import new_folder
+from tfdl.tasks.served_signature import DEFAULT_SIGNATURE, ServedSignature
 
 # The process that loads the SavedModel fuses other kernels. Float32 answers then agree to about this.
 _TOLERANCE = 1e-4
+_MODEL_FILE = "saved_model.pb"
 # The number of random samples that are compared.
 _COMPARED = 64
 
-Signature = dict[str, tuple[str, str]]
+Tensors = dict[str, tuple[str, str]]
 """Name -> dtype and shape, such as ``("float32", "(any, 10)")``."""
+
+
+@dataclass(frozen=True)
+class ExportedSignature:
+    """What a function of a SavedModel takes and returns."""
+
+    inputs: Tensors
+    outputs: Tensors
 
 
 @dataclass(frozen=True)
@@ -29,17 +39,29 @@ class Exported:
 
     path: Path
     """The folder of this version."""
-    inputs: Signature
-    outputs: Signature
+    signatures: dict[str, ExportedSignature]
+    """By name; the first is ``serving_default``."""
     largest_difference: float
     """The largest difference between the SavedModel's answers in a clean process and the model's, over ``compared``
     random samples. It is relative to the answer where that is larger than 1."""
     compared: int
-    """The number of samples that were compared."""
+    """The number of samples that were compared, for each signature."""
+
+    @property
+    def inputs(self) -> Tensors:
+        """What ``serving_default`` takes."""
+        return self.signatures[DEFAULT_SIGNATURE].inputs
+
+    @property
+    def outputs(self) -> Tensors:
+        """What ``serving_default`` returns."""
+        return self.signatures[DEFAULT_SIGNATURE].outputs
 
 
-def export_saved_model(run: str | Path | RunDirectory, directory: str | Path, checkpoint: str = "last") -> Exported:
-    """Writes ``directory/<next number>`` with the signature ``serving_default``.
+def export_saved_model(
+    run: str | Path | RunDirectory, directory: str | Path, checkpoint: str = "last", *, overwrite: bool = False
+) -> Exported:
+    """Writes ``directory/<next number>`` with the signatures of the run's task.
 
     The folder is made only if the SavedModel, loaded by a process that has neither tfdl nor Horovod on its path, gives
     the model's answers. A run in mixed precision is written in float32, the precision of its weights. Its answers are
@@ -49,6 +71,7 @@ def export_saved_model(run: str | Path | RunDirectory, directory: str | Path, ch
         run: a run directory.
         directory: the folder of all versions; made if it does not exist.
         checkpoint: the weights to use: ``last``, ``best`` or a folder's name.
+        overwrite: whether to replace the newest version, in place of adding one.
 
     Raises:
         UserError: there is no such run or checkpoint, the directory cannot be used, or this rank is not rank 0.
@@ -63,30 +86,32 @@ def export_saved_model(run: str | Path | RunDirectory, directory: str | Path, ch
     config = RunDirectory.open(run).read_config()
     precision = "float64" if config.precision == "float64" else "float32"
     loaded = load_run(run, checkpoint, precision=precision, merged=True)
-    target = _next_version(Path(directory))
-    module, serve = _servable(loaded.model, loaded.task)
-    sample = loaded.task.serving_sample(_COMPARED)
-    answers = loaded.task.serve(loaded.model, **{name: tf.constant(value) for name, value in sample.items()})
-    expected = {name: np.asarray(value) for name, value in answers.items()}
-    with new_folder(target) as unfinished:
-        tf.saved_model.save(module, str(unfinished), signatures={"serving_default": serve})
-        difference = _largest_difference(expected, answers_of_saved_model(unfinished, sample))
+    target = _version(Path(directory), overwrite)
+    signatures = loaded.task.signatures()
+    sample = {name: signature.sample(_COMPARED) for name, signature in signatures.items()}
+    expected = {name: _answers(signature, loaded.model, sample[name]) for name, signature in signatures.items()}
+    module, functions = _servable(loaded.model, loaded.task)
+    with new_folder(target, replace=overwrite) as unfinished:
+        tf.saved_model.save(module, str(unfinished), signatures=functions)
+        answers = answers_of_saved_model(unfinished, sample)
+        difference = max(_largest_difference(expected[name], answers.get(name, {})) for name in signatures)
         if not difference <= _TOLERANCE:  # also for NaN
             raise RunError(
                 f"the SavedModel differs from the model by {difference:.3g}, expected at most {_TOLERANCE:g}; nothing"
                 " was written"
             )
-    return Exported(
-        path=target,
-        inputs={name: (spec.dtype.name, _shape(spec.shape)) for name, spec in loaded.task.serving_signature().items()},
-        outputs={name: (value.dtype.name, _shape(value.shape)) for name, value in serve.structured_outputs.items()},
-        largest_difference=difference,
-        compared=_COMPARED,
-    )
+    written = {name: _exported(signature, functions[name]) for name, signature in signatures.items()}
+    return Exported(path=target, signatures=written, largest_difference=difference, compared=_COMPARED)
 
 
-def _servable(model: Any, task: Any) -> tuple[tf.Module, Any]:
-    """Returns a module that tracks the weights and all lookup tables, and the function of ``serving_default``."""
+def _answers(signature: ServedSignature, model: Any, sample: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The model's own answers."""
+    answers = signature.answer(model, **{name: tf.constant(value) for name, value in sample.items()})
+    return {name: np.asarray(value) for name, value in answers.items()}
+
+
+def _servable(model: Any, task: Any) -> tuple[tf.Module, dict[str, Any]]:
+    """A module that tracks the weights and all lookup tables, and the graph of each signature by name."""
     module = tf.Module()
     module.model_variables = [variable.value for variable in model.variables]
     module.tracked = task.tracked
@@ -96,18 +121,35 @@ def _servable(model: Any, task: Any) -> tuple[tf.Module, Any]:
         for value in vars(layer).values()
         if isinstance(value, tf.saved_model.experimental.TrackableResource)
     ]
-    signature = task.serving_signature()
-    serve = tf.function(lambda **inputs: task.serve(model, **inputs), autograph=False)
     with portable_kernels():  # the graph may be loaded on a machine without a GPU
-        return module, serve.get_concrete_function(**signature)
+        graphs = {name: _graph(signature, model) for name, signature in task.signatures().items()}
+    return module, graphs
 
 
-def _next_version(directory: Path) -> Path:
-    """The folder whose number follows the highest one in the directory."""
+def _graph(signature: ServedSignature, model: Any) -> Any:
+    function = tf.function(lambda **inputs: signature.answer(model, **inputs), autograph=False)
+    return function.get_concrete_function(**signature.inputs)
+
+
+def _exported(signature: ServedSignature, graph: Any) -> ExportedSignature:
+    return ExportedSignature(
+        inputs={name: (spec.dtype.name, _shape(spec.shape)) for name, spec in signature.inputs.items()},
+        outputs={name: (value.dtype.name, _shape(value.shape)) for name, value in graph.structured_outputs.items()},
+    )
+
+
+def _version(directory: Path, overwrite: bool) -> Path:
+    """The folder of the newest version if it is replaced, or that whose number follows."""
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{str(directory)!r} is a file, expected a directory for the exported versions")
     numbers = [int(path.name) for path in directory.glob("*") if path.name.isdigit()]
-    return directory / str(max(numbers, default=0) + 1)
+    newest = max(numbers, default=0)
+    if not overwrite or not numbers:
+        return directory / str(newest + 1)
+    target = directory / str(newest)
+    if not (target / _MODEL_FILE).is_file():
+        raise UserError(f"{str(target)!r} is no SavedModel, expected an earlier export to overwrite; give a new folder")
+    return target
 
 
 def _largest_difference(expected: dict[str, np.ndarray], answers: dict[str, np.ndarray]) -> float:

@@ -34,7 +34,9 @@ class ExportedAdapter:
     """The run that it belongs to."""
 
 
-def export_adapter(run: str | Path | RunDirectory, directory: str | Path, checkpoint: str = "last") -> ExportedAdapter:
+def export_adapter(
+    run: str | Path | RunDirectory, directory: str | Path, checkpoint: str = "last", *, overwrite: bool = False
+) -> ExportedAdapter:
     """Writes what was trained (updates of low rank, a new head, what ``!`` excepts from freezing), the run's
     configuration and its assets.
 
@@ -42,21 +44,20 @@ def export_adapter(run: str | Path | RunDirectory, directory: str | Path, checkp
 
     Args:
         run: a run with ``model.lora_rank``.
-        directory: the new folder.
+        directory: a new or empty folder.
         checkpoint: the weights to use: ``last``, ``best`` or a folder's name.
+        overwrite: whether to replace an earlier adapter.
 
     Raises:
-        UserError: a run without updates of low rank, or a folder that exists.
+        UserError: a run without updates of low rank, or the directory is not free.
     """
     opened = RunDirectory.open(run)
-    target = Path(directory)
     if getattr(opened.read_config().model, "lora_rank", None) is None:
         raise UserError(
             f"run {str(opened.path)!r} has no updates of low rank, expected one of --set model.lora_rank=8; export it"
             " as a whole"
         )
-    if target.exists():
-        raise UserError(f"{str(target)!r} exists, expected a new folder for the adapter")
+    target = free_folder(directory, _is_export if overwrite else None)
     loaded = load_run(opened, checkpoint)
     base = BaseRecord.load(opened.assets)
     variables = {
@@ -64,12 +65,19 @@ def export_adapter(run: str | Path | RunDirectory, directory: str | Path, checkp
         for name, variable in by_path(loaded.model.weights).items()
         if is_low_rank(name) or name in (*base.new, *base.trained)
     }
-    with new_folder(target) as unfinished:
+    with new_folder(target, replace=overwrite) as unfinished:
         write_variables(unfinished / ADAPTER, variables)
         shutil.copy(opened.config_path, unfinished / opened.config_path.name)
         shutil.copytree(opened.assets, unfinished / opened.assets.name)
     parameters = sum(int(variable.numpy().size) for variable in variables.values())
     return ExportedAdapter(target, parameters, base)
+
+
+def _is_export(folder: Path) -> bool:
+    """Whether a folder has an adapter, and no file that an export does not write."""
+    run = RunDirectory(folder)
+    expected = {ADAPTER, run.config_path.name, run.assets.name}
+    return {path.name for path in folder.iterdir()} == expected
 
 
 def import_adapter(folder: str | Path, base: str | Path, output: str | Path) -> RunDirectory:

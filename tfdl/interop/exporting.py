@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfdl.data.tokenizers.huggingface_files import TOKENIZER_FILE
 from tfdl.interop.architectures import architecture_for
 from tfdl.interop.free_folder import free_folder
 from tfdl.interop.images import FILE, write_preprocessing
 from tfdl.interop.model_folder import CONFIG, WEIGHTS
-from tfdl.interop.tokenizer_writing import write_tokenizer
+from tfdl.interop.tokenizer_writing import TOKENIZER_SETTINGS, write_tokenizer
 from tfdl.interop.weights import WeightTable
 from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.atomic import new_folder, write_json
@@ -40,7 +41,7 @@ class HuggingFaceExport:
 
 
 def export_huggingface(
-    run: str | Path | RunDirectory, directory: str | Path, checkpoint: str = "last"
+    run: str | Path | RunDirectory, directory: str | Path, checkpoint: str = "last", *, overwrite: bool = False
 ) -> HuggingFaceExport:
     """Writes config.json, model.safetensors, and the files of tokenizer or preprocessor.
 
@@ -50,12 +51,13 @@ def export_huggingface(
         run: a run directory.
         directory: a new or empty folder.
         checkpoint: the weights to use: ``last``, ``best`` or a folder's name.
+        overwrite: whether to replace an earlier export.
 
     Raises:
         UserError: there is no such run or checkpoint, the directory is not free, or transformers has no model with this
             computation.
     """
-    target = free_folder(directory)
+    target = free_folder(directory, _is_export if overwrite else None)
     config = RunDirectory.open(run).read_config()
     architecture = architecture_for(config.model, config.task)
     precision = "float64" if config.precision == "float64" else "float32"
@@ -69,12 +71,18 @@ def export_huggingface(
         **architecture.write(config.model, data),
         **_token_ids(task),
     }
-    with new_folder(target) as unfinished:
+    with new_folder(target, replace=overwrite) as unfinished:
         write_json(unfinished / CONFIG, values)
         WeightTable(architecture, config.model).save(unfinished / WEIGHTS, loaded.model)
         notes = _write_inputs(unfinished, task)
         files = tuple(sorted(path.name for path in unfinished.iterdir()))
     return HuggingFaceExport(target, architecture.classes[0], _AUTO_CLASSES[config.task], files, notes)
+
+
+def _is_export(folder: Path) -> bool:
+    """Whether a folder has a model, and no file that an export does not write."""
+    names = {path.name for path in folder.iterdir()}
+    return {CONFIG, WEIGHTS} <= names <= {CONFIG, WEIGHTS, FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS}
 
 
 def _token_ids(task: Task) -> dict[str, Any]:

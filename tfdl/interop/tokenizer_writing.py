@@ -11,6 +11,8 @@ from tfdl.data.tokenizers import HuggingFaceTokenizer, Tokenizer
 from tfdl.data.tokenizers.byte_pair import BytePairTokenizer
 from tfdl.data.tokenizers.huggingface_files import TOKENIZER_FILE
 
+TOKENIZER_SETTINGS = "tokenizer_config.json"
+
 
 def write_tokenizer(folder: Path, tokenizer: Tokenizer, longest: int, *, adds_start: bool, adds_end: bool) -> bool:
     """Writes tokenizer.json and tokenizer_config.json.
@@ -41,7 +43,7 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer, longest: int, *, adds_st
         "clean_up_tokenization_spaces": False,
     }
     text = json.dumps(settings, indent=2, ensure_ascii=False)
-    (folder / "tokenizer_config.json").write_text(f"{text}\n", encoding="utf-8")
+    (folder / TOKENIZER_SETTINGS).write_text(f"{text}\n", encoding="utf-8")
     return True
 
 

@@ -17,8 +17,10 @@ from tfdl.errors import UserError
 from tfdl.tasks.base_run import assets_of_inputs
 from tfdl.tasks.classification import Classification, check_classes
 from tfdl.tasks.image_prediction import ImagePrediction
+from tfdl.tasks.image_serving import file_signatures
 from tfdl.tasks.pixel_scaling import PLAIN_SCALING, PixelScaling
 from tfdl.tasks.prediction import Prediction
+from tfdl.tasks.served_signature import ServedSignature
 from tfdl.tasks.task import Batch
 
 _ASSET = "image_classification.json"
@@ -130,6 +132,13 @@ class ImageClassification(Classification):
             image = resize(image, self.image_shape[:2])
         logits = model(self.inputs({"image": image}), training=False)  # (b, classes)
         return self.answers(logits[:count])
+
+    def signatures(self) -> dict[str, ServedSignature]:
+        """``serving_default`` takes pixels, ``encoded`` and ``examples`` take files."""
+        signatures = super().signatures()
+        if list(self.serving_signature()) == ["image"]:
+            signatures |= file_signatures(self)
+        return signatures
 
     def prediction(self, top_k: int | None = None) -> Prediction:
         """Classes and their probabilities."""

@@ -21,6 +21,7 @@ from tfdl.tasks.language_metrics import language_metrics, perplexity
 from tfdl.tasks.language_prediction import LanguagePrediction
 from tfdl.tasks.language_serving import scored, served_next_tokens
 from tfdl.tasks.prediction import Prediction
+from tfdl.tasks.served_signature import ServedSignature
 from tfdl.tasks.task import Batch, Rows, TextTask, correct_tokens, sample_weights
 from tfdl.tasks.text_inputs import longest_text, random_inputs, text_signature, tokens_of
 from tfdl.tasks.tokens import TOKENIZER_FOLDER, open_tokens
@@ -199,13 +200,34 @@ class LanguageModeling(TextTask):
             the end of the text. ``next_token`` is left out for a tokenizer without a form for a graph.
         """
         num_texts = tf.shape(token_ids if text is None else text)[0]
+        begun = self._begun(text, token_ids)
+        answers = scored(model, begun, self._window, self.tokenizer.vocab_size)
+        answers |= served_next_tokens(model, begun, self._window, self.tokenizer)
+        return {name: value[:num_texts] for name, value in answers.items()}
+
+    def signatures(self) -> dict[str, ServedSignature]:
+        """``serving_default``, and ``score``: the probability of each text alone."""
+        signatures = super().signatures()
+        if type(self).serve is LanguageModeling.serve:
+            signatures["score"] = ServedSignature(self.serving_signature(), self._score, self.serving_sample)
+        return signatures
+
+    def _score(self, model: Any, text: Any = None, token_ids: Any = None) -> dict[str, Any]:
+        """The first three outputs of ``serve``; the arguments are the same."""
+        num_texts = tf.shape(token_ids if text is None else text)[0]
+        answers = scored(model, self._begun(text, token_ids), self._window, self.tokenizer.vocab_size)
+        return {name: value[:num_texts] for name, value in answers.items()}
+
+    @property
+    def _window(self) -> int | None:
+        """Most tokens that the model reads at once."""
+        return None if self.carries_state else self.sequence_length
+
+    def _begun(self, text: Any, token_ids: Any) -> Any:
+        """The texts' tokens after a first one, ragged ``(b, 1 + None)``."""
         tokens = tokens_of(self.tokenizer, text, token_ids)  # (b, None)
         start = tf.fill([tokens.nrows(), 1], self.begin_id)
-        begun = tf.concat([start, tokens], 1)  # (b, 1 + None)
-        window = None if self.carries_state else self.sequence_length
-        answers = scored(model, begun, window, self.tokenizer.vocab_size)
-        answers |= served_next_tokens(model, begun, window, self.tokenizer)
-        return {name: value[:num_texts] for name, value in answers.items()}
+        return tf.concat([start, tokens], 1)
 
     def prediction(self, top_k: int | None = None) -> Prediction:
         """The probability of texts, and the tokens that may follow them."""

@@ -14,6 +14,7 @@ from tfdl.data.pipeline import WEIGHT, Augment
 from tfdl.data.tokenizers import Tokenizer
 from tfdl.errors import UserError
 from tfdl.tasks.prediction import Prediction, ServedPrediction
+from tfdl.tasks.served_signature import DEFAULT_SIGNATURE, ServedSignature
 
 Batch = Mapping[str, Any]
 """Features of some samples by name, each a tensor ``(b, ...)``; training batches also have ``weight``, ``(b,)``."""
@@ -243,6 +244,10 @@ class Task(ABC):
             count: number of samples.
             seed: decides them.
         """
+
+    def signatures(self) -> dict[str, ServedSignature]:
+        """Every way to ask a served model, by name. ``serving_default`` is ``serve``; a task may have others."""
+        return {DEFAULT_SIGNATURE: ServedSignature(self.serving_signature(), self.serve, self.serving_sample)}
 
     # Prediction
 

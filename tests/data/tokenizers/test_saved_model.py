@@ -26,7 +26,8 @@ def answers(fitted, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("saved")
     tf.saved_model.save(module, str(folder), signatures=serve)
-    return answers_of_saved_model(folder, {"text": np.array([text.encode() for text in TEXTS])})
+    texts = {"text": np.array([text.encode() for text in TEXTS])}
+    return answers_of_saved_model(folder, {"serving_default": texts})["serving_default"]
 
 
 @pytest.mark.parametrize("name", ["byte", "character", "word", "bpe", "gpt2"])

@@ -1,0 +1,58 @@
+"""Decodes image files inside the graph of a served model."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfdl.data.files.image_decoding import on_white, turned
+from tfdl.data.files.jpeg_orientation import jpeg_orientation
+from tfdl.data.files.png_transparency import png_has_opacity
+from tfdl.data.images import FIRST_RULES
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8\xff"
+# Shares of red, green and blue in a grey, of ITU-R BT.601, in thousandths. A grey keeps its number.
+_GREY = (299, 587, 114)
+
+
+def served_image(data: Any, channels: int, rules: int) -> Any:
+    """The image of a JPEG or PNG file, upright and on white, as a run reads it.
+
+    The pixels are those of ``image_rules`` but for kinds of files that only Pillow reads right: a JPEG of inks without
+    Adobe's mark, a PNG whose EXIF turns it, and a JPEG that is turned by XMP alone.
+
+    Args:
+        data: the bytes of a file.
+        channels: 1 or 3. Colours become shades of grey for 1.
+        rules: the number of the run's rules.
+
+    Returns:
+        uint8 ``(h, w, channels)``. A file of another format is an error of the graph.
+    """
+    is_png = tf.strings.substr(data, 0, len(_PNG)) == _PNG
+    is_jpeg = tf.strings.substr(data, 0, len(_JPEG)) == _JPEG
+    with tf.control_dependencies([tf.debugging.Assert(is_png | is_jpeg, ["not a JPEG or PNG file"])]):
+        data = tf.identity(data)
+    if rules == FIRST_RULES:
+        image = tf.io.decode_image(data, channels=channels, expand_animations=False)
+    else:
+        image = tf.cond(is_png, lambda: _png(data, channels), lambda: _jpeg(data, channels))
+    return tf.ensure_shape(image, [None, None, channels])
+
+
+def _png(data: Any, channels: int) -> Any:
+    def with_opacity() -> Any:
+        image = on_white(tf.io.decode_png(data, channels=4))  # (h, w, 3)
+        return image if channels == 3 else _grey(image)
+
+    # The kernel reads some opaque images wrong with an opacity.
+    return tf.cond(png_has_opacity(data), with_opacity, lambda: tf.io.decode_png(data, channels=channels))
+
+
+def _grey(image: Any) -> Any:
+    weighted = tf.cast(image, tf.int32) * tf.constant(_GREY)  # (h, w, 3)
+    return tf.cast((tf.reduce_sum(weighted, -1, keepdims=True) + 500) // 1000, tf.uint8)
+
+
+def _jpeg(data: Any, channels: int) -> Any:
+    return turned(tf.io.decode_jpeg(data, channels=channels), jpeg_orientation(data))

@@ -1,0 +1,101 @@
+"""Further ways to ask a served image classifier: by the bytes of image files."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from tfdl.data.files.served_images import served_image
+from tfdl.data.images import resize
+from tfdl.tasks.served_signature import ServedSignature
+
+BYTES = "image_bytes"
+"""Input of the signature ``encoded``. TensorFlow Serving takes Base64 for names that end in ``_bytes``."""
+EXAMPLES = "examples"
+"""Input of the signature ``examples``."""
+_FEATURE = "image"
+# Turned by a quarter.
+_ORIENTATION = 6
+
+
+def file_signatures(task: Any) -> dict[str, ServedSignature]:
+    """``encoded`` and ``examples``: JPEG and PNG files of any sizes, as they are and in tf.Examples.
+
+    Args:
+        task: an ``ImageClassification``.
+    """
+
+    def of_files(model: Any, image_bytes: Any) -> dict[str, Any]:
+        answers: dict[str, Any] = task.serve(model, image=decoded_images(task, image_bytes))
+        return answers
+
+    def of_examples(model: Any, examples: Any) -> dict[str, Any]:
+        features = tf.io.parse_example(examples, {_FEATURE: tf.io.FixedLenFeature([], tf.string)})
+        return of_files(model, features[_FEATURE])
+
+    return {
+        "encoded": ServedSignature(
+            {BYTES: tf.TensorSpec([None], tf.string, name=BYTES)}, of_files, _sampler(task, BYTES, bytes)
+        ),
+        "examples": ServedSignature(
+            {EXAMPLES: tf.TensorSpec([None], tf.string, name=EXAMPLES)}, of_examples, _sampler(task, EXAMPLES, example)
+        ),
+    }
+
+
+def decoded_images(task: Any, image_bytes: Any) -> Any:
+    """Files ``(b,)`` to images uint8 ``(b, h, w, c)`` of the size that the model takes.
+
+    Args:
+        task: an ``ImageClassification``.
+        image_bytes: the bytes of JPEG and PNG files.
+    """
+    height, width, channels = task.image_shape
+
+    def decoded(data: Any) -> Any:
+        image = served_image(data, channels, task.image_rules)
+        if task.resized:
+            return resize(image, (height, width))
+        right_size = tf.reduce_all(tf.shape(image)[:2] == [height, width])
+        message = f"expected an image of {width}x{height} pixels (width x height), not"
+        with tf.control_dependencies([tf.debugging.Assert(right_size, [message, tf.shape(image)[1::-1]])]):
+            return tf.ensure_shape(tf.identity(image), task.image_shape)
+
+    return tf.map_fn(decoded, image_bytes, fn_output_signature=tf.TensorSpec(task.image_shape, tf.uint8))
+
+
+def example(image_bytes: bytes) -> bytes:
+    """A serialized tf.Example with the feature ``image``, as TFDS and tfdl store images.
+
+    Args:
+        image_bytes: the bytes of a JPEG or PNG file.
+    """
+    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[image_bytes]))
+    serialized: bytes = tf.train.Example(features=tf.train.Features(feature={_FEATURE: feature})).SerializeToString()
+    return serialized
+
+
+def _sampler(task: Any, name: str, wrap: Callable[[bytes], bytes]) -> Callable[[int], dict[str, np.ndarray]]:
+    return lambda count: {name: np.array([wrap(data) for data in _random_files(task, count)])}
+
+
+def _random_files(task: Any, count: int) -> list[bytes]:
+    """PNG and JPEG files in turn; JPEGs that are turned, and many sizes, where the task takes them."""
+    height, width, channels = task.image_shape
+    generator = np.random.default_rng(0)
+    files = []
+    for number in range(count):
+        larger = number if task.resized else 0
+        shape = (height + larger, width + 2 * larger, channels)
+        pixels = generator.integers(0, 256, shape, np.uint8)
+        image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+        exif = Image.Exif()
+        if number % 4 == 3 and (task.resized or height == width):
+            exif[0x0112] = _ORIENTATION
+        stream = io.BytesIO()
+        image.save(stream, "JPEG" if number % 2 else "PNG", exif=exif if number % 2 else None)
+        files.append(stream.getvalue())
+    return files
