@@ -24,12 +24,13 @@ def test_both_ways_have_the_same_message(tmp_path, content):
         try:
             results.append(read(path))
         except UserError as error:
-            results.append(str(error))
+            # Python's message about too many levels depends on where it noticed them.
+            results.append(str(error).partition("recursion")[0])
     assert results[0] == results[1]
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(UserError, match="cannot read configuration .* expected a YAML file"):
+    with pytest.raises(UserError, match=r"cannot read configuration .* expected a YAML file"):
         load_yaml_quickly(tmp_path / "a.yaml")
 
 
