@@ -19,6 +19,7 @@ from tfdl.errors import nearest
 # Name -> the line that `tfdl --help` prints. A command's module is imported only when the command is used.
 COMMANDS = {
     "train": "Train a model and write a run directory.",
+    "runs": "List runs with their state and their results.",
     "evaluate": "Measure a trained run on one of its splits.",
     "predict": "Answer new inputs with a trained run.",
     "import": "Make a run of a pretrained Hugging Face model.",

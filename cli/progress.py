@@ -9,6 +9,7 @@ from rich.progress import Progress as Bar
 from rich.table import Column, Table
 
 from tfdl import __version__
+from tfdl.cli.cells import duration
 from tfdl.cli.failures import is_printing_rank
 from tfdl.data.labels import shown
 from tfdl.training import Callback
@@ -90,7 +91,7 @@ class Progress(Callback):
     def on_end(self, summary: dict[str, Any]) -> None:
         self.close()
         self._console.print(_results_table(summary))
-        line = f"{summary['steps']} steps in {_duration(summary['wall_seconds'])};"
+        line = f"{summary['steps']} steps in {duration(summary['wall_seconds'])};"
         rate = summary["examples_per_second"]
         if rate:  # it is 0 if the run's only graph call was the one that compiled
             line += f" {rate:,.0f} examples/s;"
@@ -170,7 +171,7 @@ class Progress(Callback):
         remaining_steps = self._plan.total_steps - report.progress.step
         remaining_seconds = report.seconds / self._plan.steps_per_epoch * remaining_steps
         if remaining_seconds >= 1:
-            pace += f"  {_duration(remaining_seconds)} left"
+            pace += f"  {duration(remaining_seconds)} left"
         return pace
 
 
@@ -196,14 +197,3 @@ def _scaling(loss_scale: dict[str, float]) -> str:
         return ""
     steps = "1 step" if skipped_steps == 1 else f"{skipped_steps} steps"
     return f"  {steps} skipped, loss scale {loss_scale['loss_scale']:g}"
-
-
-def _duration(seconds: float) -> str:
-    """Formats a duration: ``1h 05m``, ``3m 07s`` or ``9s``."""
-    minutes, seconds_of_minute = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h {minutes:02}m"
-    if minutes:
-        return f"{minutes}m {seconds_of_minute:02}s"
-    return f"{seconds_of_minute}s"

@@ -54,6 +54,7 @@ _MODULES = (
     "models",
     "optimizers",
     "plugins",
+    "reporting",
     "runs",
     "tasks",
     "training",

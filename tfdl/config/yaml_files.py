@@ -7,6 +7,11 @@ import yaml
 
 from tfdl.errors import UserError
 
+# libyaml's loader, which PyYAML may have been built without, ends the process where mappings and lists are nested
+# thousands of times. Every level needs at least one of these characters.
+_MARKS_OF_LEVELS = "[{-?:"
+_MOST_LEVELS = 1000
+
 
 def load_yaml(path: str | Path) -> dict[str, Any]:
     """Reads one mapping.
@@ -24,6 +29,25 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"{path} holds a {type(values).__name__}, expected a mapping of keys such as `epochs: 10`")
     return values
+
+
+def load_yaml_quickly(path: str | Path) -> dict[str, Any]:
+    """Reads one mapping as ``load_yaml`` does, but several times faster where libyaml is installed: for many files.
+
+    Raises:
+        UserError: as for ``load_yaml``.
+    """
+    loader = getattr(yaml, "CSafeLoader", None)
+    if loader is None:
+        return load_yaml(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        most_levels = sum(text.count(mark) for mark in _MARKS_OF_LEVELS)
+        values = yaml.load(text, Loader=loader) if most_levels <= _MOST_LEVELS else None
+    except (OSError, ValueError, yaml.YAMLError):
+        values = None
+    # What is no mapping is read again, for the message.
+    return values if isinstance(values, dict) else load_yaml(path)
 
 
 def parse_yaml(text: str, where: str) -> Any:
