@@ -215,10 +215,9 @@ def straight(tiny, tmp_path_factory):
     return tfdl.train(tiny(EVERYTHING), tmp_path_factory.mktemp("straight") / "run")
 
 
-@pytest.mark.parametrize("step", [2, 16])  # within the warm-up, the second epoch
-def test_a_stopped_run_goes_on_exactly_with_all_of_it(straight, tiny, tmp_path, step):
+def test_a_stopped_run_goes_on_exactly_with_all_of_it(straight, tiny, tmp_path):
     with pytest.raises(StoppedError):
-        tfdl.train(tiny(EVERYTHING), tmp_path / "run", callbacks=[StopAt(step)])
+        tfdl.train(tiny(EVERYTHING), tmp_path / "run", callbacks=[StopAt(16)])  # within the second epoch
     whole = tfdl.train(tiny(EVERYTHING), tmp_path / "run", resume=True)
     for file in ("model", "optimizer", "random"):
         mine, other = (load_file(run.checkpoint("last") / f"{file}.safetensors") for run in (whole, straight))

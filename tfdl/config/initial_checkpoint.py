@@ -60,6 +60,20 @@ def inherited(initial_checkpoint: str | Path) -> dict[str, Any]:
     return {"model": values["model"], "task": values["task"], "tokenizer": values.get("tokenizer"), "dataset": dataset}
 
 
+def tokenizer_of(initial_checkpoint: str | Path) -> str | None:
+    """The name of the tokenizer in a run's configuration; None without one.
+
+    Args:
+        initial_checkpoint: as for ``base_of``.
+
+    Raises:
+        UserError: as ``inherited``.
+    """
+    section = inherited(initial_checkpoint)["tokenizer"]
+    name = section.get("name") if isinstance(section, Mapping) else section
+    return None if name is None else str(name)
+
+
 def _image_size(run: Path) -> tuple[int, int] | None:
     """Height and width of the images that the run was trained on."""
     assets = run / "assets" / "image_classification.json"

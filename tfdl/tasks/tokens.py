@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tfdl.config import TrainConfig
-from tfdl.config.initial_checkpoint import inherited
+from tfdl.config.initial_checkpoint import tokenizer_of
 from tfdl.data.opening import open_texts
 from tfdl.data.texts import TextDataset, TextSplit
 from tfdl.data.tfds.catalog import data_root
@@ -74,8 +74,7 @@ def _check_tokenizer(config: TrainConfig, name: str) -> None:
     """
     assert config.initial_checkpoint is not None
     chosen = config.tokenizer
-    inherits = inherited(config.initial_checkpoint)["tokenizer"] or {}
-    if chosen is not None and chosen.name not in (name, inherits.get("name")):
+    if chosen is not None and chosen.name not in (name, tokenizer_of(config.initial_checkpoint)):
         raise UserError(f"tokenizer.name={chosen.name!r}, but the weights are for the tokenizer {name!r}; leave it out")
 
 
