@@ -10,9 +10,9 @@ nothing. The ratio is the median over the rounds of a variant's speed divided by
 On a machine that does other work, PyTorch's threads wait for each other far longer than TensorFlow's. There
 `--one-thread` compares the libraries fairly: it measures the CPU time of one thread.
 
-It also prints how much longer a token takes at position 1,000 than at position 100, and how the perplexity of a text
-changes by rounding the weights. The text is drawn from the model itself. `--run RUN` measures the perplexity of a
-trained run on its test split instead.
+It also prints how fast a large product reads its weights, how much longer a token takes at position 1,000 than at
+position 100, and how the perplexity of a text changes by rounding the weights. The text is drawn from the model itself.
+`--run RUN` measures the perplexity of a trained run on its test split instead.
 """
 
 import argparse
@@ -44,6 +44,7 @@ from tfdl.inference.generation.steppers.cached import CachedStepper
 VOCABULARY = 50257
 PROMPT = 64
 NO_END = -2
+MEMORY_SHAPE = (2**10, 2**17)
 BASE = "transformers, eager"
 
 Write = Callable[[int], np.ndarray]
@@ -69,9 +70,10 @@ def main() -> None:
     for batch_size in options.batches:
         seconds = measure(variants(model, batch_size, options.compiled), options.rounds, options.tokens)
         result[f"batch {batch_size}"] = show(seconds, batch_size)
+    result["memory"] = memory(options.rounds)
     result["positions"] = positions(model, options.rounds)
     result["perplexity"] = perplexities(model, options.run)
-    Console().print(result["positions"], result["perplexity"])
+    Console().print(result["memory"], result["positions"], result["perplexity"])
     if options.output:
         options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
@@ -231,6 +233,18 @@ def show(seconds: dict[str, list[float]], batch_size: int) -> dict[str, Any]:
         table.add_row(name, f"{speed:.1f}", f"{best:.1f}", f"{ratio:.2f}")
     Console().print(table)
     return figures
+
+
+def memory(rounds: int) -> dict[str, float]:
+    """How fast one large product with a single row reads its weights, in GB/s. Memory sets the limit."""
+    weights = tf.ones(MEMORY_SHAPE)
+    row = tf.ones([1, MEMORY_SHAPE[0]])
+    seconds = []
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        tf.matmul(row, weights).numpy()
+        seconds.append(time.perf_counter() - start)
+    return {"weights read in GB/s": 4e-9 * math.prod(MEMORY_SHAPE) / statistics.median(seconds[1:])}
 
 
 def positions(model: Any, rounds: int) -> dict[str, float]:
