@@ -37,9 +37,8 @@ def command(
 
     DIRECTORY gets a numbered version folder, as TensorFlow Serving expects. The signature serving_default takes any
     number of raw images (uint8) or texts (strings). Preprocessing, tokenizer and decoding are included. The signatures
-    encoded and examples take JPEG and PNG files, as they are and in tf.Examples; score takes texts. The SavedModel is
-    loaded in a separate process without tfdl and Horovod, and the answers of each signature are compared with the
-    model's.
+    encoded and examples take JPEG and PNG files, as they are and in tf.Examples; score and generate take texts. The
+    SavedModel is loaded in a separate process without tfdl and Horovod, and the answers of each signature are compared.
 
     With --format huggingface, DIRECTORY is a new folder that transformers loads with the same weights: GPT-2, the Llama
     architecture, BERT, ViT and ResNet models.

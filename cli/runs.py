@@ -69,6 +69,7 @@ def command(
     them. TensorFlow is not imported and no plugin is needed.
     """
     from tfdl.reporting import list_runs, sort_runs
+    from tfdl.reporting.sorting import field_of
 
     if not is_printing_rank():
         return
@@ -83,7 +84,7 @@ def command(
         if as_json:
             click.echo(json.dumps([run.to_json() for run in runs], allow_nan=False))
         elif runs:
-            _show(runs, "" if order == NEWEST_FIRST else order)
+            _show(runs, "" if order == NEWEST_FIRST else field_of(order, found))
         else:
             click.echo(_nothing(folder, len(found)))
 
@@ -108,17 +109,15 @@ def _nothing(folder: str, num_found: int) -> str:
     return f"no runs in {shown}; make one: tfdl train"
 
 
-def _show(runs: Sequence[Any], order: str) -> None:
+def _show(runs: Sequence[Any], sorted_by: str) -> None:
     """Prints the table.
 
     Args:
         runs: the runs.
-        order: that the user asked for; empty for the usual one.
+        sorted_by: the field of the order that the user asked for; empty for the usual order.
     """
     from tfdl.cli.run_table import run_page
-    from tfdl.reporting.sorting import field_of
 
-    sorted_by = field_of(order, runs) if order else ""
     split, _, metric = sorted_by.partition(".")
     if metric and all(run.metric in (metric, None) for run in runs):
         sorted_by = split  # this column has the metric already

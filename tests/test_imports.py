@@ -34,7 +34,7 @@ ALLOWED = {
     "interop": {"models", "tasks", "runs", "data", "inspection", "config", "errors"},
     "evaluation": {"models", "tasks", "runs", "data", "distributed", "config", "errors"},
     "inference": {"layers", "models", "tasks", "runs", "data", "distributed", "evaluation", "config", "errors"},
-    "export": {"models", "layers.cudnn", "tasks", "runs", "data", "distributed", "config", "errors"},
+    "export": {"models", "layers.cudnn", "tasks", "inference", "runs", "data", "distributed", "config", "errors"},
     "diagnosis": {"distributed", "data", "models", "optimizers", "tasks", "training", "errors"},
     "training": {
         "config",

@@ -94,6 +94,14 @@ def test_the_metric_that_runs_are_sorted_by_is_a_column(runs, folder):
     assert "test.accuracy" not in runs(folder, "--sort", "test.accuracy")[1]  # the column `test` has it
 
 
+def test_runs_without_the_metric_that_others_have(runs, folder):
+    """The name of the order is known from all runs, not only from those that are shown."""
+    make_run(folder / "later", status={"code": 75, "reason": "stopped by SIGTERM"})
+    code, out, _ = runs(folder, "--state", "stopped", "--sort", "-test.accuracy")
+    assert code == 0
+    assert "later" in out
+
+
 def test_json(runs, folder):
     _, out, _ = runs(folder, "--json")
     first, second, _ = json.loads(out)

@@ -1,5 +1,6 @@
 """What ``tfdl.export_saved_model`` writes answers as the model does, or is not written."""
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -97,6 +98,26 @@ def test_the_newest_version_is_overwritten(trained_run, tmp_path):
     with pytest.raises(UserError, match=r"7' is no SavedModel, expected an earlier export to overwrite"):
         tfdl.export_saved_model(trained_run, tmp_path, overwrite=True)
     assert (tmp_path / "7" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "assets.extra/tf_serving_warmup_requests", "variables/mine"])
+def test_a_version_with_a_file_of_somebody_else_is_kept(exported, trained_run, tmp_path, name):
+    shutil.copytree(exported.path, tmp_path / "out" / "3")
+    path = tmp_path / "out" / "3" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("mine")
+    with pytest.raises(UserError, match="which an export does not write; move it, or leave out --overwrite"):
+        tfdl.export_saved_model(trained_run, tmp_path / "out", overwrite=True)
+    assert path.read_text() == "mine"
+
+
+def test_odd_names_beside_the_versions(trained_run, exported, tmp_path):
+    (tmp_path / "\N{SUPERSCRIPT TWO}").mkdir()
+    shutil.copytree(exported.path, tmp_path / "007")
+    assert tfdl.export_saved_model(trained_run, tmp_path, overwrite=True).path == tmp_path / "007"
+    (tmp_path / "9").symlink_to(tmp_path / "007")
+    with pytest.raises(UserError, match="9' is no SavedModel"):
+        tfdl.export_saved_model(trained_run, tmp_path, overwrite=True)
 
 
 def test_files_get_the_answers_of_predictions(exported, trained_run, tmp_path):

@@ -1,5 +1,7 @@
 """Runs written for Hugging Face: transformers' Auto classes give the same logits, and its tokenizer the same tokens."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -151,6 +153,15 @@ def test_an_earlier_export_is_overwritten_and_nothing_else(trained, tmp_path):
     with pytest.raises(UserError, match="is not only what such an export consists of, expected an earlier export"):
         export_huggingface(trained, out, overwrite=True)
     assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_a_model_that_others_saved_is_not_overwritten(trained, tmp_path):
+    export_huggingface(trained, tmp_path / "out")
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    del config["tfdl_version"]
+    (tmp_path / "out" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="is not only what such an export consists of"):
+        export_huggingface(trained, tmp_path / "out", overwrite=True)
 
 
 def test_a_field_without_counterpart():

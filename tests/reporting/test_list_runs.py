@@ -56,6 +56,7 @@ def test_a_run_is_listed_once_whatever_links_lead_to_it(tmp_path):
     (tmp_path / "runs" / "c").symlink_to("../elsewhere/c")
     (tmp_path / "runs" / "also_c").symlink_to("../elsewhere/c")
     (tmp_path / "runs" / "loop").symlink_to(".")
+    (tmp_path / "runs" / "itself").symlink_to("itself")
     (tmp_path / "runs" / "broken").symlink_to("nothing")
     assert names(tmp_path / "runs") == ["also_c", "b"]
 
@@ -212,6 +213,8 @@ def test_a_run_of_a_plugin_is_listed_and_nothing_is_imported(tmp_path, monkeypat
         ("summary.json", '{"steps": "many"}', r"steps is of type str, expected a whole number"),
         ("summary.json", '{"steps": true}', r"steps is of type bool, expected a whole number"),
         ("summary.json", '{"test": {"accuracy": "good"}}', r"test has something else than metrics"),
+        ("summary.json", '{"test": {"accuracy": 1' + "0" * 400 + "}}", r"test has something else than metrics"),
+        ("config.yaml", "a: !!bool x", r"config\.yaml is not valid YAML"),
         ("status.json", "", r"status\.json is not valid JSON: Expecting value"),
         ("status.json", '{"code": "0"}', r"code is of type str, expected a whole number or null"),
         ("status.json", '{"code": 0, "reason": 7}', r"reason is of type int, expected a text"),
@@ -266,7 +269,7 @@ def test_a_file_that_cannot_be_read(tmp_path):
     (folder / "status.json").unlink()
     (folder / "status.json").mkdir()
     run = only_run(folder)
-    assert (run.state, run.reason) == ("damaged", "status.json cannot be read: Is a directory")
+    assert (run.state, run.reason) == ("damaged", "status.json is no regular file")
 
 
 def test_numbers_that_json_does_not_have(tmp_path):
@@ -275,6 +278,32 @@ def test_numbers_that_json_does_not_have(tmp_path):
     run = only_run(folder)
     assert (run.state, run.test) == ("finished", {"accuracy": None, "loss": None})
     json.dumps(run.to_json(), allow_nan=False)
+
+
+def test_reports_of_any_content(tmp_path):
+    make_run(tmp_path / "a", reports=({"kind": "note", "time": 1e9},))
+    nan = {"kind": "epoch", "step": 5, "time": 253402300799, "validation": {"loss": float("nan")}}
+    make_run(tmp_path / "b", reports=(nan,))
+    runs = {run.run: run for run in list_runs(tmp_path)}
+    assert (runs["a"].steps, runs["b"].steps, runs["b"].validation) == (None, 5, {"loss": None})
+    json.dumps([run.to_json() for run in runs.values()], allow_nan=False)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "summary.json", "status.json", "metrics.jsonl"])
+def test_a_pipe_is_not_waited_for(tmp_path, name):
+    folder = finished(tmp_path / "a")
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    run = only_run(tmp_path)
+    assert (run.state, run.reason) == ("damaged", f"{name} is no regular file")
+
+
+def test_whatever_goes_wrong_the_other_runs_are_listed(tmp_path, monkeypatch):
+    finished(tmp_path / "a")
+    monkeypatch.setattr("tfdl.reporting.reading.read_run_files", lambda run: 1 / 0)  # noqa: ARG005
+    run = only_run(tmp_path)
+    assert run.state == "damaged"
+    assert run.reason == "its files cannot be used: ZeroDivisionError: division by zero"
 
 
 def test_nothing_heavy_is_imported(tmp_path):

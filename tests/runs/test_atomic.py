@@ -82,6 +82,42 @@ def test_a_folder_replaces_the_old_one(tmp_path):
     assert names(tmp_path) == ["target"]
 
 
+def test_the_old_folder_is_back_if_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    with new_folder(tmp_path / "target") as aside:
+        (aside / "old").touch()
+    rename = os.rename
+
+    def fails_for_the_new(source, target):
+        if os.path.exists(os.path.join(source, "new")):
+            raise OSError(28, "No space left on device")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", fails_for_the_new)
+
+    def fill():
+        with new_folder(tmp_path / "target", replace=True) as aside:
+            (aside / "new").touch()
+
+    with pytest.raises(OSError, match="No space left"):
+        fill()
+    assert names(tmp_path / "target") == ["old"]
+    assert names(tmp_path) == ["target"]
+
+
+def test_parents_that_were_made_are_removed_unless_somebody_uses_them(tmp_path):
+    def fill(put):
+        with new_folder(tmp_path / "a" / "b" / "target"):
+            put()
+            raise ValueError("the cause")
+
+    with pytest.raises(ValueError, match="the cause"):
+        fill(lambda: None)
+    assert names(tmp_path) == []
+    with pytest.raises(ValueError, match="the cause"):
+        fill((tmp_path / "a" / "theirs").touch)
+    assert names(tmp_path / "a") == ["theirs"]
+
+
 def test_a_folder_that_another_process_made_stays(tmp_path):
     def race():
         with new_folder(tmp_path / "target") as aside:

@@ -218,6 +218,9 @@ def test_an_adapter_of_other_weights(base, texts, tmp_path):
     with pytest.raises(UserError, match="is not empty, expected a new or empty folder"):
         export_adapter(run, tmp_path / "adapter")
     assert export_adapter(run, tmp_path / "adapter", overwrite=True).path == tmp_path / "adapter"
+    (tmp_path / "adapter" / "assets" / "mine").touch()
+    with pytest.raises(UserError, match="is not only what such an export consists of"):
+        export_adapter(run, tmp_path / "adapter", overwrite=True)
     with pytest.raises(UserError, match=r"has no updates of low rank, expected one of --set model.lora_rank=8"):
         export_adapter(base, tmp_path / "other")
     with pytest.raises(UserError, match=r"is no adapter, expected a folder of `tfdl export --format lora`"):

@@ -11,6 +11,8 @@ from tfdl.errors import UserError
 # thousands of times. Every level needs at least one of these characters.
 _MARKS_OF_LEVELS = "[{-?:"
 _MOST_LEVELS = 1000
+# PyYAML passes on those of Python for a value that is not of its tag, such as `!!int ''`.
+_ERRORS_OF_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
 
 
 def load_yaml(path: str | Path) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def load_yaml_quickly(path: str | Path) -> dict[str, Any]:
         text = Path(path).read_text(encoding="utf-8")
         most_levels = sum(text.count(mark) for mark in _MARKS_OF_LEVELS)
         values = yaml.load(text, Loader=loader) if most_levels <= _MOST_LEVELS else None
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, *_ERRORS_OF_YAML):
         values = None
     # What is no mapping is read again, for the message.
     return values if isinstance(values, dict) else load_yaml(path)
@@ -62,7 +64,7 @@ def parse_yaml(text: str, where: str) -> Any:
     """
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (*_ERRORS_OF_YAML, RecursionError) as error:
         raise UserError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
 
 

@@ -32,7 +32,7 @@ folder, inputs_file, outputs_file = sys.argv[1:]
 inputs = {}
 with numpy.load(inputs_file) as arrays:
     for key in arrays.files:
-        signature, name = key.split("/")
+        signature, name = key.split("/", 1)
         inputs.setdefault(signature, {})[name] = tensorflow.constant(arrays[key])
 signatures = tensorflow.saved_model.load(folder).signatures
 answers = {}
@@ -90,7 +90,7 @@ def _parted(arrays: Mapping[str, np.ndarray]) -> dict[str, Arrays]:
     """The reverse of ``_joined``."""
     parted: dict[str, Arrays] = {}
     for key, array in arrays.items():
-        signature, name = key.split("/")
+        signature, name = key.split("/", 1)
         parted.setdefault(signature, {})[name] = array
     return parted
 

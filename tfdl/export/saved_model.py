@@ -1,6 +1,7 @@
 """Writes a SavedModel, and keeps it only if it gives the model's answers."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import tensorflow as tf
 from tfdl.distributed import current_world
 from tfdl.errors import RunError, UserError
 from tfdl.export.parity import answers_of_saved_model
+from tfdl.inference.generation.served_generation import generation_signatures
 from tfdl.layers.cudnn import portable_kernels
 from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.atomic import new_folder
@@ -20,6 +22,7 @@ from tfdl.tasks.served_signature import DEFAULT_SIGNATURE, ServedSignature
 # The process that loads the SavedModel fuses other kernels. Float32 answers then agree to about this.
 _TOLERANCE = 1e-4
 _MODEL_FILE = "saved_model.pb"
+_PARTS = re.compile(r"saved_model\.pb|fingerprint\.pb|assets|variables|variables/variables\.(index|data-\d+-of-\d+)")
 # The number of random samples that are compared.
 _COMPARED = 64
 
@@ -89,9 +92,9 @@ def export_saved_model(
     precision = "float64" if config.precision == "float64" else "float32"
     loaded = load_run(run, checkpoint, precision=precision, merged=True)
     target = _version(Path(directory), overwrite)
-    signatures = loaded.task.signatures()
+    signatures = loaded.task.signatures() | generation_signatures(loaded.model, loaded.task)
     sample = {name: signature.sample(_COMPARED) for name, signature in signatures.items()}
-    module, functions = _servable(loaded.model, loaded.task)
+    module, functions = _servable(loaded.model, loaded.task, signatures)
     expected = {name: _arrays(function, sample[name]) for name, function in functions.items()}
     # Without a graph, what many requests use: the others go on from it, or compute a part of it.
     model_answers = partial(signatures[DEFAULT_SIGNATURE].answer, loaded.model)
@@ -105,6 +108,8 @@ def export_saved_model(
                 f"the SavedModel differs from the model by {difference:.3g}, expected at most {_TOLERANCE:g}; nothing"
                 " was written"
             )
+        if overwrite and target.exists():
+            check_version(target)  # somebody may have put something there meanwhile
     written = {name: _exported(signature, functions[name]) for name, signature in signatures.items()}
     return Exported(path=target, signatures=written, largest_difference=difference, compared=_COMPARED)
 
@@ -115,7 +120,7 @@ def _arrays(function: Callable[..., dict[str, Any]], inputs: dict[str, np.ndarra
     return {name: np.asarray(value) for name, value in answers.items()}
 
 
-def _servable(model: Any, task: Any) -> tuple[tf.Module, dict[str, Any]]:
+def _servable(model: Any, task: Any, signatures: Mapping[str, ServedSignature]) -> tuple[tf.Module, dict[str, Any]]:
     """A module that tracks the weights and all lookup tables, and the graph of each signature by name."""
     module = tf.Module()
     module.model_variables = [variable.value for variable in model.variables]
@@ -127,7 +132,7 @@ def _servable(model: Any, task: Any) -> tuple[tf.Module, dict[str, Any]]:
         if isinstance(value, tf.saved_model.experimental.TrackableResource)
     ]
     with portable_kernels():  # the graph may be loaded on a machine without a GPU
-        graphs = {name: _graph(signature, model) for name, signature in task.signatures().items()}
+        graphs = {name: _graph(signature, model) for name, signature in signatures.items()}
     return module, graphs
 
 
@@ -147,14 +152,32 @@ def _version(directory: Path, overwrite: bool) -> Path:
     """The folder of the newest version if it is replaced, or that whose number follows."""
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{str(directory)!r} is a file, expected a directory for the exported versions")
-    numbers = [int(path.name) for path in directory.glob("*") if path.name.isdigit()]
-    newest = max(numbers, default=0)
-    if not overwrite or not numbers:
+    versions = {int(path.name): path for path in directory.glob("*") if path.name.isascii() and path.name.isdecimal()}
+    newest = max(versions, default=0)
+    if not overwrite or not versions:
         return directory / str(newest + 1)
-    target = directory / str(newest)
-    if not (target / _MODEL_FILE).is_file():
-        raise UserError(f"{str(target)!r} is no SavedModel, expected an earlier export to overwrite; give a new folder")
-    return target
+    check_version(versions[newest])
+    return versions[newest]
+
+
+def check_version(folder: Path) -> None:
+    """Checks that an earlier export may be replaced.
+
+    Args:
+        folder: of a version.
+
+    Raises:
+        UserError: it is not a SavedModel alone.
+    """
+    if folder.is_symlink() or not (folder / _MODEL_FILE).is_file():
+        raise UserError(f"{str(folder)!r} is no SavedModel, expected an earlier export to overwrite; give a new folder")
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder)
+        if path.is_symlink() or not _PARTS.fullmatch(name.as_posix()):
+            raise UserError(
+                f"{str(folder)!r} has {name.as_posix()!r}, which an export does not write; move it, or leave out"
+                " --overwrite"
+            )
 
 
 def _largest_difference(expected: dict[str, np.ndarray], answers: dict[str, np.ndarray]) -> float:
@@ -169,6 +192,8 @@ def _largest_difference(expected: dict[str, np.ndarray], answers: dict[str, np.n
     for name, expected_values in expected.items():
         values = answers[name]
         if expected_values.dtype.kind == "f" and expected_values.shape == values.shape:
+            if not values.size:
+                continue
             differences = np.abs(expected_values - values) / np.maximum(1, np.abs(expected_values))
             difference = float(differences.max())
             if not np.isfinite(difference):

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ def export_adapter(
             f"run {str(opened.path)!r} has no updates of low rank, expected one of --set model.lora_rank=8; export it"
             " as a whole"
         )
-    target = free_folder(directory, _is_export if overwrite else None)
+    is_replaceable = partial(_is_export_of, opened) if overwrite else None
+    target = free_folder(directory, is_replaceable)
     loaded = load_run(opened, checkpoint)
     base = BaseRecord.load(opened.assets)
     variables = {
@@ -69,15 +71,17 @@ def export_adapter(
         write_variables(unfinished / ADAPTER, variables)
         shutil.copy(opened.config_path, unfinished / opened.config_path.name)
         shutil.copytree(opened.assets, unfinished / opened.assets.name)
+        free_folder(directory, is_replaceable)  # somebody may have put something there meanwhile
     parameters = sum(int(variable.numpy().size) for variable in variables.values())
     return ExportedAdapter(target, parameters, base)
 
 
-def _is_export(folder: Path) -> bool:
-    """Whether a folder has an adapter, and no file that an export does not write."""
-    run = RunDirectory(folder)
+def _is_export_of(run: RunDirectory, folder: Path) -> bool:
+    """Whether a folder has an adapter, and nothing that an export of this run does not write."""
     expected = {ADAPTER, run.config_path.name, run.assets.name}
-    return {path.name for path in folder.iterdir()} == expected
+    expected |= {f"{run.assets.name}/{path.relative_to(run.assets)}" for path in run.assets.rglob("*")}
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
+    return is_adapter(folder) and found <= expected
 
 
 def import_adapter(folder: str | Path, base: str | Path, output: str | Path) -> RunDirectory:

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfdl import __version__
 from tfdl.data.tokenizers.huggingface_files import TOKENIZER_FILE
 from tfdl.interop.architectures import architecture_for
 from tfdl.interop.free_folder import free_folder
 from tfdl.interop.images import FILE, write_preprocessing
+from tfdl.interop.json_file import read_json
 from tfdl.interop.model_folder import CONFIG, WEIGHTS
 from tfdl.interop.tokenizer_writing import TOKENIZER_SETTINGS, write_tokenizer
 from tfdl.interop.weights import WeightTable
@@ -25,6 +27,8 @@ _AUTO_CLASSES = {
     "image-classification": "AutoModelForImageClassification",
 }
 _IMAGE_PROCESSOR = "ViTImageProcessor"
+# Key of config.json by which an export knows an earlier one.
+_VERSION = "tfdl_version"
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ def export_huggingface(
         UserError: there is no such run or checkpoint, the directory is not free, or transformers has no model with this
             computation.
     """
-    target = free_folder(directory, _is_export if overwrite else None)
+    is_replaceable = _is_export if overwrite else None
+    target = free_folder(directory, is_replaceable)
     config = RunDirectory.open(run).read_config()
     architecture = architecture_for(config.model, config.task)
     precision = "float64" if config.precision == "float64" else "float32"
@@ -68,6 +73,7 @@ def export_huggingface(
         "architectures": [architecture.classes[0]],
         "model_type": architecture.model_type,
         "dtype": "float32",
+        _VERSION: __version__,
         **architecture.write(config.model, data),
         **_token_ids(task),
     }
@@ -76,13 +82,17 @@ def export_huggingface(
         WeightTable(architecture, config.model).save(unfinished / WEIGHTS, loaded.model)
         notes = _write_inputs(unfinished, task)
         files = tuple(sorted(path.name for path in unfinished.iterdir()))
+        free_folder(directory, is_replaceable)  # somebody may have put something there meanwhile
     return HuggingFaceExport(target, architecture.classes[0], _AUTO_CLASSES[config.task], files, notes)
 
 
 def _is_export(folder: Path) -> bool:
-    """Whether a folder has a model, and no file that an export does not write."""
-    names = {path.name for path in folder.iterdir()}
-    return {CONFIG, WEIGHTS} <= names <= {CONFIG, WEIGHTS, FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS}
+    """Whether a folder has a model that tfdl wrote, and nothing that an export does not write."""
+    names = {path.name for path in folder.iterdir() if path.is_file() and not path.is_symlink()}
+    if len(names) < len(list(folder.iterdir())):
+        return False
+    known = {CONFIG, WEIGHTS, FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS}
+    return {CONFIG, WEIGHTS} <= names <= known and _VERSION in read_json(folder / CONFIG)
 
 
 def _token_ids(task: Task) -> dict[str, Any]:

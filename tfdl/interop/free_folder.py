@@ -18,8 +18,10 @@ def free_folder(path: str | Path, is_replaceable: Callable[[Path], bool] | None 
         UserError: something else is there, or it is the working directory, which cannot be replaced.
     """
     target = Path(os.path.realpath(Path(path).expanduser()))
-    if target == Path.cwd():
-        raise UserError(f"{str(path)!r} is the working directory, expected a new folder, such as {path}/new")
+    if target == Path.cwd() or target in Path.cwd().parents:
+        raise UserError(
+            f"{str(path)!r} is the working directory or above it, expected a new folder, such as {path}/new"
+        )
     is_free = not target.exists() or (target.is_dir() and not any(target.iterdir()))
     if is_free:
         return target

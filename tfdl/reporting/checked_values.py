@@ -5,6 +5,8 @@ from typing import Any
 
 _WORD = (str, "a text")
 _COUNT = (int, "a whole number")
+# Whole numbers in JSON may be larger than any other number of Python.
+_LARGEST = 1e300
 _NUMBER = (int | float, "a number")
 _EXPECTED: dict[str, tuple[Any, str]] = {
     "model": _WORD,
@@ -69,7 +71,7 @@ def count_or_zero(value: Any) -> int:
 def _are_metrics(metrics: Any) -> bool:
     if not isinstance(metrics, Mapping):
         return False
-    return all(value is None or _is_of(int | float, value) for value in metrics.values())
+    return all(value is None or (_is_of(int | float, value) and abs(value) < _LARGEST) for value in metrics.values())
 
 
 def _is_of(kind: Any, value: Any) -> bool:

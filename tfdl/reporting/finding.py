@@ -33,9 +33,9 @@ def find_runs(folder: Path) -> list[FoundRun]:
     """
     links: list[Path] = []
     runs = list(_runs_below(folder, 0, links))
-    known = {run.path.resolve() for run in runs} if links else set()
+    known = {_real(run.path) for run in runs} if links else set()
     for link in sorted(links):
-        target = link.resolve()
+        target = _real(link)
         if target not in known and _is_run(_names_in(target)):
             known.add(target)
             runs.append(FoundRun(link))
@@ -63,6 +63,11 @@ def _runs_below(folder: Path, level: int, links: list[Path]) -> Iterator[FoundRu
             links.append(path)
         elif entry.is_dir(follow_symlinks=False):
             yield from _runs_below(path, level + 1, links)
+
+
+def _real(path: Path) -> Path:
+    """The path without links. A link to itself is no error here."""
+    return Path(os.path.realpath(path))
 
 
 def _names_in(folder: Path) -> set[str]:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tfdl.reporting.regular_file import check_regular
+from tfdl.runs.json_values import json_values
+
 # Bytes that are read at the beginning and at the end. A report has some hundred.
 _FIRST_BYTES = 4096
 _LAST_BYTES = 65_536
@@ -31,6 +34,7 @@ def read_metrics_ends(path: Path, *, with_last: bool) -> MetricsEnds:
         with_last: whether to read the last reports.
     """
     try:
+        check_regular(path)
         file = path.open("rb")
     except FileNotFoundError:
         return MetricsEnds()
@@ -52,7 +56,7 @@ def _reports(content: bytes) -> list[dict[str, Any]]:
     reports = []
     for line in content.splitlines():
         try:
-            values = json.loads(line)
+            values = json_values(json.loads(line))
         except (ValueError, RecursionError):
             continue
         if isinstance(values, dict):

@@ -14,8 +14,8 @@ from tfdl.runs.run_directory import RunDirectory
 
 # Results that stay true of a run that was resumed after them.
 _LASTING = ("model", "task", "dataset", "parameters")
-# The first second of the year 10000, which Python's dates do not have.
-_END_OF_TIME = 253_402_300_800
+# Two days before the year 10000, which Python's dates do not have in any time zone.
+_END_OF_TIME = 253_402_128_000
 
 
 def read_run(found: FoundRun, name: str) -> ListedRun:
@@ -25,9 +25,17 @@ def read_run(found: FoundRun, name: str) -> ListedRun:
         found: the run's folder.
         name: of the run in the list.
     """
-    path = str(found.path)
-    if found.problem:
-        return ListedRun(name, path, "damaged", found.problem)
+    problem = found.problem
+    if not problem:
+        try:
+            return _read(found, name)
+        except Exception as error:
+            # Files may contain anything, and one run must not hide the others.
+            problem = f"its files cannot be used: {type(error).__name__}: {error}"
+    return ListedRun(name, str(found.path), "damaged", problem)
+
+
+def _read(found: FoundRun, name: str) -> ListedRun:
     run = RunDirectory(found.path)
     files = read_run_files(run)
     values = checked_values(_values(files), files.problems)
@@ -35,7 +43,7 @@ def read_run(found: FoundRun, name: str) -> ListedRun:
     state, reason = state_of(files)
     return ListedRun(
         name,
-        path,
+        str(found.path),
         state,
         reason,
         checkpoint=files.checkpoint,
@@ -85,8 +93,9 @@ def _reached(files: RunFiles) -> dict[str, Any]:
         "validation": progress.get("validation"),
     }
     last = files.metrics.last
-    if last and count_or_zero(last.get("step")) >= count_or_zero(reached["steps"]):
-        reached["steps"] = last["step"]
+    last_step = count_or_zero(last.get("step"))
+    if last_step and last_step >= count_or_zero(reached["steps"]):
+        reached["steps"] = last_step
         reached["epochs"] = last.get("epoch", reached["epochs"])
         reached["validation"] = files.metrics.last_epoch.get("validation", reached["validation"])
     return reached
@@ -112,5 +121,5 @@ def _latest(*paths: Path) -> float | None:
     times = []
     for path in paths:
         with contextlib.suppress(OSError):
-            times.append(path.stat().st_mtime)
+            times.append(min(path.stat().st_mtime, _END_OF_TIME))
     return max(times, default=None)

@@ -8,6 +8,7 @@ from typing import Any
 
 from tfdl.errors import UserError
 from tfdl.reporting.metrics_ends import MetricsEnds, read_metrics_ends
+from tfdl.reporting.regular_file import check_regular
 from tfdl.runs.json_values import json_values
 from tfdl.runs.run_directory import RunDirectory
 
@@ -44,7 +45,7 @@ def read_run_files(run: RunDirectory) -> RunFiles:
     """
     files = RunFiles()
     attempt = _Attempts(files.problems)
-    files.config = attempt(run.read_config_values, {})
+    files.config = attempt(lambda: _read_config(run), {})
     files.summary = attempt(lambda: _read_json(run.summary_path), {})
     files.status = attempt(lambda: _read_json(run.status_path), {})
     files.is_imported = attempt(run.is_imported, False)
@@ -84,6 +85,11 @@ class _Attempts:
         return default
 
 
+def _read_config(run: RunDirectory) -> Values:
+    check_regular(run.config_path)
+    return run.read_config_values()
+
+
 def _read_json(path: Path) -> Values:
     """One JSON object, with None for numbers that are NaN or infinite; empty if there is no such file.
 
@@ -91,9 +97,12 @@ def _read_json(path: Path) -> Values:
         UserError: the file contains something else.
     """
     try:
-        values = json_values(json.loads(path.read_bytes()))
+        check_regular(path)
+        content = path.read_bytes()
     except FileNotFoundError:
         return {}
+    try:
+        values = json_values(json.loads(content))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path.name} is not valid JSON: {error}") from error
     if not isinstance(values, dict):

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -60,12 +60,12 @@ def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
 
     Args:
         target: path of the new folder; its parents are made.
-        replace: whether an existing target is replaced.
+        replace: whether an existing target is replaced. It is there until the new one is complete.
 
     Raises:
         OSError: the target exists with contents, and ``replace`` is false.
     """
-    has_made_parent = not target.parent.exists()
+    made_parents = [parent for parent in target.parents if not parent.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
@@ -75,14 +75,28 @@ def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
                 _flush_to_disk(file)
         os.chmod(temporary, 0o755)  # mkdtemp makes folders that only their owner can read
         if replace and target.exists():
-            shutil.rmtree(target)
-        os.rename(temporary, target)
+            _replace_folder(target, temporary)
+        else:
+            os.rename(temporary, target)
         _flush_to_disk(target.parent)  # the new name is an entry of the parent
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
-        if has_made_parent:
-            target.parent.rmdir()
+        with suppress(OSError):  # somebody else may have put something there
+            for parent in made_parents:
+                parent.rmdir()
         raise
+
+
+def _replace_folder(target: Path, new: Path) -> None:
+    """Puts a folder in the place of another one, which is back after an error."""
+    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.old-"))
+    os.rename(target, old)  # an empty folder may be overwritten
+    try:
+        os.rename(new, target)
+    except BaseException:
+        os.rename(old, target)
+        raise
+    shutil.rmtree(old)
 
 
 def replace_link(link: Path, target: str) -> None:

@@ -136,7 +136,9 @@ class ImageClassification(Classification):
     def signatures(self) -> dict[str, ServedSignature]:
         """``serving_default`` takes pixels, ``encoded`` and ``examples`` take files."""
         signatures = super().signatures()
-        if list(self.serving_signature()) == ["image"]:
+        inputs = self.serving_signature()
+        takes_pixels = list(inputs) == ["image"] and inputs["image"].dtype == tf.uint8
+        if takes_pixels:
             signatures |= file_signatures(self)
         return signatures
 

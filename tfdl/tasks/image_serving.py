@@ -13,7 +13,7 @@ from tfdl.data.images import resize
 from tfdl.tasks.served_signature import ServedSignature
 
 BYTES = "image_bytes"
-"""Input of the signature ``encoded``. TensorFlow Serving takes Base64 for names that end in ``_bytes``."""
+"""Input of the signature ``encoded``."""
 EXAMPLES = "examples"
 """Input of the signature ``examples``."""
 _FEATURE = "image"

@@ -57,15 +57,15 @@ def with_exif(exif):
     return data[:2] + segment + data[2:]
 
 
-def directory(order, *fields):
+def directory(order, *fields, count=1):
     """An EXIF structure in a byte order; each field is a tag, a type and the four bytes of its value."""
     head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8)
-    rows = [struct.pack(f"{order}HHI", tag, kind, 1) + value for tag, kind, value in fields]
+    rows = [struct.pack(f"{order}HHI", tag, kind, count) + value for tag, kind, value in fields]
     return head + struct.pack(f"{order}H", len(rows)) + b"".join(rows) + bytes(4)
 
 
 @pytest.mark.parametrize("order", "<>")
-@pytest.mark.parametrize(("kind", "code"), [(3, "H"), (4, "I")])
+@pytest.mark.parametrize(("kind", "code"), [(3, "H"), (4, "I"), (8, "h"), (9, "i")])
 def test_each_order_and_type_of_numbers(order, kind, code):
     value = struct.pack(f"{order}{code}", 8).ljust(4, b"\0")
     width = (0x0100, 4, struct.pack(f"{order}I", 3))
@@ -84,9 +84,13 @@ def test_each_order_and_type_of_numbers(order, kind, code):
         directory("<", (files.ORIENTATION, 3, struct.pack("<H", 9).ljust(4, b"\0"))),
         directory("<", (files.ORIENTATION, 3, bytes(4))),
         directory(">", (0x0100, 3, struct.pack(">H", 6).ljust(4, b"\0"))),
+        directory(">", (files.ORIENTATION, 3, struct.pack(">H", 6).ljust(4, b"\0")), count=0),
+        directory(">", (files.ORIENTATION, 2, b"\6\0\0\0")),
+        b"XX" + directory(">", (files.ORIENTATION, 3, b"\0\6\0\0"))[2:],
+        b"MM\0\x2b" + directory(">", (files.ORIENTATION, 3, b"\0\6\0\0"))[4:],
         directory("<", (files.ORIENTATION, 3, struct.pack("<H", 6).ljust(4, b"\0")))[:-9],  # cut off
     ],
-    ids=range(8),
+    ids=range(12),
 )
 def test_damaged_or_other_exif_is_upright(exif):
     assert int(jpeg_orientation(with_exif(exif))) == 1
@@ -97,6 +101,40 @@ def test_damaged_or_other_exif_is_upright(exif):
 )
 def test_a_file_that_ends_early_is_upright(data):
     assert int(jpeg_orientation(data)) == 1
+
+
+@pytest.mark.parametrize("numbers", [(3, 6), (6, 9), (6, 3)])
+def test_the_first_of_several_fields_counts_as_for_pillow(numbers):
+    exif = directory(">", *((files.ORIENTATION, 3, struct.pack(">H", number) + bytes(2)) for number in numbers))
+    data = with_exif(exif)
+    shown = Image.open(io.BytesIO(data)).getexif()[files.ORIENTATION]
+    assert int(jpeg_orientation(data)) == numbers[0] == shown
+
+
+def test_an_empty_structure_before_the_real_one():
+    data = files.turned(SMOOTH, "JPEG", 6)
+    assert int(jpeg_orientation(data[:2] + b"\xff\xe1\0\x08Exif\0\0" + data[2:])) == 6
+
+
+def test_a_search_through_many_parts_is_given_up():
+    """A file of a few kilobytes must not keep a server busy."""
+    jpeg = files.turned(SMOOTH, "JPEG", 6)
+    assert int(jpeg_orientation(jpeg[:2] + b"\xff" * 5000 + jpeg[2:])) == 1
+    png = files.png(files.noise(1, 4).reshape(files.HEIGHT, -1), 8, 6, *[(b"teXt", b"")] * 3000)
+    assert bool(png_has_opacity(png))  # its header says so
+    palette = files.encoded(SMOOTH.quantize(20), "PNG", transparency=3)
+    many = files.png_chunk(b"teXt", b"") * 3000
+    assert not png_has_opacity(palette[:33] + many + palette[33:])
+
+
+@pytest.mark.parametrize("name", ["jpeg of inks", "jpeg", "png alpha"])
+def test_colours_for_a_model_of_grey_images(decode, name):
+    make = {"jpeg of inks": lambda: files.encoded(SMOOTH.convert("CMYK"), "JPEG"),
+            "jpeg": lambda: files.encoded(SMOOTH, "JPEG"),
+            "png alpha": lambda: files.encoded(Image.fromarray(files.noise(1, 4)), "PNG")}[name]  # fmt: skip
+    colours = Image.fromarray(image_rules(CURRENT_RULES).read(make(), 3))
+    expected = np.asarray(colours.convert("L"))[..., np.newaxis].astype(int)
+    assert np.abs(decode(1)(make()).numpy() - expected).max() <= 1
 
 
 def test_bytes_before_a_mark():

@@ -10,14 +10,18 @@ import tensorflow as tf
 from tfdl.data.files.graph_bytes import GraphBytes
 
 _MOST_FIELDS = 512
+# Segments and bytes before a mark. A file with more is upright: a search would take long.
+_MOST_STEPS = 1000
 _MARK = 0xFF
 _APPLICATION_1 = 0xE1
 # The segments end where the pixels, or the file, begin or end.
 _SCAN, _END = 0xDA, 0xD9
 _EXIF = b"Exif\0\0"
 _ORIENTATION = 0x0112
-# EXIF's types of whole numbers of two and of four bytes.
-_SHORT, _LONG = 3, 4
+# EXIF's types of whole numbers of two and of four bytes, without and with a sign.
+_SHORTS = (3, 8)
+_LONGS = (4, 9)
+_TIFF = 42
 
 
 def jpeg_orientation(data: Any) -> Any:
@@ -41,24 +45,31 @@ def _start_of_exif(content: GraphBytes) -> Any:
 
     def step(place: Any, start: Any) -> tuple[Any, Any]:
         kind = content.byte(place + 1)
-        is_exif = (kind == _APPLICATION_1) & content.has(_EXIF, place + 4)
-        start = tf.where(is_exif, place + 4 + len(_EXIF), start)
         length = 2 + tf.maximum(2, content.short(place + 2, is_little=tf.constant(False)))
+        has_content = length > 4 + len(_EXIF)
+        is_exif = (kind == _APPLICATION_1) & content.has(_EXIF, place + 4) & has_content
+        start = tf.where(is_exif, place + 4 + len(_EXIF), start)
         # A mark may be preceded by more bytes of its kind.
         return place + tf.where(kind == _MARK, 1, length), start
 
-    _, start = tf.while_loop(continues, step, (tf.constant(2), tf.constant(-1)))
+    first = (tf.constant(2), tf.constant(-1))
+    _, start = tf.while_loop(continues, step, first, maximum_iterations=_MOST_STEPS)
     return start
 
 
 def _orientation(content: GraphBytes, start: Any) -> Any:
-    is_little = content.byte(start) == ord("I")
+    """The first field that is the orientation, if it is a whole number."""
+    is_little = content.has(b"II", start)
+    is_tiff = (is_little | content.has(b"MM", start)) & (content.short(start + 2, is_little=is_little) == _TIFF)
     directory = start + content.long(start + 4, is_little=is_little)
     count = tf.minimum(content.short(directory, is_little=is_little), _MOST_FIELDS)
     fields = directory + 2 + 12 * tf.range(count)  # the place of each
-    kinds = content.short(fields + 2, is_little=is_little)
-    values = tf.where(kinds == _SHORT, content.short(fields + 8, is_little=is_little), 0)
-    values = tf.where(kinds == _LONG, content.long(fields + 8, is_little=is_little), values)
     is_orientation = (content.short(fields, is_little=is_little) == _ORIENTATION) & (fields + 12 <= content.size)
-    value = tf.reduce_max(tf.where(is_orientation, values, 1))
-    return tf.where((value >= 1) & (value <= 8), value, 1)
+    has_value = content.long(fields + 4, is_little=is_little) > 0
+    found = tf.boolean_mask(fields, is_orientation & has_value)
+    field = tf.concat([found, [content.size]], 0)[0]
+    kind = content.short(field + 2, is_little=is_little)
+    short = content.short(field + 8, is_little=is_little)
+    value = tf.where(tf.reduce_any(kind == _LONGS), content.long(field + 8, is_little=is_little), short)
+    is_whole = tf.reduce_any(kind == _SHORTS + _LONGS)
+    return tf.where(is_tiff & is_whole & (value >= 1) & (value <= 8), value, 1)

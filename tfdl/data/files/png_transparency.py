@@ -7,6 +7,8 @@ import tensorflow as tf
 from tfdl.data.files.graph_bytes import GraphBytes
 
 _FIRST_CHUNK = 8
+# Before the pixels. A file with more is opaque: a search would take long.
+_MOST_CHUNKS = 1000
 _COLOUR_TYPE = 25
 # Grey, or colours, with an opacity for each pixel.
 _WITH_OPACITY = (4, 6)
@@ -40,5 +42,6 @@ def _has_transparent_colours(content: GraphBytes) -> Any:
         step_length = tf.where((length < 0) | (length > rest), rest, length + _AROUND_CONTENTS)
         return place + step_length, is_found
 
-    _, is_found = tf.while_loop(continues, step, (tf.constant(_FIRST_CHUNK), tf.constant(False)))
+    first = (tf.constant(_FIRST_CHUNK), tf.constant(False))
+    _, is_found = tf.while_loop(continues, step, first, maximum_iterations=_MOST_CHUNKS)
     return is_found

@@ -55,4 +55,5 @@ def _grey(image: Any) -> Any:
 
 
 def _jpeg(data: Any, channels: int) -> Any:
-    return turned(tf.io.decode_jpeg(data, channels=channels), jpeg_orientation(data))
+    image = tf.io.decode_jpeg(data, channels=3)  # the kernel makes no shades of grey of inks
+    return turned(image if channels == 3 else _grey(image), jpeg_orientation(data))

@@ -45,6 +45,16 @@ class CachedStepper(Stepper):
             state = self._read.get_concrete_function(*specs)(chunk, state, tf.constant(first))
         return state, padded[:, -1], width - 1
 
+    def begin_in_graph(self, tokens: Any, is_token: Any, num_steps: Any, room: Any) -> Any:
+        """See ``Stepper.begin_in_graph``. Slots after the end of a row are padding, which takes no position."""
+        batch_size, width = tf.unstack(tf.shape(tokens))
+        cache = self._model.initial_cache(batch_size, 1)
+        more_slots = width + num_steps - 1
+        cache = tf.nest.map_structure(lambda tensor: tf.pad(tensor, [[0, 0], [0, 0], [0, more_slots], [0, 0]]), cache)
+        is_new = tf.range(num_steps) < room[:, tf.newaxis] - 1  # the last token of the prompt is the first step's
+        state = (cache, tf.concat([is_token, is_new], 1))
+        return tf.cond(width > 1, lambda: self._read_chunk(tokens[:, :-1], state, tf.constant(0)), lambda: state)
+
     def step(self, tokens: Any, state: Any, slot: Any) -> tuple[Any, Any]:
         """See ``Stepper.step``."""
         logits, state = self._decode(tokens[:, tf.newaxis], state, slot)
@@ -99,6 +109,7 @@ class TranslationStepper(CachedStepper):
     """
 
     continues_prompt = False
+    begin_in_graph = Stepper.begin_in_graph  # a served translator writes its targets itself
 
     def __init__(self, model: Any, start_id: int, longest: int):
         super().__init__(model)

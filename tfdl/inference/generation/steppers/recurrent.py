@@ -48,6 +48,19 @@ class RecurrentStepper(Stepper):
         last_tokens = np.array([prompt[-1] for prompt in prompts], np.int32)
         return state, last_tokens, int(lengths.max())
 
+    def begin_in_graph(self, tokens: Any, is_token: Any, num_steps: Any, room: Any) -> Any:  # noqa: ARG002
+        """See ``Stepper.begin_in_graph``. Padding leaves a row's state as it is."""
+        batch_size, width = tf.unstack(tf.shape(tokens))
+
+        def read(column: Any, state: Any) -> tuple[Any, Any]:
+            _, after = self._model.with_state(tokens[:, column : column + 1], state)
+            has_token = is_token[:, column, tf.newaxis]
+            return column + 1, tf.nest.map_structure(lambda new, old: tf.where(has_token, new, old), after, state)
+
+        begin = (tf.constant(0), self._model.initial_state(batch_size))
+        _, state = tf.while_loop(lambda column, _: column < width - 1, read, begin)
+        return state
+
     def step(self, tokens: Any, state: Any, slot: Any) -> tuple[Any, Any]:  # noqa: ARG002
         """See ``Stepper.step``."""
         logits, state = self._model.with_state(tokens[:, tf.newaxis], state)

@@ -33,13 +33,20 @@ class WholePassStepper(Stepper):
         last_tokens = np.array([prompt[-1] for prompt in prompts], np.int32)
         return state, last_tokens, int(lengths.max()) - 1
 
+    def begin_in_graph(self, tokens: Any, is_token: Any, num_steps: Any, room: Any) -> Any:  # noqa: ARG002
+        """See ``Stepper.begin_in_graph``."""
+        text = tf.ragged.boolean_mask(tokens, is_token).to_tensor()  # (b, t), from the first slot
+        text = tf.pad(text, [[0, 0], [0, num_steps]])
+        return text, tf.reduce_sum(tf.cast(is_token, tf.int32), 1) - 1
+
     def step(self, tokens: Any, state: Any, slot: Any) -> tuple[Any, Any]:
         """See ``Stepper.step``."""
         text, lengths = state  # (b, capacity), (b,)
         is_next = tf.range(tf.shape(text)[1]) == lengths[:, tf.newaxis]
         text = tf.where(is_next, tokens[:, tf.newaxis], text)
-        logits = self._model(text[:, : slot + 1], training=False)  # (b, t, v)
-        logits = tf.gather(logits, lengths, batch_dims=1)  # (b, v)
+        end = tf.minimum(slot + 1, self.longest)  # a row that has ended may go on beyond it
+        logits = self._model(text[:, :end], training=False)  # (b, t, v)
+        logits = tf.gather(logits, tf.minimum(lengths, end - 1), batch_dims=1)  # (b, v)
         if logits.dtype.size < tf.float32.size:
             logits = tf.cast(logits, tf.float32)
         return logits, (text, lengths + 1)

@@ -1,0 +1,38 @@
+"""How a served model chooses a token: its settings are inputs of the graph."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfdl.inference.generation.samplers.chain import draw
+from tfdl.inference.generation.samplers.sampler import IMPOSSIBLE
+from tfdl.inference.generation.samplers.top_p import TopP
+
+
+def served_choice(logits: Any, temperature: Any, top_k: Any, top_p: Any, uniform: Any) -> Any:
+    """The next token of each row, int32 ``(b,)``.
+
+    The samplers are those of ``tfdl generate``, in its order: temperature, top-k, top-p.
+
+    Args:
+        logits: ``(b, v)``.
+        temperature: a float, a scalar; 0 takes the most likely token.
+        top_k: number of tokens to draw from, a scalar; 0 keeps all.
+        top_p: the probability that the tokens to draw from have together, a scalar; 1 keeps all.
+        uniform: a random number from 0 to below 1, float64, a scalar. Rows do not depend on each other.
+    """
+
+    def drawn() -> Any:
+        scores = _top_k(logits / tf.cast(temperature, logits.dtype), top_k)
+        scores = TopP(tf.cast(top_p, tf.float64))(scores, None)
+        return draw(scores, tf.fill([tf.shape(logits)[0]], uniform))
+
+    return tf.cond(temperature > 0, drawn, lambda: tf.argmax(logits, -1, tf.int32))
+
+
+def _top_k(scores: Any, top_k: Any) -> Any:
+    """As the sampler ``TopK``, whose number is a part of the graph."""
+    num_tokens = scores.shape[-1]
+    num_kept = tf.where(top_k > 0, tf.minimum(top_k, num_tokens), num_tokens)
+    largest, _ = tf.math.top_k(scores, num_kept)  # (b, k)
+    return tf.where(scores >= largest[:, -1:], scores, IMPOSSIBLE)
