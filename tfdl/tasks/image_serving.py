@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfdl.data.files.served_images import served_image
+from tfdl.data.files.served_images import check_files, served_image
 from tfdl.data.images import resize
 from tfdl.tasks.served_signature import ServedSignature
 
@@ -64,7 +64,7 @@ def decoded_images(task: Any, image_bytes: Any) -> Any:
         with tf.control_dependencies([tf.debugging.Assert(right_size, [message, tf.shape(image)[1::-1]])]):
             return tf.ensure_shape(tf.identity(image), task.image_shape)
 
-    return tf.map_fn(decoded, image_bytes, fn_output_signature=tf.TensorSpec(task.image_shape, tf.uint8))
+    return tf.map_fn(decoded, check_files(image_bytes), fn_output_signature=tf.TensorSpec(task.image_shape, tf.uint8))
 
 
 def example(image_bytes: bytes) -> bytes:

@@ -14,7 +14,7 @@ from tests.data.files.encoded_images import KINDS
 from tfdl.data.files.image_rules import image_rules
 from tfdl.data.files.jpeg_orientation import jpeg_orientation
 from tfdl.data.files.png_transparency import png_has_opacity
-from tfdl.data.files.served_images import served_image
+from tfdl.data.files.served_images import check_files, served_image
 from tfdl.data.images import CURRENT_RULES, FIRST_RULES
 
 SMOOTH = files.SMOOTH
@@ -164,7 +164,11 @@ def test_colours_become_shades_of_grey(decode):
     assert decode(1)(level).numpy().ravel().tolist() == list(range(256))
 
 
-@pytest.mark.parametrize("data", [b"", b"no image", b"GIF89a", b"RIFF\0\0\0\0WEBPVP8X"])
-def test_other_files_are_an_error(decode, data):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="not a JPEG or PNG file"):
-        decode(3)(data)
+def test_other_files_are_an_error_with_their_numbers():
+    good = files.encoded(SMOOTH, "PNG")
+    check = tf.function(check_files, input_signature=[tf.TensorSpec([None], tf.string)])
+    assert check([good, good]).shape == (2,)
+    assert check(tf.zeros([0], tf.string)).shape == (0,)
+    message = r"not JPEG or PNG files, by their numbers from 0:.*\[0 2 3 4\]"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        check([b"", good, b"no image", b"GIF89a", b"RIFF\0\0\0\0WEBPVP8X"])

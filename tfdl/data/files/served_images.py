@@ -13,6 +13,24 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 # Shares of red, green and blue in a grey, of ITU-R BT.601, in thousandths. A grey keeps its number.
 _GREY = (299, 587, 114)
+# In a message.
+_MOST_NUMBERS = 10
+
+
+def check_files(files: Any) -> Any:
+    """The same files; an error of the graph, with their numbers, if some are neither JPEG nor PNG.
+
+    Args:
+        files: the bytes of files, strings ``(b,)``.
+    """
+    is_png = tf.strings.substr(files, 0, len(_PNG)) == _PNG
+    is_jpeg = tf.strings.substr(files, 0, len(_JPEG)) == _JPEG
+    others = tf.where(~(is_png | is_jpeg))[:, 0]
+    message = "not JPEG or PNG files, by their numbers from 0:"
+    with tf.control_dependencies(
+        [tf.debugging.Assert(tf.size(others) == 0, [message, others], summarize=_MOST_NUMBERS)]
+    ):
+        return tf.identity(files)
 
 
 def served_image(data: Any, channels: int, rules: int) -> Any:
@@ -22,17 +40,14 @@ def served_image(data: Any, channels: int, rules: int) -> Any:
     Adobe's mark, a PNG whose EXIF turns it, and a JPEG that is turned by XMP alone.
 
     Args:
-        data: the bytes of a file.
+        data: the bytes of a file, of ``check_files``.
         channels: 1 or 3. Colours become shades of grey for 1.
         rules: the number of the run's rules.
 
     Returns:
-        uint8 ``(h, w, channels)``. A file of another format is an error of the graph.
+        uint8 ``(h, w, channels)``.
     """
     is_png = tf.strings.substr(data, 0, len(_PNG)) == _PNG
-    is_jpeg = tf.strings.substr(data, 0, len(_JPEG)) == _JPEG
-    with tf.control_dependencies([tf.debugging.Assert(is_png | is_jpeg, ["not a JPEG or PNG file"])]):
-        data = tf.identity(data)
     if rules == FIRST_RULES:
         image = tf.io.decode_image(data, channels=channels, expand_animations=False)
     else:
