@@ -13,6 +13,8 @@ def test_the_first_line_has_no_terminal_codes_and_is_never_empty() -> None:
     error = ValueError("\n\x1b[1mInput 0 of layer dense\x1b[0m is wrong\nArguments received: ...")
     assert first_line(error) == "Input 0 of layer dense is wrong"
     assert first_line(KeyError()) == "KeyError"
+    assert first_line(SystemExit(3)) == "exit with code 3"
+    assert first_line(SystemExit("no licence")) == "no licence"
 
 
 def test_a_long_message_ends_between_words() -> None:

@@ -214,6 +214,22 @@ def test_export_prints_what_it_wrote(run, trained_run, tmp_path):
     assert (tmp_path / "out" / "1" / "saved_model.pb").is_file()
 
 
+def test_a_run_whose_output_is_closed_records_why(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    small = ["--set", "model.filters=[4]", "--steps", 2]
+    done = subprocess.run(
+        [sys.executable, "-m", "tfdl", "train", *map(str, small), "--output", str(tmp_path / "run")],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert done.returncode == 1
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert status == {"code": 1, "reason": "nobody reads the output any more (broken pipe)"}
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(run, shell):
     code, out, err = run("completion", shell)
