@@ -1,6 +1,7 @@
 """What ``tfdl train`` prints: a progress bar on a terminal, a line for each epoch, and the results at the end."""
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from tfdl import __version__
 from tfdl.cli.cells import duration
 from tfdl.cli.failures import is_printing_rank
 from tfdl.data.labels import shown
+from tfdl.errors import RunError
 from tfdl.training import Callback
 from tfdl.training.callbacks import EpochReport, RunPlan, StepReport
 
@@ -26,6 +28,15 @@ _EXAMPLES = {
 }
 
 
+class _Console(Console):
+    """A console whose closed output ends the run with an error. Rich would exit without a reason."""
+
+    def on_broken_pipe(self) -> None:
+        with suppress(SystemExit):
+            super().on_broken_pipe()
+        raise RunError("nobody reads the output any more (broken pipe)")
+
+
 class Progress(Callback):
     """Prints the progress of a run, on rank 0 only.
 
@@ -34,7 +45,7 @@ class Progress(Callback):
     """
 
     def __init__(self, console: Console | None = None):
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._console = console or _Console(highlight=False, soft_wrap=True)
         self._bar: Bar | None = None
         self._task: Any = None
         self._last_line_time = time.monotonic()

@@ -147,7 +147,7 @@ def _table(columns: Sequence[_Filled], reasons: Sequence[str] = (), room: int = 
 
 
 def _row(columns: Sequence[_Filled], texts: Sequence[str]) -> list[str]:
-    """The lines of one row. A name that is too long is folded, so that it can be copied as a whole."""
+    """The lines of one row. A name that is too long is folded rather than cut: it can be copied as a whole."""
     from rich.cells import chop_cells
 
     name, *more_of_name = chop_cells(texts[0], columns[0].width) or [""]

@@ -99,8 +99,7 @@ def first_line(error: BaseException) -> str:
     Before the cause, Keras's and TensorFlow's messages have lines about places in the code.
     """
     if isinstance(error, SystemExit) and not isinstance(error.code, str):
-        is_pipe = isinstance(error.__context__, BrokenPipeError)  # rich exits if its output is closed
-        return "nobody reads the output any more (broken pipe)" if is_pipe else f"exit with code {error.code}"
+        return f"exit with code {error.code}"
     name, line = _cause(error)
     return line or name
 

@@ -4,28 +4,22 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tfdl.cli.main import main
 from tfdl.data.tfds.known_sets import TFDS_SETS, declared_sets
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
 
 @pytest.fixture
-def run(capfd, tmp_path, monkeypatch):
+def run(run_here, tmp_path, monkeypatch):
     """Exit code, standard output and standard error of ``tfdl datasets ARGUMENTS`` in an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main(["datasets", *map(str, arguments)])
-        return (ended.value.code, *capfd.readouterr())
-
-    return call
+    return partial(run_here, "datasets")
 
 
 @pytest.fixture(scope="module")

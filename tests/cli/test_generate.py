@@ -7,7 +7,6 @@ import sys
 import pytest
 
 import tfdl
-from tfdl.cli.main import main
 from tfdl.inference.generation import Generator
 from tfdl.runs import load_run
 
@@ -25,15 +24,9 @@ def generator(run):
 
 
 @pytest.fixture
-def generate(run, capfd):
+def generate(run, run_here):
     """Exit code, standard output and standard error of ``tfdl generate``."""
-
-    def call(*arguments, path=run.path):
-        with pytest.raises(SystemExit) as ended:
-            main(["generate", str(path), *map(str, arguments)])
-        return (ended.value.code, *capfd.readouterr())
-
-    return call
+    return lambda *arguments, path=run.path: run_here("generate", path, *arguments)
 
 
 def test_a_text_is_printed_after_its_prompt(generate, generator):

@@ -1,26 +1,18 @@
 """``tfdl models``: the list, the description of one model, JSON output, and bad input."""
 
 import json
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import pytest
 
-from tfdl.cli.main import main
+from tests.cli.conftest import Command
 from tfdl.config import MODELS, PRESETS
 
 
 @pytest.fixture
-def models(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """``models(*arguments)`` runs ``tfdl models`` in this process: its exit code, standard output, standard error."""
-
-    def run(*arguments: Any) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(["models", *map(str, arguments)])
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, *capfd.readouterr()
-
-    return run
+def models(run_here: Command) -> Command:
+    """``tfdl models ARGUMENTS``."""
+    return partial(run_here, "models")
 
 
 def test_the_list_names_every_family_and_preset(tfdl_command):

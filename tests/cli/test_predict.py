@@ -6,13 +6,13 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import tfdl
-from tfdl.cli.main import main
 
 
 @pytest.fixture
@@ -25,15 +25,9 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def predict(trained_run, capfd):
+def predict(trained_run, run_here):
     """Exit code, standard output and standard error."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main(["predict", str(trained_run.path), *map(str, arguments)])
-        return (ended.value.code, *capfd.readouterr())
-
-    return call
+    return partial(run_here, "predict", trained_run.path)
 
 
 @pytest.mark.usefixtures("folder")

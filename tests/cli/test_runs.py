@@ -4,29 +4,21 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.cli.conftest import Command
 from tests.reporting.made_run import SUMMARY, finished, make_run
-from tfdl.cli.main import main
 from tfdl.cli.run_table import run_page
 from tfdl.reporting import list_runs
 
 
 @pytest.fixture
-def runs(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """``runs(*arguments)`` runs ``tfdl runs`` in this process: its exit code, standard output, standard error."""
-
-    def run(*arguments: Any) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(["runs", *map(str, arguments)])
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, *capfd.readouterr()
-
-    return run
+def runs(run_here: Command) -> Command:
+    """``tfdl runs ARGUMENTS``."""
+    return partial(run_here, "runs")
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from tfdl.config.sources import assignment, compose, to_yaml
 from tfdl.config.tasks import TASKS, TaskSpec, register_task
 from tfdl.config.tokenizers import TOKENIZERS, TokenizerConfig, choose_tokenizer, register_tokenizer
 from tfdl.config.train import TrainConfig
-from tfdl.config.yaml_files import load_yaml, load_yaml_quickly
+from tfdl.config.yaml_files import load_yaml
 
 __all__ = [
     "AUGMENTATIONS",
@@ -69,7 +69,6 @@ __all__ = [
     "choose_tokenizer",
     "compose",
     "load_yaml",
-    "load_yaml_quickly",
     "register_augmentation",
     "register_dataset",
     "register_model",

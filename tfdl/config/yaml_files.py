@@ -1,5 +1,6 @@
 """Files in YAML."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,8 @@ import yaml
 
 from tfdl.errors import UserError
 
-# libyaml's loader, which PyYAML may have been built without, ends the process where mappings and lists are nested
-# thousands of times. Every level needs at least one of these characters.
+# libyaml's loader is several times faster. PyYAML may have been built without it.
+# It ends the process where mappings and lists are nested thousands of times. Every level needs one of these marks.
 _MARKS_OF_LEVELS = "[{-?:"
 _MOST_LEVELS = 1000
 # PyYAML passes on those of Python for a value that is not of its tag, such as `!!int ''`.
@@ -33,25 +34,6 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     return values
 
 
-def load_yaml_quickly(path: str | Path) -> dict[str, Any]:
-    """Reads one mapping as ``load_yaml`` does, but several times faster where libyaml is installed: for many files.
-
-    Raises:
-        UserError: as for ``load_yaml``.
-    """
-    loader = getattr(yaml, "CSafeLoader", None)
-    if loader is None:
-        return load_yaml(path)
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        most_levels = sum(text.count(mark) for mark in _MARKS_OF_LEVELS)
-        values = yaml.load(text, Loader=loader) if most_levels <= _MOST_LEVELS else None
-    except (OSError, *_ERRORS_OF_YAML):
-        values = None
-    # What is no mapping is read again, for the message.
-    return values if isinstance(values, dict) else load_yaml(path)
-
-
 def parse_yaml(text: str, where: str) -> Any:
     """Plain values from a text in YAML.
 
@@ -62,6 +44,12 @@ def parse_yaml(text: str, where: str) -> Any:
     Raises:
         UserError: not YAML.
     """
+    quick_loader = getattr(yaml, "CSafeLoader", None)
+    most_levels = sum(text.count(mark) for mark in _MARKS_OF_LEVELS)
+    if quick_loader is not None and most_levels <= _MOST_LEVELS:
+        with suppress(*_ERRORS_OF_YAML):
+            return yaml.load(text, Loader=quick_loader)
+    # Python's loader has the message.
     try:
         return yaml.safe_load(text)
     except (*_ERRORS_OF_YAML, RecursionError) as error:

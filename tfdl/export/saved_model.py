@@ -1,6 +1,5 @@
 """Writes a SavedModel, and keeps it only if it gives the model's answers."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ import tensorflow as tf
 from tfdl.distributed import current_world
 from tfdl.errors import RunError, UserError
 from tfdl.export.parity import answers_of_saved_model
+from tfdl.export.versions import check_is_export, version_folder
 from tfdl.inference.generation.served_generation import generation_signatures
 from tfdl.layers.cudnn import portable_kernels
 from tfdl.runs import RunDirectory, load_run
@@ -21,8 +21,6 @@ from tfdl.tasks.served_signature import DEFAULT_SIGNATURE, ServedSignature
 
 # The process that loads the SavedModel fuses other kernels. Float32 answers then agree to about this.
 _TOLERANCE = 1e-4
-_MODEL_FILE = "saved_model.pb"
-_PARTS = re.compile(r"saved_model\.pb|fingerprint\.pb|assets|variables|variables/variables\.(index|data-\d+-of-\d+)")
 # The number of random samples that are compared.
 _COMPARED = 64
 
@@ -69,8 +67,9 @@ def export_saved_model(
     """Writes ``directory/<next number>`` with the signatures of the run's task.
 
     The folder is made only if the SavedModel, loaded by a process that has neither tfdl nor Horovod on its path, gives
-    the model's answers. A run in mixed precision is written in float32, the precision of its weights. Its answers are
-    then more exact, and the same on every machine.
+    the same answers: for ``serving_default`` those of the model itself, for the others those of their graph. A run in
+    mixed precision is written in float32, the precision of its weights. Its answers are then more exact, and the same
+    on every machine.
 
     Args:
         run: a run directory.
@@ -91,14 +90,13 @@ def export_saved_model(
     config = RunDirectory.open(run).read_config()
     precision = "float64" if config.precision == "float64" else "float32"
     loaded = load_run(run, checkpoint, precision=precision, merged=True)
-    target = _version(Path(directory), overwrite)
+    target = version_folder(Path(directory), overwrite)
     signatures = loaded.task.signatures() | generation_signatures(loaded.model, loaded.task)
     sample = {name: signature.sample(_COMPARED) for name, signature in signatures.items()}
     module, functions = _servable(loaded.model, loaded.task, signatures)
-    expected = {name: _arrays(function, sample[name]) for name, function in functions.items()}
-    # Without a graph, what many requests use: the others go on from it, or compute a part of it.
-    model_answers = partial(signatures[DEFAULT_SIGNATURE].answer, loaded.model)
-    expected[DEFAULT_SIGNATURE] = _arrays(model_answers, sample[DEFAULT_SIGNATURE])
+    # The model itself answers the first signature, without a graph. That would take long for the others, which loop.
+    answering = {**functions, DEFAULT_SIGNATURE: partial(signatures[DEFAULT_SIGNATURE].answer, loaded.model)}
+    expected = {name: _arrays(function, sample[name]) for name, function in answering.items()}
     with new_folder(target, replace=overwrite) as unfinished:
         tf.saved_model.save(module, str(unfinished), signatures=functions)
         answers = answers_of_saved_model(unfinished, sample)
@@ -109,7 +107,7 @@ def export_saved_model(
                 " was written"
             )
         if overwrite and target.exists():
-            check_version(target)  # somebody may have put something there meanwhile
+            check_is_export(target)  # somebody may have put something there meanwhile
     written = {name: _exported(signature, functions[name]) for name, signature in signatures.items()}
     return Exported(path=target, signatures=written, largest_difference=difference, compared=_COMPARED)
 
@@ -146,38 +144,6 @@ def _exported(signature: ServedSignature, graph: Any) -> ExportedSignature:
         inputs={name: (spec.dtype.name, _shape(spec.shape)) for name, spec in signature.inputs.items()},
         outputs={name: (value.dtype.name, _shape(value.shape)) for name, value in graph.structured_outputs.items()},
     )
-
-
-def _version(directory: Path, overwrite: bool) -> Path:
-    """The folder of the newest version if it is replaced, or that whose number follows."""
-    if directory.exists() and not directory.is_dir():
-        raise UserError(f"{str(directory)!r} is a file, expected a directory for the exported versions")
-    versions = {int(path.name): path for path in directory.glob("*") if path.name.isascii() and path.name.isdecimal()}
-    newest = max(versions, default=0)
-    if not overwrite or not versions:
-        return directory / str(newest + 1)
-    check_version(versions[newest])
-    return versions[newest]
-
-
-def check_version(folder: Path) -> None:
-    """Checks that an earlier export may be replaced.
-
-    Args:
-        folder: of a version.
-
-    Raises:
-        UserError: it is not a SavedModel alone.
-    """
-    if folder.is_symlink() or not (folder / _MODEL_FILE).is_file():
-        raise UserError(f"{str(folder)!r} is no SavedModel, expected an earlier export to overwrite; give a new folder")
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder)
-        if path.is_symlink() or not _PARTS.fullmatch(name.as_posix()):
-            raise UserError(
-                f"{str(folder)!r} has {name.as_posix()!r}, which an export does not write; move it, or leave out"
-                " --overwrite"
-            )
 
 
 def _largest_difference(expected: dict[str, np.ndarray], answers: dict[str, np.ndarray]) -> float:

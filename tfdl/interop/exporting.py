@@ -88,11 +88,11 @@ def export_huggingface(
 
 def _is_export(folder: Path) -> bool:
     """Whether a folder has a model that tfdl wrote, and nothing that an export does not write."""
-    names = {path.name for path in folder.iterdir() if path.is_file() and not path.is_symlink()}
-    if len(names) < len(list(folder.iterdir())):
-        return False
     known = {CONFIG, WEIGHTS, FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS}
-    return {CONFIG, WEIGHTS} <= names <= known and _VERSION in read_json(folder / CONFIG)
+    found = list(folder.iterdir())
+    if any(path.name not in known or path.is_symlink() or not path.is_file() for path in found):
+        return False
+    return {CONFIG, WEIGHTS} <= {path.name for path in found} and _VERSION in read_json(folder / CONFIG)
 
 
 def _token_ids(task: Task) -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfdl.config import TrainConfig, load_yaml, load_yaml_quickly, to_yaml
+from tfdl.config import TrainConfig, load_yaml, to_yaml
 from tfdl.errors import UserError
 from tfdl.runs.atomic import write_json, write_text
 from tfdl.runs.json_values import json_values
@@ -68,24 +67,19 @@ class RunDirectory:
         Raises:
             UserError: the file is not valid, or incomplete.
         """
-        values = load_yaml(self.config_path)
-        self._check_complete(values)
-        return TrainConfig.from_mapping(values)
+        return TrainConfig.from_mapping(self.read_config_values())
 
     def read_config_values(self) -> dict[str, Any]:
-        """Reads the keys of ``config.yaml`` without checking their values, so that no plugin is needed.
+        """Reads the keys of ``config.yaml`` without checking their values. No plugin is needed.
 
         Raises:
             UserError: the file is not YAML, or incomplete.
         """
-        values = load_yaml_quickly(self.config_path)
-        self._check_complete(values)
-        return values
-
-    def _check_complete(self, values: Mapping[str, Any]) -> None:
+        values = load_yaml(self.config_path)
         missing = [key for key in _REQUIRED_KEYS if key not in values]
         if missing:
             raise UserError(f"{self.config_path} is incomplete: missing {', '.join(missing)}")
+        return values
 
     def is_imported(self) -> bool:
         """Whether the run was not trained here, but made of a published model."""

@@ -6,19 +6,17 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
+from PIL import ExifTags, Image
 
 from tfdl.data.files.served_images import check_files, served_image
 from tfdl.data.images import resize
 from tfdl.tasks.served_signature import ServedSignature
 
-BYTES = "image_bytes"
-"""Input of the signature ``encoded``."""
-EXAMPLES = "examples"
-"""Input of the signature ``examples``."""
+_BYTES = "image_bytes"
+_EXAMPLES = "examples"
 _FEATURE = "image"
-# Turned by a quarter.
-_ORIENTATION = 6
+# EXIF's number.
+_QUARTER_TURN = 6
 
 
 def file_signatures(task: Any) -> dict[str, ServedSignature]:
@@ -29,7 +27,7 @@ def file_signatures(task: Any) -> dict[str, ServedSignature]:
     """
 
     def of_files(model: Any, image_bytes: Any) -> dict[str, Any]:
-        answers: dict[str, Any] = task.serve(model, image=decoded_images(task, image_bytes))
+        answers: dict[str, Any] = task.serve(model, image=_decoded_images(task, image_bytes))
         return answers
 
     def of_examples(model: Any, examples: Any) -> dict[str, Any]:
@@ -38,15 +36,17 @@ def file_signatures(task: Any) -> dict[str, ServedSignature]:
 
     return {
         "encoded": ServedSignature(
-            {BYTES: tf.TensorSpec([None], tf.string, name=BYTES)}, of_files, _sampler(task, BYTES, bytes)
+            {_BYTES: tf.TensorSpec([None], tf.string, name=_BYTES)}, of_files, _sampler(task, _BYTES, bytes)
         ),
         "examples": ServedSignature(
-            {EXAMPLES: tf.TensorSpec([None], tf.string, name=EXAMPLES)}, of_examples, _sampler(task, EXAMPLES, example)
+            {_EXAMPLES: tf.TensorSpec([None], tf.string, name=_EXAMPLES)},
+            of_examples,
+            _sampler(task, _EXAMPLES, example),
         ),
     }
 
 
-def decoded_images(task: Any, image_bytes: Any) -> Any:
+def _decoded_images(task: Any, image_bytes: Any) -> Any:
     """Files ``(b,)`` to images uint8 ``(b, h, w, c)`` of the size that the model takes.
 
     Args:
@@ -94,7 +94,7 @@ def _random_files(task: Any, count: int) -> list[bytes]:
         image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
         exif = Image.Exif()
         if number % 4 == 3 and (task.resized or height == width):
-            exif[0x0112] = _ORIENTATION
+            exif[ExifTags.Base.Orientation] = _QUARTER_TURN
         stream = io.BytesIO()
         image.save(stream, "JPEG" if number % 2 else "PNG", exif=exif if number % 2 else None)
         files.append(stream.getvalue())

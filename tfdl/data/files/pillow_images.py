@@ -12,10 +12,11 @@ _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "AVIF")
 _WITHOUT_COLOURS = {"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B"}
 # Signs of an orientation in a PNG, which may come after the pixels.
 _ORIENTATION_IN_PNG = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
-_PNG = b"\x89PNG\r\n\x1a\n"
 _TEXTS_OF_PNG = {b"tEXt", b"zTXt", b"iTXt", b"iCCP"}
 # Where a PNG stores what its pixels consist of; 0 is grey, 4 is grey and transparency.
 _PNG_COLOUR_TYPE = 25
+PNG = b"\x89PNG\r\n\x1a\n"
+"""The first bytes of a PNG."""
 SIDEWAYS = range(5, 9)
 """EXIF's orientations that exchange height and width."""
 
@@ -36,7 +37,7 @@ def open_image(data: bytes) -> Image.Image:
         raise ValueError(f"none of {', '.join(formats)}") from None
     except ValueError:
         # Pillow refuses a PNG with a text or a colour profile of more than 1 MiB. Neither is needed.
-        if not data.startswith(_PNG):
+        if not data.startswith(PNG):
             raise
         return Image.open(io.BytesIO(_without_texts(data)), formats=("PNG",))
 
@@ -126,8 +127,8 @@ def _in_eight_bits(image: Image.Image) -> Image.Image:
 
 def _without_texts(png: bytes) -> bytes:
     """A PNG without texts and colour profile."""
-    kept = [_PNG]
-    start = len(_PNG)
+    kept = [PNG]
+    start = len(PNG)
     while start < len(png):
         # Each chunk is its length, its name, its contents and a check sum.
         end = start + 12 + int.from_bytes(png[start : start + 4], "big")

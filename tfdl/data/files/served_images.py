@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from tfdl.data.files.image_decoding import on_white, turned
 from tfdl.data.files.jpeg_orientation import jpeg_orientation
+from tfdl.data.files.pillow_images import PNG
 from tfdl.data.files.png_transparency import png_has_opacity
 from tfdl.data.images import FIRST_RULES
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 # Shares of red, green and blue in a grey, of ITU-R BT.601, in thousandths. A grey keeps its number.
 _GREY = (299, 587, 114)
@@ -23,9 +23,7 @@ def check_files(files: Any) -> Any:
     Args:
         files: the bytes of files, strings ``(b,)``.
     """
-    is_png = tf.strings.substr(files, 0, len(_PNG)) == _PNG
-    is_jpeg = tf.strings.substr(files, 0, len(_JPEG)) == _JPEG
-    others = tf.where(~(is_png | is_jpeg))[:, 0]
+    others = tf.where(~(_begins_with(files, PNG) | _begins_with(files, _JPEG)))[:, 0]
     message = "not JPEG or PNG files, by their numbers from 0:"
     with tf.control_dependencies(
         [tf.debugging.Assert(tf.size(others) == 0, [message, others], summarize=_MOST_NUMBERS)]
@@ -47,12 +45,15 @@ def served_image(data: Any, channels: int, rules: int) -> Any:
     Returns:
         uint8 ``(h, w, channels)``.
     """
-    is_png = tf.strings.substr(data, 0, len(_PNG)) == _PNG
     if rules == FIRST_RULES:
         image = tf.io.decode_image(data, channels=channels, expand_animations=False)
     else:
-        image = tf.cond(is_png, lambda: _png(data, channels), lambda: _jpeg(data, channels))
+        image = tf.cond(_begins_with(data, PNG), lambda: _png(data, channels), lambda: _jpeg(data, channels))
     return tf.ensure_shape(image, [None, None, channels])
+
+
+def _begins_with(data: Any, mark: bytes) -> Any:
+    return tf.strings.substr(data, 0, len(mark)) == mark
 
 
 def _png(data: Any, channels: int) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.inference.generation.served_sampling import served_choice
-from tfdl.inference.generation.steppers.choice import stepper_for
+from tfdl.inference.generation.steppers.choice import language_stepper_for
 from tfdl.tasks.language_modeling import LanguageModeling
 from tfdl.tasks.served_signature import ServedSignature
 from tfdl.tasks.text_inputs import random_inputs, text_signature, tokens_of
@@ -49,7 +49,7 @@ class ServedGeneration:
 
     def __init__(self, model: Any, task: LanguageModeling):
         self._task = task
-        self._stepper = stepper_for(model, task)
+        self._stepper = language_stepper_for(model, task)
 
     @property
     def inputs(self) -> dict[str, tf.TensorSpec]:

@@ -5,7 +5,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfdl.inference.generation.samplers.chain import draw
-from tfdl.inference.generation.samplers.sampler import IMPOSSIBLE
+from tfdl.inference.generation.samplers.temperature import Temperature
+from tfdl.inference.generation.samplers.top_k import TopK
 from tfdl.inference.generation.samplers.top_p import TopP
 
 
@@ -22,17 +23,13 @@ def served_choice(logits: Any, temperature: Any, top_k: Any, top_p: Any, uniform
         uniform: a random number from 0 to below 1, float64, a scalar. Rows do not depend on each other.
     """
 
+    num_kept = tf.where(top_k > 0, top_k, logits.shape[-1])
+    samplers = (Temperature(tf.cast(temperature, logits.dtype)), TopK(num_kept), TopP(tf.cast(top_p, tf.float64)))
+
     def drawn() -> Any:
-        scores = _top_k(logits / tf.cast(temperature, logits.dtype), top_k)
-        scores = TopP(tf.cast(top_p, tf.float64))(scores, None)
+        scores = logits
+        for sampler in samplers:
+            scores = sampler(scores, None)
         return draw(scores, tf.fill([tf.shape(logits)[0]], uniform))
 
     return tf.cond(temperature > 0, drawn, lambda: tf.argmax(logits, -1, tf.int32))
-
-
-def _top_k(scores: Any, top_k: Any) -> Any:
-    """As the sampler ``TopK``, whose number is a part of the graph."""
-    num_tokens = scores.shape[-1]
-    num_kept = tf.where(top_k > 0, tf.minimum(top_k, num_tokens), num_tokens)
-    largest, _ = tf.math.top_k(scores, num_kept)  # (b, k)
-    return tf.where(scores >= largest[:, -1:], scores, IMPOSSIBLE)

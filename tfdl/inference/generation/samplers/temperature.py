@@ -12,10 +12,10 @@ class Temperature(Sampler):
     $$p_i \propto e^{s_i / T}$$
 
     Args:
-        temperature: $T$.
+        temperature: $T$, a number, or a scalar of the scores' dtype.
     """
 
-    def __init__(self, temperature: float):
+    def __init__(self, temperature: Any):
         self.temperature = temperature
 
     def __call__(self, scores: Any, history: Any) -> Any:  # noqa: ARG002

@@ -14,15 +14,14 @@ class TopK(Sampler):
     More tokens stay if several have the k-th largest score.
 
     Args:
-        k: number of tokens; all of them if the vocabulary is smaller.
+        k: number of tokens, an integer or a scalar; all of them if the vocabulary is smaller.
     """
 
-    def __init__(self, k: int):
+    def __init__(self, k: Any):
         self.k = k
 
     def __call__(self, scores: Any, history: Any) -> Any:  # noqa: ARG002
-        k = min(self.k, scores.shape[-1])
-        largest, _ = tf.math.top_k(scores, k)  # (b, k)
+        largest, _ = tf.math.top_k(scores, tf.minimum(self.k, scores.shape[-1]))  # (b, k)
         smallest_kept = largest[:, -1:]  # (b, 1)
         return tf.where(scores >= smallest_kept, scores, IMPOSSIBLE)
 

@@ -15,10 +15,10 @@ class TopP(Sampler):
     $n$ with $p_1 + \dots + p_n \ge p$. More tokens stay if several have the score of token $n$.
 
     Args:
-        p: the probability, above 0.
+        p: the probability, above 0; a number, or a float64 scalar.
     """
 
-    def __init__(self, p: float):
+    def __init__(self, p: Any):
         self.p = p
 
     def __call__(self, scores: Any, history: Any) -> Any:  # noqa: ARG002

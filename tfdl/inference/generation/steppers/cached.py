@@ -1,12 +1,13 @@
 """Decoders with a cache of keys and values."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfdl.inference.generation.steppers.stepper import Stepper, spec_of
+from tfdl.inference.generation.steppers.stepper import LanguageStepper, Stepper, spec_of
 
 # Tokens of prompts that are read at a time; attention needs memory for each pair of them and the slots.
 _CHUNK = 256
@@ -15,7 +16,32 @@ _TOKENS = tf.TensorSpec([None, None], tf.int32)
 _SLOT = tf.TensorSpec([], tf.int32)
 
 
-class CachedStepper(Stepper):
+class _StepperWithCache(Stepper):
+    """What decoders with ``initial_cache`` and ``decode`` have in common.
+
+    Args:
+        model: the decoder.
+    """
+
+    def __init__(self, model: Any):
+        self._model = model
+
+    def step(self, tokens: Any, state: Any, slot: Any) -> tuple[Any, Any]:
+        """See ``Stepper.step``."""
+        logits, state = self._decode(tokens[:, tf.newaxis], state, slot)
+        return logits[:, 0], state
+
+    @abstractmethod
+    def _decode(self, tokens: Any, state: Any, slot: Any) -> tuple[Any, Any]:
+        """The logits of tokens (b, t) from a slot on, and the state after them."""
+
+    def _grown(self, cache: Any, capacity: int) -> Any:
+        """The cache with more slots. ``initial_cache`` refuses more slots than positions, but padding takes no
+        position."""
+        return tf.nest.map_structure(lambda tensor: _padded(tensor, _TIME_AXIS, capacity), cache)
+
+
+class CachedStepper(_StepperWithCache, LanguageStepper):
     """Steps of a decoder with ``initial_cache`` and ``decode``.
 
     Prompts of unequal lengths are padded at the start, so that all end in the same slot. Padding is never attended to.
@@ -25,7 +51,7 @@ class CachedStepper(Stepper):
     """
 
     def __init__(self, model: Any):
-        self._model = model
+        super().__init__(model)
         self.longest = model.config.sequence_length
         self._read = tf.function(self._read_chunk, autograph=False)
 
@@ -46,7 +72,7 @@ class CachedStepper(Stepper):
         return state, padded[:, -1], width - 1
 
     def begin_in_graph(self, tokens: Any, is_token: Any, num_steps: Any, room: Any) -> Any:
-        """See ``Stepper.begin_in_graph``. Slots after the end of a row are padding, which takes no position."""
+        """See ``LanguageStepper.begin_in_graph``. Slots after the end of a row are padding, which takes no position."""
         batch_size, width = tf.unstack(tf.shape(tokens))
         cache = self._model.initial_cache(batch_size, 1)
         more_slots = width + num_steps - 1
@@ -54,11 +80,6 @@ class CachedStepper(Stepper):
         is_new = tf.range(num_steps) < room[:, tf.newaxis] - 1  # the last token of the prompt is the first step's
         state = (cache, tf.concat([is_token, is_new], 1))
         return tf.cond(width > 1, lambda: self._read_chunk(tokens[:, :-1], state, tf.constant(0)), lambda: state)
-
-    def step(self, tokens: Any, state: Any, slot: Any) -> tuple[Any, Any]:
-        """See ``Stepper.step``."""
-        logits, state = self._decode(tokens[:, tf.newaxis], state, slot)
-        return logits[:, 0], state
 
     def with_capacity(self, state: Any, capacity: int) -> Any:
         """See ``Stepper.with_capacity``."""
@@ -84,22 +105,8 @@ class CachedStepper(Stepper):
         logits, cache = self._model.decode(tokens, cache, slot, padding_mask)
         return logits, (cache, mask)
 
-    def _grown(self, cache: Any, capacity: int) -> Any:
-        """The cache with more slots. ``initial_cache`` refuses more slots than positions, but padding takes no
-        position."""
-        return tf.nest.map_structure(lambda tensor: _padded(tensor, _TIME_AXIS, capacity), cache)
 
-
-def _padded(tensor: Any, axis: int, size: int, value: Any = 0) -> Any:
-    """The tensor with an axis of at least ``size``."""
-    missing = size - tensor.shape[axis]
-    if missing <= 0:
-        return tensor
-    paddings = [[0, missing if number == axis else 0] for number in range(tensor.shape.rank)]
-    return tf.pad(tensor, paddings, constant_values=tf.constant(value, tensor.dtype))
-
-
-class TranslationStepper(CachedStepper):
+class TranslationStepper(_StepperWithCache):
     """Steps of an encoder-decoder with ``memory``, ``initial_cache`` and ``decode``: prompts are sources.
 
     Args:
@@ -109,7 +116,6 @@ class TranslationStepper(CachedStepper):
     """
 
     continues_prompt = False
-    begin_in_graph = Stepper.begin_in_graph  # a served translator writes its targets itself
 
     def __init__(self, model: Any, start_id: int, longest: int):
         super().__init__(model)
@@ -141,3 +147,12 @@ class TranslationStepper(CachedStepper):
         cache, memory = state
         logits, cache = self._model.decode(tokens, cache, slot, memory)
         return logits, (cache, memory)
+
+
+def _padded(tensor: Any, axis: int, size: int, value: Any = 0) -> Any:
+    """The tensor with an axis of at least ``size``."""
+    missing = size - tensor.shape[axis]
+    if missing <= 0:
+        return tensor
+    paddings = [[0, missing if number == axis else 0] for number in range(tensor.shape.rank)]
+    return tf.pad(tensor, paddings, constant_values=tf.constant(value, tensor.dtype))

@@ -5,7 +5,7 @@ from typing import Any
 from tfdl.errors import UserError
 from tfdl.inference.generation.steppers.cached import CachedStepper, TranslationStepper
 from tfdl.inference.generation.steppers.recurrent import RecurrentStepper
-from tfdl.inference.generation.steppers.stepper import Stepper
+from tfdl.inference.generation.steppers.stepper import LanguageStepper, Stepper
 from tfdl.inference.generation.steppers.whole_pass import WholePassStepper
 from tfdl.tasks.language_modeling import LanguageModeling
 from tfdl.tasks.task import Task
@@ -28,6 +28,16 @@ def stepper_for(model: Any, task: Task) -> Stepper:
         raise UserError(
             f"a model of the task {task.name} writes no text, expected one of language-modeling or translation"
         )
+    return language_stepper_for(model, task)
+
+
+def language_stepper_for(model: Any, task: LanguageModeling) -> LanguageStepper:
+    """Returns the stepper of a language model.
+
+    Args:
+        model: the model.
+        task: the model's task.
+    """
     if hasattr(model, "with_state") and hasattr(model, "initial_state"):
         return RecurrentStepper(model)
     if hasattr(model, "initial_cache") and hasattr(model, "decode"):

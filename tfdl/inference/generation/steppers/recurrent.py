@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdl.inference.generation.steppers.stepper import Stepper, select_rows, spec_of
+from tfdl.inference.generation.steppers.stepper import LanguageStepper, select_rows, spec_of
 
 
-class RecurrentStepper(Stepper):
+class RecurrentStepper(LanguageStepper):
     """Steps of a model with ``initial_state`` and ``with_state``. Texts may have any length.
 
     Args:
@@ -49,7 +49,7 @@ class RecurrentStepper(Stepper):
         return state, last_tokens, int(lengths.max())
 
     def begin_in_graph(self, tokens: Any, is_token: Any, num_steps: Any, room: Any) -> Any:  # noqa: ARG002
-        """See ``Stepper.begin_in_graph``. Padding leaves a row's state as it is."""
+        """See ``LanguageStepper.begin_in_graph``. Padding leaves a row's state as it is."""
         batch_size, width = tf.unstack(tf.shape(tokens))
 
         def read(column: Any, state: Any) -> tuple[Any, Any]:

@@ -31,21 +31,6 @@ class Stepper(ABC):
             The state, with room for the prompts; the tokens of the first step, int32 ``(b,)``; and their slot.
         """
 
-    def begin_in_graph(self, tokens: Any, is_token: Any, num_steps: Any, room: Any) -> Any:
-        """Reads prompts inside a graph, up to their last tokens, which the first step takes.
-
-        Args:
-            tokens: int32 ``(b, t)``, padded at the start.
-            is_token: booleans ``(b, t)``, false for padding.
-            num_steps: how many steps may follow, a scalar.
-            room: how many of them matter to each row, int32 ``(b,)``. A row that has ended takes part in the steps of
-                the others, and must not fail there.
-
-        Returns:
-            The state. The slot of the last tokens is ``t - 1``.
-        """
-        raise NotImplementedError(f"{type(self).__name__} reads no prompts inside a graph")
-
     @abstractmethod
     def step(self, tokens: Any, state: Any, slot: Any) -> tuple[Any, Any]:
         """Runs the model on one more token of each row, inside a graph.
@@ -71,6 +56,25 @@ class Stepper(ABC):
     @abstractmethod
     def specs(self, state: Any) -> Any:
         """The ``tf.TensorSpec`` of each tensor of the state, for this batch and any capacity."""
+
+
+class LanguageStepper(Stepper):
+    """Runs a language model, also where prompts are read inside a graph: in a served model."""
+
+    @abstractmethod
+    def begin_in_graph(self, tokens: Any, is_token: Any, num_steps: Any, room: Any) -> Any:
+        """Reads prompts inside a graph, up to their last tokens, which the first step takes.
+
+        Args:
+            tokens: int32 ``(b, t)``, padded at the start.
+            is_token: booleans ``(b, t)``, false for padding.
+            num_steps: how many steps may follow, a scalar.
+            room: how many of them matter to each row, int32 ``(b,)``. A row that has ended takes part in the steps of
+                the others, and must not fail there.
+
+        Returns:
+            The state. The slot of the last tokens is ``t - 1``.
+        """
 
 
 def select_rows(state: Any, rows: Any) -> Any:

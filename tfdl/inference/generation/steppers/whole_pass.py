@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdl.inference.generation.steppers.stepper import Stepper, spec_of
+from tfdl.inference.generation.steppers.stepper import LanguageStepper, spec_of
 
 
-class WholePassStepper(Stepper):
+class WholePassStepper(LanguageStepper):
     """Runs a causal model on the whole text for every token.
 
     The state is the tokens so far, at the start of each row, and their number. What stands after them does not matter
@@ -34,7 +34,7 @@ class WholePassStepper(Stepper):
         return state, last_tokens, int(lengths.max()) - 1
 
     def begin_in_graph(self, tokens: Any, is_token: Any, num_steps: Any, room: Any) -> Any:  # noqa: ARG002
-        """See ``Stepper.begin_in_graph``."""
+        """See ``LanguageStepper.begin_in_graph``."""
         text = tf.ragged.boolean_mask(tokens, is_token).to_tensor()  # (b, t), from the first slot
         text = tf.pad(text, [[0, 0], [0, num_steps]])
         return text, tf.reduce_sum(tf.cast(is_token, tf.int32), 1) - 1
