@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.cli.conftest import run_here as run_here
 from tests.cli.test_datasets import run as run
 from tfdl.config import DatasetConfig, TrainConfig
 from tfdl.data.files.describing import describe_files
