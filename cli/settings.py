@@ -1,4 +1,4 @@
-"""Options of the command line that set a key of the configuration, with choices from the declared parts."""
+"""Options with choices from the declared parts, and those that set a key of the configuration."""
 
 import types
 import typing
@@ -10,16 +10,14 @@ import click
 Names = Callable[[], Sequence[str]]
 
 
-class Setting(click.Option):
-    """An option that sets one key of the configuration.
+class NamingOption(click.Option):
+    """An option whose values are names of declared parts.
 
     Args:
-        key: the configuration key, such as ``optimizer.learning_rate``.
         names: returns the values that the shell completes, and that replace ``{names}`` in the help text.
     """
 
-    def __init__(self, *arguments: Any, key: str, names: Names | None = None, **options: Any):
-        self.key = key
+    def __init__(self, *arguments: Any, names: Names | None = None, **options: Any):
         self.names = names
         if names is not None:
             options["shell_complete"] = self._complete
@@ -41,6 +39,18 @@ class Setting(click.Option):
     def _complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG002
         assert self.names is not None
         return [name for name in self.names() if name.startswith(incomplete)]
+
+
+class Setting(NamingOption):
+    """An option that sets one key of the configuration.
+
+    Args:
+        key: the configuration key, such as ``optimizer.learning_rate``.
+    """
+
+    def __init__(self, *arguments: Any, key: str, **options: Any):
+        self.key = key
+        super().__init__(*arguments, **options)
 
 
 def setting(option: str, key: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -10,7 +10,18 @@ import pytest
 import tensorflow as tf
 
 import tfdl
-from tfdl.config import AUGMENTATIONS, DATASETS, MODELS, OPTIMIZERS, SAMPLERS, SCHEDULES, TASKS, TOKENIZERS, compose
+from tfdl.config import (
+    AUGMENTATIONS,
+    DATASETS,
+    EXPORT_FORMATS,
+    MODELS,
+    OPTIMIZERS,
+    SAMPLERS,
+    SCHEDULES,
+    TASKS,
+    TOKENIZERS,
+    compose,
+)
 from tfdl.data import Source, training_batches
 from tfdl.data.augmentation import Augmentation, ImageChange, ImageMix
 from tfdl.data.opening import open_images, open_texts
@@ -304,7 +315,17 @@ def test_parts_that_only_python_code_uses_are_not_listed():
 
 def test_a_declaration_imports_no_implementation():
     """A part's module is imported when the part is first used."""
-    for registry in (MODELS, TASKS, OPTIMIZERS, SCHEDULES, DATASETS, TOKENIZERS, AUGMENTATIONS, SAMPLERS):
+    for registry in (
+        MODELS,
+        TASKS,
+        OPTIMIZERS,
+        SCHEDULES,
+        DATASETS,
+        TOKENIZERS,
+        AUGMENTATIONS,
+        SAMPLERS,
+        EXPORT_FORMATS,
+    ):
         for name in registry:
             implementation = registry.part(name).implementation
             assert isinstance(implementation, str), name

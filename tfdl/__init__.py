@@ -11,6 +11,9 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "AugmentationConfig": "tfdl.config",
     "DatasetConfig": "tfdl.config",
+    "ExportFormatSpec": "tfdl.config",
+    "ExportReport": "tfdl.config",
+    "ExportRequest": "tfdl.config",
     "ModelConfig": "tfdl.config",
     "OptimizerConfig": "tfdl.config",
     "Preset": "tfdl.config",
@@ -31,6 +34,7 @@ _PUBLIC = {
     "load": "tfdl.inference",
     "register_augmentation": "tfdl.config",
     "register_dataset": "tfdl.config",
+    "register_export_format": "tfdl.config",
     "register_model": "tfdl.config",
     "register_optimizer": "tfdl.config",
     "register_sampler": "tfdl.config",
@@ -65,6 +69,9 @@ __all__ = ["__version__", *_PUBLIC]
 if TYPE_CHECKING:
     from tfdl.config import AugmentationConfig as AugmentationConfig
     from tfdl.config import DatasetConfig as DatasetConfig
+    from tfdl.config import ExportFormatSpec as ExportFormatSpec
+    from tfdl.config import ExportReport as ExportReport
+    from tfdl.config import ExportRequest as ExportRequest
     from tfdl.config import ModelConfig as ModelConfig
     from tfdl.config import OptimizerConfig as OptimizerConfig
     from tfdl.config import Preset as Preset
@@ -75,6 +82,7 @@ if TYPE_CHECKING:
     from tfdl.config import TrainConfig as TrainConfig
     from tfdl.config import register_augmentation as register_augmentation
     from tfdl.config import register_dataset as register_dataset
+    from tfdl.config import register_export_format as register_export_format
     from tfdl.config import register_model as register_model
     from tfdl.config import register_optimizer as register_optimizer
     from tfdl.config import register_sampler as register_sampler

@@ -5,6 +5,13 @@ Configurations are frozen dataclasses, read from YAML and options, and checked w
 
 from tfdl.config.augmentations import AUGMENTATIONS, AugmentationConfig, register_augmentation
 from tfdl.config.dataset import DATASETS, DatasetConfig, register_dataset
+from tfdl.config.export_formats import (
+    EXPORT_FORMATS,
+    ExportFormatSpec,
+    ExportReport,
+    ExportRequest,
+    register_export_format,
+)
 from tfdl.config.mapping import to_mapping
 from tfdl.config.models import (
     MODELS,
@@ -38,6 +45,7 @@ from tfdl.config.yaml_files import load_yaml
 __all__ = [
     "AUGMENTATIONS",
     "DATASETS",
+    "EXPORT_FORMATS",
     "MODELS",
     "OPTIMIZERS",
     "PRESETS",
@@ -50,6 +58,9 @@ __all__ = [
     "AugmentationConfig",
     "CNNConfig",
     "DatasetConfig",
+    "ExportFormatSpec",
+    "ExportReport",
+    "ExportRequest",
     "ModelConfig",
     "OptimizerConfig",
     "Preset",
@@ -71,6 +82,7 @@ __all__ = [
     "load_yaml",
     "register_augmentation",
     "register_dataset",
+    "register_export_format",
     "register_model",
     "register_optimizer",
     "register_sampler",

@@ -1,11 +1,11 @@
-"""Loads a SavedModel in a process that has TensorFlow and nothing of tfdl, and returns its answers."""
+"""Calls an exported model in a process that has nothing of tfdl, and returns its answers."""
 
 import os
 import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,33 +15,48 @@ from tfdl.errors import RunError
 Arrays = dict[str, np.ndarray]
 """Inputs or outputs of a signature by name."""
 
-# Packages that the process must not find, because a server of the SavedModel does not have them. Keras imports the last
-# four if it can. Without Keras and them, TensorFlow is imported in half the time.
-_HIDDEN_PACKAGES = ("tfdl", "horovod", "__editable__", "keras", "sklearn", "matplotlib", "pandas", "IPython")
+# Packages that the process must not find, because who uses the model may not have them.
+_TRAINING_PACKAGES = ("tfdl", "horovod", "__editable__")
 # Environment variables that the process does not get: of Python's paths, and of the launcher.
 _HIDDEN_VARIABLES = ("PYTHON", "HOROVOD", "OMPI_", "PMI_")
+# Far more than any model here takes. A process that waits for ever would look like a slow export.
+_SECONDS = 1_800
 
-_PROGRAM = """\
+# The program stands between these two. It gets `inputs`, by signature and name, and `arguments`; it fills `answers`.
+_BEFORE = """\
 import gc, importlib.util, sys
-gc.disable()  # saves time: imports make no garbage, and the rest of this program little
+gc.disable()  # saves time: imports make no garbage, and the rest of the program little
+sys.path.append({packages!r})
 for name in ("tfdl", "horovod"):
     if importlib.util.find_spec(name) is not None:
-        sys.exit(f"{name} can be imported in the process that must not know it")
-import numpy, tensorflow
-folder, inputs_file, outputs_file = sys.argv[1:]
-inputs = {}
+        sys.exit(f"{{name}} can be imported in the process that must not know it")
+import numpy
+*arguments, inputs_file, outputs_file = sys.argv[1:]
+inputs = {{}}
 with numpy.load(inputs_file) as arrays:
     for key in arrays.files:
         signature, name = key.split("/", 1)
-        inputs.setdefault(signature, {})[name] = tensorflow.constant(arrays[key])
-signatures = tensorflow.saved_model.load(folder).signatures
-answers = {}
-for signature, arguments in inputs.items():
-    for name, value in signatures[signature](**arguments).items():
-        array = value.numpy()
-        answers[f"{signature}/{name}"] = array.astype("S") if value.dtype == tensorflow.string else array
-numpy.savez(outputs_file, **answers)
+        inputs.setdefault(signature, {{}})[name] = arrays[key]
+answers = {{}}
 """
+_AFTER = """
+arrays = {}
+for signature, named in answers.items():
+    arrays.update({f"{signature}/{name}": value for name, value in named.items()})
+numpy.savez(outputs_file, **arrays)
+"""
+_SAVED_MODEL = """\
+import tensorflow
+signatures = tensorflow.saved_model.load(arguments[0]).signatures
+for signature, named in inputs.items():
+    outputs = signatures[signature](**{name: tensorflow.constant(value) for name, value in named.items()})
+    answers[signature] = {
+        name: value.numpy().astype("S") if value.dtype == tensorflow.string else value.numpy()
+        for name, value in outputs.items()
+    }
+"""
+# Keras imports the last four if it can. Without Keras and them, TensorFlow is imported in half the time.
+_NEEDLESS_FOR_SAVED_MODELS = ("keras", "sklearn", "matplotlib", "pandas", "IPython")
 
 
 def answers_of_saved_model(folder: Path, inputs: Mapping[str, Arrays]) -> dict[str, Arrays]:
@@ -57,26 +72,59 @@ def answers_of_saved_model(folder: Path, inputs: Mapping[str, Arrays]) -> dict[s
     Raises:
         RunError: the process could not load or call the SavedModel.
     """
+    return answers_in_clean_process(
+        "the SavedModel", _SAVED_MODEL, [folder], inputs, hidden=(*_TRAINING_PACKAGES, *_NEEDLESS_FOR_SAVED_MODELS)
+    )
+
+
+def answers_in_clean_process(
+    what: str,
+    program: str,
+    arguments: Sequence[Path | str],
+    inputs: Mapping[str, Arrays],
+    *,
+    hidden: Sequence[str] = _TRAINING_PACKAGES,
+) -> dict[str, Arrays]:
+    """Returns what a model answers in a separate process.
+
+    Args:
+        what: the model in messages, such as ``"the SavedModel"``.
+        program: Python code that reads ``inputs`` and ``arguments``, and fills the dictionary ``answers``: signature ->
+            arrays by name. Strings are bytes.
+        arguments: paths, which are made absolute, and other words for the program.
+        inputs: signature -> its arguments by name.
+        hidden: beginnings of the names of installed packages that the process must not find.
+
+    Returns:
+        Signature -> its outputs by name.
+
+    Raises:
+        RunError: the process failed, or did not end.
+    """
     with tempfile.TemporaryDirectory(prefix="tfdl-parity-") as name:
         work = Path(name)
         inputs_file = work / "inputs.npz"
         outputs_file = work / "outputs.npz"
         np.savez(inputs_file, allow_pickle=False, **_joined(inputs))
-        program = _with_packages(_link_packages(work))
+        packages = str(_link_packages(work, hidden))
         # -I ignores the environment and the user's packages; -S ignores the installed ones, which would include tfdl.
-        command = [sys.executable, "-I", "-S", "-c", program]
-        arguments = [str(folder.absolute()), str(inputs_file), str(outputs_file)]
-        done = subprocess.run(
-            [*command, *arguments],
-            capture_output=True,
-            text=True,
-            env={**_clean_environment(), "TF_CPP_MIN_LOG_LEVEL": "3"},
-            cwd=work,
-            check=False,
-        )
+        command = [sys.executable, "-I", "-S", "-c", _BEFORE.format(packages=packages) + program + _AFTER]
+        words = [str(word.absolute()) if isinstance(word, Path) else word for word in arguments]
+        try:
+            done = subprocess.run(
+                [*command, *words, str(inputs_file), str(outputs_file)],
+                capture_output=True,
+                text=True,
+                env={**_clean_environment(), "TF_CPP_MIN_LOG_LEVEL": "3"},
+                cwd=work,
+                check=False,
+                timeout=_SECONDS,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RunError(f"{what} gave no answer in a clean process within {_SECONDS} s") from error
         if done.returncode != 0:
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-            raise RunError(f"the SavedModel cannot be used in a clean process: {lines[-1]}")
+            raise RunError(f"{what} cannot be used in a clean process: {lines[-1]}")
         with np.load(outputs_file) as outputs:
             return _parted(outputs)
 
@@ -95,8 +143,8 @@ def _parted(arrays: Mapping[str, np.ndarray]) -> dict[str, Arrays]:
     return parted
 
 
-def _link_packages(work: Path) -> Path:
-    """Makes a folder of links to all installed packages, except tfdl and Horovod."""
+def _link_packages(work: Path, hidden: Sequence[str]) -> Path:
+    """Makes a folder of links to all installed packages, except the hidden ones."""
     links = work / "packages"
     links.mkdir()
     # Two names of one folder, on most systems.
@@ -104,14 +152,9 @@ def _link_packages(work: Path) -> Path:
     for folder in folders:
         for entry in Path(folder).iterdir():
             link = links / entry.name
-            if not entry.name.startswith(_HIDDEN_PACKAGES) and not link.exists():
+            if not entry.name.startswith(tuple(hidden)) and not link.exists():
                 link.symlink_to(entry)
     return links
-
-
-def _with_packages(packages: Path) -> str:
-    """The program, after a line that lets it import from a folder."""
-    return f"import sys; sys.path.append({str(packages)!r})\n{_PROGRAM}"
 
 
 def _clean_environment() -> dict[str, str]:

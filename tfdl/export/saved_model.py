@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfdl.config import ExportReport, ExportRequest
 from tfdl.distributed import current_world
 from tfdl.errors import RunError, UserError
 from tfdl.export.parity import answers_of_saved_model
@@ -110,6 +111,26 @@ def export_saved_model(
             check_is_export(target)  # somebody may have put something there meanwhile
     written = {name: _exported(signature, functions[name]) for name, signature in signatures.items()}
     return Exported(path=target, signatures=written, largest_difference=difference, compared=_COMPARED)
+
+
+def write_saved_model(request: ExportRequest) -> ExportReport:
+    """``export_saved_model`` as a format of ``tfdl export``.
+
+    Args:
+        request: what to export, and where to.
+    """
+    exported = export_saved_model(request.run, request.directory, request.checkpoint, overwrite=request.overwrite)
+    lines = [f"SavedModel {exported.path}"]
+    for name, signature in exported.signatures.items():
+        lines.append(f"  {name}")
+        for direction, tensors in (("takes", signature.inputs), ("returns", signature.outputs)):
+            for tensor, (dtype, shape) in tensors.items():
+                lines.append(f"    {direction:8} {tensor}: {dtype} {shape}")
+    lines.append(
+        f"parity: largest difference {exported.largest_difference:.3g} over {exported.compared} samples,"
+        " loaded without tfdl and Horovod"
+    )
+    return ExportReport(exported.path, tuple(lines))
 
 
 def _arrays(function: Callable[..., dict[str, Any]], inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tfdl.config import TrainConfig, load_yaml
+from tfdl.config import ExportReport, ExportRequest, TrainConfig, load_yaml
 from tfdl.config.initial_checkpoint import base_of
 from tfdl.errors import RunError, UserError
 from tfdl.interop.adapter_folder import ADAPTER, is_adapter
@@ -74,6 +74,21 @@ def export_adapter(
         free_folder(directory, is_replaceable)  # somebody may have put something there meanwhile
     parameters = sum(int(variable.numpy().size) for variable in variables.values())
     return ExportedAdapter(target, parameters, base)
+
+
+def write_adapter(request: ExportRequest) -> ExportReport:
+    """``export_adapter`` as a format of ``tfdl export``.
+
+    Args:
+        request: what to export, and where to.
+    """
+    exported = export_adapter(request.run, request.directory, request.checkpoint, overwrite=request.overwrite)
+    base = exported.base
+    lines = (
+        f"adapter {exported.path}: {exported.parameters:,} parameters, for the weights of {base.run}",
+        f"  SHA-256 of these weights {base.sha256}",
+    )
+    return ExportReport(exported.path, lines)
 
 
 def _is_export_of(run: RunDirectory, folder: Path) -> bool:

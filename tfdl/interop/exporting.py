@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tfdl import __version__
+from tfdl.config import ExportReport, ExportRequest
 from tfdl.data.tokenizers.huggingface_files import TOKENIZER_FILE
 from tfdl.interop.architectures import architecture_for
 from tfdl.interop.free_folder import free_folder
@@ -84,6 +85,19 @@ def export_huggingface(
         files = tuple(sorted(path.name for path in unfinished.iterdir()))
         free_folder(directory, is_replaceable)  # somebody may have put something there meanwhile
     return HuggingFaceExport(target, architecture.classes[0], _AUTO_CLASSES[config.task], files, notes)
+
+
+def write_huggingface(request: ExportRequest) -> ExportReport:
+    """``export_huggingface`` as a format of ``tfdl export``.
+
+    Args:
+        request: what to export, and where to.
+    """
+    exported = export_huggingface(request.run, request.directory, request.checkpoint, overwrite=request.overwrite)
+    lines = [f"{exported.model_class} {exported.path}: {', '.join(exported.files)}"]
+    lines += [f"note: {note}" for note in exported.notes]
+    lines.append(f"load it with transformers.{exported.auto_class}.from_pretrained({str(exported.path)!r})")
+    return ExportReport(exported.path, tuple(lines))
 
 
 def _is_export(folder: Path) -> bool:

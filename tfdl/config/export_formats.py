@@ -1,0 +1,110 @@
+"""The declarations of export formats: what a trained run can be written as."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfdl.errors import UserError
+from tfdl.registry import Registry
+
+DEFAULT_FORMAT = "saved_model"
+FULL_PRECISION = "float32"
+"""The precision of all trained weights."""
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What an export was asked for."""
+
+    run: Path
+    """The run directory."""
+    directory: Path
+    """Where to write. A format decides what it makes there, and keeps what is not its own."""
+    checkpoint: str = "last"
+    """The weights to use: ``last``, ``best`` or a folder's name."""
+    overwrite: bool = False
+    """Whether to replace an earlier export."""
+    precision: str = FULL_PRECISION
+    """One of the format's precisions."""
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written."""
+
+    path: Path
+    """The file or folder."""
+    lines: tuple[str, ...]
+    """What ``tfdl export`` prints: the path, what the model takes and returns, and what was compared."""
+
+
+@dataclass(frozen=True)
+class ExportFormatSpec:
+    """What the rest of tfdl must know about a format before its code is imported."""
+
+    name: str
+    """How ``--format`` names it."""
+    implementation: str | Callable[[ExportRequest], ExportReport]
+    """``"module:function"``, or the function itself. It raises ``UserError`` with the reason if the run's model cannot
+    have this format, and ``RunError`` if what was written answers otherwise than the model. Then nothing is left."""
+    summary: str
+    """What is written, in a few words for ``--help``."""
+    precisions: tuple[str, ...] = (FULL_PRECISION,)
+    """What numbers the weights may become. The first is the default."""
+
+    def checked_precision(self, precision: str | None) -> str:
+        """The precision that was asked for, or the default one.
+
+        Args:
+            precision: a name, or None.
+
+        Raises:
+            UserError: the format does not have it.
+        """
+        if precision is None:
+            return self.precisions[0]
+        if precision not in self.precisions:
+            raise UserError(
+                f"precision {precision!r}, but the format {self.name} has {', '.join(self.precisions)}; leave"
+                " --precision out, or choose another --format"
+            )
+        return precision
+
+
+EXPORT_FORMATS: Registry[ExportFormatSpec] = Registry("export format")
+"""Every format by name."""
+
+
+def register_export_format(spec: ExportFormatSpec) -> None:
+    """Declares a format.
+
+    Args:
+        spec: its name, its implementation and its precisions.
+
+    Raises:
+        ValueError: the name is taken, or not a plain name.
+    """
+    EXPORT_FORMATS.register(spec.name, spec, spec.implementation)
+
+
+register_export_format(
+    ExportFormatSpec(
+        name=DEFAULT_FORMAT,
+        implementation="tfdl.export.saved_model:write_saved_model",
+        summary="a SavedModel for TensorFlow and its servers",
+    )
+)
+register_export_format(
+    ExportFormatSpec(
+        name="huggingface",
+        implementation="tfdl.interop.exporting:write_huggingface",
+        summary="a folder that Hugging Face's transformers loads",
+    )
+)
+register_export_format(
+    ExportFormatSpec(
+        name="lora",
+        implementation="tfdl.interop.adapter:write_adapter",
+        summary="the updates of low rank alone",
+    )
+)
