@@ -45,6 +45,7 @@ def test_the_signature(exported):
 
 
 def test_it_was_compared_with_the_model(exported):
+    assert exported.notes == ()
     assert exported.compared == 64
     assert 0 <= exported.largest_difference <= 1e-4
 

@@ -131,6 +131,8 @@ def test_a_saved_model_of_token_numbers(tmp_path):
     files = published.save_language_model(tmp_path / "files", model, tokenizer, **ends)
     run = import_model(files, tmp_path / "run").run
     exported = tfdl.export_saved_model(run, tmp_path / "exported")
+    (note,) = exported.notes
+    assert note.startswith("texts are token numbers, since TensorFlow has no operations that compute the tokenizer")
     assert exported.inputs == {"token_ids": ("int32", "(any, any)")}
     assert set(exported.outputs) == {"tokens", "log_probability", "perplexity", "next_id", "next_probability"}
     assert exported.largest_difference < 1e-4

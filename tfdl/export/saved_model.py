@@ -50,6 +50,8 @@ class Exported:
     random samples. It is relative to the answer where that is larger than 1."""
     compared: int
     """The number of samples that were compared, for each signature."""
+    notes: tuple[str, ...] = ()
+    """What the user should know, such as why texts are token numbers."""
 
     @property
     def inputs(self) -> Tensors:
@@ -110,7 +112,13 @@ def export_saved_model(
         if overwrite and target.exists():
             check_is_export(target)  # somebody may have put something there meanwhile
     written = {name: _exported(signature, functions[name]) for name, signature in signatures.items()}
-    return Exported(path=target, signatures=written, largest_difference=difference, compared=_COMPARED)
+    return Exported(
+        path=target,
+        signatures=written,
+        largest_difference=difference,
+        compared=_COMPARED,
+        notes=loaded.task.serving_notes,
+    )
 
 
 def write_saved_model(request: ExportRequest) -> ExportReport:
@@ -130,6 +138,7 @@ def write_saved_model(request: ExportRequest) -> ExportReport:
         f"parity: largest difference {exported.largest_difference:.3g} over {exported.compared} samples,"
         " loaded without tfdl and Horovod"
     )
+    lines += [f"note: {note}" for note in exported.notes]
     return ExportReport(exported.path, tuple(lines))
 
 

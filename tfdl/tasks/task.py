@@ -251,6 +251,11 @@ class Task(ABC):
 
     # Prediction
 
+    @property
+    def serving_notes(self) -> tuple[str, ...]:
+        """What somebody who asks a served model must know beyond its signatures, in lines."""
+        return ()
+
     def prediction(self, top_k: int | None = None) -> Prediction:
         """How raw inputs are answered (``tfdl predict``); by default as a served model answers them.
 
@@ -315,6 +320,16 @@ class TextTask(Task):
     def tracked(self) -> tuple[tf.Module, ...]:  # type: ignore[override]
         """The tokenizer's tables, if it has a form for a graph."""
         return (self.tokenizer.graph,) if self.tokenizer.has_graph else ()
+
+    @property
+    def serving_notes(self) -> tuple[str, ...]:
+        """Why a served model takes token numbers; nothing if it takes texts."""
+        if self.tokenizer.has_graph:
+            return ()
+        return (
+            f"texts are token numbers, since TensorFlow has no operations that compute the tokenizer"
+            f" {self.tokenizer.name!r}; tokenize them before (docs/pretrained.md)",
+        )
 
 
 def sample_weights(batch: Batch, dtype: Any) -> Any:
