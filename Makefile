@@ -49,8 +49,7 @@ train: setup ## train a CNN on one rank and on two, evaluate it, export it
 	run tfdl export $(RUNS)-2 $(EXPORTED)
 
 test: setup lint ## the whole test suite, quick tests first
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow and not distributed'
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'slow or distributed'
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 soak: setup ## the tests that take minutes each
 	$(BIN)/python -m pytest tests/soak
