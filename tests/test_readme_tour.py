@@ -5,7 +5,10 @@ Most trainings are cut to two steps.
 
 import re
 import shlex
-from collections.abc import Sequence
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +41,7 @@ def blocks() -> Blocks:
 
 
 def commands(text: str) -> list[list[str]]:
-    lines = [line for line in text.splitlines() if re.match(r"(tfdl|horovodrun|make|pip) ", line)]
+    lines = [line for line in text.splitlines() if re.match(r"(tfdl|horovodrun|make|pip|curl) ", line)]
     return [shlex.split(line, comments=True) for line in lines if not line.startswith("tfdl 0.")]
 
 
@@ -144,6 +147,10 @@ def execute(command: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
     if "HuggingFaceTB/SmolLM2-135M" in command:
         save_smollm2(Path.cwd())
     program, *arguments = shortened(command)
+    if program == "curl":
+        answer = subprocess.run([program, "--fail", "--silent", *arguments], capture_output=True, text=True, check=True)
+        assert answer.stdout.startswith('{"predictions": [')
+        return
     if program == "horovodrun":
         option, count, *rest = arguments
         assert option == "-np"
@@ -157,21 +164,72 @@ def execute(command: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 0, f"{command}: {captured.err}"
 
 
+@pytest.fixture(scope="module")
+def servers() -> Iterator[list[subprocess.Popen[str]]]:
+    """Servers that the tour has started. They end after the last command."""
+    started: list[subprocess.Popen[str]] = []
+    yield started
+    for server in started:
+        server.terminate()
+        output, _ = server.communicate(timeout=60)
+        assert server.returncode == 0, output
+
+
+def start_server(arguments: Sequence[str]) -> subprocess.Popen[str]:
+    """A server that answers."""
+    command = [sys.executable, "-u", "-m", "tfdl", *arguments]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert server.stdout is not None
+    lines = []
+    for line in server.stdout:
+        lines.append(line)
+        if line.startswith("listening at"):
+            return server
+    raise AssertionError("".join(lines))
+
+
 @pytest.mark.slow
 @pytest.mark.distributed
 @pytest.mark.usefixtures("in_workshop")
 @pytest.mark.parametrize(
     "command", [c for c in commands_of_tour() if not shlex.join(c).startswith(SET_UP)], ids=shlex.join
 )
-def test_every_command_runs(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_runs(
+    command: list[str], capsys: pytest.CaptureFixture[str], servers: list[subprocess.Popen[str]]
+) -> None:
     """In the README's order: later commands use what earlier ones made."""
-    execute(command, capsys)
+    if command[0] == "curl" and shutil.which("curl") is None:
+        pytest.skip("no curl")
+    if command[:2] == ["tfdl", "serve"]:
+        servers.append(start_server(command[1:]))
+    else:
+        execute(command, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.distributed
+@pytest.mark.usefixtures("in_workshop")
+def test_a_saved_model_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    """The block that needs TensorFlow alone, on the export that the commands before have made."""
+    (text,) = [text for language, text in blocks() if language == "python" and "saved_model.load" in text]
+    exec(compile(text, "README.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [f"new/{number}.png" for number in range(3)]
 
 
 def test_the_tour_has_the_commands_that_people_need() -> None:
     """The control of how commands are found."""
     found = [" ".join(command) for command in commands_of_tour()]
-    for start in ("make test", "horovodrun -np 4 tfdl train", "tfdl predict", "tfdl generate", "tfdl import"):
+    for start in (
+        "make test",
+        "horovodrun -np 4 tfdl train",
+        "tfdl predict",
+        "tfdl generate",
+        "tfdl import",
+        "tfdl serve",
+        "tfdl report",
+        "curl",
+    ):
         assert any(command.startswith(start) for command in found), start
     assert not any("#" in command for command in found)
 
@@ -186,7 +244,8 @@ def test_python_runs() -> None:
     x = np.random.default_rng(0).normal(size=(128, 4)).astype(np.float32)
     y = (x.sum(1) > 0).astype(np.int64)
     program = {"model": model, "x": x, "y": y, "x2": x[:32], "y2": y[:32]}
-    texts = [text for language, text in blocks() if language == "python" and "distributed.init" not in text]
+    others = ("distributed.init", "saved_model.load")
+    texts = [text for language, text in blocks() if language == "python" and not any(word in text for word in others)]
     assert len(texts) == 2
     first, second = texts
     exec(compile(first, "README.md", "exec"), program)
