@@ -8,6 +8,7 @@ from typing import Any
 from tfdl.reporting.drawing.lines import Line, spread_out
 from tfdl.reporting.drawing.palette import LINE_STYLES, MARKERS, Palette
 from tfdl.reporting.facts.curves import Series
+from tfdl.reporting.text_values import large
 
 # Values that span more than this factor are drawn on a logarithmic scale.
 _LOG_FACTOR = 20.0
@@ -43,16 +44,18 @@ def draw_panel(axes: Any, panel: Panel, palette: Palette) -> None:
         panel: what is drawn.
         palette: the colours.
     """
-    _style(axes, palette)
-    axes.set_title(panel.title, loc="left", color=palette.ink, fontsize=_FONT_SIZE + 1, fontweight="bold", pad=8)
     is_log = panel.may_be_log and is_logarithmic(panel.lines)
     if is_log:
         axes.set_yscale("log")
+    _style(axes, palette)
+    axes.set_title(panel.title, loc="left", color=palette.ink, fontsize=_FONT_SIZE + 1, fontweight="bold", pad=21)
     for line in panel.lines:
         _draw_line(axes, line, palette)
     axes.set_xlim(left=0)
     if panel.from_zero and not is_log:
         axes.set_ylim(bottom=0)
+    if not any(value for line in panel.lines for value in line.series.values):
+        axes.set_ylim(0, 1)  # everything is 0
     for step in panel.marks:
         axes.axvline(step, color=palette.muted, linewidth=0.8, linestyle=(0, (2, 3)), zorder=1)
     _label_ends(axes, [line for line in panel.lines if line.label], palette)
@@ -82,8 +85,16 @@ def _style(axes: Any, palette: Palette) -> None:
     axes.tick_params(colors=palette.muted, labelsize=_FONT_SIZE - 1, length=3, which="both")
     axes.tick_params(which="minor", labelleft=False)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: _tick(step)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
     axes.set_xlabel("step", color=palette.muted, fontsize=_FONT_SIZE - 1)
+
+
+def _tick(value: float) -> str:
+    """A value beside an axis, in a few characters."""
+    if abs(value) >= 100_000:
+        return large(value).replace(" ", "")
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _draw_line(axes: Any, line: Line, palette: Palette) -> None:

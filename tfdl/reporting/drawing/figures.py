@@ -11,8 +11,13 @@ from tfdl.reporting.drawing.curve_panel import Panel, draw_panel
 from tfdl.reporting.drawing.palette import LIGHT, VARIABLES
 from tfdl.reporting.drawing.svg import inline_svg
 
-# In inches; a point of the page is 1/72 of it.
-_PANEL_SIZE = (5.2, 2.9)
+# Width and height of a panel in inches; a point of the page is 1/72 of one.
+_PANEL_SIZE = (4.5, 2.7)
+# Where the axes are within a panel. All panels have the same margins, so that their axes are aligned. Margins that
+# matplotlib computes would take half of the time.
+_LEFT, _RIGHT, _BOTTOM, _TOP = 0.13, 0.81, 0.17, 0.785
+# Above the panels of a PNG file, in inches.
+_HEADING = 0.45
 # Dots of a PNG file for each point, times 72: twice the resolution of the page.
 _DPI = 144
 
@@ -26,7 +31,7 @@ def panel_svg(panel: Panel, prefix: str, description: str) -> str:
         description: for readers who do not see the figure.
     """
     figure = _figure(_PANEL_SIZE)
-    draw_panel(figure.subplots(), panel, VARIABLES)
+    draw_panel(figure.add_axes((_LEFT, _BOTTOM, _RIGHT - _LEFT, _TOP - _BOTTOM)), panel, VARIABLES)
     return inline_svg(figure, f"{prefix}-{panel.name}", description)
 
 
@@ -40,13 +45,16 @@ def panels_png(panels: Sequence[Panel], title: str) -> bytes:
     num_columns = min(2, len(panels))
     num_rows = -(-len(panels) // num_columns)
     width, height = _PANEL_SIZE
-    figure = _figure((width * num_columns, height * num_rows + 0.4))
-    axes = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
-    for place, panel in zip(axes, panels, strict=False):
-        draw_panel(place, panel, LIGHT)
-    for place in axes[len(panels) :]:
-        place.set_visible(False)
-    figure.suptitle(title, color=LIGHT.ink, fontsize=12, x=0.01, ha="left", parse_math=False)
+    whole = (width * num_columns, height * num_rows + _HEADING)
+    figure = _figure(whole)
+    for number, panel in enumerate(panels):
+        row, column = divmod(number, num_columns)
+        left = (column + _LEFT) * width
+        bottom = (num_rows - 1 - row + _BOTTOM) * height
+        size = ((_RIGHT - _LEFT) * width, (_TOP - _BOTTOM) * height)
+        place = (left / whole[0], bottom / whole[1], size[0] / whole[0], size[1] / whole[1])
+        draw_panel(figure.add_axes(place), panel, LIGHT)
+    figure.text(0.02, 1 - _HEADING / 2 / whole[1], title, color=LIGHT.ink, fontsize=12, va="center", parse_math=False)
     return _png(figure)
 
 
@@ -60,7 +68,7 @@ def confusion_png(counts: np.ndarray, names: Sequence[str], title: str) -> bytes
     """
     size = len(names)
     inches = min(14.0, 2.2 + 0.45 * size)
-    figure = _figure((inches, inches))
+    figure = _figure((inches, inches), layout="constrained")  # names may be long
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -75,11 +83,11 @@ def confusion_png(counts: np.ndarray, names: Sequence[str], title: str) -> bytes
     return _png(figure)
 
 
-def _figure(size: tuple[float, float]) -> Any:
+def _figure(size: tuple[float, float], layout: str | None = None) -> Any:
     """An empty figure. It belongs to no window and to no global state."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=size, layout="constrained")
+    return Figure(figsize=size, layout=layout)  # type: ignore[arg-type]
 
 
 def _png(figure: Any) -> bytes:

@@ -22,6 +22,7 @@ from tfdl.reporting.measuring.translation_parts import translated_texts
 from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.load import LoadedRun
 from tfdl.tasks.classification import Classification
+from tfdl.tasks.classification_metrics import TOP
 from tfdl.tasks.image_classification import ImageClassification
 from tfdl.tasks.language_modeling import LanguageModeling
 from tfdl.tasks.task import DecodingTask, Rows
@@ -100,6 +101,8 @@ def _scores(rows: Rows) -> dict[str, Scores]:
     scores = {}
     if "label" in rows and "prediction" in rows:
         scores["accuracy"] = _share(rows["label"] == rows["prediction"])
+    if "num_above" in rows and "label" in rows:
+        scores[f"top_{TOP}_accuracy"] = _share(rows["num_above"] < TOP)
     if "translation" in rows:
         written = [text.decode() for text in rows["translation"].tolist()]
         scores["exact_match"] = _share(np.array([a == b for a, b in zip(written, rows["target"], strict=True)], bool))
