@@ -104,6 +104,8 @@ def _common_metrics(runs: Sequence[ReportedRun], split: str) -> list[str]:
         return []
     first, *others = known
     common = [name for name in first if all(name in metrics for metrics in others)]
+    main = runs[0].facts.listed.metric
+    common.sort(key=lambda name: name != main)  # the main metric is the first one
     same_task = len({run.facts.listed.task for run in runs}) == 1
     if not same_task:
         return [name for name in common if name not in _OF_TOKENS]

@@ -83,9 +83,9 @@ def mean_difference(before: np.ndarray, after: np.ndarray, weights: np.ndarray) 
         The interval; None for fewer than two samples, or values that are not finite.
     """
     count = len(before)
-    differences = np.asarray(after, np.float64) - np.asarray(before, np.float64)
-    if count < 2 or not np.isfinite(differences).all():
+    if count < 2 or not (np.isfinite(before).all() and np.isfinite(after).all()):
         return None
+    differences = np.asarray(after, np.float64) - np.asarray(before, np.float64)
     total = float(np.sum(weights, dtype=np.float64))
     value = float(differences.sum() / total)
     residuals = differences - value * np.asarray(weights, np.float64)

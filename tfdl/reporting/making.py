@@ -93,7 +93,7 @@ def report(
         views=[run_view(each, len(reported)) for each in reported],
         findings=about_all,
         comparison=comparison,
-        compared_figures=[] if comparison is None else _compared_figures(reported),
+        compared_figures=[] if comparison is None else compared_figures(reported),
         note="" if use_model else _FILES_ALONE,
     )
     files = target.write(render(page), {} if target.is_file else _png_files(reported))
@@ -132,7 +132,7 @@ def _short(runs: Sequence[ReportedRun], most: int = 3) -> list[str]:
     return names if len(runs) <= most else [*names, "…"]
 
 
-def _compared_figures(runs: Sequence[ReportedRun]) -> list[str]:
+def compared_figures(runs: Sequence[ReportedRun]) -> list[str]:
     return [panel_svg(panel, "all", describe_panel(panel)) for panel in compared_panels(runs)]
 
 

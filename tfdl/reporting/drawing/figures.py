@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tfdl.reporting.clean_text import SHORT, clean, shortened
 from tfdl.reporting.drawing.curve_panel import Panel, draw_panel
 from tfdl.reporting.drawing.palette import LIGHT, VARIABLES
 from tfdl.reporting.drawing.svg import inline_svg
@@ -18,6 +19,7 @@ _PANEL_SIZE = (4.5, 2.7)
 _LEFT, _RIGHT, _BOTTOM, _TOP = 0.13, 0.81, 0.17, 0.785
 # Above the panels of a PNG file, in inches.
 _HEADING = 0.45
+_LONGEST_TITLE = 70
 # Dots of a PNG file for each point, times 72: twice the resolution of the page.
 _DPI = 144
 
@@ -54,7 +56,8 @@ def panels_png(panels: Sequence[Panel], title: str) -> bytes:
         size = ((_RIGHT - _LEFT) * width, (_TOP - _BOTTOM) * height)
         place = (left / whole[0], bottom / whole[1], size[0] / whole[0], size[1] / whole[1])
         draw_panel(figure.add_axes(place), panel, LIGHT)
-    figure.text(0.02, 1 - _HEADING / 2 / whole[1], title, color=LIGHT.ink, fontsize=12, va="center", parse_math=False)
+    shown = _one_line(title, _LONGEST_TITLE)
+    figure.text(0.02, 1 - _HEADING / 2 / whole[1], shown, color=LIGHT.ink, fontsize=12, va="center", parse_math=False)
     return _png(figure)
 
 
@@ -72,15 +75,21 @@ def confusion_png(counts: np.ndarray, names: Sequence[str], title: str) -> bytes
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(size), names, rotation=90, fontsize=8, color=LIGHT.ink, parse_math=False)
-    axes.set_yticks(range(size), names, fontsize=8, color=LIGHT.ink, parse_math=False)
+    labels = [_one_line(name, SHORT) for name in names]
+    axes.set_xticks(range(size), labels, rotation=90, fontsize=8, color=LIGHT.ink, parse_math=False)
+    axes.set_yticks(range(size), labels, fontsize=8, color=LIGHT.ink, parse_math=False)
     axes.set_xlabel("predicted class", color=LIGHT.muted)
     axes.set_ylabel("true class", color=LIGHT.muted)
-    axes.set_title(title, loc="left", color=LIGHT.ink, fontsize=11, parse_math=False)
+    axes.set_title(_one_line(title, _LONGEST_TITLE), loc="left", color=LIGHT.ink, fontsize=11, parse_math=False)
     for row, column in zip(*np.nonzero(counts), strict=True):
         color = "#ffffff" if shares[row, column] > 0.5 else LIGHT.ink
         axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", fontsize=7.5, color=color)
     return _png(figure)
+
+
+def _one_line(text: str, most: int) -> str:
+    """A text that a figure can contain."""
+    return shortened(" ".join(str(clean(text)).split()), most)
 
 
 def _figure(size: tuple[float, float], layout: str | None = None) -> Any:

@@ -10,7 +10,7 @@ from tfdl.reporting.facts.report_means import finite, interval_means, section
 from tfdl.reporting.regular_file import check_regular
 
 # In the order in which a run writes them at the same step.
-_KINDS = ("ranks", "steps", "epoch")
+_KINDS = ("steps", "epoch", "ranks")
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,21 @@ def _without_repeated(reports: Iterable[dict[str, Any]]) -> list[dict[str, Any]]
     """The reports without those of steps that came again later, after a run was resumed from an earlier step."""
     kept: list[dict[str, Any]] = []
     for report in reports:
-        while kept and _place(kept[-1]) >= _place(report):
+        while kept and _comes_again(kept[-1], report):
             kept.pop()
         kept.append(report)
     return kept
 
 
+def _comes_again(earlier: Mapping[str, Any], report: Mapping[str, Any]) -> bool:
+    """Whether a report shows that what an earlier one says was done again."""
+    if report["kind"] == "ranks":
+        return bool(earlier["step"] > report["step"])  # the ranks may change twice at a step
+    return _place(earlier) >= _place(report)
+
+
 def _place(report: Mapping[str, Any]) -> tuple[int, int]:
-    """The order in which a run that is never resumed writes reports: of a step, then of the epoch that it ends."""
+    """The order of the reports of a run that is never resumed; several of one step have the order of ``_KINDS``."""
     return report["step"], _KINDS.index(report["kind"])
 
 

@@ -47,9 +47,7 @@ def _reports(number_of_reports: int) -> str:
 def _best(facts: RunFacts) -> Finding:
     best = facts.best
     if best is None:
-        return Finding(
-            "best_checkpoint", "note", "No validation was recorded, so no checkpoint is the best.", facts.name
-        )
+        return Finding("best_checkpoint", "note", "No best checkpoint was recorded.", facts.name)
     metric = f"validation {best.metric}" if best.metric else "the monitored metric"
     values = {
         "step": best.step,

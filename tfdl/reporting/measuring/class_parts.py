@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from tfdl.reporting.clean_text import shortened
 from tfdl.reporting.measuring.measured import Classes, ClassScores, ConfusedPair, Guess, Mistake
 from tfdl.tasks.classification_metrics import class_scores, confusion_matrix
 
 CONFIDENCE = "confidence"
 """The column with the probability of the answer."""
 _MOST_PAIRS = 15
+_LONGEST_NAME = 40
 
 Show = Callable[[Sequence[Mistake]], Sequence[Mistake]]
 """Adds the inputs, such as images, to mistakes."""
@@ -78,7 +80,8 @@ def largest_class(labels: np.ndarray, names: Sequence[str]) -> Guess | None:
     if np.count_nonzero(support) < 2:
         return None
     largest = int(support.argmax())
-    return Guess("accuracy", float(support[largest] / len(labels)), f"answering {names[largest]!r}, the largest class")
+    name = shortened(names[largest], _LONGEST_NAME)
+    return Guess("accuracy", float(support[largest] / len(labels)), f"answering {name!r}, the largest class")
 
 
 def _mistakes(rows: Mapping[str, np.ndarray], names: Sequence[str], is_wrong: np.ndarray, most: int) -> list[Mistake]:

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tfdl.errors import UserError
 from tfdl.inference.generation import Generator
+from tfdl.reporting.clean_text import shortened
 from tfdl.reporting.measuring.measured import Guess, Sample, Texts
-from tfdl.reporting.measuring.shown_inputs import shortened
 from tfdl.tasks.language_modeling import LanguageModeling
 
 _NUM_PROMPTS = 4

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from tfdl.reporting.clean_text import shortened
 from tfdl.reporting.findings import Finding
 from tfdl.reporting.intervals import Interval
 from tfdl.reporting.measuring.measured import Guess, Measured
@@ -9,6 +10,7 @@ from tfdl.reporting.text_values import count, number, percent
 
 # Classes with fewer samples say little about a class.
 _LEAST_SUPPORT = 5
+_LONGEST_NAME = 40
 # With fewer different translations, as a share of the different references, a model hardly reads its sources.
 _FEW = 0.1
 
@@ -94,13 +96,19 @@ def _weakest_class(measured: Measured, run: str) -> Iterator[Finding]:
         return
     known = [scores for scores in classes.scores if scores.support >= _LEAST_SUPPORT]
     pair = classes.confused[0]
+    times = "once" if pair.count == 1 else f"{count(pair.count)} times"
     text = (
         f"{classes.num_mistakes:,} of {measured.num_samples:,} samples are wrong. The most frequent mistake is"
-        f" {pair.prediction!r} for {pair.label!r}, {count(pair.count)} times ({percent(pair.share)} of this class)."
+        f" {_named(pair.prediction)} for {_named(pair.label)}, {times} ({percent(pair.share)} of this class)."
     )
     values = {"mistakes": classes.num_mistakes, "label": pair.label, "prediction": pair.prediction, "count": pair.count}
     if known:
         weakest = min(known, key=lambda scores: scores.recall)
-        text += f" The class with the lowest recall is {weakest.name!r} ({number(weakest.recall)})."
+        text += f" The class with the lowest recall is {_named(weakest.name)} ({number(weakest.recall)})."
         values |= {"weakest": weakest.name, "recall": weakest.recall}
     yield Finding("mistakes", "note", text, run, values)
+
+
+def _named(name: str) -> str:
+    """A class in a sentence."""
+    return repr(shortened(name, _LONGEST_NAME))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfdl.reporting.clean_text import shortened
 from tfdl.reporting.measuring.measured import Mistake
 
 # Longest side of an image in the file, and in the page, in pixels.
@@ -45,16 +46,6 @@ def with_texts(mistakes: Sequence[Mistake], source: Any) -> list[Mistake]:
     texts = source.chosen(numbers).texts("text")["text"]
     by_number = dict(zip(numbers.tolist(), texts.tolist(), strict=True))
     return [replace(mistake, text=shortened(by_number[mistake.number], _LONGEST_TEXT)) for mistake in mistakes]
-
-
-def shortened(text: str, most: int) -> str:
-    """A text that ends with an ellipsis if it has more characters.
-
-    Args:
-        text: the whole text.
-        most: characters.
-    """
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def _png(image: np.ndarray) -> tuple[bytes, tuple[int, int]]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tfdl.reporting.clean_text import shortened
 from tfdl.reporting.measuring.measured import Sample, Texts
-from tfdl.reporting.measuring.shown_inputs import shortened
 
 _NUM_SAMPLES = 8
 _LONGEST_TEXT = 400

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import tfdl
+from tfdl.reporting.clean_text import SHORT, clean, shortened
 from tfdl.reporting.comparison import ABSENT, Comparison
 from tfdl.reporting.findings import Finding
-from tfdl.reporting.page.clean_text import clean
 from tfdl.reporting.page.run_view import RunView
 from tfdl.reporting.text_values import change, count, number, percent, setting
 
 _TEMPLATES = Path(__file__).parent / "templates"
+# Characters of a name in a table.
+_LONGEST_NAME = 80
 GENERATOR = "tfdl report"
 """The page names it, so that an earlier report is recognized."""
 
@@ -75,6 +77,8 @@ def _environment() -> Any:
         "percent": percent,
         "count": count,
         "setting": _setting,
+        "short": lambda text, most=_LONGEST_NAME: shortened(text, most),
+        "heading": lambda text: shortened(text, SHORT),
     }
     return environment
 

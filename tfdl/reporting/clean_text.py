@@ -3,6 +3,9 @@
 import re
 from typing import Any
 
+SHORT = 24
+"""Characters of a name in a small place, such as a column's heading."""
+
 # Control characters without line ends and tabs, halves of characters, and what is no character at all.
 _NOT_SHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -16,3 +19,13 @@ def clean(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return _NOT_SHOWN.sub("\ufffd", value.replace("\r\n", "\n"))
+
+
+def shortened(text: str, most: int) -> str:
+    """A text that ends with an ellipsis if it has more characters.
+
+    Args:
+        text: the whole text.
+        most: characters.
+    """
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
