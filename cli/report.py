@@ -43,7 +43,12 @@ def command(
     each run answers one split of its data. The findings are printed as well: whether a model is better than guessing,
     which checkpoint is the best, and what may be wrong.
     """
+    import logging
+
     from tfdl.distributed.launchers import find_launch
+
+    # The first figure on a machine lists its fonts, which matplotlib would report.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
     num_ranks = find_launch().size
     if num_ranks > 1:

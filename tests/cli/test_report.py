@@ -114,6 +114,26 @@ def test_bad_input(run_here, run, tmp_path, monkeypatch, arguments, line):
     assert sorted(path.name for path in run.iterdir()) == before
 
 
+def test_a_run_of_a_plugin(run_here, run):
+    """Its files can be read without the plugin; its model cannot be built."""
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("plugins: []", "plugins: [no_such_parts]"))
+    code, _, err = run_here("report", run)
+    assert code == 2
+    assert "--plugin no_such_parts" in err
+    assert run_here("report", run, "--no-model")[0] == 0
+
+
+def test_an_imported_run(run_here, tmp_path):
+    """It has weights alone."""
+    folder = make_run(tmp_path / "run", imported=True)
+    code, out, _ = run_here("report", folder, "--no-model")
+    assert code == 0
+    assert out.startswith("run: imported, cnn on digits\n  note: No best checkpoint was recorded.\n")
+    assert "figures" not in out
+    assert "The run has no results yet." in (folder / "report" / "report.html").read_text()
+
+
 def test_several_ranks(run_here, run, monkeypatch):
     monkeypatch.setenv("HOROVOD_RANK", "0")
     monkeypatch.setenv("HOROVOD_SIZE", "2")

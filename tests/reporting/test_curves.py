@@ -89,3 +89,8 @@ def test_damaged_lines_are_counted(tmp_path, line):
 def test_a_report_without_metrics(tmp_path):
     curves = written(tmp_path, {"kind": "steps", "step": 5, "train": 7}, {"kind": "epoch", "step": 5})
     assert (curves.training, curves.validation, curves.last_step) == ({}, {}, 5)
+
+
+def test_a_metric_of_the_name_step(tmp_path):
+    curves = written(tmp_path, {"kind": "epoch", "step": 5, "validation": {"step": 9.0, "loss": 1.0}})
+    assert curves.validation == {"step": Series((5,), (9.0,)), "loss": Series((5,), (1.0,))}

@@ -57,6 +57,17 @@ def test_no_best_checkpoint(tmp_path, progress):
     assert (finding.kind, finding.text) == ("note", "No best checkpoint was recorded.")
 
 
+def test_an_earlier_checkpoint_that_is_better_by_chance(tmp_path):
+    lines = [*reports(2), {**reports(3)[-1], "validation": {"accuracy": 0.69}}]
+    run = facts(tmp_path, lines, progress={"step": 30, "best_step": 20, "best_value": 0.7})
+    (run.run.assets / "samples.json").write_text(json.dumps({"validation": 100}))
+    finding = found(read_facts(run.run.path))["best_checkpoint"]
+    assert finding.kind == "note"
+    assert "step 30, is worse (0.6900), which may be chance with 100 samples." in finding.text
+    (run.run.assets / "samples.json").write_text(json.dumps({"validation": 100_000}))
+    assert found(read_facts(run.run.path))["best_checkpoint"].kind == "warning"
+
+
 def test_overfitting(tmp_path):
     finding = found(facts(tmp_path, reports(rising=True)))["overfitting"]
     assert finding.values == {"since_step": 20, "lowest": 0.5, "last_step": 60, "last": pytest.approx(1.1)}

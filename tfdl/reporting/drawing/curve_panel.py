@@ -15,6 +15,8 @@ _LOG_FACTOR = 20.0
 # Height of a label, as a share of the height of the axes.
 _LABEL_GAP = 0.085
 _MOST_LABELS = 11
+# A line that ends before this share of the width has its label at its end, and not beside the panel.
+_EARLY = 0.8
 _FONT_SIZE = 9.5
 
 
@@ -117,18 +119,20 @@ def _label_ends(axes: Any, lines: Sequence[Line], palette: Palette) -> None:
     """Writes the lines' names beside their ends, in place of a legend."""
     shown = [line for line in lines if len(line.series)][:_MOST_LABELS]
     to_axes = (axes.transData + axes.transAxes.inverted()).transform
-    heights = [float(to_axes((line.series.steps[-1], line.series.values[-1]))[1]) for line in shown]
-    places = spread_out([height if math.isfinite(height) else 0.5 for height in heights], _LABEL_GAP, 0.03, 0.97)
-    for line, place in zip(shown, places, strict=True):
+    ends = [to_axes((line.series.steps[-1], line.series.values[-1])) for line in shown]
+    heights = [float(height) if math.isfinite(height) else 0.5 for _, height in ends]
+    places = spread_out(heights, _LABEL_GAP, 0.03, 0.97)
+    for line, (end, height), place in zip(shown, ends, places, strict=True):
+        ends_early = end < _EARLY
         axes.text(
-            1.02,
-            place,
+            end + 0.02 if ends_early else 1.02,
+            height + 0.03 if ends_early else place,
             line.label,
             transform=axes.transAxes,
             color=palette.color(line.look),
             fontsize=_FONT_SIZE - 0.5,
             fontweight="bold",
-            va="center",
+            va="bottom" if ends_early else "center",
             parse_math=False,
         )
 

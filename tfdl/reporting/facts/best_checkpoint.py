@@ -12,6 +12,8 @@ from tfdl.runs.run_directory import RunDirectory
 
 # If several metrics have the recorded value, it is that of the first of these.
 _MONITORED = ("accuracy", "loss")
+# A file may contain any number.
+_MOST_STEPS = 2**63
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def best_checkpoint(run: RunDirectory, curves: Curves, progress: Mapping[str, An
     """
     step = count_or_zero(progress.get("best_step"))
     value = finite(progress.get("best_value"))
-    if not step or value is None:
+    if not 0 < step < _MOST_STEPS or value is None:
         return None
     metric = _metric_of(curves, step, value)
     validations = curves.validation[metric] if metric is not None else None

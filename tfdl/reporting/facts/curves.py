@@ -118,16 +118,21 @@ def _place(report: Mapping[str, Any]) -> tuple[int, int]:
 
 def _series(reports: Iterable[Mapping[str, Any]], name: str) -> Series:
     """A value of these reports."""
-    found = [(report["step"], finite(report.get(name))) for report in reports]
-    points = [(step, value) for step, value in found if value is not None]
-    return Series(tuple(step for step, _ in points), tuple(value for _, value in points))
+    return _points((report["step"], report.get(name)) for report in reports)
+
+
+def _points(pairs: Iterable[tuple[int, Any]]) -> Series:
+    """The steps that have a number."""
+    found = [(step, finite(value)) for step, value in pairs]
+    known = [(step, value) for step, value in found if value is not None]
+    return Series(tuple(step for step, _ in known), tuple(value for _, value in known))
 
 
 def _validation(reports: Sequence[Mapping[str, Any]]) -> dict[str, Series]:
     """Metric -> its values, of each metric that some report has."""
-    rows = [{"step": report["step"], **section(report, "validation")} for report in reports]
-    names = dict.fromkeys(name for row in rows for name in row if name != "step")
-    series = {name: _series(rows, name) for name in names}
+    rows = [(report["step"], section(report, "validation")) for report in reports]
+    names = dict.fromkeys(name for _, metrics in rows for name in metrics)
+    series = {name: _points((step, metrics.get(name)) for step, metrics in rows) for name in names}
     return {name: values for name, values in series.items() if len(values)}
 
 

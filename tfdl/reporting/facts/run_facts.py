@@ -46,7 +46,16 @@ class RunFacts:
             split: ``validation`` or ``test``.
             metric: its name.
         """
-        value = self.listed.value(f"{split}.{metric}")
+        return self.interval_of(split, metric, self.listed.value(f"{split}.{metric}"))
+
+    def interval_of(self, split: str, metric: str, value: float | None) -> Interval | None:
+        """The interval of a value of a share of samples; None for other metrics.
+
+        Args:
+            split: on which it was measured.
+            metric: its name.
+            value: the share.
+        """
         count = self.num_samples.get(split, 0)
         if metric not in SHARES or value is None or not 0 <= value <= 1 or count < 1:
             return None

@@ -64,12 +64,25 @@ def _best(facts: RunFacts) -> Finding:
     if best.last_value == best.value:
         text += f" The last one, step {count(best.last_step)}, is as good."
         return Finding("best_checkpoint", "good", text, facts.name, values)
+    may_be_chance = False
     if best.last_value is not None:
+        may_be_chance = _may_be_chance(facts, best.last_value)
         text += f" The last one, step {count(best.last_step)}, is worse ({number(best.last_value)})"
+        if may_be_chance:
+            text += f", which may be chance with {count(facts.num_samples['validation'])} samples"
         text += "; use the best with --checkpoint best." if best.name else "."
     if best.name is None:
         text += " Its folder is not in the run any more."
-    return Finding("best_checkpoint", "warning", text, facts.name, values)
+    return Finding("best_checkpoint", "note" if may_be_chance else "warning", text, facts.name, values)
+
+
+def _may_be_chance(facts: RunFacts, last_value: float) -> bool:
+    """Whether the interval of the last checkpoint's metric contains the best value."""
+    best = facts.best
+    if best is None or best.metric is None:
+        return False
+    interval = facts.interval_of("validation", best.metric, last_value)
+    return interval is not None and interval.low <= best.value <= interval.high
 
 
 def _overfitting(facts: RunFacts) -> Iterator[Finding]:
