@@ -13,7 +13,7 @@ Examples:
   tfdl report runs/digits                                   # runs/digits/report/report.html
   tfdl report runs/digits --split validation --checkpoint best --output digits.html
   tfdl report runs/digits runs/sgd runs/resnet20            # side by side, in report/
-  tfdl report runs/digits --no-model                        # from the files alone: a second, also of a running run
+  tfdl report runs/digits --no-model                        # from the files alone: quick, also of a running run
   tfdl report runs/mlp --plugin my_parts --overwrite        # a run with your own model; replaces its last report
 """
 

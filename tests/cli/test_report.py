@@ -71,8 +71,7 @@ def test_a_run_without_results(run_here, tmp_path, status, line):
     folder = make_run(tmp_path / "run", status=status, progress={"step": 20}, reports=tuple(reports(2)))
     code, out, _ = run_here("report", folder, "--no-model")
     assert code == 0
-    assert out.startswith(f"{line}\n")
-    assert f"  warning: The run is {line.split()[1][:-1]}: " in out
+    assert out.startswith(f"{line}\n  warning: The run has not finished ({line.split()[1][:-1]}): ")
     assert "\x1b" not in out
 
 

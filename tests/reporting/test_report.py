@@ -128,7 +128,7 @@ def test_the_report_in_a_run_does_no_harm(two_runs, tmp_path, tiny):
     with pytest.raises(UserError, match="has a report"):
         tfdl.report(run, use_model=False)
     made = tfdl.report(run, use_model=False, overwrite=True)
-    assert made.findings[0].text.startswith("The run is unfinished: ")
+    assert made.findings[0].text.startswith("The run has not finished (unfinished): ")
 
 
 # Parts that are missing

@@ -8,7 +8,7 @@ from tests.reporting.made_report import reports
 from tests.reporting.made_run import DONE, SUMMARY, make_run
 from tfdl.errors import UserError
 from tfdl.reporting.facts.run_facts import read_facts
-from tfdl.reporting.facts.training_findings import recorded_result, training_findings
+from tfdl.reporting.facts.training_findings import recorded_result, state_finding, training_findings
 
 
 def facts(folder, lines=(), *, progress=None, **files):
@@ -93,15 +93,15 @@ def test_one_worse_validation_is_no_overfitting(tmp_path):
     ("files", "text"),
     [
         ({"summary": None, "status": {"code": None, "reason": "running"}},
-         "The run is unfinished: running or killed: it recorded no end; no checkpoint."),
+         "The run has not finished (unfinished): running or killed: it recorded no end; no checkpoint."),
         ({"summary": None, "status": {"code": 1, "reason": "the loss is NaN"}},
-         "The run is failed: the loss is NaN; no checkpoint."),
+         "The run has not finished (failed): the loss is NaN; no checkpoint."),
     ],
 )  # fmt: skip
 def test_a_run_that_has_not_finished(tmp_path, files, text):
-    finding = found(facts(tmp_path, reports(), **files))["state"]
+    (finding,) = state_finding(facts(tmp_path, reports(), **files))
     assert (finding.kind, finding.text) == ("warning", text)
-    assert "state" not in found(facts(tmp_path / "other", reports()))
+    assert list(state_finding(facts(tmp_path / "other", reports()))) == []
 
 
 def test_a_loss_that_is_nan(tmp_path):

@@ -11,7 +11,7 @@ from tfdl.reporting.comparison_findings import comparison_findings
 from tfdl.reporting.drawing.curve_panels import compared_panels, run_panels
 from tfdl.reporting.drawing.figures import confusion_png, panel_svg, panels_png
 from tfdl.reporting.facts.run_facts import RunFacts, read_facts
-from tfdl.reporting.facts.training_findings import recorded_result, training_findings
+from tfdl.reporting.facts.training_findings import recorded_result, state_finding, training_findings
 from tfdl.reporting.findings import Finding
 from tfdl.reporting.measuring.measured_findings import measured_findings
 from tfdl.reporting.page.descriptions import describe_panel
@@ -107,7 +107,7 @@ def _reported(letter: str, facts: RunFacts, measured: Any) -> ReportedRun:
         findings = [*measured_findings(measured, facts.name), *findings]
     if not any(finding.name == "guessing" for finding in findings):
         findings = [*recorded_result(facts), *findings]
-    return ReportedRun(letter, facts, measured, tuple(findings))
+    return ReportedRun(letter, facts, measured, (*state_finding(facts), *findings))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

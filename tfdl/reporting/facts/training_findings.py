@@ -18,18 +18,22 @@ def training_findings(facts: RunFacts) -> Iterator[Finding]:
     Args:
         facts: of the run.
     """
-    yield from _state(facts)
     yield from _not_finite(facts)
     yield _best(facts)
     yield from _overfitting(facts)
     yield from _rank_changes(facts)
 
 
-def _state(facts: RunFacts) -> Iterator[Finding]:
+def state_finding(facts: RunFacts) -> Iterator[Finding]:
+    """The state of a run that has not finished.
+
+    Args:
+        facts: of the run.
+    """
     listed = facts.listed
     if listed.state in ("finished", "imported"):
         return
-    text = f"The run is {listed.state}: {listed.reason}."
+    text = f"The run has not finished ({listed.state}): {listed.reason}."
     yield Finding("state", "warning", text, facts.name, {"state": listed.state, "reason": listed.reason})
 
 
