@@ -20,6 +20,7 @@ from tfdl.errors import nearest
 COMMANDS = {
     "train": "Train a model and write a run directory.",
     "runs": "List runs with their state and their results.",
+    "report": "Write a page about a run, or about several runs side by side.",
     "evaluate": "Measure a trained run on one of its splits.",
     "predict": "Answer new inputs with a trained run.",
     "import": "Make a run of a pretrained Hugging Face model.",

@@ -92,6 +92,26 @@ def run_page(runs: Sequence[Any], sorted_by: str = "", width: int | None = None)
     return "\n".join(lines) + "\n"
 
 
+def chosen_page(runs: Sequence[Any], names: Sequence[str]) -> str:
+    """Returns a table with these columns, whatever the width of the terminal. A run without a value has a dash.
+
+    Args:
+        runs: ``ListedRun`` objects, at least one.
+        names: of the columns, for ``ListedRun.value``.
+    """
+    from rich.cells import cell_len
+
+    known = {column.name: column for column in _COLUMNS}
+    filled = []
+    for name in names:
+        is_number = all(isinstance(run.value(name), int | float | None) for run in runs)
+        column = known.get(name, Column(printable(name), name, _any_value, is_number))
+        values = [run.value(name) for run in runs]
+        texts = ["-" if value is None else column.show(value) for value in values]
+        filled.append(_Filled(column, texts, max(map(cell_len, [column.title, *texts]))))
+    return "\n".join(_table(filled)) + "\n"
+
+
 def _filled_columns(runs: Sequence[Any], sorted_by: str, width: int) -> list[_Filled]:
     """The columns in which some run has a value."""
     from rich.cells import cell_len
@@ -180,5 +200,6 @@ def _reason_lines(runs: Sequence[Any], reasons: Sequence[str]) -> list[str]:
 
 def _any_value(value: Any) -> str:
     if isinstance(value, float):
-        return metric(value)
+        # Four digits after the point would make a small learning rate 0.
+        return metric(value) if abs(value) >= 0.01 else f"{value:g}"
     return printable(str(value))

@@ -17,6 +17,7 @@ Examples:
   tfdl runs --sort wall_seconds                             # the quickest first
   tfdl runs --state stopped --state unfinished              # what may be continued
   tfdl runs --task translation --sort -test.bleu
+  tfdl runs --columns run,test,optimizer.name,optimizer.learning_rate --sort -test --limit 5
   tfdl runs --json | jq -r '.[] | select(.state == "failed") | .path'
 """
 
@@ -30,10 +31,10 @@ def _states(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 
 
 def _orders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
-    from tfdl.reporting.sorting import sortable_names
+    from tfdl.reporting.listed_run import VALUE_NAMES
 
     minus = "-" if incomplete.startswith("-") else ""
-    return [minus + name for name in sortable_names() if name.startswith(incomplete.removeprefix("-"))]
+    return [minus + name for name in VALUE_NAMES if name.startswith(incomplete.removeprefix("-"))]
 
 
 @click.command(epilog=EPILOG)
@@ -45,8 +46,14 @@ def _orders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     show_default=True,
     metavar="NAME",
     shell_complete=_orders,
-    help="Column, key of --json, or metric such as test.accuracy: smallest first; -NAME: largest first.",
+    help="Column, key of --json or config.yaml, or metric such as test.accuracy: smallest first; -NAME: largest first.",
 )
+@click.option(
+    "--columns",
+    metavar="NAMES",
+    help="Columns to print, comma-separated: of the table, keys of --json or config.yaml, or metrics.",
+)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Print the first N runs only.")
 @click.option(
     "--state",
     "states",
@@ -60,7 +67,14 @@ def _orders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 @click.option("--json", "as_json", is_flag=True, help="Print a list with one JSON object for each run.")
 @debug_option
 def command(
-    folder: str, order: str, states: tuple[str, ...], task: str | None, model: str | None, as_json: bool
+    folder: str,
+    order: str,
+    columns: str | None,
+    limit: int | None,
+    states: tuple[str, ...],
+    task: str | None,
+    model: str | None,
+    as_json: bool,
 ) -> None:
     """List the runs in FOLDER and below it, with their state and their results.
 
@@ -75,18 +89,47 @@ def command(
         return
     _check_states(states)
     found = list_runs(folder)
-    runs = [
+    chosen = [
         run
         for run in sort_runs(found, order)
         if (not states or run.state in states) and task in (None, run.task) and model in (None, run.model)
     ]
+    names = _names_of(columns, found)
+    runs = chosen[:limit]
     with reader_may_leave():
         if as_json:
-            click.echo(json.dumps([run.to_json() for run in runs], allow_nan=False))
+            click.echo(json.dumps([run.to_json(names) for run in runs], allow_nan=False))
         elif runs:
-            _show(runs, "" if order == NEWEST_FIRST else field_of(order, found))
+            _show(runs, "" if order == NEWEST_FIRST else field_of(order, found), names)
+            if len(runs) < len(chosen):
+                click.echo(f"{len(runs):,} of {len(chosen):,} runs (--limit)")
         else:
-            click.echo(_nothing(folder, len(found)))
+            click.echo(_nothing(folder, len(found)) + _hint(found, task, model))
+
+
+def _names_of(columns: str | None, found: Sequence[Any]) -> list[str]:
+    """The values that the user asked for; none for the usual ones."""
+    from tfdl.errors import UserError
+    from tfdl.reporting.value_names import value_name
+
+    if columns is None:
+        return []
+    names = [name.strip() for name in columns.split(",")]
+    if "" in names:
+        raise UserError(f"--columns {columns!r}, expected names separated by commas, such as run,test,wall_seconds")
+    return list(dict.fromkeys(value_name(name, found, f"--columns {name!r}") for name in names))
+
+
+def _hint(found: Sequence[Any], task: str | None, model: str | None) -> str:
+    """A task or a model of the runs whose name is close to the one that was asked for."""
+    from tfdl.errors import nearest
+
+    for received, known in ((task, {run.task for run in found}), (model, {run.model for run in found})):
+        names = sorted(name for name in known if name)
+        advice = nearest(received, names) if received is not None and received not in names else ""
+        if advice:
+            return f".{advice}"
+    return ""
 
 
 def _check_states(states: Sequence[str]) -> None:
@@ -109,16 +152,20 @@ def _nothing(folder: str, num_found: int) -> str:
     return f"no runs in {shown}; make one: tfdl train"
 
 
-def _show(runs: Sequence[Any], sorted_by: str) -> None:
+def _show(runs: Sequence[Any], sorted_by: str, names: Sequence[str]) -> None:
     """Prints the table.
 
     Args:
         runs: the runs.
         sorted_by: the field of the order that the user asked for; empty for the usual order.
+        names: of the columns that the user asked for; none for the usual ones.
     """
-    from tfdl.cli.run_table import run_page
+    from tfdl.cli.run_table import chosen_page, run_page
 
+    if names:
+        click.echo(chosen_page(runs, names), nl=False)
+        return
     split, _, metric = sorted_by.partition(".")
-    if metric and all(run.metric in (metric, None) for run in runs):
+    if split in ("validation", "test") and all(run.metric in (metric, None) for run in runs):
         sorted_by = split  # this column has the metric already
     click.echo(run_page(runs, sorted_by), nl=False)

@@ -41,6 +41,7 @@ _PUBLIC = {
     "register_schedule": "tfdl.config",
     "register_task": "tfdl.config",
     "register_tokenizer": "tfdl.config",
+    "report": "tfdl.reporting",
     "train": "tfdl.training",
 }
 _MODULES = (
@@ -99,6 +100,7 @@ if TYPE_CHECKING:
     from tfdl.interop import import_model as import_model
     from tfdl.models import build_model as build_model
     from tfdl.optimizers import build_optimizer as build_optimizer
+    from tfdl.reporting import report as report
     from tfdl.training import train as train
 
 

@@ -252,3 +252,65 @@ def test_the_shell_completes_orders_and_states():
     assert completed("--state", "f") == ["finished", "failed"]
     assert completed("--sort", "-wall") == ["-wall_seconds"]
     assert "started" in completed("--sort", "")
+
+
+# Columns that the user asks for
+
+
+def with_rates(folder: Path) -> Path:
+    """Runs with other learning rates; one of them is a text."""
+    for name, rate in (("a", "0.001"), ("b", "0.25"), ("c", "fast")):
+        path = folder / name / "config.yaml"
+        path.write_text(path.read_text().replace("learning_rate: 0.001", f"learning_rate: {rate}"))
+    return folder
+
+
+def test_columns(runs, folder):
+    _, out, _ = runs(with_rates(folder), "--columns", "run,optimizer.learning_rate, test ,ranks", "--sort", "run")
+    assert [line.split() for line in out.splitlines()] == [
+        ["run", "optimizer.learning_rate", "test", "ranks"],
+        ["a", "0.001", "0.5000", "2"],
+        ["b", "0.2500", "0.9000", "2"],
+        ["c", "fast", "-", "-"],
+    ]
+
+
+def test_columns_in_json(runs, folder):
+    _, out, _ = runs(with_rates(folder), "--columns", "optimizer.learning_rate,started", "--json", "--limit", "1")
+    assert json.loads(out) == [{"optimizer.learning_rate": 0.001, "started": "2020-09-13T12:26:40+00:00"}]
+    assert "config" not in json.loads(runs(folder, "--json")[1])[0]
+
+
+def test_runs_are_sorted_by_a_key_of_their_configuration(runs, folder):
+    order = ["--sort", "-optimizer.learning_rate", "--columns", "run"]
+    assert first_words(runs(with_rates(folder), *order)[1]) == ["run", "c", "b", "a"]
+
+
+def test_limit(runs, folder):
+    _, out, _ = runs(folder, "--limit", "2")
+    assert first_words(out)[:3] == ["run", "a", "c"]
+    assert out.endswith("2 of 3 runs (--limit)\n")
+    assert "--limit" not in runs(folder, "--limit", "3")[1]
+    assert runs(folder, "--limit", "0")[0] == 2
+
+
+@pytest.mark.parametrize(("option", "name", "near"), [("--model", "cmn", "cnn"), ("--task", "image-clasification",
+                                                                                  "image-classification")])  # fmt: skip
+def test_a_hint_for_a_name_that_no_run_has(runs, folder, option, name, near):
+    code, out, _ = runs(folder, option, name)
+    assert code == 0
+    assert out.endswith(f"--task or --model. Did you mean {near!r}?\n")
+
+
+@pytest.mark.parametrize(
+    ("columns", "line"),
+    [
+        ("run,,test", "--columns 'run,,test', expected names separated by commas, such as run,test,wall_seconds"),
+        ("optimzer.name", "--columns 'optimzer.name', expected one of run, "),
+    ],
+)
+def test_bad_columns(runs, folder, columns, line):
+    code, out, err = runs(folder, "--columns", columns)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"tfdl: error: {line}")
+    assert ("Did you mean 'optimizer.name'?" in err) == ("optimzer" in columns)

@@ -7,6 +7,7 @@ from typing import Any
 
 from tfdl.config import TASKS
 from tfdl.config.dataset import PythonDataConfig
+from tfdl.data import Source
 from tfdl.data.hash_split import SPLITS
 from tfdl.data.objects.description import describe_splits
 from tfdl.data.objects.splits import data_of_split
@@ -19,7 +20,7 @@ from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.load import LoadedRun
 from tfdl.runs.sample_counts import changed_counts_note
 from tfdl.tasks.beam_search import DEFAULT_LENGTH_PENALTY
-from tfdl.tasks.task import DecodingTask
+from tfdl.tasks.task import DecodingTask, Task
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,17 @@ class Evaluation:
     """What the user should know about the results, such as that they are no better than guessing."""
     note: str = ""
     """What has changed in the data since the run began: how many samples the split has."""
+
+
+@dataclass(frozen=True)
+class OpenedSplit:
+    """A split that can be evaluated."""
+
+    task: Task
+    """As the data were opened for it."""
+    source: Source
+    note: str = ""
+    """As for ``Evaluation``."""
 
 
 def evaluate(
@@ -120,8 +132,36 @@ def evaluate_loaded(
     Raises:
         UserError: no such split, data that is missing, or beams for a task that writes no text.
     """
-    check_split(split)
     world = world or current_world()
+    opened = open_split(loaded, split, world, data=data, beams=beams, length_penalty=length_penalty)
+    task = opened.task
+    rows = evaluator_for(loaded.model, task).rows(opened.source, world)
+    return Evaluation(task.metrics(rows), task.details(rows), task.warning(rows), opened.note)
+
+
+def open_split(
+    loaded: LoadedRun,
+    split: str,
+    world: World,
+    *,
+    data: Mapping[str, Any] | None = None,
+    beams: int | None = None,
+    length_penalty: float = DEFAULT_LENGTH_PENALTY,
+) -> OpenedSplit:
+    """Opens a split of a run's data, as an evaluation reads it.
+
+    Args:
+        loaded: the run and its model.
+        split: as for ``evaluate``.
+        world: the ranks that share the work; all of them must call.
+        data: as for ``evaluate``.
+        beams: as for ``evaluate``.
+        length_penalty: as for ``evaluate``.
+
+    Raises:
+        UserError: as ``evaluate_loaded``.
+    """
+    check_split(split)
     if beams is not None and not isinstance(loaded.task, DecodingTask):
         raise UserError(f"beams={beams}, but the task {loaded.task.name} is evaluated without writing texts")
     with world.agreement():
@@ -137,9 +177,8 @@ def evaluate_loaded(
         check_equal_data(lambda: describe_splits({split: sources[split]}, data), world)
     else:
         check_equal_splits(loaded.config.dataset.name, task.class_names, sample_counts(sources), world)
-    rows = evaluator_for(loaded.model, task).rows(sources[split], world)
     note = changed_counts_note(loaded.run.assets, sample_counts({split: sources[split]}))
-    return Evaluation(task.metrics(rows), task.details(rows), task.warning(rows), note)
+    return OpenedSplit(task, sources[split], note)
 
 
 def check_split(split: str) -> None:

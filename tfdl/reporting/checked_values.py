@@ -68,10 +68,15 @@ def count_or_zero(value: Any) -> int:
     return value if _is_of(int, value) else 0
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a number that is not too large to compute with. Truth values are none."""
+    return _is_of(int | float, value) and not abs(value) >= _LARGEST
+
+
 def _are_metrics(metrics: Any) -> bool:
     if not isinstance(metrics, Mapping):
         return False
-    return all(value is None or (_is_of(int | float, value) and abs(value) < _LARGEST) for value in metrics.values())
+    return all(value is None or is_number(value) for value in metrics.values())
 
 
 def _is_of(kind: Any, value: Any) -> bool:

@@ -1,6 +1,7 @@
 """One run of a list."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,9 @@ STATES = ("finished", "imported", "stopped", "failed", "unfinished", "damaged")
 # The metric that stands for all of them is the first one that a run has: translations have the first, language models
 # the second, classifiers the third. All tasks have a loss.
 _HEADLINES = ("exact_match", "perplexity", "accuracy", "loss")
+
+# Fields that are times.
+_TIMES = frozenset({"started", "changed"})
 
 Metrics = dict[str, float | None]
 
@@ -51,6 +55,8 @@ class ListedRun:
     """When the run was started, or imported; seconds since 1970."""
     changed: float | None = None
     """When one of its files was last written; seconds since 1970. A copy has the time of copying."""
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The values of ``config.yaml`` with names such as ``optimizer.learning_rate``. ``to_json`` leaves them out."""
 
     @property
     def metric(self) -> str | None:
@@ -63,21 +69,37 @@ class ListedRun:
 
         Args:
             name: a field; ``test`` and ``validation`` are the values of ``metric``; ``test.NAME`` and
-                ``validation.NAME`` are other metrics. A metric that the run lacks is None.
+                ``validation.NAME`` are other metrics; other names are values of the configuration, such as
+                ``optimizer.learning_rate``. A value that the run lacks is None.
         """
         split, _, metric = name.partition(".")
         if split in ("validation", "test"):
             metrics: Metrics = getattr(self, split)
             return metrics.get(metric or self.metric or "")
-        return getattr(self, name)
+        if name in VALUE_NAMES:
+            return getattr(self, name)
+        return self.config.get(name)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values: the fields and ``metric``, with times in ISO format."""
-        values = dataclasses.asdict(self)
-        values["metric"] = self.metric
-        for name in ("started", "changed"):
+    def to_json(self, names: Sequence[str] = ()) -> dict[str, Any]:
+        """Plain values, with times in ISO format.
+
+        Args:
+            names: of the values, as for ``value``; none for all fields and ``metric``.
+        """
+        if names:
+            values = {name: self.value(name) for name in names}
+        else:
+            without_config = dataclasses.replace(self, config={})
+            values = dataclasses.asdict(without_config)
+            del values["config"]
+            values["metric"] = self.metric
+        for name in _TIMES & values.keys():
             values[name] = _iso(values[name])
         return values
+
+
+VALUE_NAMES = (*(each.name for each in dataclasses.fields(ListedRun) if each.name != "config"), "metric")
+"""Names of values that every run has: the fields, and ``metric``."""
 
 
 def _iso(seconds: float | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tfdl.reporting.checked_values import check_status, checked_values, count_or_zero
 from tfdl.reporting.finding import FoundRun
+from tfdl.reporting.flat_settings import flat_settings
 from tfdl.reporting.listed_run import ListedRun
 from tfdl.reporting.run_files import RunFiles, read_run_files
 from tfdl.reporting.state import state_of
@@ -49,6 +50,7 @@ def _read(found: FoundRun, name: str) -> ListedRun:
         checkpoint=files.checkpoint,
         started=_started(run, files),
         changed=_latest(run.status_path, run.summary_path, run.metrics_path),
+        config=flat_settings(files.config),
         **values,
     )
 

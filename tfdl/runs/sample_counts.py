@@ -19,6 +19,19 @@ def save_sample_counts(assets: Path, counts: Mapping[str, int]) -> None:
     write_json(assets / _ASSET, dict(counts))
 
 
+def load_sample_counts(assets: Path) -> dict[str, int]:
+    """How many samples each split had when the run began; empty for a run without a record, or with a damaged one.
+
+    Args:
+        assets: of the run.
+    """
+    try:
+        recorded = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
+        return {str(split): int(count) for split, count in recorded.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
 def changed_counts_note(assets: Path, counts: Mapping[str, int]) -> str:
     """One line about the splits that have more or fewer samples than when the run began.
 
@@ -29,11 +42,8 @@ def changed_counts_note(assets: Path, counts: Mapping[str, int]) -> str:
     Returns:
         The line; empty if the numbers are equal, or if the run has no record, as runs of older versions.
     """
-    try:
-        recorded = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
-        # What is damaged is no record; a run does not depend on it.
-        recorded = {split: int(recorded[split]) for split in counts}
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    recorded = load_sample_counts(assets)  # what is damaged is no record; a run does not depend on it
+    if not counts.keys() <= recorded.keys():
         return ""
     changes = [
         f"{split} has {count:,} {'sample' if count == 1 else 'samples'}, the run began with {recorded[split]:,}"

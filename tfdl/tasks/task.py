@@ -13,16 +13,12 @@ from tfdl.data import Source
 from tfdl.data.pipeline import WEIGHT, Augment
 from tfdl.data.tokenizers import Tokenizer
 from tfdl.errors import UserError
+from tfdl.tasks.metric_directions import larger_is_better
 from tfdl.tasks.prediction import Prediction, ServedPrediction
 from tfdl.tasks.served_signature import DEFAULT_SIGNATURE, ServedSignature
 
 Batch = Mapping[str, Any]
 """Features of some samples by name, each a tensor ``(b, ...)``; training batches also have ``weight``, ``(b,)``."""
-# Metrics of tfdl's own tasks.
-_LARGER_IS_BETTER = frozenset(
-    {"accuracy", "top_5_accuracy", "token_accuracy", "precision", "recall", "f1", "auc", "exact_match", "bleu", "chrf"}
-)
-
 Rows = Mapping[str, np.ndarray]
 """Columns with one row for each sample."""
 
@@ -70,9 +66,7 @@ class Task(ABC):
         """
         if metric == self.monitor:
             return self.larger_is_better
-        if metric in ("loss", "perplexity") or metric.startswith("bits_per_"):
-            return False
-        return True if metric in _LARGER_IS_BETTER else None
+        return larger_is_better(metric)
 
     # Data
 

@@ -84,7 +84,8 @@ class TextClassification(TextTask, Classification):
         sources: dict[str, Source] = {}
         for split, columns in tokenized.splits.items():
             _check_labels(columns["label"], config.dataset.name, split)
-            sources[split] = TokenSource(columns, frames, config.dataset.memory_limit_mb)
+            texts = tokenized.dataset.splits[split]
+            sources[split] = TokenSource(columns, frames, config.dataset.memory_limit_mb, texts)
         if assets is not None:
             check_classes(class_names, trained_names, config.dataset.name)
         notes = (*tokenized.dataset.notes, *cut_note(sources, longest))

@@ -119,10 +119,18 @@ class TokenSource(ShuffledSource):
 
     def spread(self, most: int) -> "TokenSource":
         """See ``TextSource.spread``; the samples keep their numbers."""
-        part = copy.copy(self)
         samples = self.samples
         count = min(most, len(samples))
-        part._samples = samples[np.arange(count) * len(samples) // count]
+        return self.chosen(samples[np.arange(count) * len(samples) // count])
+
+    def chosen(self, samples: np.ndarray) -> "TokenSource":
+        """Some of the samples, which keep their numbers.
+
+        Args:
+            samples: their numbers in increasing order.
+        """
+        part = copy.copy(self)
+        part._samples = samples
         return part
 
     def texts(self, *roles: str) -> dict[str, np.ndarray]:

@@ -1,0 +1,140 @@
+"""The page: well-formed, safe for any text, without anything from outside, not too large."""
+
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+from lxml import html as lxml_html
+
+from tests.reporting.made_report import HOSTILE, classifier, page_of, reported
+
+VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta"}
+
+
+class Checked(HTMLParser):
+    """Checks that each element is closed, and collects tags and attributes."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = [name for name, _ in attrs]
+        assert len(names) == len(set(names)), (tag, names)
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("name", ["one", "three"])
+def test_a_well_formed_page_without_anything_from_outside(pages, name):
+    page = pages[name]
+    checked = Checked(page)
+    tags = [tag for tag, _ in checked.tags]
+    assert tags.count("script") == 1
+    assert not {"link", "iframe", "object", "embed", "base", "form"} & set(tags)
+    ids = [values["id"] for _, values in checked.tags if "id" in values]
+    assert len(ids) == len(set(ids))
+    for tag, values in checked.tags:
+        assert not [attribute for attribute in values if attribute.startswith("on")]
+        if tag == "img":
+            assert values["alt"]
+            assert values["src"].startswith("data:image/png;base64,")
+        for attribute in ("href", "src"):
+            assert (values.get(attribute) or "#").startswith(("#", "data:image/png;base64,")), values
+        if (values.get("href") or "").startswith("#"):
+            assert values["href"][1:] in ids
+        if tag == "svg":
+            assert values["role"] == "img"
+            assert values["aria-label"]
+    assert not re.search(r"url\((?!#)", page)
+    assert "@import" not in page
+
+
+def test_the_policy_of_the_page(pages):
+    import base64
+    import hashlib
+
+    (policy,) = [values["content"] for tag, values in Checked(pages["one"]).tags
+                 if tag == "meta" and values.get("http-equiv") == "Content-Security-Policy"]  # fmt: skip
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-")
+    script = re.search(r"<script>(.*)</script>", pages["three"], re.DOTALL)[1]
+    assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in policy
+
+
+def test_any_text_is_shown_as_it_is(pages):
+    page = pages["one"]
+    assert "<script>alert(1)" not in page
+    root = lxml_html.fromstring(page)
+    text = root.text_content()
+    cleaned = ["\ufffd\ufffd\ufffd[31m\ufffd", "\ufffd half a character", "line\nbreak"]
+    for shown in [*HOSTILE[:3], *HOSTILE[6:11], *cleaned]:
+        assert shown in text, shown
+    assert root.findtext(".//h1/bdi") == HOSTILE[0]
+    # Nothing that XML or UTF-8 cannot contain.
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", page)
+    assert max(len(cell.text_content()) for cell in root.iter("td", "th")) < 200  # long names are cut in tables
+
+
+def test_headings_and_tables_have_a_structure(pages):
+    root = lxml_html.fromstring(pages["three"])
+    levels = [int(heading.tag[1]) for heading in root.iter("h1", "h2", "h3")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    for table in root.iter("table"):
+        assert table.findtext("caption") is not None
+        for cell in table.iter("th"):
+            assert cell.get("scope") in ("col", "row")
+        widths = {len(row) for row in table.iter("tr")}
+        assert len(widths) == 1, table.findtext("caption")
+
+
+def test_the_best_is_marked_by_a_sign(pages):
+    root = lxml_html.fromstring(pages["three"])
+    best = [cell.text_content() for cell in root.iter("td") if "best" in (cell.get("class") or "").split()]
+    assert best
+    assert all(text.startswith("★ ") for text in best)
+
+
+def test_a_confusion_matrix_that_can_be_read(tmp_path):
+    root = lxml_html.fromstring(page_of(classifier(tmp_path / "a")))
+    (table,) = [table for table in root.iter("table") if table.get("class") == "matrix"]
+    rows = [[cell.text_content().strip() for cell in row.iter("td")] for row in table.iter("tr")][1:]
+    run = reported(tmp_path / "a", "A", None)
+    assert run.measured is None  # the control: without a model there is no matrix
+    assert 'class="matrix"' not in page_of(run)
+    counts = classifier(tmp_path / "a").measured.classes.counts
+    for row, values in zip(rows, counts.tolist(), strict=True):
+        for cell, value in zip(row, values, strict=True):
+            assert re.match(rf"{value}(\D|$)", cell) or cell.startswith(f"{value}{100 * value / sum(values):.1f}%")
+
+
+def test_a_thousand_classes(tmp_path):
+    """The matrix would be too large; pairs and scores are there, and the page stays small."""
+    page = page_of(classifier(tmp_path / "a", names=[f"class {number}" for number in range(1000)], count=5000))
+    assert "The confusion matrix of 1,000 classes would be too large to read." in page
+    assert 'class="matrix"' not in page
+    assert "class 999" in page
+    assert len(page) < 500_000
+
+
+def test_images_are_limited(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfdl.reporting.page.run_view._MOST_IMAGE_BYTES", 500)
+    page = page_of(classifier(tmp_path / "a"))
+    assert 1 <= page.count("<img ") <= 5
+
+
+def test_the_same_run_has_the_same_page(tmp_path):
+    assert page_of(classifier(tmp_path / "a")) == page_of(classifier(tmp_path / "a"))

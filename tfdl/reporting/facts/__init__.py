@@ -1,0 +1,1 @@
+"""What the files of a run say about its course: curves, the best checkpoint, findings."""

@@ -1,0 +1,1 @@
+"""What a report computes with a run's model: classes, mistakes, samples."""

@@ -1,0 +1,105 @@
+"""What a report shows of a language model: how well guessing does, and texts that it writes."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdl.errors import UserError
+from tfdl.inference.generation import Generator
+from tfdl.reporting.clean_text import shortened
+from tfdl.reporting.measuring.measured import Guess, Sample, Texts
+from tfdl.tasks.language_modeling import LanguageModeling
+
+_NUM_PROMPTS = 4
+_MOST_PROMPT_TOKENS = 48
+_MOST_NEW_TOKENS = 64
+_TEMPERATURE = 0.8
+_SEED = 0
+_LONGEST_TEXT = 400
+
+
+def unigram_guess(source: Any, vocab_size: int, batch_size: int) -> Guess:
+    r"""The perplexity of the best answer that does not look at the tokens before.
+
+    It is $e^H$, with $H = -\sum_v p_v \ln p_v$ and $p_v$ the share of token $v$ among the split's targets.
+
+    Args:
+        source: windows of a corpus.
+        vocab_size: number of different tokens.
+        batch_size: windows that are read together.
+    """
+    counts = np.zeros(vocab_size, np.int64)
+    for tokens in _targets(source, batch_size):
+        counts += np.bincount(tokens, minlength=vocab_size)
+    shares = counts[counts > 0] / counts.sum()
+    entropy = -float(np.sum(shares * np.log(shares)))
+    return Guess("perplexity", math.exp(entropy), "guessing each token by how often it occurs in the split")
+
+
+def _targets(source: Any, batch_size: int) -> Iterator[np.ndarray]:
+    """The tokens that a model predicts."""
+    for numbers in source.evaluation_pieces(batch_size, None):
+        batch = source.read(tf.constant(numbers))
+        targets = np.asarray(batch["tokens"])[:, 1:]
+        is_token = np.arange(targets.shape[1]) < np.asarray(batch["count"])[:, np.newaxis]
+        yield targets[is_token]
+
+
+def generated_texts(model: Any, task: LanguageModeling, source: Any) -> Texts | None:
+    """Texts that continue beginnings of windows of the split.
+
+    Args:
+        model: the language model.
+        task: its task.
+        source: windows of a corpus.
+
+    Returns:
+        The texts; None if no window is long enough, or the model does not write.
+    """
+    begun = [pair for pair in (_begun(task, source, number) for number in _window_numbers(source)) if pair]
+    if not begun:
+        return None
+    sampler = {"name": "random", "temperature": _TEMPERATURE}
+    samples = []
+    try:
+        generator = Generator(model, task)
+        for seed, (prompt, rest) in enumerate(begun, _SEED):
+            # With one seed for all prompts, all texts would be drawn with the same random numbers.
+            (text,) = generator.generate(prompt, max_new_tokens=_MOST_NEW_TOKENS, samplers=[sampler], seed=seed)
+            samples.append(Sample(prompt, shortened(rest, _LONGEST_TEXT), shortened(text.text, _LONGEST_TEXT)))
+    except UserError:
+        return None  # a model of the user that gives scores alone
+    return Texts(
+        kind="generated",
+        samples=tuple(samples),
+        num_written=len(samples),
+        num_distinct=len({sample.written for sample in samples}),
+        num_distinct_expected=len({sample.expected for sample in samples}),
+        note=f"Drawn at temperature {_TEMPERATURE} with seeds from {_SEED}, at most {_MOST_NEW_TOKENS} tokens.",
+    )
+
+
+def _window_numbers(source: Any) -> list[int]:
+    """Windows that are evenly spread over the split."""
+    count = min(_NUM_PROMPTS, source.num_examples)
+    return [number * source.num_examples // count for number in range(count)]
+
+
+def _begun(task: LanguageModeling, source: Any, number: int) -> tuple[str, str] | None:
+    """The beginning of a window, and how it goes on; None for a window that is too short."""
+    batch = source.read(tf.constant([number], tf.int64))
+    count = int(batch["count"][0])
+    tokens = np.asarray(batch["tokens"])[0, 1 : count + 1]
+    # What follows another text's end is the beginning of a new one.
+    ends = np.flatnonzero(tokens == task.tokenizer.end_id)
+    if len(ends):
+        tokens = max(np.split(tokens, ends), key=len)
+        tokens = tokens[tokens != task.tokenizer.end_id]
+    num_prompt = min(_MOST_PROMPT_TOKENS, len(tokens) // 2)
+    prompt = task.tokenizer.decode(tokens[:num_prompt])
+    if not prompt.strip():
+        return None
+    return prompt, task.tokenizer.decode(tokens[num_prompt:])

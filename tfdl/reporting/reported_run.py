@@ -1,0 +1,53 @@
+"""One run of a report."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tfdl.reporting.facts.run_facts import RunFacts
+from tfdl.reporting.findings import Finding
+from tfdl.reporting.intervals import Interval
+from tfdl.reporting.measuring.measured import Measured
+
+
+@dataclass(frozen=True)
+class ReportedRun:
+    """What a report says about a run."""
+
+    letter: str
+    """By which figures and tables call the run, such as ``A``."""
+    facts: RunFacts
+    measured: Measured | None
+    """None if the model was not used."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.facts.name
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the model's answers are known."""
+        return self.measured is not None and not self.measured.problem
+
+    def metrics(self, split: str) -> Mapping[str, float | None]:
+        """The metrics of a split: those that were measured, or else those that the run recorded.
+
+        Args:
+            split: ``train``, ``validation`` or ``test``.
+        """
+        if self.measured is not None and self.is_measured and self.measured.split == split:
+            return self.measured.metrics
+        recorded = {"validation": self.facts.listed.validation, "test": self.facts.listed.test}
+        return recorded.get(split, {})
+
+    def interval(self, split: str, metric: str) -> Interval | None:
+        """The 95% interval of a metric; None if it is not known.
+
+        Args:
+            split: ``train``, ``validation`` or ``test``.
+            metric: its name.
+        """
+        if self.measured is not None and self.is_measured and self.measured.split == split:
+            return self.measured.intervals.get(metric)
+        return self.facts.recorded_interval(split, metric)

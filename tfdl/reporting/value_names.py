@@ -1,0 +1,46 @@
+"""The names by which a user asks for the values of runs."""
+
+from collections.abc import Iterable, Sequence
+
+from tfdl.errors import UserError, nearest
+from tfdl.reporting.listed_run import VALUE_NAMES, ListedRun
+
+SHORT_NAMES = {"ranks": "world_size", "time": "wall_seconds"}
+"""The names of columns that are shorter than their field."""
+
+
+def value_name(received: str, runs: Sequence[ListedRun], given: str) -> str:
+    """Returns the name of a value, for ``ListedRun.value``.
+
+    Args:
+        received: the name of a column, a field, a metric such as ``test.accuracy``, or a key of ``config.yaml`` such as
+            ``optimizer.learning_rate``.
+        runs: the runs, whose metrics and configurations have names.
+        given: what the user wrote, for the error, such as ``--sort '-test.accuracy'``.
+
+    Raises:
+        UserError: no run has a value of this name.
+    """
+    name = SHORT_NAMES.get(received, received)
+    metrics = _metrics_of(runs)
+    split, _, metric = name.partition(".")
+    # Without any run nothing has a value, and no metric is known.
+    is_metric_of_no_run = bool(metric) and split in ("validation", "test") and not metrics
+    if name in VALUE_NAMES or name in metrics or is_metric_of_no_run:
+        return name
+    settings = {key: None for run in runs for key in run.config}  # each once, in order
+    if name in settings:
+        return name
+    known = [*VALUE_NAMES, *SHORT_NAMES, *metrics]
+    advice = nearest(received, [*known, *settings])
+    example = "; or a key of config.yaml, such as optimizer.learning_rate" if settings else ""
+    raise UserError(f"{given}, expected one of {', '.join(known)}{example}.{advice}")
+
+
+def _metrics_of(runs: Iterable[ListedRun]) -> list[str]:
+    """The metrics that some run has, such as ``test.accuracy``; each once."""
+    names: dict[str, None] = {}
+    for run in runs:
+        names.update(dict.fromkeys(f"validation.{name}" for name in run.validation))
+        names.update(dict.fromkeys(f"test.{name}" for name in run.test))
+    return list(names)
