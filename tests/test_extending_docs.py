@@ -25,7 +25,7 @@ def commands(text: str) -> list[list[str]]:
 
 def test_the_page_has_a_section_and_a_module_for_each_kind_of_part():
     modules = {text.split("\n")[0] for language, text in blocks() if language == "python" and text.startswith("# my_")}
-    kinds = ("model", "optimizer", "schedule", "augmentation", "data", "tokenizer", "task", "sampler")
+    kinds = ("model", "optimizer", "schedule", "augmentation", "data", "tokenizer", "task", "sampler", "format")
     assert modules == {f"# my_{kind}.py" for kind in kinds}
 
 
