@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfdl.layers import half_product
 from tfdl.layers.half_product import HalfWeights
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 64), (8, 1, 64), (2, 3, 64)])
 @pytest.mark.parametrize("is_known", [True, False])
 def test_the_product_is_that_of_the_rounded_weights(shape, is_known):
+    """On CPUs with and without instructions for bfloat16, of which a test sees one."""
     generator = np.random.default_rng(0)
     kernel = generator.normal(size=(50, 64)).astype(np.float32)
     inputs = generator.normal(size=shape).astype(np.float32)
@@ -48,3 +50,12 @@ def test_the_outputs_have_the_dtype_of_the_inputs(dtype):
 
 def _rounded(values):
     return tf.cast(tf.cast(values, tf.bfloat16), tf.float32).numpy()
+
+
+def test_without_instructions_for_bfloat16_the_product_is_the_same(monkeypatch):
+    generator = np.random.default_rng(0)
+    kernel = generator.normal(size=(50, 256)).astype(np.float32)
+    inputs = tf.constant(generator.normal(size=(4, 256)).astype(np.float32))
+    monkeypatch.setattr(half_product, "sums_are_float32", lambda: False)
+    found = HalfWeights(kernel).product(inputs)
+    np.testing.assert_allclose(found, _rounded(inputs) @ _rounded(kernel).T, rtol=2**-8, atol=1e-4)

@@ -1,16 +1,20 @@
 r"""Products with weights in bfloat16, for decoding: a step then reads half of the memory.
 
 A step of decoding multiplies few rows by every weight of the model, so reading the weights takes most of its time. The
-weights are rounded to bfloat16 once. Sums are computed in float32 by oneDNN, and rounded to bfloat16 when they are
-written.
+weights are rounded to bfloat16 once. Sums are computed in float32, and rounded to bfloat16 when they are written.
+
+oneDNN does that on CPUs with instructions for bfloat16. On others, TensorFlow's own kernel rounds partial sums, too.
+There the weights become float32 for each product, which is exact and was measured to take the same time.
 
 oneDNN packs the second matrix of a product before it multiplies. So the weights are the first matrix, and the rows the
 second: with 8 rows the product was measured to take 0.6 of the time of the other order, on a CPU with AMX. It has a
 slow kernel for a single row, so there are at least two.
 """
 
+from functools import cache
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfdl.layers.dynamic_shape import dynamic_shape
@@ -55,6 +59,29 @@ class HalfWeights:
         num_rows = rows.shape[0]
         missing = 0 if num_rows is None else max(0, _FEWEST_ROWS - num_rows)
         half_rows = tf.pad(tf.cast(rows, tf.bfloat16), [[0, missing], [0, 0]])
-        transposed = tf.matmul(self._rest, half_rows, transpose_b=True)  # (n, m)
+        if sums_are_float32():
+            transposed = tf.matmul(self._rest, half_rows, transpose_b=True)  # (n, m)
+        else:
+            weights = tf.cast(self._rest, tf.float32)
+            exact_rows = tf.cast(half_rows, tf.float32)
+            transposed = tf.cast(tf.matmul(weights, exact_rows, transpose_b=True), tf.bfloat16)  # (n, m)
         outputs = tf.transpose(tf.cast(transposed, rows.dtype))  # (m, n)
         return outputs if num_rows is None else outputs[:num_rows]
+
+
+@cache
+def sums_are_float32() -> bool:
+    """Whether products in bfloat16 are rounded once, as on CPUs with instructions for them; one product shows it."""
+    generator = np.random.default_rng(0)
+    weights = _half(generator.normal(size=(64, 256)))
+    rows = _half(generator.normal(size=(_FEWEST_ROWS, 256)))
+    with tf.init_scope():  # now, also while a graph is built
+        found = tf.matmul(tf.constant(weights), tf.constant(rows), transpose_b=True).numpy()
+    exact = weights.astype(np.float32) @ rows.astype(np.float32).T
+    error = np.abs(found.astype(np.float32) - exact)
+    # Half of the distance between two numbers of 8 bits, and a little for the order of the sum.
+    return bool(np.all(error <= 2**-8 * np.abs(exact) + 1e-3))
+
+
+def _half(values: np.ndarray) -> np.ndarray:
+    return values.astype(tf.bfloat16.as_numpy_dtype)
