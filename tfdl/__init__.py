@@ -60,6 +60,7 @@ _MODULES = (
     "plugins",
     "reporting",
     "runs",
+    "serving",
     "tasks",
     "training",
 )
