@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tfdl import __version__
+from tfdl.config import DATASETS
 from tfdl.errors import UserError
 from tfdl.runs.load import LoadedRun
 
@@ -13,8 +14,8 @@ _FILE = Path("assets.extra") / "tfdl.json"
 _MOST_BYTES = 16 * 2**20
 
 Description = dict[str, Any]
-"""``tfdl_version``, ``task`` and ``model``; for images ``image_shape`` (height, width, channels) and ``resized``; for
-classes ``class_names``."""
+"""``tfdl_version``, ``task`` and ``model``; ``dataset`` if it is a declared one, whose name is no path; for images
+``image_shape`` (height, width, channels) and ``resized``; for classes ``class_names``."""
 
 
 def describe(loaded: LoadedRun) -> Description:
@@ -32,6 +33,8 @@ def describe(loaded: LoadedRun) -> Description:
         value = getattr(loaded.task, name, None)
         if value not in (None, ()):
             description[name] = list(value) if isinstance(value, tuple) else value
+    if loaded.config.dataset.name in DATASETS:
+        description["dataset"] = loaded.config.dataset.name
     return description
 
 
