@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfdl.serving.errors import OVERLOADED, RequestError
+from tfdl.serving.errors import BAD_REQUEST, OVERLOADED, RequestError
 from tfdl.serving.signature import Arrays, Signature
 
 Call = Callable[[str, Arrays], Arrays]
@@ -213,7 +213,7 @@ class Batcher:
             own = outputs if len(parts) == 1 else {name: array[start:end] for name, array in outputs.items()}
             part.request.outputs[part.number] = own
             if self._settle(part):
-                answers.append((part.request, _whole(part.request.outputs)))
+                answers.append((part.request, _whole(part.request)))
             start = end
         return answers
 
@@ -265,9 +265,12 @@ def _joined(parts: Sequence[_Part]) -> Arrays:
     }
 
 
-def _whole(outputs: dict[int, Arrays]) -> Arrays:
+def _whole(request: _Request) -> Arrays | Exception:
     """The outputs of a request, from those of its parts."""
+    outputs = [request.outputs[number] for number in sorted(request.outputs)]
     if len(outputs) == 1:
         return outputs[0]
-    ordered = [outputs[number] for number in sorted(outputs)]
-    return {name: np.concatenate([part[name] for part in ordered]) for name in ordered[0]}
+    try:
+        return {name: np.concatenate([part[name] for part in outputs]) for name in outputs[0]}
+    except ValueError:  # the outputs of the parts have other shapes
+        return RequestError(BAD_REQUEST, "the rows have answers of unequal shapes; send them in several requests")
