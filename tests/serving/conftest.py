@@ -18,7 +18,7 @@ from tfdl.serving.metrics import Metrics
 from tfdl.serving.model import Model
 from tfdl.serving.options import ServeOptions
 from tfdl.serving.program import Program
-from tfdl.serving.server import open_state
+from tfdl.serving.server import open_state, watch
 from tfdl.serving.sources import ModelSource, find_sources
 from tfdl.serving.state import ServerState
 from tfdl.serving.streams import Streams
@@ -45,11 +45,14 @@ def write_saved_model(folder: Path, functions: Mapping[str, Any], description: A
 
 @contextmanager
 def running(state: ServerState) -> Iterator[Client]:
-    """A server in a thread.
+    """A server in a thread, and a thread that looks for new versions.
 
     Args:
         state: its models.
     """
+    is_ending = threading.Event()
+    watcher = threading.Thread(target=watch, args=(state, is_ending))
+    watcher.start()
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     config = uvicorn.Config(make_app(state), log_config=None, log_level="critical", lifespan="off", ws="none")
@@ -59,7 +62,9 @@ def running(state: ServerState) -> Iterator[Client]:
     try:
         yield Client(port)
     finally:
+        is_ending.set()
         server.should_exit = True
+        watcher.join()
         thread.join()
         state.streams.close()
         for model in state.models.values():

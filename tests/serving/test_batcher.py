@@ -185,7 +185,7 @@ def test_a_batch_waits_for_its_time(batcher, model):
     assert asyncio.run(run())["y"].tolist() == [[2]]
 
 
-def test_several_threads(model):
+def test_several_threads():
     """Two calls run at the same time: each waits for the other."""
     both = threading.Barrier(2, timeout=30)
 

@@ -79,7 +79,7 @@ def run(state: ServerState, listener: socket.socket, *, is_loopback: bool, drain
     )
     sys.setswitchinterval(_SWITCH_SECONDS)
     is_ending = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(state, is_ending), daemon=True)
+    watcher = threading.Thread(target=watch, args=(state, is_ending), daemon=True)
     watcher.start()
     try:
         Server(config, state).run(sockets=[listener])
@@ -110,8 +110,13 @@ class Server(uvicorn.Server):
         self._state.is_draining = True
 
 
-def _watch(state: ServerState, is_ending: threading.Event) -> None:
-    """Looks for new versions until the server ends."""
+def watch(state: ServerState, is_ending: threading.Event) -> None:
+    """Looks for new versions until the server ends.
+
+    Args:
+        state: of the server.
+        is_ending: set when it ends.
+    """
     seconds = state.options.poll_seconds
     if not seconds:
         return
