@@ -27,6 +27,8 @@ from tfdl.serving.text_request import text_request
 from tfdl.serving.version import Version
 from tfdl.tasks.served_signature import DEFAULT_SIGNATURE
 
+PREFIX = "/v1/models/"
+"""What the addresses of models begin with."""
 _LOGGER = logging.getLogger("tfdl.serving")
 _METHOD_NOT_ALLOWED = 405
 _BODY_TOO_LATE = 408
@@ -82,7 +84,8 @@ class Api:
         return response
 
     async def _answer(self, request: Request, record: Record) -> Response:
-        address = parse_address(request.path_params["path"])
+        # The route's own parameter would lack a line's end.
+        address = parse_address(str(request.scope["path"]).removeprefix(PREFIX))
         record.method = address.method
         model = self._state.model(address.model)
         record.model = model.name

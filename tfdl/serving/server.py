@@ -89,6 +89,7 @@ def run(state: ServerState, listener: socket.socket, *, is_loopback: bool, drain
         state.streams.close()
         for model in state.models.values():
             model.close()
+        _LOGGER.info("the server has ended")
 
 
 class Server(uvicorn.Server):
