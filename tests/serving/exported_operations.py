@@ -1,6 +1,6 @@
 """The operations of the graphs that tfdl exports: of every family, task and tokenizer, with all of their choices."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,19 @@ from tfdl.models import build_model
 from tfdl.serving.saved_model_file import read_meta_graph
 from tfdl.tasks import ImageClassification, LanguageModeling, TextClassification, Translation
 
+Choice = tuple[str, dict[str, Any]]
+"""The name of a family, and fields of its configuration."""
+
 CLASSES = ("yes", "no", "perhaps")
 TINY_TRANSFORMER = {"num_layers": 1, "hidden_dim": 16, "num_heads": 2, "sequence_length": 16}
 TOKENIZERS: tuple[Any, ...] = ("byte", "character", "word", {"name": "bpe", "vocab_size": 300})
-IMAGE_MODELS: tuple[tuple[str, dict[str, Any]], ...] = (
+IMAGE_MODELS: tuple[Choice, ...] = (
     ("cnn", {"filters": [4], "units": 8, "dropout": 0.5}),
     ("resnet", {"blocks": [1, 1], "filters": [4, 8], "shortcut": "projection", "stem": "7x7"}),
     ("resnet", {"blocks": [1, 1], "filters": [4, 8], "block": "bottleneck"}),
     ("transformer", {**TINY_TRANSFORMER, "architecture": "encoder", "patch_size": 4, "pooling": "first"}),
 )
-LANGUAGE_MODELS: tuple[tuple[str, dict[str, Any]], ...] = (
+LANGUAGE_MODELS: tuple[Choice, ...] = (
     ("rnn", {"units": 8, "num_layers": 2}),
     ("rnn", {"units": 8, "cell": "gru", "tie_embeddings": True}),
     ("rnn", {"units": 8, "cell": "simple"}),
@@ -46,21 +49,44 @@ LANGUAGE_MODELS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("transformer", {**TINY_TRANSFORMER, "activation": "relu", "positions": "sinusoidal", "norm_first": False}),
 )
-TEXT_MODELS: tuple[tuple[str, dict[str, Any]], ...] = (
+TEXT_MODELS: tuple[Choice, ...] = (
     ("rnn", {"units": 8, "bidirectional": True}),
     ("transformer", {**TINY_TRANSFORMER, "architecture": "encoder", "activation": "gelu_exact"}),
     ("transformer", {**TINY_TRANSFORMER, "architecture": "encoder", "pooling": "first", "positions": "rotary"}),
 )
 
 
-def exported_operations(folder: Path) -> set[str]:
-    """The operations of the SavedModels of all models, which are written one after the other.
+def exported_operations(
+    folder: Path,
+    images: Sequence[Choice] = IMAGE_MODELS,
+    languages: Sequence[Choice] = LANGUAGE_MODELS,
+    texts: Sequence[Choice] = TEXT_MODELS,
+    beams: Sequence[int] = (1, 2),
+) -> set[str]:
+    """The operations of the SavedModels of some models, which are written one after the other.
 
     Args:
         folder: an empty one.
+        images: models of images, by family and fields.
+        languages: language models.
+        texts: classifiers of texts.
+        beams: hypotheses of each translation model.
     """
     found: set[str] = set()
-    for number, (task, model) in enumerate(_models()):
+    tokenizers = [fit_tokenizer(choose_tokenizer(choice), iter(CORPUS)) for choice in TOKENIZERS]
+    tasks: list[tuple[Any, Choice]] = []
+    for number, choice in enumerate(images):
+        tasks.append((_image_task(number), choice))
+    for number, choice in enumerate(languages):
+        tasks.append((LanguageModeling(_in_turn(tokenizers, number), 16, carries_state=choice[0] == "rnn"), choice))
+    for number, choice in enumerate(texts):
+        tasks.append((TextClassification(_in_turn(tokenizers, number), CLASSES, 16), choice))
+    for num_beams in beams:
+        translation = Translation(tokenizers[num_beams], 16)
+        translation.search_with(num_beams, 0.6)
+        tasks.append((translation, ("transformer", {**TINY_TRANSFORMER, "architecture": "encoder-decoder"})))
+    for number, (task, choice) in enumerate(tasks):
+        model = built(choice, task)
         signatures = task.signatures() | generation_signatures(model, task)
         module, functions = _servable(model, task, signatures)
         path = folder / str(number)
@@ -80,30 +106,27 @@ def operations_of(meta_graph: Any) -> set[str]:
     return {node.op for node in nodes} - {function.signature.name for function in library}
 
 
-def _models() -> Iterator[tuple[Any, Any]]:
-    for number, (name, fields) in enumerate(IMAGE_MODELS):
-        channels = 1 if number % 2 else 3
-        task = ImageClassification((8, 8, channels), CLASSES, resized=number % 2 == 0)
-        if number == 1:
-            task.image_rules = FIRST_RULES
-        yield task, _built(name, fields, task)
-    tokenizers = [fit_tokenizer(choose_tokenizer(choice), iter(CORPUS)) for choice in TOKENIZERS]
-    for number, (name, fields) in enumerate(LANGUAGE_MODELS):
-        language = LanguageModeling(_in_turn(tokenizers, number), 16, carries_state=name == "rnn")
-        yield language, _built(name, fields, language)
-    for number, (name, fields) in enumerate(TEXT_MODELS):
-        texts = TextClassification(_in_turn(tokenizers, number), CLASSES, 16)
-        yield texts, _built(name, fields, texts)
-    for num_beams in (1, 2):
-        translation = Translation(tokenizers[num_beams], 16)
-        translation.search_with(num_beams, 0.6)
-        yield translation, _built("transformer", {**TINY_TRANSFORMER, "architecture": "encoder-decoder"}, translation)
+def built(choice: Choice, task: Any) -> Any:
+    """A model with random weights.
+
+    Args:
+        choice: its family and fields.
+        task: that it serves.
+    """
+    name, fields = choice
+    config = MODELS[name](**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+    return build_model(config, **task.model_arguments)
+
+
+def _image_task(number: int) -> ImageClassification:
+    """Images of two sizes, in grey and in colours, resized or not."""
+    is_odd = number % 2 == 1
+    size = 8 if is_odd else 24  # batch normalization has another kernel for larger images
+    task = ImageClassification((size, size, 1 if is_odd else 3), CLASSES, resized=not is_odd)
+    if number == 1:
+        task.image_rules = FIRST_RULES
+    return task
 
 
 def _in_turn(tokenizers: list[Tokenizer], number: int) -> Tokenizer:
     return tokenizers[number % len(tokenizers)]
-
-
-def _built(name: str, fields: dict[str, Any], task: Any) -> Any:
-    config = MODELS[name](**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
-    return build_model(config, **task.model_arguments)

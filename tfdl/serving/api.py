@@ -12,7 +12,7 @@ from tfdl.errors import UserError, named_cause
 from tfdl.serving.address import Address, parse_address
 from tfdl.serving.body import read_body
 from tfdl.serving.computing import converted, outputs_of
-from tfdl.serving.errors import BAD_REQUEST, FAILED, RequestError, error_of_model
+from tfdl.serving.errors import BAD_REQUEST, FAILED, TOO_LATE, RequestError, error_of_model
 from tfdl.serving.examples import examples_of, json_of_classes
 from tfdl.serving.json_body import Body, read_object, shown
 from tfdl.serving.model import Model
@@ -27,6 +27,8 @@ from tfdl.serving.text_request import text_request
 from tfdl.serving.version import Version
 from tfdl.tasks.served_signature import DEFAULT_SIGNATURE
 
+PREFIX = "/v1/models/"
+"""What the addresses of models begin with."""
 _LOGGER = logging.getLogger("tfdl.serving")
 _METHOD_NOT_ALLOWED = 405
 _BODY_TOO_LATE = 408
@@ -82,7 +84,8 @@ class Api:
         return response
 
     async def _answer(self, request: Request, record: Record) -> Response:
-        address = parse_address(request.path_params["path"])
+        # The route's own parameter would lack a line's end.
+        address = parse_address(str(request.scope["path"]).removeprefix(PREFIX))
         record.method = address.method
         model = self._state.model(address.model)
         record.model = model.name
@@ -90,7 +93,26 @@ class Api:
             _check_method(request, "GET", "HEAD")
             return _report(model, address)
         _check_method(request, "POST")
-        body = await self._read(request)
+        seconds = self._state.options.request_timeout
+        body = None
+        try:
+            async with asyncio.timeout(seconds):
+                body = await self._read(request)
+                return await self._answer_with(model, address, body, request, record)
+        except TimeoutError as error:
+            if body is None:
+                raise RequestError(_BODY_TOO_LATE, f"no whole body within {seconds:g} s", closes=True) from error
+            raise RequestError(TOO_LATE, f"no answer of the model within {seconds:g} s") from error
+
+    async def _read(self, request: Request) -> Body:
+        """The body as JSON."""
+        data = await read_body(request, self._state.options.max_body)
+        return await converted(len(data), read_object, data)
+
+    async def _answer_with(
+        self, model: Model, address: Address, body: Body, request: Request, record: Record
+    ) -> Response:
+        """Answers a request that has a body."""
         with model.use(address.version) as version:
             record.version = str(version.number)
             if address.method == "generate":
@@ -99,27 +121,17 @@ class Api:
                 return await answer_text(self._state, model, version, wanted, request)
             return await self._compute(version, address.method, body, record)
 
-    async def _read(self, request: Request) -> Body:
-        """The body as JSON."""
-        try:
-            async with asyncio.timeout(self._state.options.request_timeout):
-                data = await read_body(request, self._state.options.max_body)
-        except TimeoutError as error:
-            raise RequestError(_BODY_TOO_LATE, "the body did not arrive in time", closes=True) from error
-        return await converted(len(data), read_object, data)
-
     async def _compute(self, version: Version, method: str, body: Body, record: Record) -> Response:
         """Answers ``predict`` and ``classify``."""
         signature = _signature(version, method, body)
         record.signature = signature.name
-        seconds = self._state.options.request_timeout
         if method == "classify":
             examples = await converted(body.num_bytes, examples_of, body, signature)
-            outputs = await outputs_of(version, signature, examples, seconds)
+            outputs = await outputs_of(version, signature, examples)
             content = await converted(_size(outputs), json_of_classes, outputs)
         else:
             arrays, is_row = await converted(body.num_bytes, inputs_of, body, signature)
-            outputs = await outputs_of(version, signature, arrays, seconds)
+            outputs = await outputs_of(version, signature, arrays)
             content = await converted(_size(outputs), json_of_outputs, outputs, is_row)
         return Response(content, media_type=JSON)
 

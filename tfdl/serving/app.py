@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from tfdl.serving.api import Api
+from tfdl.serving.api import PREFIX, Api
 from tfdl.serving.errors import FAILED, NOT_FOUND, OVERLOADED, RequestError
 from tfdl.serving.guard import Guard
 from tfdl.serving.responses import error_response, json_response
@@ -33,7 +33,7 @@ def make_app(state: ServerState, *, is_loopback: bool = True) -> Starlette:
     api = Api(state)
     routes: list[BaseRoute] = [
         Route("/v1/models", api.list_models),
-        Route("/v1/models/{path:path}", api.answer, methods=_METHODS),
+        Route(f"{PREFIX}{{path:path}}", api.answer, methods=_METHODS),
         Route("/healthz", _health),
         Route("/readyz", _readiness(state)),
         Route("/metrics", _metrics(state)),

@@ -1,16 +1,16 @@
 """Joins the rows of requests that wait into one call of a model."""
 
+import asyncio
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfdl.serving.errors import OVERLOADED, RequestError
+from tfdl.serving.errors import BAD_REQUEST, OVERLOADED, RequestError
 from tfdl.serving.signature import Arrays, Signature
 
 Call = Callable[[str, Arrays], Arrays]
@@ -24,7 +24,7 @@ Key = tuple[object, ...]
 class _Request:
     """One request."""
 
-    answer: "Future[Arrays]"
+    answer: "asyncio.Future[Arrays]"
     num_left: int
     """Parts that are not settled: neither computed nor skipped."""
     outputs: dict[int, Arrays] = field(default_factory=dict)
@@ -41,6 +41,9 @@ class _Part:
     arrays: Arrays
     num_rows: int
     arrival: float
+
+
+_Answered = tuple[_Request, Arrays | Exception]
 
 
 class Batcher:
@@ -86,8 +89,10 @@ class Batcher:
         """Requests that wait or are computed."""
         return self._num_requests
 
-    def submit(self, signature: Signature, arrays: Arrays) -> "Future[Arrays]":
+    def submit(self, signature: Signature, arrays: Arrays) -> "asyncio.Future[Arrays]":
         """Computes a request as soon as a thread is free. A cancelled one that still waits is not computed.
+
+        It is called by the event loop that waits for the answer.
 
         Args:
             signature: the function.
@@ -96,7 +101,7 @@ class Batcher:
         Raises:
             RequestError: too many requests wait.
         """
-        answer: Future[Arrays] = Future()
+        answer: asyncio.Future[Arrays] = asyncio.get_running_loop().create_future()
         pieces = self._pieces(signature, arrays)
         request = _Request(answer, len(pieces))
         now = time.monotonic()
@@ -150,7 +155,7 @@ class Batcher:
                 else:
                     wanted.append(part)
             if wanted:
-                self._compute(wanted)
+                _deliver(self._compute(wanted))
 
     def _next_parts(self) -> list[_Part]:
         """Waits for work. No parts mean that the batcher was closed."""
@@ -187,7 +192,7 @@ class Batcher:
             self._groups[key] = group  # at the end, so that others have their turn
         return parts
 
-    def _compute(self, parts: Sequence[_Part]) -> None:
+    def _compute(self, parts: Sequence[_Part]) -> list[_Answered]:
         """Computes parts in one call. If it fails, each is computed alone, so that none fails because of another."""
         signature = parts[0].signature
         num_rows = sum(part.num_rows for part in parts)
@@ -198,33 +203,46 @@ class Batcher:
                 raise ValueError("the outputs have other rows than the inputs")
         except Exception as error:
             if len(parts) == 1:
-                self._settle(parts[0], error=error)
-                return
-            for part in parts:
-                self._compute([part])
-            return
+                self._settle(parts[0])
+                return [(parts[0].request, error)]
+            return [answered for part in parts for answered in self._compute([part])]
+        answers: list[_Answered] = []
         start = 0
         for part in parts:
             end = start + part.num_rows
             own = outputs if len(parts) == 1 else {name: array[start:end] for name, array in outputs.items()}
-            self._settle(part, own)
+            part.request.outputs[part.number] = own
+            if self._settle(part):
+                answers.append((part.request, _whole(part.request)))
             start = end
+        return answers
 
-    def _settle(self, part: _Part, outputs: Arrays | None = None, error: Exception | None = None) -> None:
-        """Ends a part: with its outputs, with an error, or with neither if nobody waits for them."""
-        request = part.request
+    def _settle(self, part: _Part) -> bool:
+        """Counts a part that was computed or skipped; returns whether it was the last of its request."""
         with self._changed:
-            request.num_left -= 1
-            is_last = request.num_left == 0
-            if outputs is not None:
-                request.outputs[part.number] = outputs
+            part.request.num_left -= 1
+            is_last = part.request.num_left == 0
             if is_last:
                 self._num_requests -= 1
-        with suppress(InvalidStateError):  # the request was cancelled, or another part has failed
-            if error is not None:
-                request.answer.set_exception(error)
-            elif is_last:
-                request.answer.set_result(_whole(request.outputs))
+        return is_last
+
+
+def _deliver(answers: Sequence[_Answered]) -> None:
+    """Gives answers to the event loop, all at once."""
+    if not answers:
+        return
+    with suppress(RuntimeError):  # the loop has ended
+        answers[0][0].answer.get_loop().call_soon_threadsafe(_set_answers, answers)
+
+
+def _set_answers(answers: Sequence[_Answered]) -> None:
+    for request, result in answers:
+        if request.answer.done():  # cancelled, or another part has failed
+            continue
+        if isinstance(result, Exception):
+            request.answer.set_exception(result)
+        else:
+            request.answer.set_result(result)
 
 
 def _key(signature: Signature, arrays: Arrays) -> Key:
@@ -247,9 +265,12 @@ def _joined(parts: Sequence[_Part]) -> Arrays:
     }
 
 
-def _whole(outputs: dict[int, Arrays]) -> Arrays:
+def _whole(request: _Request) -> Arrays | Exception:
     """The outputs of a request, from those of its parts."""
+    outputs = [request.outputs[number] for number in sorted(request.outputs)]
     if len(outputs) == 1:
         return outputs[0]
-    ordered = [outputs[number] for number in sorted(outputs)]
-    return {name: np.concatenate([part[name] for part in ordered]) for name in ordered[0]}
+    try:
+        return {name: np.concatenate([part[name] for part in outputs]) for name in outputs[0]}
+    except ValueError:  # the outputs of the parts have other shapes
+        return RequestError(BAD_REQUEST, "the rows have answers of unequal shapes; send them in several requests")

@@ -1,4 +1,4 @@
-"""Waiting for a model, within the time of a request."""
+"""Waiting for a model, and for conversions of large data."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from tfdl.errors import named_cause
-from tfdl.serving.errors import FAILED, TOO_LATE, RequestError, error_of_model
+from tfdl.serving.errors import FAILED, error_of_model
 from tfdl.serving.signature import Arrays, Signature
 from tfdl.serving.version import Version
 
@@ -18,24 +18,19 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
-async def outputs_of(version: Version, signature: Signature, arrays: Arrays, seconds: float) -> Arrays:
+async def outputs_of(version: Version, signature: Signature, arrays: Arrays) -> Arrays:
     """What a function of a model answers.
 
     Args:
         version: of the model.
         signature: the function.
         arrays: its inputs.
-        seconds: to wait.
 
     Raises:
-        RequestError: too many requests wait, the time is over, or the model failed.
+        RequestError: too many requests wait, or the model failed.
     """
-    answer = version.batcher.submit(signature, arrays)
     try:
-        async with asyncio.timeout(seconds):
-            return await asyncio.wrap_future(answer)
-    except TimeoutError as error:
-        raise RequestError(TOO_LATE, f"the model did not answer within {seconds:g} s") from error
+        return await version.batcher.submit(signature, arrays)
     except Exception as error:
         found = error_of_model(error)
         if found.status == FAILED:

@@ -214,10 +214,13 @@ class Model:
         def end() -> None:
             version.retire()
             self._set_state(VersionState(number, END))
+
+        def end_in_background() -> None:
+            end()
             _LOGGER.info("model %s version %d is unloaded", self.name, number)
 
         if in_background:
-            threading.Thread(target=end, daemon=True).start()
+            threading.Thread(target=end_in_background, daemon=True).start()
         else:
             end()
 

@@ -20,15 +20,17 @@ _OF_EXPORTS = """
     UnicodeDecode UnicodeEncode UnicodeTranscode Unique Unpack UnsortedSegmentJoin UnsortedSegmentMin
     UnsortedSegmentSum VarHandleOp Where While ZerosLike
 """
-# Of Keras's layers and their gradients, for models that Python code passed to ``tfdl.train``.
+# Of Keras's layers, their gradients, and functions in a graph, for models that Python code passed to ``tfdl.train``.
 _OF_KERAS_LAYERS = """
-    Abs Atan AvgPool AvgPool3D BatchToSpaceND Ceil ClipByValue Conv2DBackpropInput Conv3D Conv3DBackpropInputV2
-    Cumprod DepthToSpace DepthwiseConv2dNative DivNoNan Einsum Elu EluGrad Expm1 Floor FusedBatchNormGradV3
-    GatherNd LeakyRelu LeakyReluGrad LinSpace Log1p LogicalXor MaxPool3D Min MirrorPad MulNoNan PadV2 Rank
-    Reciprocal Relu6 ReluGrad ResizeBicubic ResizeBilinear ResizeNearestNeighbor ReverseV2 Roll RsqrtGrad
-    ScatterNd SegmentSum Selu Sign Slice Softplus Softsign SpaceToBatchND SpaceToDepth Sqrt SqrtGrad
-    SquaredDifference TanhGrad TensorListGather TensorListPopBack TensorListPushBack TensorScatterUpdate
-    UnsortedSegmentMax UnsortedSegmentProd Xdivy Xlogy
+    Abs Acos Acosh Asin Asinh Atan Atan2 Atanh AvgPool AvgPool3D BatchToSpaceND BitwiseAnd BitwiseOr Case Ceil
+    ClipByValue Conv2DBackpropInput Conv3D Conv3DBackpropInputV2 Cosh Cumprod DepthToSpace DepthwiseConv2dNative
+    Digamma DivNoNan Einsum Elu EluGrad EmptyTensorList Erfc Erfinv Expm1 Floor FusedBatchNormGradV3 GatherNd
+    Invert LeakyRelu LeakyReluGrad LeftShift Lgamma LinSpace Log1p MaxPool3D Min MirrorPad MulNoNan PadV2
+    PartitionedCall Rank Reciprocal Relu6 ReluGrad ResizeBicubic ResizeBilinear ResizeNearestNeighbor ReverseV2
+    Roll RsqrtGrad ScatterNd SegmentSum Selu Sign Sinh Slice Softplus SoftplusGrad Softsign SoftsignGrad
+    SpaceToBatchND SpaceToDepth Sqrt SqrtGrad SquaredDifference StatelessCase Tan TanhGrad TensorListGather
+    TensorListPopBack TensorListPushBack TensorListResize TensorScatterUpdate UnsortedSegmentMax
+    UnsortedSegmentProd Xdivy Xlogy
 """
 
 COMPUTING = frozenset(_OF_EXPORTS.split()) | frozenset(_OF_KERAS_LAYERS.split())

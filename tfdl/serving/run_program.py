@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tfdl.export.description import describe
 from tfdl.inference.generation.served_generation import generation_signatures
-from tfdl.runs import RunDirectory, load_run
+from tfdl.runs import LoadedRun, RunDirectory, load_run
 from tfdl.serving.program import Program, tensor_info
 from tfdl.serving.signature import CLASSIFY, PREDICT, Signature
 from tfdl.serving.text_writer import TextWriter
@@ -28,7 +28,15 @@ def load_run_program(path: Path, checkpoint: str) -> Program:
     """
     config = RunDirectory.open(path).read_config()
     precision = "float64" if config.precision == "float64" else "float32"
-    loaded = load_run(path, checkpoint, precision=precision, merged=True)
+    return program_of_run(load_run(path, checkpoint, precision=precision, merged=True))
+
+
+def program_of_run(loaded: LoadedRun) -> Program:
+    """The signatures of a run's export, computed by its model.
+
+    Args:
+        loaded: the run.
+    """
     served = loaded.task.signatures() | generation_signatures(loaded.model, loaded.task)
     functions = {name: signature.graph(loaded.model) for name, signature in served.items()}
     signatures = {}

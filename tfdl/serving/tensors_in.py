@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -190,18 +191,8 @@ def _bytes(leaf: Any, what: str) -> bytes:
 
 
 def _numbers(leaves: Sequence[Any], info: TensorInfo, what: str, has_infinity: bool) -> np.ndarray:
-    dtype = tf.as_dtype(info.dtype)
-    allowed: set[type]
-    if dtype.is_bool:
-        allowed = {bool}
-        expected = "true or false"
-    elif dtype.is_integer:
-        allowed = {int}
-        expected = f"whole numbers from {dtype.min} to {dtype.max}"
-    elif dtype.is_floating:
-        allowed = {int, float}
-        expected = "numbers"
-    else:
+    dtype, allowed, expected = _number_type(info.dtype)
+    if not allowed:
         raise RequestError(BAD_REQUEST, f"{what} is of type {info.dtype}, which JSON cannot express")
     if set(map(type, leaves)) - allowed:
         wrong = next(leaf for leaf in leaves if type(leaf) not in allowed)
@@ -212,6 +203,19 @@ def _numbers(leaves: Sequence[Any], info: TensorInfo, what: str, has_infinity: b
         return np.array(leaves, dtype.as_numpy_dtype)
     except OverflowError as error:
         raise RequestError(BAD_REQUEST, f"{what} has a number that is too large, expected {expected}") from error
+
+
+@lru_cache
+def _number_type(name: str) -> tuple[Any, frozenset[type], str]:
+    """A type of TensorFlow, the types of JSON's values for it, and these in words."""
+    dtype = tf.as_dtype(name)
+    if dtype.is_bool:
+        return dtype, frozenset({bool}), "true or false"
+    if dtype.is_integer:
+        return dtype, frozenset({int}), f"whole numbers from {dtype.min} to {dtype.max}"
+    if dtype.is_floating:
+        return dtype, frozenset({int, float}), "numbers"
+    return dtype, frozenset(), ""
 
 
 def _floats(values: np.ndarray, dtype: Any, what: str, has_infinity: bool) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from typing import Any
 
@@ -13,7 +13,7 @@ from tfdl.errors import UserError
 from tfdl.inference.generation.generated_text import GeneratedText
 from tfdl.inference.generation.served_generation import GENERATE
 from tfdl.serving.computing import outputs_of
-from tfdl.serving.errors import BAD_REQUEST, TOO_LATE, RequestError, error_of_model
+from tfdl.serving.errors import BAD_REQUEST, RequestError, error_of_model
 from tfdl.serving.model import Model
 from tfdl.serving.responses import compact_response
 from tfdl.serving.state import ServerState
@@ -42,7 +42,7 @@ async def answer_text(
         RequestError: the model writes no texts, or not this one.
     """
     if version.program.writer is None:
-        result = await _text_of_saved_model(state, version, wanted)
+        result = await _text_of_saved_model(version, wanted)
         state.metrics.count_tokens(model.name, version.number, result["tokens"])
         return _single_event(result) if wanted.is_streamed else compact_response(result)
     items = _counted(state, model, version.number, wanted)
@@ -50,7 +50,7 @@ async def answer_text(
         first = await anext(items)  # what is wrong with the request is found before the answer begins
         return StreamingResponse(_events(first, items), headers=_HEADERS, media_type=_EVENTS)
     async with aclosing(items):
-        text = await _until_disconnect(request, _whole(items), state.options.request_timeout)
+        text = await _until_disconnect(request, _whole(items))
     return compact_response(_result(text))
 
 
@@ -73,18 +73,15 @@ async def _whole(items: AsyncGenerator[Item, None]) -> GeneratedText:
     raise AssertionError("the text did not end")
 
 
-async def _until_disconnect(request: Request, text: Any, seconds: float) -> GeneratedText:
-    """The text, if it is ready before the client goes away and the time is over."""
+async def _until_disconnect(request: Request, text: Coroutine[Any, Any, GeneratedText]) -> GeneratedText:
+    """The text, if it is ready before the client goes away."""
     writing = asyncio.ensure_future(text)
     leaving = asyncio.ensure_future(_disconnect(request))
     try:
-        done, _ = await asyncio.wait({writing, leaving}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if writing in done:
-            result: GeneratedText = writing.result()
-            return result
-        if leaving in done:
-            raise ClientDisconnect
-        raise RequestError(TOO_LATE, f"the text was not ready within {seconds:g} s; ask for fewer tokens, or a stream")
+            return writing.result()
+        raise ClientDisconnect
     finally:
         for task in (writing, leaving):
             task.cancel()
@@ -133,11 +130,11 @@ def _result(text: GeneratedText) -> dict[str, Any]:
     }
 
 
-async def _text_of_saved_model(state: ServerState, version: Version, wanted: TextRequest) -> dict[str, Any]:
+async def _text_of_saved_model(version: Version, wanted: TextRequest) -> dict[str, Any]:
     signature = version.program.signatures.get(GENERATE)
     if signature is None:
         raise RequestError(BAD_REQUEST, "the model has no signature 'generate', so it writes no texts; use :predict")
-    outputs = await outputs_of(version, signature, inputs_of_text(wanted, signature), state.options.request_timeout)
+    outputs = await outputs_of(version, signature, inputs_of_text(wanted, signature))
     return {
         "generated": outputs["generated"][0].decode(errors="replace"),
         "tokens": int(outputs["tokens"][0]),
