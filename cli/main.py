@@ -26,6 +26,7 @@ COMMANDS = {
     "import": "Make a run of a pretrained Hugging Face model.",
     "generate": "Write texts with a trained language model.",
     "export": "Write a run as a SavedModel and prove that it gives the same answers.",
+    "serve": "Answer HTTP requests with trained models.",
     "datasets": "List data sets, describe one, or prepare one.",
     "models": "List the models, or describe one.",
     "doctor": "Report what is installed, what is wrong and how to fix it.",
@@ -70,6 +71,7 @@ Examples:
   tfdl predict runs/cnn scan.png
   tfdl generate runs/transformer --prompt "ROMEO:"
   tfdl export runs/cnn exported/cnn
+  tfdl serve exported/cnn
 """
 
 

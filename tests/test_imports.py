@@ -45,6 +45,7 @@ ALLOWED = {
     "evaluation": {"models", "tasks", "runs", "data", "distributed", "config", "errors"},
     "inference": {"layers", "models", "tasks", "runs", "data", "distributed", "evaluation", "config", "errors"},
     "export": {"models", "layers.cudnn", "tasks", "inference", "runs", "data", "distributed", "config", "errors"},
+    "serving": {"export", "inference", "tasks", "runs", "models", "config", "errors"},
     "diagnosis": {"distributed", "data", "models", "optimizers", "tasks", "training", "errors"},
     "training": {
         "config",
@@ -187,6 +188,7 @@ LIGHT = [
     "tfdl.registry",
     "tfdl.reporting",
     "tfdl.serialization",
+    "tfdl.serving",
     "tfdl.tasks",
     "tfdl.diagnosis",
     "tfdl.cli.main",
@@ -231,6 +233,7 @@ def test_every_public_name_can_be_imported():
         "optimizers",
         "reporting",
         "runs",
+        "serving",
         "tasks",
         "training",
     )

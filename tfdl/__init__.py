@@ -61,6 +61,7 @@ _MODULES = (
     "plugins",
     "reporting",
     "runs",
+    "serving",
     "tasks",
     "training",
 )

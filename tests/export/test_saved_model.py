@@ -1,5 +1,6 @@
 """What ``tfdl.export_saved_model`` writes answers as the model does, or is not written."""
 
+import json
 import shutil
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 import tfdl
 from tfdl.distributed import SingleWorld
@@ -148,6 +150,33 @@ def test_it_tells_nothing_of_where_it_was_made(exported, trained_run):
     contents = b"".join(path.read_bytes() for path in exported.path.rglob("*") if path.is_file())
     assert b"class_name" in contents
     assert [name for name in names if name in contents] == []
+
+
+def test_it_says_what_it_is(exported):
+    """For programs that show it; TensorFlow Serving does not read this folder."""
+    description = json.loads((exported.path / "assets.extra" / "tfdl.json").read_text(encoding="utf-8"))
+    assert description == {
+        "tfdl_version": tfdl.__version__,
+        "task": "image-classification",
+        "model": "cnn",
+        "image_shape": [8, 8, 1],
+        "resized": True,
+        "class_names": list("0123456789"),
+    }
+
+
+def test_the_signature_of_classify(exported, trained_run):
+    """TensorFlow Serving calls it by the name of its method, which tf.saved_model.save does not write."""
+    saved_model = SavedModel.FromString((exported.path / "saved_model.pb").read_bytes())
+    methods = {name: definition.method_name for name, definition in saved_model.meta_graphs[0].signature_def.items()}
+    assert methods["classify"] == "tensorflow/serving/classify"
+    assert methods["serving_default"] == "tensorflow/serving/predict"
+    served = tf.saved_model.load(str(exported.path)).signatures
+    files = load_run(trained_run).task.signatures()["encoded"].sample(3)["image_bytes"].tolist()
+    data = [example(contents) for contents in files]
+    answers = served["classify"](inputs=tf.constant(data))
+    assert answers["classes"].numpy().tolist() == [[b"%d" % number for number in range(10)]] * 3
+    np.testing.assert_array_equal(answers["scores"], served["examples"](examples=tf.constant(data))["probabilities"])
 
 
 def test_a_file_is_no_directory(trained_run, tmp_path):

@@ -12,6 +12,8 @@ import tensorflow as tf
 from tfdl.config import ExportReport, ExportRequest
 from tfdl.distributed import current_world
 from tfdl.errors import RunError, UserError
+from tfdl.export.classify_method import set_classify_method
+from tfdl.export.description import describe, write_description
 from tfdl.export.parity import answers_of_saved_model
 from tfdl.export.versions import check_is_export, version_folder
 from tfdl.inference.generation.served_generation import generation_signatures
@@ -102,6 +104,8 @@ def export_saved_model(
     expected = {name: _arrays(function, sample[name]) for name, function in answering.items()}
     with new_folder(target, replace=overwrite) as unfinished:
         tf.saved_model.save(module, str(unfinished), signatures=functions)
+        set_classify_method(unfinished)
+        write_description(unfinished, describe(loaded))
         answers = answers_of_saved_model(unfinished, sample)
         difference = max(_largest_difference(expected[name], answers.get(name, {})) for name in signatures)
         if not difference <= _TOLERANCE:  # also for NaN
@@ -160,13 +164,8 @@ def _servable(model: Any, task: Any, signatures: Mapping[str, ServedSignature]) 
         if isinstance(value, tf.saved_model.experimental.TrackableResource)
     ]
     with portable_kernels():  # the graph may be loaded on a machine without a GPU
-        graphs = {name: _graph(signature, model) for name, signature in signatures.items()}
+        graphs = {name: signature.graph(model) for name, signature in signatures.items()}
     return module, graphs
-
-
-def _graph(signature: ServedSignature, model: Any) -> Any:
-    function = tf.function(lambda **inputs: signature.answer(model, **inputs), autograph=False)
-    return function.get_concrete_function(**signature.inputs)
 
 
 def _exported(signature: ServedSignature, graph: Any) -> ExportedSignature:

@@ -6,7 +6,10 @@ from pathlib import Path
 from tfdl.errors import UserError
 
 _MODEL_FILE = "saved_model.pb"
-_PARTS = re.compile(r"saved_model\.pb|fingerprint\.pb|assets|variables|variables/variables\.(index|data-\d+-of-\d+)")
+_PARTS = re.compile(
+    r"saved_model\.pb|fingerprint\.pb|assets|assets\.extra|assets\.extra/tfdl\.json"
+    r"|variables|variables/variables\.(index|data-\d+-of-\d+)"
+)
 
 
 def version_folder(directory: Path, overwrite: bool) -> Path:

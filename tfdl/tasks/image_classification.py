@@ -16,8 +16,9 @@ from tfdl.data.images import CURRENT_RULES, FIRST_RULES, resize
 from tfdl.errors import UserError
 from tfdl.tasks.base_run import assets_of_inputs
 from tfdl.tasks.classification import Classification, check_classes
+from tfdl.tasks.classify_signature import CLASSIFY
 from tfdl.tasks.image_prediction import ImagePrediction
-from tfdl.tasks.image_serving import file_signatures
+from tfdl.tasks.image_serving import classify_files, file_signatures
 from tfdl.tasks.pixel_scaling import PLAIN_SCALING, PixelScaling
 from tfdl.tasks.prediction import Prediction
 from tfdl.tasks.served_signature import ServedSignature
@@ -134,12 +135,14 @@ class ImageClassification(Classification):
         return self.answers(logits[:count])
 
     def signatures(self) -> dict[str, ServedSignature]:
-        """``serving_default`` takes pixels, ``encoded`` and ``examples`` take files."""
+        """``serving_default`` takes pixels, the others take files; ``classify`` as TensorFlow Serving's method does."""
         signatures = super().signatures()
         inputs = self.serving_signature()
         takes_pixels = list(inputs) == ["image"] and inputs["image"].dtype == tf.uint8
         if takes_pixels:
             signatures |= file_signatures(self)
+            if type(self).serve is ImageClassification.serve:
+                signatures[CLASSIFY] = classify_files(self)
         return signatures
 
     def prediction(self, top_k: int | None = None) -> Prediction:

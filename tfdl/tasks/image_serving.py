@@ -10,6 +10,7 @@ from PIL import ExifTags, Image
 
 from tfdl.data.files.served_images import check_files, served_image
 from tfdl.data.images import resize
+from tfdl.tasks.classify_signature import classify_signature, example_of_bytes
 from tfdl.tasks.served_signature import ServedSignature
 
 _BYTES = "image_bytes"
@@ -31,8 +32,7 @@ def file_signatures(task: Any) -> dict[str, ServedSignature]:
         return answers
 
     def of_examples(model: Any, examples: Any) -> dict[str, Any]:
-        features = tf.io.parse_example(examples, {_FEATURE: tf.io.FixedLenFeature([], tf.string)})
-        return of_files(model, features[_FEATURE])
+        return of_files(model, _files_in(examples))
 
     return {
         "encoded": ServedSignature(
@@ -44,6 +44,24 @@ def file_signatures(task: Any) -> dict[str, ServedSignature]:
             _sampler(task, _EXAMPLES, example),
         ),
     }
+
+
+def classify_files(task: Any) -> ServedSignature:
+    """``classify``: JPEG and PNG files in tf.Examples to the score of each class.
+
+    Args:
+        task: an ``ImageClassification`` whose answers have probabilities.
+    """
+    return classify_signature(
+        task.class_names,
+        lambda model, examples: task.serve(model, image=_decoded_images(task, _files_in(examples))),
+        lambda count: [example(data) for data in _random_files(task, count)],
+    )
+
+
+def _files_in(examples: Any) -> Any:
+    """The files in serialized tf.Examples, strings ``(b,)``."""
+    return tf.io.parse_example(examples, {_FEATURE: tf.io.FixedLenFeature([], tf.string)})[_FEATURE]
 
 
 def _decoded_images(task: Any, image_bytes: Any) -> Any:
@@ -73,9 +91,7 @@ def example(image_bytes: bytes) -> bytes:
     Args:
         image_bytes: the bytes of a JPEG or PNG file.
     """
-    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[image_bytes]))
-    serialized: bytes = tf.train.Example(features=tf.train.Features(feature={_FEATURE: feature})).SerializeToString()
-    return serialized
+    return example_of_bytes(_FEATURE, image_bytes)
 
 
 def _sampler(task: Any, name: str, wrap: Callable[[bytes], bytes]) -> Callable[[int], dict[str, np.ndarray]]:

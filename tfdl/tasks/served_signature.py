@@ -21,3 +21,12 @@ class ServedSignature:
     """``answer(model, **inputs)``: outputs by name, computed with TensorFlow operations."""
     sample: Callable[[int], dict[str, np.ndarray]]
     """``sample(count)``: random inputs. An export and its model are compared on them."""
+
+    def graph(self, model: Any) -> Any:
+        """The function for one model, as a graph that takes the inputs by name.
+
+        Args:
+            model: the model.
+        """
+        function = tf.function(lambda **inputs: self.answer(model, **inputs), autograph=False)
+        return function.get_concrete_function(**self.inputs)

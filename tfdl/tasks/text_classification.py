@@ -15,13 +15,17 @@ from tfdl.data.tokens.source import Frame, TokenSource
 from tfdl.errors import UserError
 from tfdl.tasks.base_run import assets_of_inputs
 from tfdl.tasks.classification import Classification, check_classes
+from tfdl.tasks.classify_signature import CLASSIFY, classify_signature, example_of_bytes
 from tfdl.tasks.prediction import Prediction
+from tfdl.tasks.served_signature import ServedSignature
 from tfdl.tasks.task import Batch, TextTask
 from tfdl.tasks.text_inputs import cut_note, framed_length, framed_tokens, random_inputs, text_signature, tokens_of
 from tfdl.tasks.text_prediction import TextClassPrediction
 from tfdl.tasks.tokens import TOKENIZER_FOLDER, open_tokens
 
 _ASSET = "text_classification.json"
+# The input of a served model, and the feature of tf.Examples.
+_FEATURE = "text"
 # Tokens that are evaluated together.
 _MOST_TOKENS = 2**15
 
@@ -135,6 +139,23 @@ class TextClassification(TextTask, Classification):
         tokens = framed_tokens(tokens_of(self.tokenizer, text, token_ids), self.frame)
         logits = model(tokens, training=False)  # (b, classes)
         return self.answers(logits[:count])
+
+    def signatures(self) -> dict[str, ServedSignature]:
+        """``serving_default`` takes texts, ``classify`` takes them in tf.Examples."""
+        signatures = super().signatures()
+        takes_text = list(self.serving_signature()) == [_FEATURE]
+        if takes_text and type(self).serve is TextClassification.serve:
+            signatures[CLASSIFY] = classify_signature(self.class_names, self._of_examples, self._sample_examples)
+        return signatures
+
+    def _of_examples(self, model: Any, examples: Any) -> dict[str, Any]:
+        features = tf.io.parse_example(examples, {_FEATURE: tf.io.FixedLenFeature([], tf.string)})
+        answers: dict[str, Any] = self.serve(model, text=features[_FEATURE])
+        return answers
+
+    def _sample_examples(self, count: int) -> list[bytes]:
+        texts = self.serving_sample(count)[_FEATURE]
+        return [example_of_bytes(_FEATURE, text) for text in texts.tolist()]
 
     def prediction(self, top_k: int | None = None) -> Prediction:
         """Classes and their probabilities."""

@@ -1,5 +1,6 @@
 """Decodes a block of tokens in one call of a graph."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import tensorflow as tf
 
 from tfdl.inference.generation.samplers.chain import SamplerChain
 from tfdl.inference.generation.samplers.sampler import NO_TOKEN
+from tfdl.inference.generation.served_sampling import ServedChain
 from tfdl.inference.generation.steppers.stepper import Stepper
 
 _SLOT = tf.TensorSpec([], tf.int32)
@@ -17,12 +19,12 @@ class BlockDecoder:
 
     Args:
         stepper: the model.
-        chain: how a token is chosen.
+        chain: how a token is chosen; it may take settings.
         end_id: the token that ends a row.
         xla: whether XLA compiles the loop, for each number of rows and of slots.
     """
 
-    def __init__(self, stepper: Stepper, chain: SamplerChain, end_id: int, *, xla: bool = False):
+    def __init__(self, stepper: Stepper, chain: SamplerChain | ServedChain, end_id: int, *, xla: bool = False):
         self._stepper = stepper
         self._chain = chain
         self.end_id = end_id
@@ -30,7 +32,7 @@ class BlockDecoder:
         self._graph = tf.function(self._decode, autograph=False, jit_compile=xla)
 
     def __call__(
-        self, tokens: Any, state: Any, slot: int, history: Any, uniforms: np.ndarray
+        self, tokens: Any, state: Any, slot: int, history: Any, uniforms: np.ndarray, settings: Sequence[Any] = ()
     ) -> tuple[np.ndarray, np.ndarray, Any, Any]:
         """Decodes as many tokens as ``uniforms`` has columns, or fewer if all rows end.
 
@@ -40,12 +42,13 @@ class BlockDecoder:
             slot: of these tokens.
             history: int32 ``(b, capacity)`` with the tokens before and these, each in its slot, and -1 elsewhere.
             uniforms: a random number for each new token, float64 ``(b, n)``.
+            settings: of the chain, scalars of tensors.
 
         Returns:
             The new tokens, int32 ``(b, n)``, -1 after the end of a row; their log-probabilities, ``(b, n)``; the new
             state and history.
         """
-        arguments = (tf.constant(tokens), state, tf.constant(slot), history, tf.constant(uniforms))
+        arguments = (tf.constant(tokens), state, tf.constant(slot), history, tf.constant(uniforms), *settings)
         if self._xla:
             graph = self._graph.get_concrete_function(*arguments)
         else:
@@ -56,12 +59,15 @@ class BlockDecoder:
                 _SLOT,
                 tf.TensorSpec([batch_size, None], tf.int32),
                 tf.TensorSpec([batch_size, None], tf.float64),
+                *(tf.TensorSpec([], setting.dtype) for setting in settings),
             )
             graph = self._graph.get_concrete_function(*specs)
         written, log_probabilities, state, history = graph(*arguments)
         return written.numpy(), log_probabilities.numpy(), state, history
 
-    def _decode(self, tokens: Any, state: Any, slot: Any, history: Any, uniforms: Any) -> tuple[Any, ...]:
+    def _decode(
+        self, tokens: Any, state: Any, slot: Any, history: Any, uniforms: Any, *settings: Any
+    ) -> tuple[Any, ...]:
         num_steps = tf.shape(uniforms)[1]
         columns = tf.range(num_steps)  # (n,)
         slots = tf.range(tf.shape(history)[1])  # (capacity,)
@@ -73,7 +79,7 @@ class BlockDecoder:
             index: Any, tokens: Any, has_ended: Any, written: Any, scores: Any, history: Any, state: Any
         ) -> tuple[Any, ...]:
             logits, state = self._stepper.step(tokens, state, slot + index)  # (b, v)
-            tokens = self._chain.choose(logits, history, uniforms[:, index])  # (b,)
+            tokens = self._chain.choose(logits, history, uniforms[:, index], *settings)  # (b,)
             score = tf.gather(logits, tokens, batch_dims=1) - tf.reduce_logsumexp(logits, -1)  # (b,)
             new = tf.where(has_ended, NO_TOKEN, tokens)
             is_column = columns == index

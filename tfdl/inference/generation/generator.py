@@ -8,9 +8,9 @@ from tfdl.errors import UserError
 from tfdl.inference.generation.beam_decoder import BeamDecoder
 from tfdl.inference.generation.beam_writing import Search, search_texts
 from tfdl.inference.generation.block_decoder import BlockDecoder
-from tfdl.inference.generation.generated_text import Finish, GeneratedText
+from tfdl.inference.generation.generated_text import GeneratedText
 from tfdl.inference.generation.half_weights import HalfWeightsOfModel, WholeWeights
-from tfdl.inference.generation.prompts import Prompt, check_counts, tokenized
+from tfdl.inference.generation.prompts import Prompt, check_counts, room_for, tokenized
 from tfdl.inference.generation.row import Row
 from tfdl.inference.generation.samplers.chain import SamplerChain
 from tfdl.inference.generation.steppers.choice import stepper_for
@@ -137,7 +137,7 @@ class Generator:
             return
         rows: list[Row] = []
         for prompt in ready:
-            room, at_most = self._room(prompt, max_new_tokens)
+            room, at_most = room_for(prompt, max_new_tokens, self._stepper)
             for sample in range(num_samples):
                 stream = TextStream(self._task.tokenizer.decode, prompt.written, stop)
                 rows.append(Row(len(rows), prompt, sample, seed, room, at_most, stream))
@@ -158,7 +158,7 @@ class Generator:
         num_texts: int,
         on_text: OnText,
     ) -> Iterator[GeneratedText]:
-        searches = [Search(prompt, *self._room(prompt, max_new_tokens)) for prompt in prompts]
+        searches = [Search(prompt, *room_for(prompt, max_new_tokens, self._stepper)) for prompt in prompts]
         decoder = self._beam_decoder(configs, beams, exponent)
         batch_size = max(1, self._batch_size // beams)
         number = 0
@@ -173,15 +173,6 @@ class Generator:
                     on_text(number, text.text)
                     number += 1
                     yield text
-
-    def _room(self, prompt: Prompt, max_new_tokens: int) -> tuple[int, Finish]:
-        """The most tokens of a text, and why it ends there."""
-        longest = self._stepper.longest
-        if longest is None:
-            return max_new_tokens, "length"
-        length = len(prompt.tokens) if self._stepper.continues_prompt else 1
-        room = longest - length + 1  # the last token that is written is not read
-        return (room, "positions") if room < max_new_tokens else (max_new_tokens, "length")
 
     def _text_of(self, prompt: Prompt, tokens: Sequence[int]) -> str:
         stream = TextStream(self._task.tokenizer.decode, prompt.written)

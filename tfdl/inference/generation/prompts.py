@@ -7,6 +7,7 @@ import numpy as np
 
 from tfdl.data.tokenizers import Tokenizer
 from tfdl.errors import UserError
+from tfdl.inference.generation.generated_text import Finish
 from tfdl.inference.generation.steppers.stepper import Stepper
 from tfdl.tasks.language_modeling import LanguageModeling
 from tfdl.tasks.task import TextTask
@@ -62,6 +63,21 @@ def _check_length(text: str, length: int, most: int, name: str) -> None:
             f"{name} {shown!r} has {length} tokens, expected at most {most}, since the model has {most + 1} positions"
             " and one is taken; shorten it"
         )
+
+
+def room_for(prompt: Prompt, max_new_tokens: int, stepper: Stepper) -> tuple[int, Finish]:
+    """The most tokens of a text, and why it ends there.
+
+    Args:
+        prompt: what the text continues.
+        max_new_tokens: most tokens that a user asked for.
+        stepper: of the model.
+    """
+    if stepper.longest is None:
+        return max_new_tokens, "length"
+    length = len(prompt.tokens) if stepper.continues_prompt else 1
+    room = stepper.longest - length + 1  # the last token that is written is not read
+    return (room, "positions") if room < max_new_tokens else (max_new_tokens, "length")
 
 
 def check_counts(max_new_tokens: int, num_samples: int, seed: int, stop: Sequence[str]) -> None:

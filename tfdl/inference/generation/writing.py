@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 
-from tfdl.inference.generation.block_decoder import BlockDecoder
 from tfdl.inference.generation.row import Row
 from tfdl.inference.generation.slots import capacity_for, first_history, with_slots
 from tfdl.inference.generation.steppers.stepper import Stepper, select_rows
@@ -14,7 +14,18 @@ OnText = Callable[[int, str], None]
 """Called with the number of a text, in the order of the results, and its next piece."""
 
 
-def write(rows: Sequence[Row], stepper: Stepper, decoder: BlockDecoder, block_size: int, on_text: OnText) -> None:
+class Decoder(Protocol):
+    """What ``BlockDecoder`` is to ``write``."""
+
+    end_id: int
+
+    def __call__(
+        self, tokens: Any, state: Any, slot: int, history: Any, uniforms: np.ndarray, /
+    ) -> tuple[np.ndarray, np.ndarray, Any, Any]:
+        """See ``BlockDecoder``."""
+
+
+def write(rows: Sequence[Row], stepper: Stepper, decoder: Decoder, block_size: int, on_text: OnText) -> None:
     """Writes texts until all have finished.
 
     Args:

@@ -1,0 +1,74 @@
+"""What a SavedModel of tfdl says about itself, in a folder that TensorFlow Serving does not read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tfdl import __version__
+from tfdl.config import DATASETS
+from tfdl.errors import UserError
+from tfdl.runs.load import LoadedRun
+
+_FILE = Path("assets.extra") / "tfdl.json"
+# Far above the names of any number of classes.
+_MOST_BYTES = 16 * 2**20
+
+Description = dict[str, Any]
+"""``tfdl_version``, ``task`` and ``model``; ``dataset`` if it is a declared one, whose name is no path; for images
+``image_shape`` (height, width, channels) and ``resized``; for classes ``class_names``."""
+
+
+def describe(loaded: LoadedRun) -> Description:
+    """What is known of a model. Nothing of it depends on the machine or the user.
+
+    Args:
+        loaded: the run.
+    """
+    description: Description = {
+        "tfdl_version": __version__,
+        "task": loaded.task.name,
+        "model": loaded.config.model.label,
+    }
+    for name in ("image_shape", "resized", "class_names"):
+        value = getattr(loaded.task, name, None)
+        if value not in (None, ()):
+            description[name] = list(value) if isinstance(value, tuple) else value
+    if loaded.config.dataset.name in DATASETS:
+        description["dataset"] = loaded.config.dataset.name
+    return description
+
+
+def write_description(folder: Path, description: Description) -> None:
+    """Writes the description beside a SavedModel.
+
+    Args:
+        folder: of the SavedModel.
+        description: as ``describe`` returns it.
+    """
+    path = folder / _FILE
+    path.parent.mkdir()
+    path.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_description(folder: Path) -> Description | None:
+    """The description of a SavedModel, or ``None`` if tfdl did not write it.
+
+    Args:
+        folder: of the SavedModel.
+
+    Raises:
+        UserError: the file cannot be read as tfdl writes it.
+    """
+    path = folder / _FILE
+    if not path.is_file():
+        return None
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError(f"more than {_MOST_BYTES:,} bytes")
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{str(path)!r} is damaged ({error}); export the model again") from error
+    names = description.get("class_names", []) if isinstance(description, dict) else None
+    if names is None or not isinstance(description.get("task"), str) or not isinstance(names, list):
+        raise UserError(f"{str(path)!r} does not describe a model of tfdl; export the model again")
+    return dict(description)

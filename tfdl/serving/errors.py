@@ -1,0 +1,52 @@
+"""Answers to requests that cannot be served."""
+
+from tfdl.errors import first_line, in_one_line
+
+BAD_REQUEST = 400
+NOT_FOUND = 404
+TOO_LARGE = 413
+FAILED = 500
+OVERLOADED = 503
+TOO_LATE = 504
+
+# TensorFlow's errors that a request's own values cause, by the names of their types. A graph that checks its inputs
+# raises them: files that are no images, numbers out of range, shapes that do not fit each other.
+_CAUSED_BY_INPUTS = frozenset(
+    {"InvalidArgumentError", "OutOfRangeError", "FailedPreconditionError", "UnimplementedError", "DataLossError"}
+)
+
+
+class RequestError(Exception):
+    """A request that is answered with an error.
+
+    Args:
+        status: the HTTP status.
+        message: what was received, what was expected and how to fix it.
+        retry_after: seconds after which the client may try again.
+        closes: whether the connection is closed, since the body was not read.
+    """
+
+    def __init__(self, status: int, message: str, retry_after: int | None = None, *, closes: bool = False):
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.retry_after = retry_after
+        self.closes = closes
+
+
+def error_of_model(error: BaseException) -> RequestError:
+    """The answer when a model raises an error.
+
+    Args:
+        error: of the call.
+    """
+    if isinstance(error, RequestError):
+        return error
+    name = type(error).__name__
+    if name in _CAUSED_BY_INPUTS:
+        return RequestError(BAD_REQUEST, in_one_line(f"the model cannot use these inputs: {first_line(error)}"))
+    if name in ("ResourceExhaustedError", "MemoryError"):
+        return RequestError(
+            OVERLOADED, "the model has not enough memory for this request; send fewer or smaller rows", 1
+        )
+    return RequestError(FAILED, f"the model failed with {name}; the server's log has the error")

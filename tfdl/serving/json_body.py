@@ -1,0 +1,99 @@
+"""The JSON of a request's body."""
+
+import json
+from typing import Any
+
+from tfdl.serving.errors import BAD_REQUEST, RequestError
+
+_MOST_SHOWN = 60
+
+
+class Body(dict[str, Any]):
+    """The object of a body.
+
+    Args:
+        values: its members.
+        text: the body.
+    """
+
+    def __init__(self, values: dict[str, Any], text: bytes):
+        super().__init__(values)
+        self.num_bytes = len(text)
+        self.has_infinity = b"Infinity" in text
+        """Whether infinite numbers are written as such. Otherwise they are numbers that are too large."""
+
+
+def read_object(body: bytes) -> Body:
+    """Reads a JSON object in UTF-8. ``NaN``, ``Infinity`` and ``-Infinity`` are numbers, as in TensorFlow Serving.
+
+    Args:
+        body: of the request.
+
+    Raises:
+        RequestError: it is something else.
+    """
+    try:
+        values = json.loads(body.decode(), object_pairs_hook=_unique)
+    except UnicodeDecodeError as error:
+        raise RequestError(BAD_REQUEST, f"the body is not UTF-8 (byte {error.start}), expected JSON") from error
+    except RecursionError as error:
+        raise RequestError(
+            BAD_REQUEST, "the body's JSON is nested too deeply, expected a tensor's nested lists"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise RequestError(BAD_REQUEST, f"the body is not JSON: {error}") from error
+    except ValueError as error:  # a key that occurs twice, or a number of thousands of digits
+        raise RequestError(BAD_REQUEST, f"the body's JSON cannot be used: {str(error).partition(';')[0]}") from error
+    if not isinstance(values, dict):
+        raise RequestError(
+            BAD_REQUEST, f'the body is a JSON {json_type(values)}, expected an object: {{"instances": ...}}'
+        )
+    return Body(values, body)
+
+
+def json_type(value: Any) -> str:
+    """The name that JSON has for a value's type.
+
+    Args:
+        value: that was read from JSON.
+    """
+    if value is None:
+        return "null"
+    names = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+    return names[type(value)]
+
+
+def check_keys(values: dict[str, Any], known: set[str]) -> None:
+    """Checks that an object has no other members.
+
+    Args:
+        values: the object.
+        known: the members that it may have.
+
+    Raises:
+        RequestError: it has another one.
+    """
+    unknown = sorted(set(values) - known)
+    if unknown:
+        expected = ", ".join(sorted(known))
+        raise RequestError(BAD_REQUEST, f"the body has the unknown key {shown(unknown[0])}, expected {expected}")
+
+
+def shown(value: Any) -> str:
+    """A value of a request in a message: short, and in ASCII.
+
+    Args:
+        value: that was read from JSON.
+    """
+    try:
+        text = ascii(value)
+    except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
+        return f"a JSON {json_type(value)}"
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a key occurs twice in one object")
+    return values
