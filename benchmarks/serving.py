@@ -2,10 +2,10 @@
 
     python benchmarks/serving.py --rounds 5
 
-The models are trained for one step. Each client sends one request after the other over one connection: one image of
-another kind of body for each model. Two servers of the same export take turns, one that joins requests and one that
-does not, and the SavedModel itself is called in a loop in this process, with one image at a time and with 32. The
-clients and the server share the machine. Printed are medians over the rounds, and percentiles of all requests.
+The models are trained for one step. Each client sends one request after the other over one connection, with one image:
+pixels as JSON to the CNN, a PNG file to ResNet-20. Two servers of the same export take turns, one that joins requests
+and one that does not. The SavedModel itself is called in a loop in this process, with one image at a time and with 32.
+The clients and the server share the machine. Printed are medians over the rounds, and percentiles of all requests.
 """
 
 import argparse
@@ -42,7 +42,7 @@ CLIENTS = (1, 8, 32)
 BATCH = 32
 # Model, size of its images, and the signature that is asked.
 CASES = (("cnn", 24, "serving_default"), ("resnet20", 32, "encoded"))
-SERVERS = {"batching": ("--max-batch-size", str(BATCH)), "one at a time": ("--max-batch-size", "1")}
+SERVERS = {"batching": ("--max-batch-size", str(BATCH)), "max-batch-size 1": ("--max-batch-size", "1")}
 
 
 @dataclass(frozen=True)
@@ -126,12 +126,12 @@ def measure(case: Case, rounds: int, seconds: float) -> None:
     title = f"{case.name}, {len(case.body):,} bytes a request, signature {case.signature}"
     table = Table("", "clients", "requests/s", "p50 ms", "p95 ms", "p99 ms", title=title)
     for rows, speeds in loops.items():
-        table.add_row(f"SavedModel in a loop, {rows} rows", "", f"{statistics.median(speeds):,.0f} rows/s", "", "", "")
+        table.add_row(f"SavedModel, {rows} rows", "", f"{statistics.median(speeds):,.0f} rows/s", "", "", "")
     for (name, clients), measured in found.items():
         speed = statistics.median(one.requests_per_second for one in measured)
         times = np.percentile([second for one in measured for second in one.seconds], [50, 95, 99]) * 1000
-        table.add_row(f"tfdl serve, {name}", str(clients), f"{speed:,.0f}", *(f"{value:.1f}" for value in times))
-    Console().print(table)
+        table.add_row(name, str(clients), f"{speed:,.0f}", *(f"{value:.1f}" for value in times))
+    Console(width=max(80, Console().width)).print(table)
 
 
 def loop_speed(function: Any, row: np.ndarray, rows: int, seconds: float) -> float:

@@ -45,7 +45,7 @@ async def answer_text(
         result = await _text_of_saved_model(version, wanted)
         state.metrics.count_tokens(model.name, version.number, result["tokens"])
         return _single_event(result) if wanted.is_streamed else compact_response(result)
-    items = _counted(state, model, version.number, wanted)
+    items = _counted(state, model, version, wanted)
     if wanted.is_streamed:
         first = await anext(items)  # what is wrong with the request is found before the answer begins
         return StreamingResponse(_events(first, items), headers=_HEADERS, media_type=_EVENTS)
@@ -54,16 +54,21 @@ async def answer_text(
     return compact_response(_result(text))
 
 
-async def _counted(state: ServerState, model: Model, number: int, wanted: TextRequest) -> AsyncGenerator[Item, None]:
+async def _counted(
+    state: ServerState, model: Model, version: Version, wanted: TextRequest
+) -> AsyncGenerator[Item, None]:
     """The pieces of a text. The version stays loaded until the text ends, and its tokens are counted."""
-    with model.use(number) as version:
-        writer = version.program.writer
-        assert writer is not None
+    writer = version.program.writer
+    assert writer is not None
+    version.take_again()  # a stream goes on when the request has been answered with its first piece
+    try:
         async with aclosing(state.streams.pieces(writer, wanted)) as items:
             async for item in items:
                 if isinstance(item, GeneratedText):
-                    state.metrics.count_tokens(model.name, number, len(item.tokens))
+                    state.metrics.count_tokens(model.name, version.number, len(item.tokens))
                 yield item
+    finally:
+        version.give_back()
 
 
 async def _whole(items: AsyncGenerator[Item, None]) -> GeneratedText:

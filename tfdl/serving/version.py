@@ -42,6 +42,11 @@ class Version:
             self._num_users += 1
             return True
 
+    def take_again(self) -> None:
+        """Counts one more use by a request that uses this version already."""
+        with self._changed:
+            self._num_users += 1
+
     def give_back(self) -> None:
         """Ends a use."""
         with self._changed:

@@ -16,9 +16,8 @@ from tfdl.data.images import CURRENT_RULES, FIRST_RULES, resize
 from tfdl.errors import UserError
 from tfdl.tasks.base_run import assets_of_inputs
 from tfdl.tasks.classification import Classification, check_classes
-from tfdl.tasks.classify_signature import CLASSIFY
 from tfdl.tasks.image_prediction import ImagePrediction
-from tfdl.tasks.image_serving import classify_files, file_signatures
+from tfdl.tasks.image_serving import file_signatures
 from tfdl.tasks.pixel_scaling import PLAIN_SCALING, PixelScaling
 from tfdl.tasks.prediction import Prediction
 from tfdl.tasks.served_signature import ServedSignature
@@ -140,9 +139,8 @@ class ImageClassification(Classification):
         inputs = self.serving_signature()
         takes_pixels = list(inputs) == ["image"] and inputs["image"].dtype == tf.uint8
         if takes_pixels:
-            signatures |= file_signatures(self)
-            if type(self).serve is ImageClassification.serve:
-                signatures[CLASSIFY] = classify_files(self)
+            answers_classes = type(self).serve is ImageClassification.serve
+            signatures |= file_signatures(self, classifies=answers_classes)
         return signatures
 
     def prediction(self, top_k: int | None = None) -> Prediction:

@@ -1,7 +1,6 @@
 """Further ways to ask a served image classifier: by the bytes of image files."""
 
 import io
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import ExifTags, Image
 
 from tfdl.data.files.served_images import check_files, served_image
 from tfdl.data.images import resize
-from tfdl.tasks.classify_signature import classify_signature, example_of_bytes
+from tfdl.tasks.classify_signature import CLASSIFY, classify_signature, example_of_bytes
 from tfdl.tasks.served_signature import ServedSignature
 
 _BYTES = "image_bytes"
@@ -20,48 +19,46 @@ _FEATURE = "image"
 _QUARTER_TURN = 6
 
 
-def file_signatures(task: Any) -> dict[str, ServedSignature]:
+def file_signatures(task: Any, *, classifies: bool) -> dict[str, ServedSignature]:
     """``encoded`` and ``examples``: JPEG and PNG files of any sizes, as they are and in tf.Examples.
 
     Args:
         task: an ``ImageClassification``.
+        classifies: whether there is also ``classify``, since the task's answers have a probability for each class.
     """
 
+    def decode(image_bytes: Any) -> Any:
+        return _decoded_images(task, image_bytes)
+
+    # All signatures call one function of the graph. Tracing it and saving it take most of an export's time.
+    decoded = tf.function(decode, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+
     def of_files(model: Any, image_bytes: Any) -> dict[str, Any]:
-        answers: dict[str, Any] = task.serve(model, image=_decoded_images(task, image_bytes))
+        answers: dict[str, Any] = task.serve(model, image=decoded(image_bytes))
         return answers
 
     def of_examples(model: Any, examples: Any) -> dict[str, Any]:
-        return of_files(model, _files_in(examples))
+        features = tf.io.parse_example(examples, {_FEATURE: tf.io.FixedLenFeature([], tf.string)})
+        return of_files(model, features[_FEATURE])
 
-    return {
+    def sample_examples(count: int) -> list[bytes]:
+        return [example(data) for data in _random_files(task, count)]
+
+    signatures = {
         "encoded": ServedSignature(
-            {_BYTES: tf.TensorSpec([None], tf.string, name=_BYTES)}, of_files, _sampler(task, _BYTES, bytes)
+            {_BYTES: tf.TensorSpec([None], tf.string, name=_BYTES)},
+            of_files,
+            lambda count: {_BYTES: np.array(_random_files(task, count))},
         ),
         "examples": ServedSignature(
             {_EXAMPLES: tf.TensorSpec([None], tf.string, name=_EXAMPLES)},
             of_examples,
-            _sampler(task, _EXAMPLES, example),
+            lambda count: {_EXAMPLES: np.array(sample_examples(count))},
         ),
     }
-
-
-def classify_files(task: Any) -> ServedSignature:
-    """``classify``: JPEG and PNG files in tf.Examples to the score of each class.
-
-    Args:
-        task: an ``ImageClassification`` whose answers have probabilities.
-    """
-    return classify_signature(
-        task.class_names,
-        lambda model, examples: task.serve(model, image=_decoded_images(task, _files_in(examples))),
-        lambda count: [example(data) for data in _random_files(task, count)],
-    )
-
-
-def _files_in(examples: Any) -> Any:
-    """The files in serialized tf.Examples, strings ``(b,)``."""
-    return tf.io.parse_example(examples, {_FEATURE: tf.io.FixedLenFeature([], tf.string)})[_FEATURE]
+    if classifies:
+        signatures[CLASSIFY] = classify_signature(task.class_names, of_examples, sample_examples)
+    return signatures
 
 
 def _decoded_images(task: Any, image_bytes: Any) -> Any:
@@ -92,10 +89,6 @@ def example(image_bytes: bytes) -> bytes:
         image_bytes: the bytes of a JPEG or PNG file.
     """
     return example_of_bytes(_FEATURE, image_bytes)
-
-
-def _sampler(task: Any, name: str, wrap: Callable[[bytes], bytes]) -> Callable[[int], dict[str, np.ndarray]]:
-    return lambda count: {name: np.array([wrap(data) for data in _random_files(task, count)])}
 
 
 def _random_files(task: Any, count: int) -> list[bytes]:
