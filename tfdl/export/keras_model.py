@@ -9,11 +9,12 @@ from tfdl.config import ExportReport, ExportRequest
 from tfdl.errors import RunError, UserError
 from tfdl.export.differences import largest_difference
 from tfdl.export.export_folder import describe, size_of, target_folder, write_beside
+from tfdl.export.float32_run import load_float32
 from tfdl.export.parity import answers_in_clean_process
 from tfdl.export.plain_keras.foreign_classes import foreign_classes
 from tfdl.export.plain_keras.task_model import TaskModel, task_model
 from tfdl.export.rank_zero import check_rank_zero
-from tfdl.runs import RunDirectory, load_run
+from tfdl.runs import RunDirectory
 from tfdl.runs.atomic import new_folder
 
 FORMAT = "keras"
@@ -69,7 +70,7 @@ def export_keras(
     """
     check_rank_zero("export_keras")
     target = target_folder(directory, FORMAT, MODEL, overwrite=overwrite)
-    loaded = load_run(run, checkpoint, precision="float32", merged=True)
+    loaded = load_float32(run, checkpoint)
     plain = task_model(loaded.model, loaded.task)
     _check_classes(plain.model)
     with new_folder(target, replace=overwrite) as unfinished:

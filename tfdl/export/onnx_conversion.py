@@ -21,6 +21,7 @@ _OPSET = 18
 # Protocol buffers, which ONNX files are, hold no more; the rest of the file needs little.
 _MOST_BYTES = 2**31 - 2**24
 _NAME = "tfdl"
+_RESHAPE = ("Reshape",)
 
 
 def to_onnx(model: Any, signature: NumberSignature) -> tuple[onnx.ModelProto, dict[str, Numbers]]:
@@ -44,7 +45,7 @@ def to_onnx(model: Any, signature: NumberSignature) -> tuple[onnx.ModelProto, di
         return {name: tf.identity(value) for name, value in answers.items()}
 
     function = tf.function(answer, autograph=False, input_signature=specs)
-    with portable_kernels(), _silent():
+    with portable_kernels(), _silent(), _every_reshape():
         graph = function.get_concrete_function()
         try:
             converted, _ = tf2onnx.convert.from_function(
@@ -116,6 +117,24 @@ def _name_axes(tensors: Any, described: Mapping[str, Numbers]) -> None:
 def _named_axes(name: str, shape: Any) -> Axes:
     sizes = [f"{name}_{axis}" if size is None else size for axis, size in enumerate(shape)]
     return ("batch", *sizes[1:])
+
+
+@contextmanager
+def _every_reshape() -> Iterator[None]:
+    """Keeps tf2onnx from leaving out the first of two reshapes.
+
+    It does so even where the second one takes over sizes of the first one's result (0 in its shape), which are then
+    those of another tensor. A dense layer without bias before a split into heads was converted wrongly.
+    """
+    from tf2onnx.optimizer import back_to_back_optimizer
+
+    passes = back_to_back_optimizer._func_map
+    removed = passes.pop(_RESHAPE, None)
+    try:
+        yield
+    finally:
+        if removed is not None:
+            passes[_RESHAPE] = removed
 
 
 @contextmanager

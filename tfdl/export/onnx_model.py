@@ -16,11 +16,11 @@ from tfdl.config.export_formats import FULL_PRECISION
 from tfdl.errors import RunError, UserError
 from tfdl.export.differences import largest_difference
 from tfdl.export.export_folder import describe, size_of, target_folder, write_beside
+from tfdl.export.float32_run import load_float32
 from tfdl.export.number_signature import Arrays, NumberSignature, number_signature
-from tfdl.export.plain_keras.rebuilding import float32_model
 from tfdl.export.precision_cost import Cost, MeasuredSplits
 from tfdl.export.rank_zero import check_rank_zero
-from tfdl.runs import RunDirectory, load_run
+from tfdl.runs import RunDirectory
 from tfdl.runs.atomic import new_folder
 from tfdl.runs.load import LoadedRun
 
@@ -89,7 +89,7 @@ def export_onnx(
     if precision not in PRECISIONS:
         raise UserError(f"precision={precision!r}, expected one of {', '.join(PRECISIONS)}")
     target = target_folder(directory, FORMAT, MODEL, overwrite=overwrite)
-    loaded = load_run(run, checkpoint, precision="float32", merged=True)
+    loaded = load_float32(run, checkpoint)
     signature = number_signature(loaded.task)
     with new_folder(target, replace=overwrite) as unfinished, tempfile.TemporaryDirectory(prefix="tfdl-onnx-") as name:
         described = describe(loaded.task) | {"precision": precision}
@@ -147,7 +147,7 @@ def _write_float32(
 
     from tfdl.export.onnx_conversion import add_metadata, to_onnx
 
-    model, outputs = to_onnx(float32_model(loaded.model), signature)
+    model, outputs = to_onnx(loaded.model, signature)
     add_metadata(model, described)
     onnx.save(model, path)
     return {name: str(numbers) for name, numbers in outputs.items()}
@@ -157,10 +157,9 @@ def _checked_difference(path: Path, loaded: LoadedRun, signature: NumberSignatur
     from tfdl.export.onnx_runtime import answers_of_onnx
 
     answers = answers_of_onnx(path, signature.samples)
-    model = float32_model(loaded.model)
     differences = []
     for case, inputs in signature.samples.items():
-        expected = signature.answer(model, **{name: tf.constant(array) for name, array in inputs.items()})
+        expected = signature.answer(loaded.model, **{name: tf.constant(array) for name, array in inputs.items()})
         differences.append(largest_difference(_arrays(expected), answers.get(case, {})))
     difference = max(differences)
     if not difference <= _TOLERANCE:  # also for NaN

@@ -24,11 +24,11 @@ def _foreign(serialized: Any) -> Iterator[str]:
     if not isinstance(serialized, dict):
         return
     module = str(serialized.get("module") or "keras")
-    is_registered = ">" in str(serialized.get("registered_name"))
     name = serialized.get("class_name")
+    # Keras registers the user's classes and functions as PACKAGE>NAME. A function's name is its configuration.
+    registered_name = serialized.get("config" if name == "function" else "registered_name")
+    is_registered = ">" in str(registered_name)
     if name is not None and (is_registered or module.split(".")[0] not in _OWN_MODULES or name == "Lambda"):
-        # Of a function, the name is in its configuration.
-        config = serialized.get("config")
-        yield str(config if name == "function" and isinstance(config, str) else name)
+        yield str(registered_name or name).split(">")[-1]
     for value in serialized.values():
         yield from _foreign(value)

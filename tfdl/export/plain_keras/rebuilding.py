@@ -26,6 +26,7 @@ from tfdl.layers import (
 from tfdl.layers.padding import MaskedMean, PaddingMask
 from tfdl.layers.patch_embedding import ClassToken, PatchEmbedding
 from tfdl.models import compute_precision
+from tfdl.models.keras_model import finalize_layers
 from tfdl.models.rnn_classifier import FinalStates, ReversedText, TextLengths
 
 # Layer of tfdl -> what computes the same from symbolic tensors.
@@ -81,22 +82,13 @@ def graph_of(model: Any) -> Any:
     if graph is None:
         raise UserError(
             f"the model is a {type(model).__name__} without a graph of layers, expected a functional or sequential"
-            " Keras model; export it as saved_model or onnx"
+            " Keras model; export it as saved_model"
         )
     return graph
 
 
-def computes_in_16_bits(model: Any) -> bool:
-    """Whether a layer computes in float16 or bfloat16.
-
-    Args:
-        model: a ``keras.Model``.
-    """
-    return any(layer.compute_dtype in ("float16", "bfloat16") for layer in model._flatten_layers())
-
-
 def float32_model(model: Any) -> Any:
-    """The model, or where it computes in 16 bits one with the same weights that does not.
+    """The model, or where a layer computes in another precision one with the same weights that does not.
 
     Args:
         model: a ``keras.Model``.
@@ -104,7 +96,7 @@ def float32_model(model: Any) -> Any:
     Raises:
         UserError: it has no graph of layers that could be made anew.
     """
-    if not computes_in_16_bits(model):
+    if all(layer.compute_dtype == "float32" for layer in model._flatten_layers()):
         return model
     inputs = keras.tree.map_structure(new_input, graph_of(model).input)
     return keras.Model(inputs, plain_outputs(model, inputs), name=model.name)
@@ -124,7 +116,7 @@ class _Rebuilder:
         counterpart = _COUNTERPARTS.get(type(layer))
         if counterpart is None:
             return self._plain(layer)(*arguments, **options)
-        if id(layer) in self._replaced:
+        if layer.weights and id(layer) in self._replaced:
             raise UserError(
                 f"the layer {layer.name!r} is called several times, and a {type(layer).__name__} of tfdl becomes new"
                 " Keras layers at each call; export it as saved_model or onnx"
@@ -132,21 +124,11 @@ class _Rebuilder:
         self._replaced.add(id(layer))
         return counterpart(layer, *arguments, **options)
 
-    def _plain(self, layer: Any) -> Callable[..., Any]:
-        """A layer of one to one, which gets its weights after the first call."""
-        if id(layer) in self._made:
-            plain: Callable[..., Any] = self._made[id(layer)]
-            return plain
-        new_layer = _new_layer(layer)
-
-        def first_call(*arguments: Any, **options: Any) -> Any:
-            outputs = new_layer(*arguments, **options)
-            if _graph_or_none(layer) is None:
-                new_layer.set_weights([_in_32_bits(value) for value in layer.weights])
-            return outputs
-
-        self._made[id(layer)] = new_layer
-        return first_call
+    def _plain(self, layer: Any) -> Any:
+        """The layer that takes a layer's place at each of its calls."""
+        if id(layer) not in self._made:
+            self._made[id(layer)] = _new_layer(layer)
+        return self._made[id(layer)]
 
 
 def _graph_or_none(model: Any) -> Any:
@@ -157,15 +139,22 @@ def _graph_or_none(model: Any) -> Any:
 
 
 def _new_layer(layer: Any) -> Any:
-    if type(layer) is TokenEmbedding:
-        return texts.token_embedding(layer)
-    if type(layer) is Dense:
-        return counterparts.new_dense(layer)
+    """One of Keras's layers, or of the user's, with the same weights."""
     graph = _graph_or_none(layer)
-    if graph is None:
-        return type(layer).from_config(_float32_config(layer.get_config()))
-    inputs = keras.tree.map_structure(new_input, graph.input)
-    return keras.Model(inputs, plain_outputs(graph, inputs), name=layer.name)
+    if graph is not None:
+        inputs = keras.tree.map_structure(new_input, graph.input)
+        return keras.Model(inputs, plain_outputs(graph, inputs), name=layer.name)
+    if type(layer) is TokenEmbedding:
+        new_layer = texts.token_embedding(layer)
+    elif type(layer) is Dense:
+        new_layer = counterparts.new_dense(layer)
+    else:
+        new_layer = type(layer).from_config(_float32_config(layer.get_config()))
+    if layer.weights:
+        new_layer.build_from_config(layer.get_build_config() or {})
+        new_layer.set_weights([_in_32_bits(value) for value in layer.weights])
+        finalize_layers(new_layer)
+    return new_layer
 
 
 def new_input(tensor: Any, name: str | None = None) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.export.number_signature import TOKEN_IDS, Arrays, number_signature
-from tfdl.export.plain_keras.rebuilding import computes_in_16_bits, graph_of, new_input, plain_outputs
+from tfdl.export.plain_keras.rebuilding import graph_of, new_input, plain_outputs
 from tfdl.tasks.classification import Classification
 from tfdl.tasks.image_classification import ImageClassification
 from tfdl.tasks.task import Task, TextTask
@@ -32,7 +32,7 @@ class TaskModel:
     samples: Mapping[str, Arrays]
     """Several sets of random inputs, by any name."""
     expected: Mapping[str, list[np.ndarray]]
-    """What the run's model answers to each, in float32."""
+    """What the run's model answers to each."""
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -57,7 +57,7 @@ def task_model(model: Any, task: Task) -> TaskModel:
     """Rebuilds a run's model for those who have Keras alone.
 
     Args:
-        model: of the run, without updates of low rank.
+        model: of the run, in float32 and without updates of low rank.
         task: of the run.
 
     Raises:
@@ -78,23 +78,16 @@ def task_model(model: Any, task: Task) -> TaskModel:
         outputs = keras.layers.Softmax(name=_PROBABILITIES)(outputs)
     elif isinstance(task, TextTask) and outputs._keras_history.operation.name != _LOGITS:
         outputs = keras.layers.Identity(name=_LOGITS)(outputs)  # the table of tokens computed them
-    new_model = keras.Model(inputs if len(inputs) > 1 else features_of(inputs), outputs, name=model.name)
+    new_model = keras.Model(inputs if len(inputs) > 1 else _only(inputs), outputs, name=model.name)
     samples = _samples(inputs, task)
-    if computes_in_16_bits(model):  # a model of the user; its own answers are rounded
-        expected = {case: _arrays(new_model(_packed(arrays))) for case, arrays in samples.items()}
-    else:
-        expected = {case: _answers(model, graph, task, arrays) for case, arrays in samples.items()}
+    expected = {case: _answers(model, graph, task, arrays) for case, arrays in samples.items()}
     return TaskModel(new_model, samples, expected)
 
 
-def features_of(inputs: Mapping[str, Any]) -> Any:
+def _only(inputs: Mapping[str, Any]) -> Any:
     """The only input."""
     (tensor,) = inputs.values()
     return tensor
-
-
-def _packed(arrays: Arrays) -> Any:
-    return arrays if len(arrays) > 1 else features_of(arrays)
 
 
 def _takes_raw_images(task: Task) -> bool:
@@ -132,7 +125,7 @@ def _samples(inputs: Mapping[str, Any], task: Task) -> dict[str, Arrays]:
 
 def _token_samples(arrays: Arrays, task: Any) -> Arrays:
     """Token numbers of texts that are not too long."""
-    tokens = features_of(arrays)
+    tokens = _only(arrays)
     if isinstance(task, Translation):
         starts = np.full((len(tokens), 1), task.tokenizer.start_id, np.int32)
         return {"source": tokens, "target": np.concatenate([starts, tokens[:, :-1]], 1)}
