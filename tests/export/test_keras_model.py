@@ -1,6 +1,9 @@
 """What ``tfdl.export_keras`` writes loads without tfdl and answers as the model does, or is not written."""
 
 import json
+import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -9,11 +12,12 @@ import pytest
 import tfdl
 from tests.cli.conftest import run_here as run_here
 from tests.export.places import places_in
-from tests.export.small_models import small_run
+from tests.export.small_models import small_model, small_run, task_and_config
 from tfdl.errors import RunError, UserError
 from tfdl.export import keras_model
 from tfdl.export.plain_keras.foreign_classes import foreign_classes
 from tfdl.export.plain_keras.rebuilding import float32_model, plain_outputs
+from tfdl.export.plain_keras.task_model import task_model
 from tfdl.layers import BatchNormalization, Dense
 from tfdl.runs import load_run
 
@@ -125,6 +129,31 @@ def test_texts(tmp_path):
     assert "no other library has tfdl's tokenizer byte" in note
     described = json.loads((exported.path / "tfdl.json").read_text())
     assert described["tokens"] == {"start_id": 1, "end_id": 2, "pad_id": 0, "longest": 12, "before": 2}
+
+
+IN_TORCH = """\
+import sys
+import keras
+import numpy
+assert keras.backend.backend() == "torch"
+logits = keras.models.load_model(sys.argv[1])(numpy.load(sys.argv[2]), training=False)
+numpy.save(sys.argv[3], keras.ops.convert_to_numpy(logits))
+"""
+
+
+@pytest.mark.slow
+def test_it_computes_the_same_with_pytorch(tmp_path):
+    """Every operation is Keras's, not TensorFlow's."""
+    pytest.importorskip("torch")
+    task, config = task_and_config("llama")
+    model = small_model(config, task)
+    task_model(model, task).model.save(tmp_path / "model.keras")
+    tokens = np.random.default_rng(0).integers(1, 259, (3, 12), np.int32)
+    np.save(tmp_path / "tokens.npy", tokens)
+    files = [tmp_path / name for name in ("model.keras", "tokens.npy", "logits.npy")]
+    environment = {**os.environ, "KERAS_BACKEND": "torch"}
+    subprocess.run([sys.executable, "-c", IN_TORCH, *files], env=environment, check=True, capture_output=True)
+    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), model(tokens), rtol=1e-4, atol=1e-4)
 
 
 # Models of the user

@@ -97,6 +97,9 @@ def write_beside(folder: Path, format_name: str, task: Task, described: Mapping[
         (folder / LABELS).write_bytes(text.encode("utf-8", "surrogateescape"))
     if isinstance(task, TextTask):
         return _write_tokenizer(folder, task)
+    if getattr(task, "resized", False):
+        height, width, _ = task.image_shape  # type: ignore[attr-defined]
+        return (f"images must have {width}x{height} pixels (width x height): the file does not resize them",)
     return ()
 
 
