@@ -96,6 +96,21 @@ register_export_format(
 )
 register_export_format(
     ExportFormatSpec(
+        name="keras",
+        implementation="tfdl.export.keras_model:write_keras",
+        summary="a .keras file of Keras's own layers",
+    )
+)
+register_export_format(
+    ExportFormatSpec(
+        name="onnx",
+        implementation="tfdl.export.onnx_model:write_onnx",
+        summary="an ONNX file for onnxruntime",
+        precisions=(FULL_PRECISION, "float16", "int8"),
+    )
+)
+register_export_format(
+    ExportFormatSpec(
         name="huggingface",
         implementation="tfdl.interop.exporting:write_huggingface",
         summary="a folder that Hugging Face's transformers loads",

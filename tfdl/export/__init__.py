@@ -1,14 +1,25 @@
-"""From a run to what others serve: a SavedModel that needs neither tfdl nor Horovod."""
+"""From a run to what others use: files that need neither tfdl nor Horovod, and give the model's answers."""
 
 from typing import TYPE_CHECKING
 
 from tfdl.lazy import lazy_names
 
-_PUBLIC = {"Exported": "tfdl.export.saved_model", "export_saved_model": "tfdl.export.saved_model"}
+_PUBLIC = {
+    "Exported": "tfdl.export.saved_model",
+    "KerasExport": "tfdl.export.keras_model",
+    "OnnxExport": "tfdl.export.onnx_model",
+    "export_keras": "tfdl.export.keras_model",
+    "export_onnx": "tfdl.export.onnx_model",
+    "export_saved_model": "tfdl.export.saved_model",
+}
 
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from tfdl.export.keras_model import KerasExport as KerasExport
+    from tfdl.export.keras_model import export_keras as export_keras
+    from tfdl.export.onnx_model import OnnxExport as OnnxExport
+    from tfdl.export.onnx_model import export_onnx as export_onnx
     from tfdl.export.saved_model import Exported as Exported
     from tfdl.export.saved_model import export_saved_model as export_saved_model
 

@@ -86,7 +86,8 @@ def _visible_keys(
     visible = None
     if is_causal:
         positions = tf.range(time) if query_positions is None else query_positions  # (time,) or (batch, time)
-        positions = positions[..., tf.newaxis, :, tf.newaxis]  # (1, time, 1) or (batch, 1, time, 1)
+        # tf2onnx converts no slice that has an ellipsis between two new axes.
+        positions = tf.expand_dims(tf.expand_dims(positions, -2), -1)  # (1, time, 1) or (batch, 1, time, 1)
         visible = tf.range(source) <= positions  # (1, time, source) or (batch, 1, time, source)
         if sliding_window is not None:
             visible &= tf.range(source) > positions - sliding_window
