@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfdl.config import ExportReport, ExportRequest
 from tfdl.distributed import current_world
 from tfdl.errors import RunError, UserError
+from tfdl.export.differences import largest_difference
 from tfdl.export.parity import answers_of_saved_model
 from tfdl.export.versions import check_is_export, version_folder
 from tfdl.inference.generation.served_generation import generation_signatures
@@ -101,7 +102,7 @@ def export_saved_model(
     with new_folder(target, replace=overwrite) as unfinished:
         tf.saved_model.save(module, str(unfinished), signatures=functions)
         answers = answers_of_saved_model(unfinished, sample)
-        difference = max(_largest_difference(expected[name], answers.get(name, {})) for name in signatures)
+        difference = max(largest_difference(expected[name], answers.get(name, {})) for name in signatures)
         if not difference <= _TOLERANCE:  # also for NaN
             raise RunError(
                 f"the SavedModel differs from the model by {difference:.3g}, expected at most {_TOLERANCE:g}; nothing"
@@ -165,33 +166,6 @@ def _exported(signature: ServedSignature, graph: Any) -> ExportedSignature:
         inputs={name: (spec.dtype.name, _shape(spec.shape)) for name, spec in signature.inputs.items()},
         outputs={name: (value.dtype.name, _shape(value.shape)) for name, value in graph.structured_outputs.items()},
     )
-
-
-def _largest_difference(expected: dict[str, np.ndarray], answers: dict[str, np.ndarray]) -> float:
-    """The largest difference between two sets of outputs.
-
-    Differences of real numbers are relative to the expected value where that is larger than 1. A missing output, an
-    output of another shape, and a label or integer that differs count as infinite.
-    """
-    if expected.keys() != answers.keys():
-        return float("inf")
-    largest = 0.0
-    for name, expected_values in expected.items():
-        values = answers[name]
-        if expected_values.dtype.kind == "f" and expected_values.shape == values.shape:
-            if not values.size:
-                continue
-            differences = np.abs(expected_values - values) / np.maximum(1, np.abs(expected_values))
-            difference = float(differences.max())
-            if not np.isfinite(difference):
-                return float("inf")
-            largest = max(largest, difference)
-            continue
-        if expected_values.dtype == object:  # strings, which NumPy's files store as bytes
-            expected_values = expected_values.astype("S")
-        if not np.array_equal(expected_values, values):
-            return float("inf")
-    return largest
 
 
 def _shape(shape: Any) -> str:

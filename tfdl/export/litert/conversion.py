@@ -1,0 +1,125 @@
+"""From a function to the bytes of a LiteRT file, which has LiteRT's own operations only."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdl.errors import RunError, UserError, in_one_line
+from tfdl.export.litert.calibrated_conversion import converted_with_calibration
+from tfdl.export.litert.functions import LiteRTFunction
+from tfdl.export.litert.native_output import hidden_native_output
+from tfdl.export.litert.operators import foreign_operators
+from tfdl.layers.cudnn import portable_kernels
+
+# Lists of tensors, which loops write. LiteRT has them only if the size of their elements is known, the rows included.
+_TENSOR_LIST = "TensorListReserve"
+# How the converter names operations that LiteRT does not have.
+_MISSING = re.compile(r"'tf\.(\w+)' op (?:is neither|requires)|legalize operation 'tf\.(\w+)'")
+
+
+@dataclass(frozen=True)
+class LiteRTGraph:
+    """A function's graph, before conversion."""
+
+    function: Any
+    """The concrete function."""
+    module: tf.Module
+    """Tracks its variables."""
+    one_row: bool
+    """Whether every batch has one row."""
+
+    @property
+    def inputs(self) -> dict[str, tf.TensorSpec]:
+        """Inputs by name."""
+        return dict(self.function.structured_input_signature[1])
+
+    @property
+    def outputs(self) -> dict[str, tf.TensorSpec]:
+        """Outputs by name."""
+        return dict(self.function.structured_outputs)
+
+
+def converted(function: LiteRTFunction) -> tuple[LiteRTGraph, bytes]:
+    """Converts a function in float32: for any number of rows or, where LiteRT has no such file, for one row.
+
+    Args:
+        function: what the file computes.
+
+    Raises:
+        UserError: LiteRT does not have the function's operations.
+    """
+    graph = _traced(function, one_row=False)
+    if not _has_tensor_list(graph):
+        try:
+            return graph, in_precision(graph, "float32")
+        except UserError:  # perhaps an operation that LiteRT has for known sizes only
+            pass
+    graph = _traced(function, one_row=True)
+    return graph, in_precision(graph, "float32")
+
+
+def in_precision(graph: LiteRTGraph, precision: str, calibration: dict[str, np.ndarray] | None = None) -> bytes:
+    """Converts a graph.
+
+    Args:
+        graph: from ``converted``.
+        precision: of the weights: ``float32``, ``float16`` or ``int8``.
+        calibration: inputs by name. The numbers between layers then become int8 too, in the ranges that they have on
+            these.
+
+    Raises:
+        UserError: LiteRT does not have the graph's operations.
+        RunError: the converter crashed.
+    """
+    if calibration is not None:
+        return converted_with_calibration(graph.module, graph.function, calibration)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.function], graph.module)
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    try:
+        with hidden_native_output():
+            content: bytes = converter.convert()
+    except Exception as error:  # the converter has many: of its own, of MLIR and of its Python code
+        raise _refusal(error) from error
+    foreign = foreign_operators(content)
+    if foreign:
+        raise UserError(_message(foreign))
+    return content
+
+
+def _traced(function: LiteRTFunction, *, one_row: bool) -> LiteRTGraph:
+    specs = dict(function.inputs)
+    if one_row:
+        specs = {
+            name: tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name=name) for name, spec in function.inputs.items()
+        }
+    module = tf.Module()
+    module.model_variables = [variable.value for variable in function.model.variables]
+    traced = tf.function(lambda **inputs: function.answer(inputs), autograph=False)
+    with portable_kernels():
+        return LiteRTGraph(traced.get_concrete_function(**specs), module, one_row)
+
+
+def _has_tensor_list(graph: LiteRTGraph) -> bool:
+    definition = graph.function.graph.as_graph_def()
+    nodes = [*definition.node, *(node for inner in definition.library.function for node in inner.node_def)]
+    return any(node.op == _TENSOR_LIST for node in nodes)
+
+
+def _refusal(error: Exception) -> UserError | RunError:
+    names = sorted({name for pair in _MISSING.findall(str(error)) for name in pair if name})
+    if names:
+        return UserError(_message(names))
+    return RunError(f"TensorFlow's converter failed: {in_one_line(str(error))}")
+
+
+def _message(names: list[str]) -> str:
+    return (
+        f"LiteRT cannot compute {', '.join(names)} of this model's graph with its own operations; use --format"
+        " saved_model"
+    )

@@ -1,0 +1,90 @@
+"""A LiteRT file in a lower precision, measured on the run's test split."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdl.config import TASKS
+from tfdl.data import Source
+from tfdl.errors import UserError
+from tfdl.export.litert.conversion import LiteRTGraph, in_precision
+from tfdl.export.litert.cost import Cost, cost_of
+from tfdl.export.litert.functions import LiteRTFunction
+from tfdl.export.litert.metrics import metrics_of_litert
+from tfdl.export.parity import Arrays
+from tfdl.runs.load import LoadedRun
+
+# Training samples on which the ranges of the numbers between layers are measured.
+_MOST_CALIBRATION = 256
+_WEIGHTS_ALONE = {
+    "float16": "weights are float16, and computed in float32",
+    "int8": "weights are int8; the numbers between layers stay float32",
+}
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A file in a lower precision."""
+
+    content: bytes
+    cost: Cost
+    note: str
+    """Which numbers have the precision."""
+
+
+def lowered(
+    content: bytes,
+    graph: LiteRTGraph,
+    function: LiteRTFunction,
+    precision: str,
+    loaded: LoadedRun,
+    data: Mapping[str, Any] | None,
+) -> Lowered:
+    """Converts a graph to a lower precision, and measures what that costs.
+
+    Args:
+        content: of the file in float32.
+        graph: that it was converted from.
+        function: what it computes, which is measurable.
+        precision: ``float16`` or ``int8``.
+        loaded: the run.
+        data: the splits, for a run whose data Python code passed to ``tfdl.train``.
+
+    Raises:
+        UserError: the splits cannot be read, or the task's metric becomes much worse.
+        RunError: the converter failed.
+    """
+    sources = _sources(loaded, precision, data)
+    calibration = None
+    note = _WEIGHTS_ALONE[precision]
+    if precision == "int8" and function.calibrates:
+        calibration = _calibration(function, sources["train"])
+        count = len(next(iter(calibration.values())))
+        note = f"weights and the numbers between layers are int8, in the ranges that {count} training samples have"
+    low_content = in_precision(graph, precision, calibration)
+    before = metrics_of_litert(content, graph, function, sources["test"])
+    after = metrics_of_litert(low_content, graph, function, sources["test"])
+    cost = cost_of(before, after, sources["test"].num_examples)
+    cost.check(precision)
+    return Lowered(low_content, cost, note)
+
+
+def _sources(loaded: LoadedRun, precision: str, data: Mapping[str, Any] | None) -> dict[str, Source]:
+    try:
+        _, sources = TASKS.load(loaded.config.task).open(loaded.config, loaded.run.assets, data)
+    except UserError as error:
+        raise UserError(
+            f"what precision {precision!r} costs is measured on the run's own data, which cannot be read: {error}"
+        ) from error
+    return dict(sources)
+
+
+def _calibration(function: LiteRTFunction, source: Source) -> Arrays:
+    """Inputs of training samples, evenly spread over the split."""
+    count = min(_MOST_CALIBRATION, source.num_examples)
+    numbers = np.arange(count) * source.num_examples // count
+    batch = source.read(tf.constant(numbers))
+    return {name: np.asarray(values) for name, values in function.of_batch(batch).items()}
