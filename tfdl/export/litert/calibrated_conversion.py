@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdl.errors import RunError, UserError
+from tfdl.errors import RunError
 from tfdl.tasks.served_signature import DEFAULT_SIGNATURE
 
 # Far more than any conversion here takes. A process that waits for ever would look like a slow export.
@@ -38,6 +38,10 @@ with open(target, "wb") as file:
 """
 
 
+class ConverterCrashError(RunError):
+    """TensorFlow's converter ended its process."""
+
+
 def converted_with_calibration(module: tf.Module, function: Any, calibration: dict[str, np.ndarray]) -> bytes:
     """Makes int8 of the weights and of the numbers between layers.
 
@@ -47,7 +51,7 @@ def converted_with_calibration(module: tf.Module, function: Any, calibration: di
         calibration: inputs by name. The numbers between layers get the ranges that they have on these.
 
     Raises:
-        UserError: the converter crashed, so the model cannot have this precision.
+        ConverterCrashError: the converter crashed.
         RunError: the converter failed.
     """
     with tempfile.TemporaryDirectory(prefix="tfdl-litert-") as name:
@@ -61,6 +65,7 @@ def converted_with_calibration(module: tf.Module, function: Any, calibration: di
                 capture_output=True,
                 text=True,
                 env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+                cwd=work,  # for the core dump of a crash
                 check=False,
                 timeout=_SECONDS,
             )
@@ -68,10 +73,7 @@ def converted_with_calibration(module: tf.Module, function: Any, calibration: di
             raise RunError(f"the conversion to int8 did not end within {_SECONDS} s") from error
         if done.returncode < 0:
             cause = signal.Signals(-done.returncode).name
-            raise UserError(
-                f"TensorFlow's converter crashes ({cause}) when it calibrates this model for int8; use --precision"
-                " float16"
-            )
+            raise ConverterCrashError(f"TensorFlow's converter crashes ({cause}) when it measures their ranges")
         if done.returncode != 0:
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
             raise RunError(f"the conversion to int8 failed: {lines[-1]}")

@@ -28,13 +28,10 @@ class LiteRTGraph:
     """The concrete function."""
     module: tf.Module
     """Tracks its variables."""
+    inputs: dict[str, tf.TensorSpec]
+    """Inputs by name."""
     one_row: bool
     """Whether every batch has one row."""
-
-    @property
-    def inputs(self) -> dict[str, tf.TensorSpec]:
-        """Inputs by name."""
-        return dict(self.function.structured_input_signature[1])
 
     @property
     def outputs(self) -> dict[str, tf.TensorSpec]:
@@ -102,7 +99,7 @@ def _traced(function: LiteRTFunction, *, one_row: bool) -> LiteRTGraph:
     module.model_variables = [variable.value for variable in function.model.variables]
     traced = tf.function(lambda **inputs: function.answer(inputs), autograph=False)
     with portable_kernels():
-        return LiteRTGraph(traced.get_concrete_function(**specs), module, one_row)
+        return LiteRTGraph(traced.get_concrete_function(**specs), module, specs, one_row)
 
 
 def _has_tensor_list(graph: LiteRTGraph) -> bool:

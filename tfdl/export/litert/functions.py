@@ -15,6 +15,8 @@ IMAGE = "image"
 LOGITS = "logits"
 # The batches on which a file and its model are compared, where any number of rows is allowed.
 _BATCH_SIZES = (1, 16, 5)
+# How many single rows are compared, where a file takes no more.
+_SINGLE_ROWS = 8
 # Most logits of such a batch of a language model.
 _MOST_LOGITS = 2**24
 
@@ -66,7 +68,7 @@ class LiteRTFunction(ABC):
             one_row: whether every batch must have one row.
         """
         generator = np.random.default_rng(0)
-        sizes = [1] * len(_BATCH_SIZES) if one_row else _BATCH_SIZES
+        sizes = [1] * _SINGLE_ROWS if one_row else _BATCH_SIZES
         return [self.sample(generator, size, number) for number, size in enumerate(sizes)]
 
     def check_measurable(self) -> None:  # noqa: B027  (most functions are)

@@ -72,9 +72,11 @@ class LiteRTModel:
             inputs: by name, with any number of rows.
         """
         if not self._one_row:
-            return dict(self._runner(**inputs))
+            return self._ask(inputs)
         count = len(next(iter(inputs.values())))
-        rows = [
-            self._runner(**{name: values[row : row + 1] for name, values in inputs.items()}) for row in range(count)
-        ]
+        rows = [self._ask({name: values[row : row + 1] for name, values in inputs.items()}) for row in range(count)]
         return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+    def _ask(self, inputs: Arrays) -> Arrays:
+        with hidden_native_output():  # LiteRT makes its kernels in the first call
+            return dict(self._runner(**inputs))

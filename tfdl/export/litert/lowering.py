@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfdl.config import TASKS
 from tfdl.data import Source
 from tfdl.errors import UserError
+from tfdl.export.litert.calibrated_conversion import ConverterCrashError
 from tfdl.export.litert.conversion import LiteRTGraph, in_precision
 from tfdl.export.litert.cost import Cost, cost_of
 from tfdl.export.litert.functions import LiteRTFunction
@@ -23,6 +24,7 @@ _WEIGHTS_ALONE = {
     "float16": "weights are float16, and computed in float32",
     "int8": "weights are int8; the numbers between layers stay float32",
 }
+_ALL_NUMBERS = "weights and the numbers between layers are int8,"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ def lowered(
 ) -> Lowered:
     """Converts a graph to a lower precision, and measures what that costs.
 
+    The numbers between the layers of a model of images become int8 as well, unless that costs too much.
+
     Args:
         content: of the file in float32.
         graph: that it was converted from.
@@ -58,18 +62,28 @@ def lowered(
         RunError: the converter failed.
     """
     sources = _sources(loaded, precision, data)
-    calibration = None
+    before = metrics_of_litert(content, graph, function, sources["test"])
+
+    def measured(calibration: Arrays | None, note: str) -> Lowered:
+        low_content = in_precision(graph, precision, calibration)
+        after = metrics_of_litert(low_content, graph, function, sources["test"])
+        return Lowered(low_content, cost_of(before, after, sources["test"].num_examples), note)
+
     note = _WEIGHTS_ALONE[precision]
     if precision == "int8" and function.calibrates:
         calibration = _calibration(function, sources["train"])
         count = len(next(iter(calibration.values())))
-        note = f"weights and the numbers between layers are int8, in the ranges that {count} training samples have"
-    low_content = in_precision(graph, precision, calibration)
-    before = metrics_of_litert(content, graph, function, sources["test"])
-    after = metrics_of_litert(low_content, graph, function, sources["test"])
-    cost = cost_of(before, after, sources["test"].num_examples)
-    cost.check(precision)
-    return Lowered(low_content, cost, note)
+        try:
+            low = measured(calibration, f"{_ALL_NUMBERS} in the ranges of {count} training samples")
+        except ConverterCrashError as crash:
+            note += f", since {crash}"
+        else:
+            if low.cost.is_sound:
+                return low
+            note += f"; in int8 they cost too much: {low.cost.line}"
+    low = measured(None, note)
+    low.cost.check(precision)
+    return low
 
 
 def _sources(loaded: LoadedRun, precision: str, data: Mapping[str, Any] | None) -> dict[str, Source]:
