@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfdl.config.export_formats import FULL_PRECISION
 from tfdl.errors import RunError, UserError, in_one_line
 from tfdl.export.litert.calibrated_conversion import converted_with_calibration
 from tfdl.export.litert.functions import LiteRTFunction
@@ -39,30 +40,32 @@ class LiteRTGraph:
         return dict(self.function.structured_outputs)
 
 
-def converted(function: LiteRTFunction) -> tuple[LiteRTGraph, bytes]:
-    """Converts a function in float32: for any number of rows or, where LiteRT has no such file, for one row.
+def traced(function: LiteRTFunction, *, one_row: bool) -> LiteRTGraph:
+    """Traces a function.
 
     Args:
         function: what the file computes.
-
-    Raises:
-        UserError: LiteRT does not have the function's operations.
+        one_row: whether every batch has one row; else any number.
     """
-    graph = _traced(function, one_row=False)
-    if not _has_tensor_list(graph):
-        try:
-            return graph, in_precision(graph, "float32")
-        except UserError:  # perhaps an operation that LiteRT has for known sizes only
-            pass
-    graph = _traced(function, one_row=True)
-    return graph, in_precision(graph, "float32")
+    specs = dict(function.inputs)
+    if one_row:
+        specs = {
+            name: tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name=name) for name, spec in function.inputs.items()
+        }
+    module = tf.Module()
+    module.model_variables = [variable.value for variable in function.model.variables]
+    answer = tf.function(lambda **inputs: function.answer(inputs), autograph=False)
+    with portable_kernels():
+        return LiteRTGraph(answer.get_concrete_function(**specs), module, specs, one_row)
 
 
-def in_precision(graph: LiteRTGraph, precision: str, calibration: dict[str, np.ndarray] | None = None) -> bytes:
+def in_precision(
+    graph: LiteRTGraph, precision: str = FULL_PRECISION, calibration: dict[str, np.ndarray] | None = None
+) -> bytes:
     """Converts a graph.
 
     Args:
-        graph: from ``converted``.
+        graph: from ``traced``.
         precision: of the weights: ``float32``, ``float16`` or ``int8``.
         calibration: inputs by name. The numbers between layers then become int8 too, in the ranges that they have on
             these.
@@ -74,7 +77,7 @@ def in_precision(graph: LiteRTGraph, precision: str, calibration: dict[str, np.n
     if calibration is not None:
         return converted_with_calibration(graph.module, graph.function, calibration)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.function], graph.module)
-    if precision != "float32":
+    if precision != FULL_PRECISION:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
@@ -89,20 +92,12 @@ def in_precision(graph: LiteRTGraph, precision: str, calibration: dict[str, np.n
     return content
 
 
-def _traced(function: LiteRTFunction, *, one_row: bool) -> LiteRTGraph:
-    specs = dict(function.inputs)
-    if one_row:
-        specs = {
-            name: tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name=name) for name, spec in function.inputs.items()
-        }
-    module = tf.Module()
-    module.model_variables = [variable.value for variable in function.model.variables]
-    traced = tf.function(lambda **inputs: function.answer(inputs), autograph=False)
-    with portable_kernels():
-        return LiteRTGraph(traced.get_concrete_function(**specs), module, specs, one_row)
+def has_tensor_list(graph: LiteRTGraph) -> bool:
+    """Whether a graph has a loop that writes a list of tensors.
 
-
-def _has_tensor_list(graph: LiteRTGraph) -> bool:
+    Args:
+        graph: from ``traced``.
+    """
     definition = graph.function.graph.as_graph_def()
     nodes = [*definition.node, *(node for inner in definition.library.function for node in inner.node_def)]
     return any(node.op == _TENSOR_LIST for node in nodes)

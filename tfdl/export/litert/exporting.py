@@ -4,29 +4,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
 from tfdl.config import ExportReport, ExportRequest
 from tfdl.config.export_formats import EXPORT_FORMATS, FULL_PRECISION
 from tfdl.distributed import current_world
-from tfdl.errors import RunError, UserError
-from tfdl.export.differences import largest_difference
+from tfdl.errors import UserError
 from tfdl.export.litert.choice import function_for
-from tfdl.export.litert.conversion import converted
+from tfdl.export.litert.comparison import check_finite, written_and_compared
 from tfdl.export.litert.folder import MODEL, is_export, write_description
-from tfdl.export.litert.functions import LiteRTFunction
 from tfdl.export.litert.interpreter import answers_of_litert, check_installed
 from tfdl.export.litert.lowering import Lowered, lowered
 from tfdl.export.litert.report import ExportedLiteRT, report_lines
-from tfdl.export.parity import Arrays
 from tfdl.interop.free_folder import free_folder
 from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.atomic import new_folder
 
 FORMAT = "litert"
-# LiteRT's kernels add in another order than TensorFlow's. Float32 answers then agree to about this.
-_TOLERANCE = 1e-4
 
 
 def export_litert(
@@ -63,34 +55,35 @@ def export_litert(
     EXPORT_FORMATS[FORMAT].checked_precision(precision)
     is_replaceable = is_export if overwrite else None
     target = free_folder(directory, is_replaceable)
-    loaded = load_run(run, checkpoint, precision="float32", merged=True)
+    opened = RunDirectory.open(run)
+    if opened.read_config().precision == "float64":
+        raise UserError(
+            f"run {str(opened.path)!r} is in float64, and LiteRT computes in float32; use --format saved_model"
+        )
+    loaded = load_run(opened, checkpoint, precision="float32", merged=True)
     function = function_for(loaded.model, loaded.task)
     if precision != FULL_PRECISION:
         function.check_measurable()
-    graph, content = converted(function)
-    samples = function.samples(one_row=graph.one_row)
     low: Lowered | None = None
     with new_folder(target, replace=overwrite) as unfinished:
         model_file = unfinished / MODEL
-        model_file.write_bytes(content)
-        answers = answers_of_litert(model_file, samples)
-        difference = _difference(function, samples, answers)
+        compared = written_and_compared(function, model_file)
         if precision != FULL_PRECISION:
-            low = lowered(content, graph, function, precision, loaded, data)
+            low = lowered(compared.content, compared.graph, function, precision, loaded, data)
             model_file.write_bytes(low.content)
-            _check_finite(answers_of_litert(model_file, samples), precision)
-        write_description(unfinished, graph, function, precision)
+            check_finite(answers_of_litert(model_file, compared.samples), precision)
+        write_description(unfinished, compared.graph, function, precision)
         num_bytes = model_file.stat().st_size
         free_folder(directory, is_replaceable)  # somebody may have put something there meanwhile
     return ExportedLiteRT(
         path=target,
         precision=precision,
-        inputs=graph.inputs,
-        outputs=graph.outputs,
-        largest_difference=difference,
-        compared=sum(len(next(iter(sample.values()))) for sample in samples),
+        inputs=compared.graph.inputs,
+        outputs=compared.graph.outputs,
+        largest_difference=compared.largest_difference,
+        compared=compared.num_rows,
         num_bytes=num_bytes,
-        num_bytes_before=len(content),
+        num_bytes_before=len(compared.content),
         cost=None if low is None else low.cost,
         notes=(*function.notes, *(() if low is None else (low.note,))),
     )
@@ -119,39 +112,3 @@ def _check_rank() -> None:
             f"export_litert on rank {world.rank} of {world.size}, expected rank 0 only, as all ranks would write one"
             " directory; call it under: if tfdl.distributed.current_world().is_chief:"
         )
-
-
-def _difference(function: LiteRTFunction, samples: list[Arrays], answers: list[Arrays]) -> float:
-    """The largest difference between a file's answers and the model's.
-
-    Raises:
-        RunError: they differ by more than kernels do.
-    """
-    differences = [
-        largest_difference(_own_answers(function, sample), given)
-        for sample, given in zip(samples, answers, strict=True)
-    ]
-    difference = max(differences)
-    if not difference <= _TOLERANCE:  # also for NaN
-        raise RunError(
-            f"the LiteRT file differs from the model by {difference:.3g}, expected at most {_TOLERANCE:g}; nothing was"
-            " written"
-        )
-    return difference
-
-
-def _own_answers(function: LiteRTFunction, sample: Arrays) -> Arrays:
-    """The model's answers in this process, without a graph."""
-    answers = function.answer({name: tf.constant(values) for name, values in sample.items()})
-    return {name: np.asarray(values) for name, values in answers.items()}
-
-
-def _check_finite(answers: list[Arrays], precision: str) -> None:
-    """Raises ``RunError`` if a file in a lower precision, in a clean process, answers with NaN or infinity."""
-    for named in answers:
-        for name, values in named.items():
-            if values.dtype.kind == "f" and not np.isfinite(values).all():
-                raise RunError(
-                    f"the LiteRT file answers with {name} that are NaN or infinite in precision {precision!r}; nothing"
-                    " was written"
-                )
