@@ -1,5 +1,7 @@
 """Every model family and task as a LiteRT file, whose answers are the model's, or refused with the reason."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -61,6 +63,8 @@ def check_texts(exported, model):
     if rows is None:
         both = runner(token_ids=np.concatenate([padded[:, ::-1], padded]))["probabilities"]
         np.testing.assert_allclose(both[1:], expected, atol=1e-5)
+    description = json.loads((exported.path / "litert.json").read_text())
+    assert description["text"] == {"before": 1, "after": None, "longest": LONGEST, "padding": 0}
     assert (exported.path / "tokenizer.json").read_bytes() == saved_tokenizer(exported.path.parent / "again")
 
 

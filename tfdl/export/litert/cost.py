@@ -11,6 +11,9 @@ MOST_ACCURACY = 0.02
 MOST_PERPLEXITY = 0.05
 """The largest increase of perplexity, as a part of it."""
 
+# Of the difference of two numbers of samples that are divided by their number.
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -34,7 +37,7 @@ class Cost:
         if not math.isfinite(self.after):
             return False
         if self.metric == "accuracy":
-            return self.before - self.after <= MOST_ACCURACY
+            return self.before - self.after <= MOST_ACCURACY + _ROUNDING
         return self.after <= self.before * (1 + MOST_PERPLEXITY)
 
     def check(self, precision: str) -> None:

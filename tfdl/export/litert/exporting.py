@@ -6,13 +6,14 @@ from typing import Any
 
 from tfdl.config import ExportReport, ExportRequest
 from tfdl.config.export_formats import EXPORT_FORMATS, FULL_PRECISION
+from tfdl.data import Source
 from tfdl.distributed import current_world
 from tfdl.errors import UserError
 from tfdl.export.litert.choice import function_for
 from tfdl.export.litert.comparison import check_finite, written_and_compared
 from tfdl.export.litert.folder import MODEL, is_export, write_description
 from tfdl.export.litert.interpreter import answers_of_litert, check_installed
-from tfdl.export.litert.lowering import Lowered, lowered
+from tfdl.export.litert.lowering import Lowered, lowered, sources_of
 from tfdl.export.litert.report import ExportedLiteRT, report_lines
 from tfdl.interop.free_folder import free_folder
 from tfdl.runs import RunDirectory, load_run
@@ -62,14 +63,16 @@ def export_litert(
         )
     loaded = load_run(opened, checkpoint, precision="float32", merged=True)
     function = function_for(loaded.model, loaded.task)
+    sources: Mapping[str, Source] = {}
     if precision != FULL_PRECISION:
         function.check_measurable()
+        sources = sources_of(loaded, precision, data)
     low: Lowered | None = None
     with new_folder(target, replace=overwrite) as unfinished:
         model_file = unfinished / MODEL
         compared = written_and_compared(function, model_file)
         if precision != FULL_PRECISION:
-            low = lowered(compared.content, compared.graph, function, precision, loaded, data)
+            low = lowered(compared.content, compared.graph, function, precision, sources)
             model_file.write_bytes(low.content)
             check_finite(answers_of_litert(model_file, compared.samples), precision)
         write_description(unfinished, compared.graph, function, precision)

@@ -37,13 +37,32 @@ class Lowered:
     """Which numbers have the precision."""
 
 
+def sources_of(loaded: LoadedRun, precision: str, data: Mapping[str, Any] | None) -> dict[str, Source]:
+    """The splits of a run.
+
+    Args:
+        loaded: the run.
+        precision: that they are needed for.
+        data: the splits, if Python code passed them to ``tfdl.train``.
+
+    Raises:
+        UserError: they cannot be read.
+    """
+    try:
+        _, sources = TASKS.load(loaded.config.task).open(loaded.config, loaded.run.assets, data)
+    except UserError as error:
+        raise UserError(
+            f"what precision {precision!r} costs is measured on the run's own data, which cannot be read: {error}"
+        ) from error
+    return dict(sources)
+
+
 def lowered(
     content: bytes,
     graph: LiteRTGraph,
     function: LiteRTFunction,
     precision: str,
-    loaded: LoadedRun,
-    data: Mapping[str, Any] | None,
+    sources: Mapping[str, Source],
 ) -> Lowered:
     """Converts a graph to a lower precision, and measures what that costs.
 
@@ -54,14 +73,12 @@ def lowered(
         graph: that it was converted from.
         function: what it computes, which is measurable.
         precision: ``float16`` or ``int8``.
-        loaded: the run.
-        data: the splits, for a run whose data Python code passed to ``tfdl.train``.
+        sources: the run's splits.
 
     Raises:
-        UserError: the splits cannot be read, or the task's metric becomes much worse.
+        UserError: the task's metric becomes much worse.
         RunError: the converter failed.
     """
-    sources = _sources(loaded, precision, data)
     before = metrics_of_litert(content, graph, function, sources["test"])
 
     def measured(calibration: Arrays | None, note: str) -> Lowered:
@@ -84,16 +101,6 @@ def lowered(
     low = measured(None, note)
     low.cost.check(precision)
     return low
-
-
-def _sources(loaded: LoadedRun, precision: str, data: Mapping[str, Any] | None) -> dict[str, Source]:
-    try:
-        _, sources = TASKS.load(loaded.config.task).open(loaded.config, loaded.run.assets, data)
-    except UserError as error:
-        raise UserError(
-            f"what precision {precision!r} costs is measured on the run's own data, which cannot be read: {error}"
-        ) from error
-    return dict(sources)
 
 
 def _calibration(function: LiteRTFunction, source: Source) -> Arrays:
