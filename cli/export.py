@@ -58,8 +58,8 @@ def command(
     texts. The SavedModel is loaded in a separate process without tfdl and Horovod, and the answers of each signature
     are compared.
 
-    litert: DIRECTORY is a new folder with a TensorFlow Lite file for phones and small devices, and classes or tokenizer.
-    float16 and int8 are measured on the test split, and refused if they lose too much.
+    litert: DIRECTORY is a new folder with a TensorFlow Lite file for phones and small devices, and its classes or
+    tokenizer. float16 and int8 are measured on the test split, and refused if they lose too much.
 
     huggingface: DIRECTORY is a new folder that transformers loads with the same weights: GPT-2, the Llama architecture,
     BERT, ViT and ResNet models.

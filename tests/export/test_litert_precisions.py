@@ -69,6 +69,11 @@ def test_the_bounds(before, after, is_sound):
     assert cost_of(before, after, 10).is_sound == is_sound
 
 
+def test_a_task_with_other_metrics():
+    with pytest.raises(UserError, match="the task's metrics are loss, iou, expected perplexity or accuracy"):
+        cost_of({"loss": 1.0, "iou": 0.5}, {"loss": 1.0, "iou": 0.5}, 10)
+
+
 def test_the_line():
     assert Cost("accuracy", 0.98125, 0.98, 1800).line == "accuracy 0.9812 -> 0.9800 on the test split (1,800 samples)"
 

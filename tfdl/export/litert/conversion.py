@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.config.export_formats import FULL_PRECISION
-from tfdl.errors import RunError, UserError, in_one_line
+from tfdl.errors import RunError, UserError
 from tfdl.export.litert.calibrated_conversion import converted_with_calibration
 from tfdl.export.litert.functions import LiteRTFunction
 from tfdl.export.litert.native_output import hidden_native_output
@@ -72,7 +72,7 @@ def in_precision(
 
     Raises:
         UserError: LiteRT does not have the graph's operations.
-        RunError: the converter crashed.
+        RunError: the converter failed.
     """
     if calibration is not None:
         return converted_with_calibration(graph.module, graph.function, calibration)
@@ -107,7 +107,8 @@ def _refusal(error: Exception) -> UserError | RunError:
     names = sorted({name for pair in _MISSING.findall(str(error)) for name in pair if name})
     if names:
         return UserError(_message(names))
-    return RunError(f"TensorFlow's converter failed: {in_one_line(str(error))}")
+    first_line, *_ = str(error).strip().splitlines() or [type(error).__name__]  # the others show the graph
+    return RunError(f"TensorFlow's converter failed: {first_line}")
 
 
 def _message(names: list[str]) -> str:

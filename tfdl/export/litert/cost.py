@@ -13,6 +13,7 @@ MOST_PERPLEXITY = 0.05
 
 # Of the difference of two numbers of samples that are divided by their number.
 _ROUNDING = 1e-9
+_METRICS = ("perplexity", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,14 @@ def cost_of(before: Mapping[str, float], after: Mapping[str, float], num_samples
         before: metrics in float32.
         after: metrics in the lower precision.
         num_samples: of the split.
+
+    Raises:
+        UserError: a task of the user has neither.
     """
-    metric = "perplexity" if "perplexity" in before else "accuracy"
+    metric = next((name for name in _METRICS if name in before), None)
+    if metric is None:
+        raise UserError(
+            f"the task's metrics are {', '.join(before)}, expected {' or '.join(_METRICS)} to measure what a lower"
+            " precision costs; leave --precision out"
+        )
     return Cost(metric, before[metric], after[metric], num_samples)
