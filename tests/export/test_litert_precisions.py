@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tfdl
-from tests.export.small_runs import small_run
+from tests.export.small_runs import CLASSES, small_run
 from tfdl.errors import RunError, UserError
 from tfdl.export.litert import calibrated_conversion, cost, lowering
 from tfdl.export.litert.cost import Cost, cost_of
@@ -113,6 +113,20 @@ def test_data_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match="what precision 'float16' costs is measured on the run's own data, which"):
         tfdl.export_litert(run, tmp_path / "out", precision="float16")
     assert not (tmp_path / "out").exists()
+
+
+def test_data_that_python_code_passed(tmp_path):
+    random = np.random.default_rng(0)
+    splits = {"train": 8, "validation": 4, "test": 4}
+    data = {
+        split: (random.integers(0, 256, (count, 8, 8, 3), np.uint8), np.resize(CLASSES, count))
+        for split, count in splits.items()
+    }
+    run = small_run(tmp_path / "run", "cnn", {"dataset.name": "python"})
+    with pytest.raises(UserError, match="which Python code passed; pass it again"):
+        tfdl.export_litert(run, tmp_path / "out", precision="float16")
+    exported = tfdl.export_litert(run, tmp_path / "out", precision="float16", data=data)
+    assert exported.cost.num_samples == 4
 
 
 def test_a_precision_that_there_is_not(trained_run, tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.config import TASKS
+from tfdl.config.dataset import PythonDataConfig
 from tfdl.data import Source
 from tfdl.errors import UserError
 from tfdl.export.litert.calibrated_conversion import ConverterCrashError
@@ -48,6 +49,11 @@ def sources_of(loaded: LoadedRun, precision: str, data: Mapping[str, Any] | None
     Raises:
         UserError: they cannot be read.
     """
+    if isinstance(loaded.config.dataset, PythonDataConfig) and data is None:
+        raise UserError(
+            f"what precision {precision!r} costs is measured on the run's own data, which Python code passed; pass it"
+            " again: tfdl.export_litert(run, folder, precision=..., data=...)"
+        )
     try:
         _, sources = TASKS.load(loaded.config.task).open(loaded.config, loaded.run.assets, data)
     except UserError as error:
