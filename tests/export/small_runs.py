@@ -30,7 +30,6 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "vit": ("image-classification", {**_TRANSFORMER, "patch_size": 4, "pooling": "first"}),
     "encoder": ("text-classification", {**_TRANSFORMER}),
     "rnn-classifier": ("text-classification", {**_RNN}),  # a GRU in both directions
-    "lstm-classifier": ("text-classification", {**_RNN, "cell": "lstm", "bidirectional": False}),
     "simple-classifier": ("text-classification", {**_RNN, "cell": "simple", "num_layers": 2}),
     "decoder": ("language-modeling", {**_TRANSFORMER}),
     "llama": (
@@ -39,7 +38,6 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "lstm": ("language-modeling", {**_RNN, "num_layers": 2}),
     "gru": ("language-modeling", {**_RNN, "cell": "gru", "num_layers": 1}),
-    "simple": ("language-modeling", {**_RNN, "cell": "simple", "num_layers": 1}),
     "translator": ("translation", {**_TRANSFORMER}),
 }
 """Every family and task: the task, and the model's configuration."""

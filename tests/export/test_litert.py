@@ -18,6 +18,7 @@ from tfdl.distributed import SingleWorld
 from tfdl.distributed.world import set_current_world
 from tfdl.errors import RunError, UserError
 from tfdl.export.litert import comparison
+from tfdl.export.litert.functions import LiteRTFunction
 from tfdl.export.litert.operators import foreign_operators
 from tfdl.runs import load_run
 from tfdl.tasks import Objective
@@ -122,13 +123,6 @@ def test_one_rank_of_several_exports(trained_run, tmp_path):
 # Runs of other kinds
 
 
-def test_mixed_precision_becomes_float32(tmp_path):
-    run = small_run(tmp_path / "run", "cnn", {"precision": "mixed_bfloat16"})
-    exported = tfdl.export_litert(run, tmp_path / "out")
-    assert exported.outputs["logits"].dtype == tf.float32
-    assert exported.largest_difference <= 1e-4
-
-
 def test_float64_is_refused(tmp_path):
     run = small_run(tmp_path / "run", "cnn", {"precision": "float64"})
     with pytest.raises(UserError, match="is in float64, and LiteRT computes in float32"):
@@ -146,32 +140,12 @@ def test_updates_of_low_rank_are_merged(tmp_path):
     assert np.abs(found - load_run(base).model(scaled)).max() > 1e-3
 
 
-@keras.saving.register_keras_serializable(package="test_litert")
-class Bessel(keras.layers.Layer):
-    """An operation that LiteRT does not have."""
-
-    def call(self, inputs):
-        return tf.math.bessel_i0e(inputs)
-
-
-@keras.saving.register_keras_serializable(package="test_litert")
-class LogGamma(keras.layers.Layer):
-    """Operations that LiteRT has for a known number of rows only."""
-
-    def call(self, inputs):
-        return tf.math.lgamma(1 + tf.abs(inputs))
-
-
-def trained_on_numbers(folder, *layers):
+def test_a_model_of_the_user(tmp_path):
     random = np.random.default_rng(0)
     data = {"train": (random.normal(size=(32, 3)).astype(np.float32), random.normal(size=(32, 1)).astype(np.float32))}
-    model = keras.Sequential([keras.Input((3,)), *layers])
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     config = compose({"dataset.name": "python", "epochs": 1, "batch_size": 16, "xla": "off"})
-    return tfdl.train(config, folder, model=model, data=data, task=Objective(loss="mse"))
-
-
-def test_a_model_of_the_user(tmp_path):
-    run = trained_on_numbers(tmp_path / "run", keras.layers.Dense(1))
+    run = tfdl.train(config, tmp_path / "run", model=model, data=data, task=Objective(loss="mse"))
     exported = tfdl.export_litert(run, tmp_path / "out")
     assert exported.inputs["x"].shape.as_list() == [None, 3]
     assert exported.outputs["output"].shape.as_list() == [None, 1]
@@ -180,18 +154,37 @@ def test_a_model_of_the_user(tmp_path):
     assert not (tmp_path / "int8").exists()
 
 
-def test_an_operation_that_litert_does_not_have(tmp_path):
-    run = trained_on_numbers(tmp_path / "run", Bessel(), keras.layers.Dense(1))
-    with pytest.raises(UserError, match=r"LiteRT cannot compute BesselI0e .*use --format saved_model"):
-        tfdl.export_litert(run, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+# Operations that LiteRT has in part, or not at all
+
+
+class Computed(LiteRTFunction):
+    """A function of numbers."""
+
+    def __init__(self, compute):
+        super().__init__(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), None)
+        self._compute = compute
+
+    @property
+    def inputs(self):
+        return {"x": tf.TensorSpec([None, 3], name="x")}
+
+    def answer(self, inputs):
+        return {"y": self._compute(self.model(inputs["x"]))}
+
+    def sample(self, generator, count, number):  # noqa: ARG002
+        return {"x": generator.normal(size=(count, 3)).astype(np.float32)}
 
 
 def test_one_row_where_litert_cannot_take_any_number(tmp_path):
-    run = trained_on_numbers(tmp_path / "run", LogGamma(), keras.layers.Dense(1))
-    exported = tfdl.export_litert(run, tmp_path / "out")
-    assert exported.inputs["x"].shape.as_list() == [1, 3]
-    assert exported.largest_difference <= 1e-4
+    found = comparison.written_and_compared(Computed(lambda x: tf.math.lgamma(1 + tf.abs(x))), tmp_path / "file")
+    assert found.graph.one_row
+    assert found.graph.outputs["y"].shape.as_list() == [1, 2]
+    assert found.largest_difference <= 1e-4
+
+
+def test_an_operation_that_litert_does_not_have(tmp_path):
+    with pytest.raises(UserError, match=r"LiteRT cannot compute BesselI0e .*use --format saved_model"):
+        comparison.written_and_compared(Computed(tf.math.bessel_i0e), tmp_path / "file")
 
 
 def test_foreign_operators_are_found(exported):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfdl
 from tests.export.small_runs import CLASSES, small_run
@@ -86,11 +87,13 @@ def test_a_converter_that_crashes(trained_run, tmp_path, monkeypatch):
     assert exported.notes == (f"{WEIGHTS_ALONE}, since {reason}",)
 
 
-def test_a_converter_that_fails(trained_run, tmp_path, monkeypatch):
+def test_a_converter_that_fails(monkeypatch):
     monkeypatch.setattr(calibrated_conversion, "_PROGRAM", "raise ValueError('no ranges')")
+    module = tf.Module()
+    module.double = tf.function(lambda x: {"y": 2 * x})
+    graph = module.double.get_concrete_function(x=tf.TensorSpec([1]))
     with pytest.raises(RunError, match="the conversion to int8 failed: ValueError: no ranges"):
-        tfdl.export_litert(trained_run, tmp_path / "out", precision="int8")
-    assert list(tmp_path.iterdir()) == []
+        calibrated_conversion.converted_with_calibration(module, graph, {"x": np.ones([4], np.float32)})
 
 
 @pytest.mark.slow
