@@ -50,6 +50,7 @@ ALLOWED = {
         "tasks",
         "inference",
         "interop",
+        "evaluation",
         "runs",
         "data",
         "distributed",

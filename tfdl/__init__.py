@@ -30,6 +30,7 @@ _PUBLIC = {
     "evaluate": "tfdl.evaluation",
     "export_huggingface": "tfdl.interop",
     "export_keras": "tfdl.export",
+    "export_litert": "tfdl.export",
     "export_onnx": "tfdl.export",
     "export_saved_model": "tfdl.export",
     "import_model": "tfdl.interop",
@@ -97,6 +98,7 @@ if TYPE_CHECKING:
     from tfdl.errors import UserError as UserError
     from tfdl.evaluation import evaluate as evaluate
     from tfdl.export import export_keras as export_keras
+    from tfdl.export import export_litert as export_litert
     from tfdl.export import export_onnx as export_onnx
     from tfdl.export import export_saved_model as export_saved_model
     from tfdl.inference import load as load

@@ -111,6 +111,14 @@ register_export_format(
 )
 register_export_format(
     ExportFormatSpec(
+        name="litert",
+        implementation="tfdl.export.litert.exporting:write_litert",
+        summary="a TensorFlow Lite file for phones",
+        precisions=(FULL_PRECISION, "float16", "int8"),
+    )
+)
+register_export_format(
+    ExportFormatSpec(
         name="huggingface",
         implementation="tfdl.interop.exporting:write_huggingface",
         summary="a folder that Hugging Face's transformers loads",

@@ -6,9 +6,11 @@ from tfdl.lazy import lazy_names
 
 _PUBLIC = {
     "Exported": "tfdl.export.saved_model",
+    "ExportedLiteRT": "tfdl.export.litert.report",
     "KerasExport": "tfdl.export.keras_model",
     "OnnxExport": "tfdl.export.onnx_model",
     "export_keras": "tfdl.export.keras_model",
+    "export_litert": "tfdl.export.litert.exporting",
     "export_onnx": "tfdl.export.onnx_model",
     "export_saved_model": "tfdl.export.saved_model",
 }
@@ -18,6 +20,8 @@ __all__ = sorted(_PUBLIC)
 if TYPE_CHECKING:
     from tfdl.export.keras_model import KerasExport as KerasExport
     from tfdl.export.keras_model import export_keras as export_keras
+    from tfdl.export.litert.exporting import export_litert as export_litert
+    from tfdl.export.litert.report import ExportedLiteRT as ExportedLiteRT
     from tfdl.export.onnx_model import OnnxExport as OnnxExport
     from tfdl.export.onnx_model import export_onnx as export_onnx
     from tfdl.export.saved_model import Exported as Exported

@@ -92,7 +92,8 @@ def _visible_keys(
         if sliding_window is not None:
             visible &= tf.range(source) > positions - sliding_window
     if padding_mask is not None:
-        is_real = tf.cast(padding_mask, tf.bool)[:, tf.newaxis, tf.newaxis, :]  # (batch, 1, 1, source)
+        # LiteRT adds an axis to a tensor of unknown sizes by this operation, and not by tf.newaxis.
+        is_real = tf.expand_dims(tf.expand_dims(tf.cast(padding_mask, tf.bool), 1), 1)  # (batch, 1, 1, source)
         visible = is_real if visible is None else visible & is_real
     return visible
 
