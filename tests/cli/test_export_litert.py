@@ -8,22 +8,22 @@ def test_what_is_printed(run_here, trained_run, tmp_path):
         "export", trained_run.path, tmp_path / "out", "--format", "litert", "--precision", "float16"
     )
     assert (code, err) == (0, "")
-    *lines, parity, size, cost = out.splitlines()
-    assert lines == [
-        f"LiteRT {tmp_path / 'out'}, float16",
+    title, *tensors, parity, cost, size_note, note = out.splitlines()
+    written = re.escape(f"LiteRT model {tmp_path / 'out'}")
+    assert re.fullmatch(rf"{written} \(\d+\.\d KiB\): labels\.txt, model\.tflite, tfdl\.json", title)
+    assert tensors == [
         "  takes    image: uint8 (any, 8, 8, 1)",
         "  returns  logits: float32 (any, 10)",
         "  returns  probabilities: float32 (any, 10)",
         "  returns  class_id: int32 (any)",
-        "note: weights are float16, and computed in float32",
     ]
-    assert re.fullmatch(
-        r"parity: largest difference \S+ over 22 samples in float32, with ai-edge-litert without TensorFlow", parity
-    )
-    before, after = map(int, re.fullmatch(r"size: ([\d,]+) -> ([\d,]+) bytes", size.replace(",", "")).groups())
-    assert after < before
-    assert after == (tmp_path / "out" / "model.tflite").stat().st_size
-    assert re.fullmatch(r"accuracy 0\.\d{4} -> 0\.\d{4} on the test split \(180 samples\)", cost)
+    asked_by = "run by ai-edge-litert without tfdl, Horovod and TensorFlow"
+    assert re.fullmatch(rf"parity: largest difference \S+ over 22 samples in float32, {asked_by}", parity)
+    measured = r"accuracy 0\.\d{4} -> 0\.\d{4} on the test split \(180 samples\)"
+    before, after = re.fullmatch(rf"float16: {measured}; size (\d+\.\d) KiB -> (\d+\.\d) KiB", cost).groups()
+    assert float(after) < float(before)
+    assert size_note == "note: images must have 8x8 pixels (width x height): the file does not resize them"
+    assert note == "note: weights are float16, and computed in float32"
 
 
 def test_bad_input(run_here, trained_run, tmp_path):

@@ -1,5 +1,6 @@
 """A small model of each family and task, with random weights."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tfdl.tasks import ImageClassification, LanguageModeling, TextClassification
 from tfdl.tasks.pixel_scaling import PixelScaling
 
 BYTES = ByteTokenizer()
-NAMES = tuple("abc")
+NAMES = ("no", "yes", "Hündin")
 TRANSFORMER = {"name": "transformer", "num_layers": 1, "hidden_dim": 16, "num_heads": 2, "sequence_length": 12}
 
 SCALING = PixelScaling((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
@@ -39,6 +40,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "vit": ("images", {**TRANSFORMER, "architecture": "encoder", "patch_size": 4}),
     "vit-class-token": ("images", {**TRANSFORMER, "architecture": "encoder", "patch_size": 4, "pooling": "first"}),
     "lstm-texts": ("texts", {"name": "rnn", "cell": "lstm", "units": 8, "num_layers": 1, "bidirectional": False}),
+    "simple-texts": ("texts", {"name": "rnn", "cell": "simple", "units": 8, "num_layers": 2}),
     "gru-both-ways": ("texts", {"name": "rnn", "cell": "gru", "units": 8, "num_layers": 1, "bidirectional": True}),
     "encoder": ("texts", {**TRANSFORMER, "architecture": "encoder", "dropout": 0.1, "attention_dropout": 0.1}),
     "bert": (
@@ -68,16 +70,19 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def task_and_config(name: str, **fields: Any) -> tuple[Any, Any]:
+def task_and_config(name: str, changes: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
     """The task of one of ``MODELS``, and a run's configuration.
 
     Args:
         name: a key of ``MODELS``.
-        **fields: of the run.
+        changes: of the configuration.
     """
     task_name, model = MODELS[name]
     task = TASKS[task_name]()
-    return task, compose({"task": task.name, "model": model}, fields)
+    config = compose({"task": task.name, "model": model}, dict(changes or {}))
+    if isinstance(task, LanguageModeling):
+        task.carries_state = config.model.carries_state
+    return task, config
 
 
 def small_model(config: Any, task: Any) -> Any:
@@ -96,15 +101,15 @@ def small_model(config: Any, task: Any) -> Any:
     return model
 
 
-def small_run(name: str, folder: Path, **fields: Any) -> RunDirectory:
+def small_run(name: str, folder: Path, changes: Mapping[str, Any] | None = None) -> RunDirectory:
     """A run of one of ``MODELS`` that was not trained.
 
     Args:
         name: a key of ``MODELS``.
         folder: to make.
-        **fields: of the run.
+        changes: of the configuration.
     """
-    task, config = task_and_config(name, **fields)
+    task, config = task_and_config(name, changes)
     run = RunDirectory(folder)
     write_imported_run(run, config, task, small_model(config, task), {"source": "a test"})
     return run

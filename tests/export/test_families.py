@@ -1,4 +1,7 @@
-"""Every family and task in the formats ``keras`` and ``onnx``: what is written gives the model's answers."""
+"""Every family and task in the formats ``keras`` and ``onnx``: what is written gives the model's answers.
+
+Those in ``litert`` are in ``test_litert_models.py``.
+"""
 
 import keras
 import numpy as np
@@ -8,10 +11,10 @@ import tensorflow as tf
 
 from tests.export.small_models import MODELS, small_model, task_and_config
 from tfdl.export.differences import largest_difference
+from tfdl.export.keras.foreign_classes import foreign_classes
+from tfdl.export.keras.task_model import task_model
 from tfdl.export.number_signature import number_signature
-from tfdl.export.onnx_conversion import to_onnx
-from tfdl.export.plain_keras.foreign_classes import foreign_classes
-from tfdl.export.plain_keras.task_model import task_model
+from tfdl.export.onnx.conversion import to_onnx
 
 SLOW = ("translation", "bert")  # their graphs take tf2onnx long
 

@@ -1,4 +1,4 @@
-"""The programs of docs/export-keras.md and docs/export-onnx.md ask an export as they stand there."""
+"""The programs of docs/export-keras.md, export-onnx.md and export-litert.md ask an export as they stand there."""
 
 import re
 from pathlib import Path
@@ -30,19 +30,21 @@ def program_of(page, number=0):
 def photos(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "new").mkdir()
-    for number, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (3, 8, 8), np.uint8)):
+    for number, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (5, 8, 8), np.uint8)):
         Image.fromarray(pixels).save(tmp_path / "new" / f"{number}.png")
 
 
-@pytest.mark.parametrize("name", ["keras", "onnx"])
+@pytest.mark.parametrize("name", ["keras", "onnx", "litert"])
 @pytest.mark.usefixtures("photos")
-def test_images(trained_run, capsys, name):
-    export = {"keras": tfdl.export_keras, "onnx": tfdl.export_onnx}[name]
-    export(trained_run, "exported/photos")
+def test_images(trained_run, capfd, request, name):
+    exported = request.getfixturevalue(f"digits_in_{name}")
+    Path("exported").mkdir()
+    Path("exported/photos").symlink_to(exported.path)
     exec(program_of(f"export-{name}.md"), {})
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert [line[0] for line in lines] == [f"new/{number}.png" for number in range(3)]
+    lines = [line.split() for line in capfd.readouterr().out.splitlines()]
+    assert [line[0] for line in lines] == [f"new/{number}.png" for number in range(5)]
     expected = list(tfdl.load(trained_run).predict(["new"]))
+    assert len({answer["class_name"] for answer in expected}) > 1
     assert [line[1] for line in lines] == [answer["class_name"] for answer in expected]
     assert [float(line[2]) for line in lines] == pytest.approx([answer["probability"] for answer in expected], abs=1e-4)
 
@@ -63,9 +65,11 @@ def test_texts(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == f"{[expected]}\n"
 
 
-@pytest.mark.parametrize(("page", "format_name"), [("export-keras.md", "keras"), ("export-onnx.md", "onnx")])
-def test_the_page_names_every_file_and_precision(page, format_name):
-    text = (DOCS / page).read_text(encoding="utf-8")
-    files = (f"model.{format_name}", "labels.txt", "tokenizer.json", "vocabulary.json", "tfdl.json")
+@pytest.mark.parametrize(
+    ("format_name", "model"), [("keras", "model.keras"), ("onnx", "model.onnx"), ("litert", "model.tflite")]
+)
+def test_the_page_names_every_file_and_precision(format_name, model):
+    text = (DOCS / f"export-{format_name}.md").read_text(encoding="utf-8")
+    files = (model, "labels.txt", "tokenizer.json", "vocabulary.json", "tfdl.json")
     for word in (*files, *tfdl.config.EXPORT_FORMATS[format_name].precisions):
         assert word in text

@@ -10,7 +10,7 @@ import tfdl
 from tests.distributed.launching import launch
 from tests.export.small_models import MODELS, small_run
 from tfdl.export.float32_run import load_float32
-from tfdl.export.onnx_runtime import OnnxModel
+from tfdl.export.onnx.runtime import OnnxModel
 from tfdl.runs import RunDirectory, load_run
 
 
@@ -31,7 +31,7 @@ def check_exports(run, folder, inputs, name):
     path = tfdl.export_onnx(run, folder / "onnx").path / "model.onnx"
     float_types = {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}
     assert not {tensor.data_type for tensor in onnx.load(path).graph.initializer} & float_types
-    answers = OnnxModel(path)(**{name: inputs})
+    answers = OnnxModel(path).answers({name: inputs})
     np.testing.assert_allclose(answers["probabilities"], expected, rtol=1e-4, atol=1e-4)
 
 
@@ -39,7 +39,7 @@ def low_rank_run(folder, precision):
     base = small_run("encoder", folder / "base")
     model = {**MODELS["encoder"][1], "lora_rank": 2, "lora_alpha": 4.0}
     fields = {"model": model, "precision": precision, "initial_checkpoint": str(base.path), "optimizer": "adam"}
-    return small_run("encoder", folder / "run", **fields)
+    return small_run("encoder", folder / "run", fields)
 
 
 TOKENS = np.random.default_rng(0).integers(1, 259, (3, 12), np.int32)

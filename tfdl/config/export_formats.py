@@ -97,14 +97,14 @@ register_export_format(
 register_export_format(
     ExportFormatSpec(
         name="keras",
-        implementation="tfdl.export.keras_model:write_keras",
+        implementation="tfdl.export.keras.exporting:write_keras",
         summary="a .keras file of Keras's own layers",
     )
 )
 register_export_format(
     ExportFormatSpec(
         name="onnx",
-        implementation="tfdl.export.onnx_model:write_onnx",
+        implementation="tfdl.export.onnx.exporting:write_onnx",
         summary="an ONNX file for onnxruntime",
         precisions=(FULL_PRECISION, "float16", "int8"),
     )

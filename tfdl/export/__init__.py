@@ -6,24 +6,24 @@ from tfdl.lazy import lazy_names
 
 _PUBLIC = {
     "Exported": "tfdl.export.saved_model",
-    "ExportedLiteRT": "tfdl.export.litert.report",
-    "KerasExport": "tfdl.export.keras_model",
-    "OnnxExport": "tfdl.export.onnx_model",
-    "export_keras": "tfdl.export.keras_model",
+    "ExportedLiteRT": "tfdl.export.litert.exporting",
+    "KerasExport": "tfdl.export.keras.exporting",
+    "OnnxExport": "tfdl.export.onnx.exporting",
+    "export_keras": "tfdl.export.keras.exporting",
     "export_litert": "tfdl.export.litert.exporting",
-    "export_onnx": "tfdl.export.onnx_model",
+    "export_onnx": "tfdl.export.onnx.exporting",
     "export_saved_model": "tfdl.export.saved_model",
 }
 
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
-    from tfdl.export.keras_model import KerasExport as KerasExport
-    from tfdl.export.keras_model import export_keras as export_keras
+    from tfdl.export.keras.exporting import KerasExport as KerasExport
+    from tfdl.export.keras.exporting import export_keras as export_keras
+    from tfdl.export.litert.exporting import ExportedLiteRT as ExportedLiteRT
     from tfdl.export.litert.exporting import export_litert as export_litert
-    from tfdl.export.litert.report import ExportedLiteRT as ExportedLiteRT
-    from tfdl.export.onnx_model import OnnxExport as OnnxExport
-    from tfdl.export.onnx_model import export_onnx as export_onnx
+    from tfdl.export.onnx.exporting import OnnxExport as OnnxExport
+    from tfdl.export.onnx.exporting import export_onnx as export_onnx
     from tfdl.export.saved_model import Exported as Exported
     from tfdl.export.saved_model import export_saved_model as export_saved_model
 

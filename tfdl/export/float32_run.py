@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfdl.config.models.keras import KerasModelConfig
-from tfdl.export.plain_keras.rebuilding import float32_model
+from tfdl.export.keras.rebuilding import float32_model
 from tfdl.models import build_model, compute_precision
 from tfdl.models.low_rank import update_scale, without_updates
 from tfdl.runs import RunDirectory, load_run

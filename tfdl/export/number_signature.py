@@ -8,6 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.errors import UserError
+from tfdl.export.known_tasks import IMAGE, LOGITS, PROBABILITIES, SOURCE, TOKEN_IDS, known_task
+from tfdl.export.parity import Arrays
+from tfdl.export.tensors import Axes, TensorType
 from tfdl.tasks.image_classification import ImageClassification
 from tfdl.tasks.language_modeling import LanguageModeling
 from tfdl.tasks.served_signature import DEFAULT_SIGNATURE
@@ -15,11 +18,6 @@ from tfdl.tasks.task import Task
 from tfdl.tasks.text_classification import TextClassification
 from tfdl.tasks.translation import Translation
 
-Axes = tuple[str | int, ...]
-"""Sizes, and names of axes of any size."""
-Arrays = dict[str, np.ndarray]
-
-TOKEN_IDS = "token_ids"
 _BATCH = "batch"
 _LENGTH = "length"
 # Samples that are compared: one by itself, and the others together.
@@ -30,27 +28,11 @@ _FEWEST_TEXTS = 4
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """A tensor."""
-
-    dtype: str
-    axes: Axes
-
-    @property
-    def spec(self) -> tf.TensorSpec:
-        """For TensorFlow."""
-        return tf.TensorSpec([None if isinstance(axis, str) else axis for axis in self.axes], self.dtype)
-
-    def __str__(self) -> str:
-        return f"{self.dtype} ({', '.join(map(str, self.axes))})"
-
-
-@dataclass(frozen=True)
 class NumberSignature:
     """How a model of numbers is asked."""
 
-    inputs: Mapping[str, Numbers]
-    outputs: Mapping[str, Numbers]
+    inputs: Mapping[str, TensorType]
+    outputs: Mapping[str, TensorType]
     answer: Callable[..., dict[str, Any]]
     """``answer(model, **inputs)``: outputs by name, computed with TensorFlow operations."""
     samples: Mapping[str, Arrays]
@@ -71,45 +53,37 @@ def number_signature(task: Task) -> NumberSignature:
     Raises:
         UserError: a task of the user that takes strings.
     """
-    served_by = getattr(type(task), "serve", None)
-    if served_by is ImageClassification.serve:
-        return _of_images(task)
-    if served_by is TextClassification.serve:
-        return _of_texts(task)
-    if served_by is LanguageModeling.serve:
-        return _of_language(task)
-    if served_by is Translation.serve:
-        return _of_translation(task)
-    return _of_any(task)
+    known = known_task(task)
+    return _of_any(task) if known is None else _SIGNATURES[known](task)
 
 
-def _classes(task: Any) -> dict[str, Numbers]:
+def _classes(task: Any) -> dict[str, TensorType]:
     return {
-        "probabilities": Numbers("float32", (_BATCH, len(task.class_names))),
-        "class_id": Numbers("int32", (_BATCH,)),
+        PROBABILITIES: TensorType("float32", (_BATCH, len(task.class_names))),
+        "class_id": TensorType("int32", (_BATCH,)),
     }
 
 
 def _class_answers(logits: Any) -> dict[str, Any]:
     probabilities = tf.nn.softmax(logits)
-    return {"probabilities": probabilities, "class_id": tf.argmax(probabilities, -1, tf.int32)}
+    return {PROBABILITIES: probabilities, "class_id": tf.argmax(probabilities, -1, tf.int32)}
 
 
 def _of_images(task: Any) -> NumberSignature:
     def answer(model: Any, image: Any) -> dict[str, Any]:
-        return _class_answers(model(task.inputs({"image": image}), training=False))
+        return _class_answers(model(task.inputs({IMAGE: image}), training=False))
 
     shape = task.image_shape
     generator = np.random.default_rng(0)
     samples = {
-        name: {"image": generator.integers(0, 256, (count, *shape), np.uint8)}
+        name: {IMAGE: generator.integers(0, 256, (count, *shape), np.uint8)}
         for name, count in (("one", 1), ("several", _TOGETHER))
     }
-    return NumberSignature({"image": Numbers("uint8", (_BATCH, *shape))}, _classes(task), answer, samples)
+    return NumberSignature({IMAGE: TensorType("uint8", (_BATCH, *shape))}, _classes(task), answer, samples)
 
 
-def _token_input(name: str) -> dict[str, Numbers]:
-    return {name: Numbers("int32", (_BATCH, _LENGTH))}
+def _token_input(name: str) -> dict[str, TensorType]:
+    return {name: TensorType("int32", (_BATCH, _LENGTH))}
 
 
 def _of_texts(task: Any) -> NumberSignature:
@@ -135,14 +109,14 @@ def _cut(tokens: Any, longest: int, end_id: int | None) -> Any:
 
 def _of_language(task: Any) -> NumberSignature:
     def answer(model: Any, token_ids: Any) -> dict[str, Any]:
-        return {"logits": model(token_ids, training=False)}
+        return {LOGITS: model(token_ids, training=False)}
 
     vocab_size = task.tokenizer.vocab_size
     most_tokens = max(_MOST_LOGITS // vocab_size, 2 * _FEWEST_TEXTS)
     longest = min(task.sequence_length, most_tokens // _FEWEST_TEXTS)
     count = min(_TOGETHER, most_tokens // longest)
     samples = _random_tokens(task.tokenizer, TOKEN_IDS, longest, count, lambda row: row)
-    outputs = {"logits": Numbers("float32", (_BATCH, _LENGTH, vocab_size))}
+    outputs = {LOGITS: TensorType("float32", (_BATCH, _LENGTH, vocab_size))}
     return NumberSignature(_token_input(TOKEN_IDS), outputs, answer, samples)
 
 
@@ -154,9 +128,9 @@ def _of_translation(task: Any) -> NumberSignature:
     def frame(row: np.ndarray) -> np.ndarray:
         return np.array([*row, task.tokenizer.end_id], np.int32)
 
-    samples = _random_tokens(task.tokenizer, "source", task.longest, _TOGETHER, frame)
-    outputs = {"target": Numbers("int32", (_BATCH, "written")), "log_probability": Numbers("float32", (_BATCH,))}
-    return NumberSignature(_token_input("source"), outputs, answer, samples)
+    samples = _random_tokens(task.tokenizer, SOURCE, task.longest, _TOGETHER, frame)
+    outputs = {"target": TensorType("int32", (_BATCH, "written")), "log_probability": TensorType("float32", (_BATCH,))}
+    return NumberSignature(_token_input(SOURCE), outputs, answer, samples)
 
 
 def _random_tokens(
@@ -188,7 +162,7 @@ def _of_any(task: Task) -> NumberSignature:
             " saved_model"
         )
     samples = {"one": signature.sample(1), "several": signature.sample(_TOGETHER)}
-    inputs = {name: Numbers(spec.dtype.name, _axes(name, spec.shape)) for name, spec in signature.inputs.items()}
+    inputs = {name: TensorType(spec.dtype.name, _axes(name, spec.shape)) for name, spec in signature.inputs.items()}
 
     def answer(model: Any, **arguments: Any) -> dict[str, Any]:
         answers = signature.answer(model, **arguments)
@@ -200,3 +174,11 @@ def _of_any(task: Task) -> NumberSignature:
 def _axes(name: str, shape: Any) -> Axes:
     sizes = [size if size is not None else f"{name}_{axis}" for axis, size in enumerate(shape)]
     return (_BATCH, *sizes[1:])
+
+
+_SIGNATURES: dict[type[Task], Callable[[Any], NumberSignature]] = {
+    ImageClassification: _of_images,
+    TextClassification: _of_texts,
+    LanguageModeling: _of_language,
+    Translation: _of_translation,
+}

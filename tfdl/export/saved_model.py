@@ -10,8 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.config import ExportReport, ExportRequest
-from tfdl.errors import RunError
-from tfdl.export.differences import largest_difference
+from tfdl.export.differences import checked_difference
 from tfdl.export.parity import answers_of_saved_model
 from tfdl.export.rank_zero import check_rank_zero
 from tfdl.export.versions import check_is_export, version_folder
@@ -21,8 +20,6 @@ from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.atomic import new_folder
 from tfdl.tasks.served_signature import DEFAULT_SIGNATURE, ServedSignature
 
-# The process that loads the SavedModel fuses other kernels. Float32 answers then agree to about this.
-_TOLERANCE = 1e-4
 # The number of random samples that are compared.
 _COMPARED = 64
 
@@ -99,12 +96,7 @@ def export_saved_model(
     with new_folder(target, replace=overwrite) as unfinished:
         tf.saved_model.save(module, str(unfinished), signatures=functions)
         answers = answers_of_saved_model(unfinished, sample)
-        difference = max(largest_difference(expected[name], answers.get(name, {})) for name in signatures)
-        if not difference <= _TOLERANCE:  # also for NaN
-            raise RunError(
-                f"the SavedModel differs from the model by {difference:.3g}, expected at most {_TOLERANCE:g}; nothing"
-                " was written"
-            )
+        difference = checked_difference("the SavedModel", expected, answers)
         if overwrite and target.exists():
             check_is_export(target)  # somebody may have put something there meanwhile
     written = {name: _exported(signature, functions[name]) for name, signature in signatures.items()}

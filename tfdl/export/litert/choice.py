@@ -3,6 +3,7 @@
 from typing import Any
 
 from tfdl.errors import UserError
+from tfdl.export.known_tasks import known_task
 from tfdl.export.litert.functions import ImageFunction, LanguageFunction, LiteRTFunction, TextFunction
 from tfdl.export.litert.recurrent_function import RecurrentLanguageFunction
 from tfdl.export.litert.served_function import ServedFunction
@@ -27,11 +28,11 @@ def function_for(model: Any, task: Task) -> LiteRTFunction:
             f"a model of {task.name} writes texts in a loop whose length is not known, which LiteRT does not have"
             " (TensorListReserve without a size); use --format saved_model"
         )
-    # A derived task may serve something else than its base class.
-    if isinstance(task, ImageClassification) and type(task).serve is ImageClassification.serve:
+    known = known_task(task)
+    if known is ImageClassification:
         return ImageFunction(model, task)
-    if isinstance(task, TextClassification) and type(task).serve is TextClassification.serve:
+    if known is TextClassification:
         return TextFunction(model, task)
-    if isinstance(task, LanguageModeling) and type(task).serve is LanguageModeling.serve:
+    if known is LanguageModeling:
         return RecurrentLanguageFunction(model, task) if task.carries_state else LanguageFunction(model, task)
     return ServedFunction(model, task)

@@ -7,14 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.errors import RunError, UserError
-from tfdl.export.differences import largest_difference
+from tfdl.export.differences import checked_difference
 from tfdl.export.litert.conversion import LiteRTGraph, has_tensor_list, in_precision, traced
 from tfdl.export.litert.functions import LiteRTFunction
 from tfdl.export.litert.interpreter import answers_of_litert
 from tfdl.export.parity import Arrays
-
-# LiteRT's kernels add in another order than TensorFlow's. Float32 answers then agree to about this.
-_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -24,14 +21,14 @@ class Compared:
     graph: LiteRTGraph
     """What it was converted from."""
     content: bytes
-    samples: list[Arrays]
-    """What was compared, by input."""
+    samples: dict[str, Arrays]
+    """What was compared."""
     largest_difference: float
 
     @property
     def num_rows(self) -> int:
         """The number of rows that were compared."""
-        return sum(len(next(iter(sample.values()))) for sample in self.samples)
+        return sum(len(next(iter(sample.values()))) for sample in self.samples.values())
 
 
 def written_and_compared(function: LiteRTFunction, path: Path) -> Compared:
@@ -58,49 +55,12 @@ def _compared(function: LiteRTFunction, graph: LiteRTGraph, path: Path) -> Compa
     content = in_precision(graph)
     path.write_bytes(content)
     samples = function.samples(one_row=graph.one_row)
-    answers = answers_of_litert(path, samples)
-    return Compared(graph, content, samples, _difference(function, samples, answers))
-
-
-def _difference(function: LiteRTFunction, samples: list[Arrays], answers: list[Arrays]) -> float:
-    """The largest difference between a file's answers and the model's.
-
-    Raises:
-        RunError: they differ by more than kernels do.
-    """
-    differences = [
-        largest_difference(_own_answers(function, sample), given)
-        for sample, given in zip(samples, answers, strict=True)
-    ]
-    difference = max(differences)
-    if not difference <= _TOLERANCE:  # also for NaN
-        raise RunError(
-            f"the LiteRT file differs from the model by {difference:.3g}, expected at most {_TOLERANCE:g}; nothing was"
-            " written"
-        )
-    return difference
+    expected = {case: _own_answers(function, sample) for case, sample in samples.items()}
+    difference = checked_difference("the LiteRT file", expected, answers_of_litert(path, samples))
+    return Compared(graph, content, samples, difference)
 
 
 def _own_answers(function: LiteRTFunction, sample: Arrays) -> Arrays:
     """The model's answers in this process, without a graph."""
     answers = function.answer({name: tf.constant(values) for name, values in sample.items()})
     return {name: np.asarray(values) for name, values in answers.items()}
-
-
-def check_finite(answers: list[Arrays], precision: str) -> None:
-    """Checks the answers of a file in a lower precision.
-
-    Args:
-        answers: by output.
-        precision: of the weights.
-
-    Raises:
-        RunError: a number is NaN or infinite.
-    """
-    for named in answers:
-        for name, values in named.items():
-            if values.dtype.kind == "f" and not np.isfinite(values).all():
-                raise RunError(
-                    f"the LiteRT file answers with {name} that are NaN or infinite in precision {precision!r}; nothing"
-                    " was written"
-                )

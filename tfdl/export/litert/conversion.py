@@ -13,6 +13,7 @@ from tfdl.export.litert.calibrated_conversion import converted_with_calibration
 from tfdl.export.litert.functions import LiteRTFunction
 from tfdl.export.litert.native_output import hidden_native_output
 from tfdl.export.litert.operators import foreign_operators
+from tfdl.export.tensors import TensorType
 from tfdl.layers.cudnn import portable_kernels
 
 # Lists of tensors, which loops write. LiteRT has them only if the size of their elements is known, the rows included.
@@ -29,15 +30,15 @@ class LiteRTGraph:
     """The concrete function."""
     module: tf.Module
     """Tracks its variables."""
-    inputs: dict[str, tf.TensorSpec]
-    """Inputs by name."""
+    inputs: dict[str, TensorType]
+    """What it takes, by name."""
     one_row: bool
     """Whether every batch has one row."""
 
     @property
-    def outputs(self) -> dict[str, tf.TensorSpec]:
-        """Outputs by name."""
-        return dict(self.function.structured_outputs)
+    def outputs(self) -> dict[str, TensorType]:
+        """What it returns, by name."""
+        return {name: TensorType.of(spec) for name, spec in self.function.structured_outputs.items()}
 
 
 def traced(function: LiteRTFunction, *, one_row: bool) -> LiteRTGraph:
@@ -56,7 +57,9 @@ def traced(function: LiteRTFunction, *, one_row: bool) -> LiteRTGraph:
     module.model_variables = [variable.value for variable in function.model.variables]
     answer = tf.function(lambda **inputs: function.answer(inputs), autograph=False)
     with portable_kernels():
-        return LiteRTGraph(answer.get_concrete_function(**specs), module, specs, one_row)
+        concrete = answer.get_concrete_function(**specs)
+    inputs = {name: TensorType.of(spec) for name, spec in specs.items()}
+    return LiteRTGraph(concrete, module, inputs, one_row)
 
 
 def in_precision(

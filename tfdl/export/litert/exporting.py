@@ -6,20 +6,29 @@ from typing import Any
 
 from tfdl.config import ExportReport, ExportRequest
 from tfdl.config.export_formats import EXPORT_FORMATS, FULL_PRECISION
-from tfdl.data import Source
-from tfdl.distributed import current_world
-from tfdl.errors import UserError
+from tfdl.export.differences import check_lower_precision
+from tfdl.export.export_folder import export_folder
+from tfdl.export.file_export import FileExport
+from tfdl.export.float32_run import load_float32
 from tfdl.export.litert.choice import function_for
-from tfdl.export.litert.comparison import check_finite, written_and_compared
-from tfdl.export.litert.folder import MODEL, is_export, write_description
-from tfdl.export.litert.interpreter import answers_of_litert, check_installed
-from tfdl.export.litert.lowering import Lowered, lowered, sources_of
-from tfdl.export.litert.report import ExportedLiteRT, report_lines
-from tfdl.interop.free_folder import free_folder
-from tfdl.runs import RunDirectory, load_run
-from tfdl.runs.atomic import new_folder
+from tfdl.export.litert.comparison import Compared, written_and_compared
+from tfdl.export.litert.interpreter import LiteRTModel, answers_of_litert
+from tfdl.export.litert.lowering import Lowered, lowered
+from tfdl.export.packages import check_packages
+from tfdl.export.rank_zero import check_rank_zero
+from tfdl.export.run_splits import run_splits
+from tfdl.runs import RunDirectory
 
 FORMAT = "litert"
+MODEL = "model.tflite"
+_PACKAGES = ("ai-edge-litert",)
+
+
+class ExportedLiteRT(FileExport):
+    """A LiteRT file that was written, and its largest difference from the run's model."""
+
+    title = "LiteRT model"
+    asked_by = "run by ai-edge-litert without tfdl, Horovod and TensorFlow"
 
 
 def export_litert(
@@ -35,7 +44,7 @@ def export_litert(
 
     The file has LiteRT's own operations only. It is kept only if LiteRT, in a process without TensorFlow, gives the
     model's answers in float32. A lower precision is kept only if the task's metric on the test split, in LiteRT, is not
-    much worse: 2 points of accuracy, or 5 % of perplexity.
+    much worse: by 0.02 of accuracy, or 5% of perplexity.
 
     Args:
         run: a run directory.
@@ -51,45 +60,35 @@ def export_litert(
             missing, LiteRT cannot compute the model, a precision costs too much, or this rank is not rank 0.
         RunError: the file's answers differ from the model's.
     """
-    _check_rank()
-    check_installed()
+    check_rank_zero("export_litert")
+    check_packages("a LiteRT file", _PACKAGES, "litert")
     EXPORT_FORMATS[FORMAT].checked_precision(precision)
-    is_replaceable = is_export if overwrite else None
-    target = free_folder(directory, is_replaceable)
-    opened = RunDirectory.open(run)
-    if opened.read_config().precision == "float64":
-        raise UserError(
-            f"run {str(opened.path)!r} is in float64, and LiteRT computes in float32; use --format saved_model"
+    with export_folder(directory, FORMAT, MODEL, overwrite=overwrite) as folder:
+        loaded = load_float32(run, checkpoint)
+        function = function_for(loaded.model, loaded.task)
+        is_lower = precision != FULL_PRECISION
+        splits = run_splits(loaded, precision, data, "export_litert") if is_lower else {}
+        compared = written_and_compared(function, folder.model)
+        lower: Lowered | None = None
+        if is_lower:
+            lower = lowered(compared.content, compared.graph, function, precision, splits)
+            folder.model.write_bytes(lower.content)
+            _check_lower(folder.model, lower, compared, precision)
+        graph = compared.graph
+        notes = folder.write_beside(loaded.task, precision, graph.inputs, graph.outputs)
+        return ExportedLiteRT(
+            path=folder.target,
+            inputs=graph.inputs,
+            outputs=graph.outputs,
+            files=folder.files,
+            size=folder.model.stat().st_size,
+            float32_size=len(compared.content),
+            largest_difference=compared.largest_difference,
+            compared=compared.num_rows,
+            precision=precision,
+            cost=None if lower is None else lower.cost,
+            notes=(*notes, *function.notes, *(() if lower is None else (lower.note,))),
         )
-    loaded = load_run(opened, checkpoint, precision="float32", merged=True)
-    function = function_for(loaded.model, loaded.task)
-    sources: Mapping[str, Source] = {}
-    if precision != FULL_PRECISION:
-        function.check_measurable()
-        sources = sources_of(loaded, precision, data)
-    low: Lowered | None = None
-    with new_folder(target, replace=overwrite) as unfinished:
-        model_file = unfinished / MODEL
-        compared = written_and_compared(function, model_file)
-        if precision != FULL_PRECISION:
-            low = lowered(compared.content, compared.graph, function, precision, sources)
-            model_file.write_bytes(low.content)
-            check_finite(answers_of_litert(model_file, compared.samples), precision)
-        write_description(unfinished, compared.graph, function, precision)
-        num_bytes = model_file.stat().st_size
-        free_folder(directory, is_replaceable)  # somebody may have put something there meanwhile
-    return ExportedLiteRT(
-        path=target,
-        precision=precision,
-        inputs=compared.graph.inputs,
-        outputs=compared.graph.outputs,
-        largest_difference=compared.largest_difference,
-        compared=compared.num_rows,
-        num_bytes=num_bytes,
-        num_bytes_before=len(compared.content),
-        cost=None if low is None else low.cost,
-        notes=(*function.notes, *(() if low is None else (low.note,))),
-    )
 
 
 def write_litert(request: ExportRequest) -> ExportReport:
@@ -99,19 +98,12 @@ def write_litert(request: ExportRequest) -> ExportReport:
         request: what to export, and where to.
     """
     exported = export_litert(
-        request.run,
-        request.directory,
-        request.checkpoint,
-        precision=request.precision,
-        overwrite=request.overwrite,
+        request.run, request.directory, request.checkpoint, precision=request.precision, overwrite=request.overwrite
     )
-    return ExportReport(exported.path, report_lines(exported))
+    return exported.report()
 
 
-def _check_rank() -> None:
-    world = current_world()
-    if not world.is_chief:
-        raise UserError(
-            f"export_litert on rank {world.rank} of {world.size}, expected rank 0 only, as all ranks would write one"
-            " directory; call it under: if tfdl.distributed.current_world().is_chief:"
-        )
+def _check_lower(path: Path, lower: Lowered, compared: Compared, precision: str) -> None:
+    model = LiteRTModel(lower.content, one_row=compared.graph.one_row)
+    here = {case: model.answers(inputs) for case, inputs in compared.samples.items()}
+    check_lower_precision(f"the LiteRT file in {precision}", here, answers_of_litert(path, compared.samples))

@@ -7,12 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfdl.export.known_tasks import IMAGE, LOGITS, PROBABILITIES, TOKEN_IDS
 from tfdl.export.parity import Arrays
-from tfdl.tasks.task import Batch
 
-TOKENS = "token_ids"
-IMAGE = "image"
-LOGITS = "logits"
 # The batches on which a file and its model are compared, where any number of rows is allowed.
 _BATCH_SIZES = (1, 16, 5)
 # How many single rows are compared, where a file takes no more.
@@ -61,30 +58,15 @@ class LiteRTFunction(ABC):
             number: of the sample; samples of different numbers may have different lengths.
         """
 
-    def samples(self, *, one_row: bool) -> list[Arrays]:
-        """Inputs on which a file and its model are compared, of several batch sizes and lengths.
+    def samples(self, *, one_row: bool) -> dict[str, Arrays]:
+        """Inputs on which a file and its model are compared, of several batch sizes and lengths, by number.
 
         Args:
             one_row: whether every batch must have one row.
         """
         generator = np.random.default_rng(0)
         sizes = [1] * _SINGLE_ROWS if one_row else _BATCH_SIZES
-        return [self.sample(generator, size, number) for number, size in enumerate(sizes)]
-
-    def check_measurable(self) -> None:  # noqa: B027  (most functions are)
-        """Checks that the task's metrics can be computed from the file's answers.
-
-        Raises:
-            UserError: they cannot, so nobody would know what a lower precision costs.
-        """
-
-    def of_batch(self, batch: Batch) -> dict[str, Any]:
-        """The inputs of a batch of a split, for a function that is measurable.
-
-        Args:
-            batch: features by name.
-        """
-        raise NotImplementedError
+        return {str(number): self.sample(generator, size, number) for number, size in enumerate(sizes)}
 
 
 class Classifier(LiteRTFunction):
@@ -99,7 +81,7 @@ class Classifier(LiteRTFunction):
         logits = self.model(model_inputs, training=False)  # (b, classes)
         return {
             LOGITS: logits,
-            "probabilities": tf.nn.softmax(logits),
+            PROBABILITIES: tf.nn.softmax(logits),
             "class_id": tf.argmax(logits, -1, tf.int32),
         }
 
@@ -122,10 +104,6 @@ class ImageFunction(Classifier):
         """Random pixels."""
         return {IMAGE: generator.integers(0, 256, (count, *self.task.image_shape), np.uint8)}
 
-    def of_batch(self, batch: Batch) -> dict[str, Any]:
-        """The batch's images."""
-        return {IMAGE: batch[IMAGE]}
-
 
 class TextFunction(Classifier):
     """Tokens of whole texts, int32 ``(b, t)``, padded at the end with 0, to classes."""
@@ -133,11 +111,11 @@ class TextFunction(Classifier):
     @property
     def inputs(self) -> dict[str, tf.TensorSpec]:
         """Tokens as the model reads them, with those that frame a text."""
-        return {TOKENS: tf.TensorSpec([None, None], tf.int32, name=TOKENS)}
+        return {TOKEN_IDS: tf.TensorSpec([None, None], tf.int32, name=TOKEN_IDS)}
 
     def answer(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """See ``Classifier.classes``."""
-        return self.classes(inputs[TOKENS])
+        return self.classes(inputs[TOKEN_IDS])
 
     def sample(self, generator: np.random.Generator, count: int, number: int) -> Arrays:
         """Random texts, the shorter ones padded."""
@@ -145,11 +123,7 @@ class TextFunction(Classifier):
         tokens = generator.integers(1, self.task.tokenizer.vocab_size, (count, longest), np.int32)
         lengths = generator.integers(1, longest + 1, (count, 1))
         is_token = np.arange(longest) < lengths
-        return {TOKENS: np.where(is_token, tokens, np.int32(0))}
-
-    def of_batch(self, batch: Batch) -> dict[str, Any]:
-        """The batch's tokens."""
-        return {TOKENS: self.task.inputs(batch)}
+        return {TOKEN_IDS: np.where(is_token, tokens, np.int32(0))}
 
 
 class LanguageFunction(LiteRTFunction):
@@ -158,19 +132,15 @@ class LanguageFunction(LiteRTFunction):
     @property
     def inputs(self) -> dict[str, tf.TensorSpec]:
         """The first tokens of texts, after the token that begins a text."""
-        return {TOKENS: tf.TensorSpec([None, None], tf.int32, name=TOKENS)}
+        return {TOKEN_IDS: tf.TensorSpec([None, None], tf.int32, name=TOKEN_IDS)}
 
     def answer(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """``logits`` ``(b, t, v)``."""
-        return {LOGITS: self.model(inputs[TOKENS], training=False)}
+        return {LOGITS: self.model(inputs[TOKEN_IDS], training=False)}
 
     def sample(self, generator: np.random.Generator, count: int, number: int) -> Arrays:
         """Random tokens."""
-        return {TOKENS: random_tokens(self.task, generator, count, number)}
-
-    def of_batch(self, batch: Batch) -> dict[str, Any]:
-        """The batch's tokens without the last."""
-        return {TOKENS: self.task.inputs(batch)}
+        return {TOKEN_IDS: random_tokens(self.task, generator, count, number)}
 
 
 def some_length(longest: int, number: int) -> int:

@@ -1,53 +1,34 @@
 """Asks a LiteRT file."""
 
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
-from tfdl.errors import UserError
 from tfdl.export.litert.native_output import hidden_native_output
-from tfdl.export.parity import Arrays, answers_in_clean_process
+from tfdl.export.parity import TRAINING_PACKAGES, Arrays, answers_in_clean_process
 from tfdl.tasks.served_signature import DEFAULT_SIGNATURE
 
-# Every key of `inputs` is the number of a sample; all are asked of one signature.
 _PROGRAM = """\
 from ai_edge_litert.interpreter import Interpreter
 interpreter = Interpreter(model_path=arguments[0])
-for number, named in inputs.items():
-    answers[number] = interpreter.get_signature_runner(arguments[1])(**named)
+for case, named in inputs.items():
+    answers[case] = interpreter.get_signature_runner(arguments[1])(**named)
 """
-# TensorFlow is hidden, since a device has none.
-_HIDDEN = ("tfdl", "horovod", "__editable__", "tensorflow", "keras")
 
 
-def check_installed() -> None:
-    """Checks that LiteRT can be asked.
-
-    Raises:
-        UserError: its package is missing.
-    """
-    try:
-        import ai_edge_litert  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            "the format litert checks its files with the package ai-edge-litert, which is not installed; pip install"
-            " 'tfdl[litert]'"
-        ) from error
-
-
-def answers_of_litert(path: Any, samples: list[Arrays]) -> list[Arrays]:
+def answers_of_litert(path: Path, samples: Mapping[str, Arrays]) -> dict[str, Arrays]:
     """What a file answers in a separate process without tfdl and TensorFlow.
 
     Args:
         path: of the file.
-        samples: inputs by name.
+        samples: several sets of inputs by name.
 
     Raises:
         RunError: the process could not load or ask the file.
     """
-    inputs = {str(number): sample for number, sample in enumerate(samples)}
-    answers = answers_in_clean_process("the LiteRT file", _PROGRAM, [path, DEFAULT_SIGNATURE], inputs, hidden=_HIDDEN)
-    return [answers[number] for number in inputs]
+    hidden = (*TRAINING_PACKAGES, "tensorflow", "keras")  # a device has none of them
+    return answers_in_clean_process("the LiteRT file", _PROGRAM, [path, DEFAULT_SIGNATURE], samples, hidden=hidden)
 
 
 class LiteRTModel:

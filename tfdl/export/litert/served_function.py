@@ -50,14 +50,3 @@ class ServedFunction(LiteRTFunction):
     def sample(self, generator: np.random.Generator, count: int, number: int) -> Arrays:  # noqa: ARG002
         """See ``Task.serving_sample``."""
         return self.task.serving_sample(count, seed=number)
-
-    def check_measurable(self) -> None:
-        """A task of the user has metrics of other outputs than those that it serves.
-
-        Raises:
-            UserError: always.
-        """
-        raise UserError(
-            "what float16 and int8 cost is measured for image-classification, text-classification and"
-            f" language-modeling, and the run's task is {self.task.name!r}; leave --precision out"
-        )

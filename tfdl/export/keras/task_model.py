@@ -8,16 +8,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdl.export.number_signature import TOKEN_IDS, Arrays, number_signature
-from tfdl.export.plain_keras.rebuilding import graph_of, new_input, plain_outputs
+from tfdl.export.keras.rebuilding import graph_of, new_input, plain_outputs
+from tfdl.export.known_tasks import IMAGE, LOGITS, PROBABILITIES, SOURCE, TOKEN_IDS
+from tfdl.export.number_signature import number_signature
+from tfdl.export.parity import Arrays
+from tfdl.export.tensors import TensorType
 from tfdl.tasks.classification import Classification
 from tfdl.tasks.image_classification import ImageClassification
 from tfdl.tasks.task import Task, TextTask
 from tfdl.tasks.translation import Translation
 
-_PROBABILITIES = "probabilities"
-_LOGITS = "logits"
-_PIXELS = "image"
+_MEANINGS = {IMAGE: "pixels from 0 to 255"}
 # Samples, and the size of an axis of any size, where a task's own samples are not known.
 _SAMPLES = 64
 _SIZE = 4
@@ -35,17 +36,14 @@ class TaskModel:
     """What the run's model answers to each."""
 
     @property
-    def inputs(self) -> dict[str, str]:
-        """Name -> dtype and shape."""
-        described = {tensor.name: _described(tensor) for tensor in self.model.inputs}
-        if _PIXELS in described:
-            described[_PIXELS] += ", pixels from 0 to 255"
-        return described
+    def inputs(self) -> dict[str, TensorType]:
+        """What the model takes, by name."""
+        return {tensor.name: TensorType.of(tensor, _MEANINGS.get(tensor.name, "")) for tensor in self.model.inputs}
 
     @property
-    def outputs(self) -> dict[str, str]:
-        """Name -> dtype and shape."""
-        return dict(zip(self.model.output_names, map(_described, self.model.outputs), strict=True))
+    def outputs(self) -> dict[str, TensorType]:
+        """What the model returns, by name."""
+        return dict(zip(self.model.output_names, map(TensorType.of, self.model.outputs), strict=True))
 
     @property
     def compared(self) -> int:
@@ -75,9 +73,9 @@ def task_model(model: Any, task: Task) -> TaskModel:
         features = [_scaled(task, features[0])]
     outputs = plain_outputs(model, keras.tree.pack_sequence_as(graph.input, features))
     if isinstance(task, Classification):
-        outputs = keras.layers.Softmax(name=_PROBABILITIES)(outputs)
-    elif isinstance(task, TextTask) and outputs._keras_history.operation.name != _LOGITS:
-        outputs = keras.layers.Identity(name=_LOGITS)(outputs)  # the table of tokens computed them
+        outputs = keras.layers.Softmax(name=PROBABILITIES)(outputs)
+    elif isinstance(task, TextTask) and outputs._keras_history.operation.name != LOGITS:
+        outputs = keras.layers.Identity(name=LOGITS)(outputs)  # the table of tokens computed them
     new_model = keras.Model(inputs if len(inputs) > 1 else _only(inputs), outputs, name=model.name)
     samples = _samples(inputs, task)
     expected = {case: _answers(model, graph, task, arrays) for case, arrays in samples.items()}
@@ -96,7 +94,7 @@ def _takes_raw_images(task: Task) -> bool:
 
 def _name_of_only_input(task: Task) -> str | None:
     if _takes_raw_images(task):
-        return _PIXELS
+        return IMAGE
     return TOKEN_IDS if isinstance(task, TextTask) else None
 
 
@@ -128,7 +126,7 @@ def _token_samples(arrays: Arrays, task: Any) -> Arrays:
     tokens = _only(arrays)
     if isinstance(task, Translation):
         starts = np.full((len(tokens), 1), task.tokenizer.start_id, np.int32)
-        return {"source": tokens, "target": np.concatenate([starts, tokens[:, :-1]], 1)}
+        return {SOURCE: tokens, "target": np.concatenate([starts, tokens[:, :-1]], 1)}
     longest = getattr(task, "longest", tokens.shape[1])
     return {TOKEN_IDS: tokens[:, :longest]}
 
@@ -154,8 +152,3 @@ def _answers(model: Any, graph: Any, task: Any, arrays: Arrays) -> list[np.ndarr
 
 def _arrays(outputs: Any) -> list[np.ndarray]:
     return [np.asarray(value) for value in keras.tree.flatten(outputs)]
-
-
-def _described(tensor: Any) -> str:
-    sizes = ["any" if size is None else str(size) for size in tensor.shape]
-    return f"{tensor.dtype} ({', '.join(sizes)})"

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfdl.export.plain_keras.counterparts import dense
-from tfdl.export.plain_keras.texts import position_angles, positions_of
+from tfdl.export.keras.counterparts import dense
+from tfdl.export.keras.texts import position_angles, positions_of
 from tfdl.layers import CrossAttention, RotaryEmbedding, SelfAttention
 from tfdl.layers.rotary_rates import rotary_length
 

@@ -1,7 +1,8 @@
 """What ``tfdl.export_onnx`` writes runs without TensorFlow and answers as the model does, or is not written."""
 
-import importlib.util
 import json
+import re
+import sys
 
 import keras
 import numpy as np
@@ -16,10 +17,11 @@ from tests.cli.conftest import run_here as run_here
 from tests.export.places import places_in
 from tests.export.small_models import small_run
 from tfdl.errors import RunError, UserError
-from tfdl.export import onnx_conversion, onnx_model, onnx_runtime, precision_cost
-from tfdl.export.number_signature import Numbers, NumberSignature
-from tfdl.export.onnx_conversion import to_onnx
-from tfdl.export.onnx_precision import in_float16
+from tfdl.export.number_signature import NumberSignature, number_signature
+from tfdl.export.onnx import conversion, lowering, precision, runtime
+from tfdl.export.onnx.conversion import to_onnx
+from tfdl.export.onnx.precision import in_float16
+from tfdl.export.tensors import TensorType
 from tfdl.runs import load_run
 
 
@@ -27,9 +29,9 @@ def session_of(exported):
     return onnxruntime.InferenceSession(exported.path / "model.onnx", providers=["CPUExecutionProvider"])
 
 
-@pytest.fixture(scope="module")
-def exported(trained_run, tmp_path_factory):
-    return tfdl.export_onnx(trained_run, tmp_path_factory.mktemp("exported") / "digits")
+@pytest.fixture
+def exported(digits_in_onnx):
+    return digits_in_onnx
 
 
 @pytest.fixture
@@ -37,15 +39,17 @@ def quickly(monkeypatch):
     """Asks the file in this process."""
 
     def ask(path, inputs):
-        model = onnx_runtime.OnnxModel(path)
-        return {case: model(**named) for case, named in inputs.items()}
+        model = runtime.OnnxModel(path)
+        return {case: model.answers(named) for case, named in inputs.items()}
 
-    monkeypatch.setattr(onnx_runtime, "answers_of_onnx", ask)
+    for module in (runtime, lowering):
+        monkeypatch.setattr(module, "answers_of_onnx", ask)
 
 
 def test_what_it_takes_and_returns(exported):
-    assert exported.inputs == {"image": "uint8 (batch, 8, 8, 1)"}
-    assert exported.outputs == {"probabilities": "float32 (batch, 10)", "class_id": "int32 (batch)"}
+    assert exported.inputs == {"image": TensorType("uint8", ("batch", 8, 8, 1))}
+    described = {name: str(tensor) for name, tensor in exported.outputs.items()}
+    assert described == {"probabilities": "float32 (batch, 10)", "class_id": "int32 (batch)"}
     assert exported.files == ("labels.txt", "model.onnx", "tfdl.json")
     assert exported.compared == 64
     assert 0 <= exported.largest_difference <= 1e-4
@@ -82,14 +86,19 @@ def test_the_command(trained_run, tmp_path, run_here):
     code, printed, errors = run_here("export", trained_run.path, tmp_path / "out", *options)
     assert (code, errors) == (0, "")
     lines = printed.splitlines()
-    assert lines[:3] == [
-        f"ONNX model {tmp_path / 'out'}: labels.txt, model.onnx, tfdl.json",
+    written = re.escape(f"ONNX model {tmp_path / 'out'}")
+    assert re.fullmatch(rf"{written} \(\d+\.\d KiB\): labels\.txt, model\.onnx, tfdl\.json", lines[0])
+    assert lines[1:4] == [
         "  takes    image: uint8 (batch, 8, 8, 1)",
         "  returns  probabilities: float32 (batch, 10)",
+        "  returns  class_id: int32 (batch)",
     ]
+    asked_by = "run by onnxruntime without tfdl, Horovod and TensorFlow"
+    assert re.fullmatch(rf"parity: largest difference \S+ over 64 samples in float32, {asked_by}", lines[4])
     before = trained_run.read_summary()["test"]["accuracy"]
-    assert lines[-1].startswith(f"cost: accuracy {before:.4f} -> ")
-    assert lines[-1].endswith(" on the test split (180 samples)")
+    measured = rf"accuracy {before:.4f} -> 0\.\d{{4}} on the test split \(180 samples\)"
+    assert re.fullmatch(rf"int8: {measured}; size \d+\.\d KiB -> \d+\.\d KiB", lines[5])
+    assert lines[6:] == ["note: images must have 8x8 pixels (width x height): the file does not resize them"]
     weights = onnx.load(tmp_path / "out" / "model.onnx").graph.initializer
     kernels = [tensor for tensor in weights if len(tensor.dims) == 4]
     assert {tensor.data_type for tensor in kernels} == {onnx.TensorProto.INT8}
@@ -141,19 +150,18 @@ def test_only_an_earlier_export_is_overwritten(trained_run, tmp_path):
 )
 def test_a_file_with_other_answers_is_not_left_behind(trained_run, tmp_path, monkeypatch, output, change):
     def altered(path, inputs):
-        answers = {case: onnx_runtime.OnnxModel(path)(**named) for case, named in inputs.items()}
+        answers = {case: runtime.OnnxModel(path).answers(named) for case, named in inputs.items()}
         answers["several"][output] = change(answers["several"][output])
         return answers
 
-    monkeypatch.setattr(onnx_runtime, "answers_of_onnx", altered)
-    with pytest.raises(RunError, match=r"the ONNX model differs from the run's model by .*; nothing was written"):
+    monkeypatch.setattr(runtime, "answers_of_onnx", altered)
+    with pytest.raises(RunError, match=r"the ONNX model differs from the model by .*; nothing was written"):
         tfdl.export_onnx(trained_run, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_package_that_is_missing(trained_run, tmp_path, monkeypatch):
-    find = importlib.util.find_spec
-    monkeypatch.setattr(onnx_model, "find_spec", lambda name: None if name == "tf2onnx" else find(name))
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(UserError, match=r"an ONNX file needs tf2onnx; pip install 'tfdl\[onnx\]'"):
         tfdl.export_onnx(trained_run, tmp_path / "out")
 
@@ -201,21 +209,13 @@ def test_a_model_that_becomes_much_worse_is_not_written(trained_run, tmp_path, m
                 tensor.CopyFrom(numpy_helper.from_array(zeros, tensor.name))
         onnx.save(model, target)
 
-    monkeypatch.setattr("tfdl.export.onnx_precision.write_int8", worse)
-    message = r"accuracy 0\.\d{4} -> 0\.\d{4} on the test split \(180 samples\), expected at most 0\.02 less; nothing"
+    monkeypatch.setattr(precision, "write_int8", worse)
+    message = (
+        r"accuracy 0\.\d{4} -> 0\.\d{4} on the test split \(180 samples\), expected at most 0\.02 less; nothing was"
+    )
     with pytest.raises(UserError, match=message):
         tfdl.export_onnx(trained_run, tmp_path / "out", precision="int8")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_task_whose_cost_is_not_known():
-    class Other(tfdl.tasks.ImageClassification):
-        name = "other"
-
-    with pytest.raises(
-        UserError, match="a smaller precision for the task 'other', whose metrics could not be compared"
-    ):
-        precision_cost._measure_of(Other((8, 8, 1), ("a", "b"), resized=False))
 
 
 @pytest.mark.slow
@@ -225,7 +225,7 @@ def test_a_language_model_of_8_bits(model, tiny_language, tmp_path):
     run = tfdl.train(tiny_language(model, steps=4), tmp_path / "run")
     exported = tfdl.export_onnx(run, tmp_path / "out", precision="int8")
     before = exported.cost.before
-    assert exported.cost.measure.metric == "perplexity"
+    assert exported.cost.metric == "perplexity"
     if model == "transformer":  # a recurrent model carries its state from window to window in evaluations
         assert before == pytest.approx(run.read_summary()["test"]["perplexity"], rel=1e-5)
     assert before != exported.cost.after <= 1.05 * before
@@ -236,14 +236,14 @@ def test_a_language_model_of_8_bits(model, tiny_language, tmp_path):
 
 
 def test_a_model_that_is_too_large(monkeypatch):
-    monkeypatch.setattr(onnx_conversion, "_MOST_BYTES", 100)
+    monkeypatch.setattr(conversion, "_MOST_BYTES", 100)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8)])
     with pytest.raises(UserError, match=r"the model has .* GiB of weights, but an ONNX file holds at most 2 GiB"):
         to_onnx(model, signature_of(lambda model, x: {"y": model(x)}))
 
 
 def signature_of(answer):
-    return NumberSignature({"x": Numbers("float32", ("batch", 4))}, {}, answer, {})
+    return NumberSignature({"x": TensorType("float32", ("batch", 4))}, {}, answer, {})
 
 
 def test_an_operation_that_onnx_lacks():
@@ -275,7 +275,7 @@ def test_a_task_that_takes_strings():
             return {"name": name}
 
     with pytest.raises(UserError, match=r"the task 'image-classification' takes strings \(name\)"):
-        onnx_model.number_signature(Named((8, 8, 1), ("a", "b"), resized=False))
+        number_signature(Named((8, 8, 1), ("a", "b"), resized=False))
 
 
 @pytest.mark.usefixtures("quickly")

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import onnxruntime
 
-from tfdl.export.number_signature import Arrays
-from tfdl.export.parity import TRAINING_PACKAGES, answers_in_clean_process
+from tfdl.export.parity import TRAINING_PACKAGES, Arrays, answers_in_clean_process
 
 _FATAL = 4
 _PROGRAM = """\
@@ -48,10 +46,10 @@ class OnnxModel:
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._names = [output.name for output in self._session.get_outputs()]
 
-    def __call__(self, **inputs: Any) -> Arrays:
-        """Its outputs by name.
+    def answers(self, inputs: Arrays) -> Arrays:
+        """Outputs by name.
 
         Args:
-            **inputs: arrays.
+            inputs: by name.
         """
         return dict(zip(self._names, self._session.run(self._names, inputs), strict=True))

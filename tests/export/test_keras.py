@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -14,22 +15,23 @@ from tests.cli.conftest import run_here as run_here
 from tests.export.places import places_in
 from tests.export.small_models import small_model, small_run, task_and_config
 from tfdl.errors import RunError, UserError
-from tfdl.export import keras_model
-from tfdl.export.plain_keras.foreign_classes import foreign_classes
-from tfdl.export.plain_keras.rebuilding import float32_model, plain_outputs
-from tfdl.export.plain_keras.task_model import task_model
+from tfdl.export.keras import exporting
+from tfdl.export.keras.foreign_classes import foreign_classes
+from tfdl.export.keras.rebuilding import float32_model, plain_outputs
+from tfdl.export.keras.task_model import task_model
+from tfdl.export.tensors import TensorType
 from tfdl.layers import BatchNormalization, Dense
 from tfdl.runs import load_run
 
 
-@pytest.fixture(scope="module")
-def exported(trained_run, tmp_path_factory):
-    return tfdl.export_keras(trained_run, tmp_path_factory.mktemp("exported") / "digits")
+@pytest.fixture
+def exported(digits_in_keras):
+    return digits_in_keras
 
 
 def test_what_it_takes_and_returns(exported):
-    assert exported.inputs == {"image": "float32 (any, 8, 8, 1), pixels from 0 to 255"}
-    assert exported.outputs == {"probabilities": "float32 (any, 10)"}
+    assert exported.inputs == {"image": TensorType("float32", ("any", 8, 8, 1), "pixels from 0 to 255")}
+    assert exported.outputs == {"probabilities": TensorType("float32", ("any", 10))}
     assert exported.files == ("labels.txt", "model.keras", "tfdl.json")
     assert exported.compared == 64
     assert 0 <= exported.largest_difference <= 1e-4
@@ -47,10 +49,15 @@ def test_raw_images_get_the_probabilities_of_predictions(exported, trained_run):
 
 def test_the_files_beside_it(exported):
     assert (exported.path / "labels.txt").read_text() == "".join(f"{number}\n" for number in range(10))
-    described = json.loads((exported.path / "tfdl.json").read_text())
-    assert described["format"] == "keras"
-    assert described["class_names"] == [str(number) for number in range(10)]
-    assert described["takes"] == exported.inputs
+    assert json.loads((exported.path / "tfdl.json").read_text()) == {
+        "format": "keras",
+        "tfdl_version": tfdl.__version__,
+        "task": "image-classification",
+        "class_names": [str(number) for number in range(10)],
+        "precision": "float32",
+        "takes": {"image": {"dtype": "float32", "shape": [None, 8, 8, 1]}},
+        "returns": {"probabilities": {"dtype": "float32", "shape": [None, 10]}},
+    }
 
 
 def test_it_tells_nothing_of_where_it_was_made(exported, trained_run):
@@ -74,14 +81,18 @@ def test_the_command(trained_run, tmp_path, run_here):
     code, printed, errors = run_here("export", trained_run.path, tmp_path / "out", "--format", "keras")
     assert (code, errors) == (0, "")
     lines = printed.splitlines()
-    assert lines[0] == f"Keras model {tmp_path / 'out'}: labels.txt, model.keras, tfdl.json"
-    assert lines[1] == "  takes    image: float32 (any, 8, 8, 1), pixels from 0 to 255"
-    assert lines[-1].startswith("parity: largest difference ")
-    assert lines[-1].endswith(" over 64 samples, loaded by Keras without tfdl and Horovod")
+    written = re.escape(f"Keras model {tmp_path / 'out'}")
+    assert re.fullmatch(rf"{written} \(\d+\.\d KiB\): labels\.txt, model\.keras, tfdl\.json", lines[0])
+    assert lines[1:3] == [
+        "  takes    image: float32 (any, 8, 8, 1), pixels from 0 to 255",
+        "  returns  probabilities: float32 (any, 10)",
+    ]
+    parity = r"parity: largest difference \S+ over 64 samples, loaded by Keras without tfdl and Horovod"
+    assert re.fullmatch(parity, lines[3])
 
 
 def test_only_an_earlier_export_is_overwritten(trained_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(keras_model, "answers_in_clean_process", in_this_process)
+    monkeypatch.setattr(exporting, "answers_in_clean_process", in_this_process)
     out = tmp_path / "out"
     tfdl.export_keras(trained_run, out)
     with pytest.raises(UserError, match="is not empty, expected a new or empty folder"):
@@ -113,8 +124,8 @@ def in_this_process(what, program, arguments, inputs, change=lambda values: valu
     ids=["numbers", "shape", "nan"],
 )
 def test_a_file_with_other_answers_is_not_left_behind(trained_run, tmp_path, monkeypatch, change):
-    monkeypatch.setattr(keras_model, "answers_in_clean_process", lambda *arguments: in_this_process(*arguments, change))
-    with pytest.raises(RunError, match=r"the Keras model differs from the run's model by .*; nothing was written"):
+    monkeypatch.setattr(exporting, "answers_in_clean_process", lambda *arguments: in_this_process(*arguments, change))
+    with pytest.raises(RunError, match=r"the Keras model differs from the model by .*; nothing was written"):
         tfdl.export_keras(trained_run, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
@@ -122,13 +133,13 @@ def test_a_file_with_other_answers_is_not_left_behind(trained_run, tmp_path, mon
 def test_texts(tmp_path):
     """Token numbers, and what the tokenizer has learned beside the model."""
     exported = tfdl.export_keras(small_run("gpt2", tmp_path / "run"), tmp_path / "out")
-    assert exported.inputs == {"token_ids": "int32 (any, any)"}
-    assert exported.outputs == {"logits": "float32 (any, any, 259)"}
+    assert str(exported.inputs["token_ids"]) == "int32 (any, any)"
+    assert str(exported.outputs["logits"]) == "float32 (any, any, 259)"
     assert exported.files == ("model.keras", "tfdl.json", "vocabulary.json")
     (note,) = exported.notes
     assert "no other library has tfdl's tokenizer byte" in note
     described = json.loads((exported.path / "tfdl.json").read_text())
-    assert described["tokens"] == {"start_id": 1, "end_id": 2, "pad_id": 0, "longest": 12, "before": 2}
+    assert described["tokens"] == {"start_id": 1, "end_id": 2, "pad_id": 0, "longest": 12, "before": 2, "after": None}
 
 
 IN_TORCH = """\
@@ -182,7 +193,7 @@ def test_classes_that_keras_lacks_are_named():
     model = keras.Model(inputs, keras.layers.Dense(2, thrice)(Doubled()(inputs)))
     assert foreign_classes(rebuilt(model)) == ["Doubled", "thrice"]
     with pytest.raises(UserError, match="the model has Doubled, thrice, which Keras itself does not have"):
-        keras_model._check_classes(rebuilt(model))
+        exporting._check_classes(rebuilt(model))
 
 
 def test_layers_of_tfdl_in_a_sequential_model_with_nested_models():

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfdl.export.plain_keras.attention import cross_attention, self_attention
-from tfdl.export.plain_keras.counterparts import dense, normalization
+from tfdl.export.keras.attention import cross_attention, self_attention
+from tfdl.export.keras.counterparts import dense, normalization
 from tfdl.layers import FeedForward, TransformerBlock
 
 

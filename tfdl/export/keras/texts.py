@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfdl.export.plain_keras.counterparts import apply
+from tfdl.export.keras.counterparts import apply
 from tfdl.layers import PositionEmbedding, SegmentEmbedding, SinusoidalPositionEmbedding, TokenEmbedding
 from tfdl.layers.padding import PADDING, MaskedMean, PaddingMask
 from tfdl.layers.rotary_rates import rotary_rates

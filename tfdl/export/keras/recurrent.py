@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfdl.export.plain_keras.counterparts import apply
-from tfdl.export.plain_keras.texts import positions_of
+from tfdl.export.keras.counterparts import apply
+from tfdl.export.keras.texts import positions_of
 from tfdl.layers import GRU, LSTM, SimpleRNN
 from tfdl.layers.padding import PADDING
 from tfdl.layers.recurrent import Recurrent

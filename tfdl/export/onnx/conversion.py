@@ -12,8 +12,9 @@ import tensorflow as tf
 import tf2onnx
 
 from tfdl.errors import UserError, in_one_line
-from tfdl.export.number_signature import Axes, Numbers, NumberSignature
-from tfdl.export.onnx_handlers import handlers
+from tfdl.export.number_signature import NumberSignature
+from tfdl.export.onnx.handlers import handlers
+from tfdl.export.tensors import Axes, TensorType
 from tfdl.layers.cudnn import portable_kernels
 
 # The newest operations that tf2onnx writes.
@@ -24,7 +25,7 @@ _NAME = "tfdl"
 _RESHAPE = ("Reshape",)
 
 
-def to_onnx(model: Any, signature: NumberSignature) -> tuple[onnx.ModelProto, dict[str, Numbers]]:
+def to_onnx(model: Any, signature: NumberSignature) -> tuple[onnx.ModelProto, dict[str, TensorType]]:
     """Converts a model.
 
     Args:
@@ -38,7 +39,7 @@ def to_onnx(model: Any, signature: NumberSignature) -> tuple[onnx.ModelProto, di
         UserError: the model is too large, or has an operation that ONNX does not have.
     """
     _check_size(model)
-    specs = [tf.TensorSpec(numbers.spec.shape, numbers.dtype, name) for name, numbers in signature.inputs.items()]
+    specs = [tf.TensorSpec(tensor.shape, tensor.dtype, name) for name, tensor in signature.inputs.items()]
 
     def answer(*arguments: Any) -> dict[str, Any]:
         answers = signature.answer(model, **dict(zip(signature.inputs, arguments, strict=True)))
@@ -57,7 +58,7 @@ def to_onnx(model: Any, signature: NumberSignature) -> tuple[onnx.ModelProto, di
             ) from error
     _check_operations(converted)
     outputs = dict(signature.outputs) or {
-        name: Numbers(value.dtype.name, _named_axes(name, value.shape))
+        name: TensorType(value.dtype.name, _named_axes(name, value.shape))
         for name, value in graph.structured_outputs.items()
     }
     _name_axes(converted.graph.input, signature.inputs)
@@ -102,7 +103,7 @@ def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
                 yield from _nodes(attribute.g)
 
 
-def _name_axes(tensors: Any, described: Mapping[str, Numbers]) -> None:
+def _name_axes(tensors: Any, described: Mapping[str, TensorType]) -> None:
     """Puts the names of axes of any size in the place of numbered ones."""
     for tensor in tensors:
         axes = described[tensor.name].axes

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from tfdl.errors import UserError
-from tfdl.export.plain_keras import blocks, counterparts, recurrent, texts
+from tfdl.export.keras import blocks, counterparts, recurrent, texts
 from tfdl.layers import (
     GRU,
     LSTM,

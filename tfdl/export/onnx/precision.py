@@ -1,4 +1,4 @@
-"""ONNX models with smaller weights: float16, or integers of 8 bits."""
+"""ONNX models of lower precisions: float16, or integers of 8 bits."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ import onnx
 from onnx import numpy_helper
 
 from tfdl.errors import UserError
-from tfdl.export.number_signature import Arrays
+from tfdl.export.parity import Arrays
 
 # Smaller tensors are shapes, scales and constants.
 _LEAST_VALUES = 16
