@@ -12,7 +12,11 @@ EPILOG = """\b
 Examples:
   tfdl export runs/digits exported/digits
   tfdl export runs/digits exported/digits --checkpoint best   # becomes the next version
+  tfdl export runs/digits exported/keras --format keras       # model.keras, which Keras loads without tfdl
+  tfdl export runs/digits exported/onnx --format onnx         # model.onnx, which onnxruntime runs without TensorFlow
+  tfdl export runs/digits exported/small --format onnx --precision int8
   tfdl export runs/gpt exported/gpt --format huggingface      # config.json, model.safetensors, tokenizer.json
+  tfdl export runs/digits exported/phone --format litert --precision int8
   tfdl export runs/tuned exported/adapter --format lora       # what fine-tuning added, without the base
   docker run -p 8501:8501 -v "$PWD/exported/digits:/models/digits" -e MODEL_NAME=digits tensorflow/serving
 """
@@ -56,6 +60,16 @@ def command(
     signatures encoded and examples take JPEG and PNG files, as they are and in tf.Examples; score and generate take
     texts. The SavedModel is loaded in a separate process without tfdl and Horovod, and the answers of each signature
     are compared.
+
+    keras: DIRECTORY is a new folder with model.keras. Its layers are Keras's own, in float32. It takes raw pixels or
+    token numbers, and returns probabilities or logits.
+
+    onnx: DIRECTORY is a new folder with model.onnx. It takes raw pixels or token numbers. With --precision float16 the
+    weights take half of the space; with int8 the model computes with integers. What that costs is measured on the test
+    split and printed. A model that becomes much worse is not written.
+
+    litert: DIRECTORY is a new folder with a TensorFlow Lite file for phones and small devices, and its classes or
+    tokenizer. float16 and int8 are measured on the test split, and refused if they lose too much.
 
     huggingface: DIRECTORY is a new folder that transformers loads with the same weights: GPT-2, the Llama architecture,
     BERT, ViT and ResNet models.

@@ -42,8 +42,8 @@ def command(
     """
     from tfdl.cli.quiet import quick_start
     from tfdl.interop.adapter_folder import is_adapter
-    from tfdl.interop.free_folder import free_folder
     from tfdl.interop.hub import find_model
+    from tfdl.runs.free_folder import free_folder
 
     free_folder(run)
     if sequence_length is not None and sequence_length < 1:

@@ -29,6 +29,9 @@ _PUBLIC = {
     "build_optimizer": "tfdl.optimizers",
     "evaluate": "tfdl.evaluation",
     "export_huggingface": "tfdl.interop",
+    "export_keras": "tfdl.export",
+    "export_litert": "tfdl.export",
+    "export_onnx": "tfdl.export",
     "export_saved_model": "tfdl.export",
     "import_model": "tfdl.interop",
     "load": "tfdl.inference",
@@ -95,6 +98,9 @@ if TYPE_CHECKING:
     from tfdl.errors import StoppedError as StoppedError
     from tfdl.errors import UserError as UserError
     from tfdl.evaluation import evaluate as evaluate
+    from tfdl.export import export_keras as export_keras
+    from tfdl.export import export_litert as export_litert
+    from tfdl.export import export_onnx as export_onnx
     from tfdl.export import export_saved_model as export_saved_model
     from tfdl.inference import load as load
     from tfdl.interop import export_huggingface as export_huggingface

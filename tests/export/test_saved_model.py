@@ -264,7 +264,7 @@ def test_a_process_that_does_not_end(monkeypatch):
 
 
 def test_the_links_leave_out_tfdl_and_horovod(tmp_path):
-    hidden = parity._TRAINING_PACKAGES
+    hidden = parity.TRAINING_PACKAGES
     names = {path.name for path in parity._link_packages(tmp_path, hidden).iterdir()}
     assert {"tensorflow", "numpy"} <= names
     assert not [name for name in names if name.startswith(("tfdl", "horovod", "__editable__"))]

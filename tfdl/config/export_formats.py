@@ -96,6 +96,29 @@ register_export_format(
 )
 register_export_format(
     ExportFormatSpec(
+        name="keras",
+        implementation="tfdl.export.keras.exporting:write_keras",
+        summary="a .keras file of Keras's own layers",
+    )
+)
+register_export_format(
+    ExportFormatSpec(
+        name="onnx",
+        implementation="tfdl.export.onnx.exporting:write_onnx",
+        summary="an ONNX file for onnxruntime",
+        precisions=(FULL_PRECISION, "float16", "int8"),
+    )
+)
+register_export_format(
+    ExportFormatSpec(
+        name="litert",
+        implementation="tfdl.export.litert.exporting:write_litert",
+        summary="a TensorFlow Lite file for phones",
+        precisions=(FULL_PRECISION, "float16", "int8"),
+    )
+)
+register_export_format(
+    ExportFormatSpec(
         name="huggingface",
         implementation="tfdl.interop.exporting:write_huggingface",
         summary="a folder that Hugging Face's transformers loads",

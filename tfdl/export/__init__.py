@@ -1,14 +1,29 @@
-"""From a run to what others serve: a SavedModel that needs neither tfdl nor Horovod."""
+"""From a run to what others use: files that need neither tfdl nor Horovod, and give the model's answers."""
 
 from typing import TYPE_CHECKING
 
 from tfdl.lazy import lazy_names
 
-_PUBLIC = {"Exported": "tfdl.export.saved_model", "export_saved_model": "tfdl.export.saved_model"}
+_PUBLIC = {
+    "Exported": "tfdl.export.saved_model",
+    "ExportedLiteRT": "tfdl.export.litert.exporting",
+    "KerasExport": "tfdl.export.keras.exporting",
+    "OnnxExport": "tfdl.export.onnx.exporting",
+    "export_keras": "tfdl.export.keras.exporting",
+    "export_litert": "tfdl.export.litert.exporting",
+    "export_onnx": "tfdl.export.onnx.exporting",
+    "export_saved_model": "tfdl.export.saved_model",
+}
 
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
+    from tfdl.export.keras.exporting import KerasExport as KerasExport
+    from tfdl.export.keras.exporting import export_keras as export_keras
+    from tfdl.export.litert.exporting import ExportedLiteRT as ExportedLiteRT
+    from tfdl.export.litert.exporting import export_litert as export_litert
+    from tfdl.export.onnx.exporting import OnnxExport as OnnxExport
+    from tfdl.export.onnx.exporting import export_onnx as export_onnx
     from tfdl.export.saved_model import Exported as Exported
     from tfdl.export.saved_model import export_saved_model as export_saved_model
 

@@ -15,8 +15,8 @@ from tfdl.errors import RunError
 Arrays = dict[str, np.ndarray]
 """Inputs or outputs of a signature by name."""
 
-# Packages that the process must not find, because who uses the model may not have them.
-_TRAINING_PACKAGES = ("tfdl", "horovod", "__editable__")
+TRAINING_PACKAGES = ("tfdl", "horovod", "__editable__")
+"""Beginnings of the names of packages that a model must not need, because who uses it may not have them."""
 # Environment variables that the process does not get: of Python's paths, and of the launcher.
 _HIDDEN_VARIABLES = ("PYTHON", "HOROVOD", "OMPI_", "PMI_")
 # Far more than any model here takes. A process that waits for ever would look like a slow export.
@@ -73,7 +73,7 @@ def answers_of_saved_model(folder: Path, inputs: Mapping[str, Arrays]) -> dict[s
         RunError: the process could not load or call the SavedModel.
     """
     return answers_in_clean_process(
-        "the SavedModel", _SAVED_MODEL, [folder], inputs, hidden=(*_TRAINING_PACKAGES, *_NEEDLESS_FOR_SAVED_MODELS)
+        "the SavedModel", _SAVED_MODEL, [folder], inputs, hidden=(*TRAINING_PACKAGES, *_NEEDLESS_FOR_SAVED_MODELS)
     )
 
 
@@ -83,7 +83,7 @@ def answers_in_clean_process(
     arguments: Sequence[Path | str],
     inputs: Mapping[str, Arrays],
     *,
-    hidden: Sequence[str] = _TRAINING_PACKAGES,
+    hidden: Sequence[str] = TRAINING_PACKAGES,
 ) -> dict[str, Arrays]:
     """Returns what a model answers in a separate process.
 

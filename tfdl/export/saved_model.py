@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.config import ExportReport, ExportRequest
-from tfdl.distributed import current_world
-from tfdl.errors import RunError, UserError
 from tfdl.export.classify_method import set_classify_method
 from tfdl.export.description import describe, write_description
+from tfdl.export.differences import checked_difference
 from tfdl.export.parity import answers_of_saved_model
+from tfdl.export.rank_zero import check_rank_zero
 from tfdl.export.versions import check_is_export, version_folder
 from tfdl.inference.generation.served_generation import generation_signatures
 from tfdl.layers.cudnn import portable_kernels
@@ -22,8 +22,6 @@ from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.atomic import new_folder
 from tfdl.tasks.served_signature import DEFAULT_SIGNATURE, ServedSignature
 
-# The process that loads the SavedModel fuses other kernels. Float32 answers then agree to about this.
-_TOLERANCE = 1e-4
 # The number of random samples that are compared.
 _COMPARED = 64
 
@@ -86,12 +84,7 @@ def export_saved_model(
         UserError: there is no such run or checkpoint, the directory cannot be used, or this rank is not rank 0.
         RunError: the SavedModel's answers differ from the model's.
     """
-    world = current_world()
-    if not world.is_chief:
-        raise UserError(
-            f"export_saved_model on rank {world.rank} of {world.size}, expected rank 0 only, as all ranks would write"
-            " one directory; call it under: if tfdl.distributed.current_world().is_chief:"
-        )
+    check_rank_zero("export_saved_model")
     config = RunDirectory.open(run).read_config()
     precision = "float64" if config.precision == "float64" else "float32"
     loaded = load_run(run, checkpoint, precision=precision, merged=True)
@@ -107,12 +100,7 @@ def export_saved_model(
         set_classify_method(unfinished)
         write_description(unfinished, describe(loaded))
         answers = answers_of_saved_model(unfinished, sample)
-        difference = max(_largest_difference(expected[name], answers.get(name, {})) for name in signatures)
-        if not difference <= _TOLERANCE:  # also for NaN
-            raise RunError(
-                f"the SavedModel differs from the model by {difference:.3g}, expected at most {_TOLERANCE:g}; nothing"
-                " was written"
-            )
+        difference = checked_difference("the SavedModel", expected, answers)
         if overwrite and target.exists():
             check_is_export(target)  # somebody may have put something there meanwhile
     written = {name: _exported(signature, functions[name]) for name, signature in signatures.items()}
@@ -173,33 +161,6 @@ def _exported(signature: ServedSignature, graph: Any) -> ExportedSignature:
         inputs={name: (spec.dtype.name, _shape(spec.shape)) for name, spec in signature.inputs.items()},
         outputs={name: (value.dtype.name, _shape(value.shape)) for name, value in graph.structured_outputs.items()},
     )
-
-
-def _largest_difference(expected: dict[str, np.ndarray], answers: dict[str, np.ndarray]) -> float:
-    """The largest difference between two sets of outputs.
-
-    Differences of real numbers are relative to the expected value where that is larger than 1. A missing output, an
-    output of another shape, and a label or integer that differs count as infinite.
-    """
-    if expected.keys() != answers.keys():
-        return float("inf")
-    largest = 0.0
-    for name, expected_values in expected.items():
-        values = answers[name]
-        if expected_values.dtype.kind == "f" and expected_values.shape == values.shape:
-            if not values.size:
-                continue
-            differences = np.abs(expected_values - values) / np.maximum(1, np.abs(expected_values))
-            difference = float(differences.max())
-            if not np.isfinite(difference):
-                return float("inf")
-            largest = max(largest, difference)
-            continue
-        if expected_values.dtype == object:  # strings, which NumPy's files store as bytes
-            expected_values = expected_values.astype("S")
-        if not np.array_equal(expected_values, values):
-            return float("inf")
-    return largest
 
 
 def _shape(shape: Any) -> str:

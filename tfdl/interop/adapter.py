@@ -10,7 +10,6 @@ from tfdl.config import ExportReport, ExportRequest, TrainConfig, load_yaml
 from tfdl.config.initial_checkpoint import base_of
 from tfdl.errors import RunError, UserError
 from tfdl.interop.adapter_folder import ADAPTER, is_adapter
-from tfdl.interop.free_folder import free_folder
 from tfdl.interop.imported_run import write_imported_run
 from tfdl.models import build_model, compute_precision
 from tfdl.models.low_rank import is_low_rank
@@ -19,6 +18,7 @@ from tfdl.runs.atomic import new_folder
 from tfdl.runs.base_record import BaseRecord
 from tfdl.runs.checkpoint import verify
 from tfdl.runs.digest import sha256_of_variables
+from tfdl.runs.free_folder import free_folder
 from tfdl.runs.load import load_task
 from tfdl.runs.merged_weights import merged_shapes, read_merged
 from tfdl.runs.variables import by_path, read_some_variables, shapes_of_variables, write_variables

@@ -8,7 +8,6 @@ from tfdl import __version__
 from tfdl.config import ExportReport, ExportRequest
 from tfdl.data.tokenizers.huggingface_files import TOKENIZER_FILE
 from tfdl.interop.architectures import architecture_for
-from tfdl.interop.free_folder import free_folder
 from tfdl.interop.images import FILE, write_preprocessing
 from tfdl.interop.json_file import read_json
 from tfdl.interop.model_folder import CONFIG, WEIGHTS
@@ -16,6 +15,7 @@ from tfdl.interop.tokenizer_writing import TOKENIZER_SETTINGS, write_tokenizer
 from tfdl.interop.weights import WeightTable
 from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.atomic import new_folder, write_json
+from tfdl.runs.free_folder import free_folder
 from tfdl.tasks.image_classification import ImageClassification
 from tfdl.tasks.language_modeling import LanguageModeling
 from tfdl.tasks.task import Task

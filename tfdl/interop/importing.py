@@ -13,7 +13,6 @@ from tfdl.errors import UserError
 from tfdl.inspection.shapes_only import shapes_only
 from tfdl.interop.architectures import architecture_of, lacks_head
 from tfdl.interop.architectures.base import Architecture, Description
-from tfdl.interop.free_folder import free_folder
 from tfdl.interop.imported_run import write_imported_run
 from tfdl.interop.model_folder import CONFIG, ModelFolder
 from tfdl.interop.settings import Settings
@@ -22,6 +21,7 @@ from tfdl.interop.weights import WeightTable
 from tfdl.models import build_model, compute_precision
 from tfdl.runs import RunDirectory
 from tfdl.runs.atomic import new_folder
+from tfdl.runs.free_folder import free_folder
 
 
 @dataclass(frozen=True)

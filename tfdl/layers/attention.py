@@ -86,12 +86,14 @@ def _visible_keys(
     visible = None
     if is_causal:
         positions = tf.range(time) if query_positions is None else query_positions  # (time,) or (batch, time)
-        positions = positions[..., tf.newaxis, :, tf.newaxis]  # (1, time, 1) or (batch, 1, time, 1)
+        # tf2onnx converts no slice that has an ellipsis between two new axes.
+        positions = tf.expand_dims(tf.expand_dims(positions, -2), -1)  # (1, time, 1) or (batch, 1, time, 1)
         visible = tf.range(source) <= positions  # (1, time, source) or (batch, 1, time, source)
         if sliding_window is not None:
             visible &= tf.range(source) > positions - sliding_window
     if padding_mask is not None:
-        is_real = tf.cast(padding_mask, tf.bool)[:, tf.newaxis, tf.newaxis, :]  # (batch, 1, 1, source)
+        # LiteRT adds an axis to a tensor of unknown sizes by this operation, and not by tf.newaxis.
+        is_real = tf.expand_dims(tf.expand_dims(tf.cast(padding_mask, tf.bool), 1), 1)  # (batch, 1, 1, source)
         visible = is_real if visible is None else visible & is_real
     return visible
 

@@ -42,9 +42,11 @@ class MaskedMean(keras.layers.Layer):
     def call(self, inputs: Any, padding_mask: Any = None) -> Any:
         if padding_mask is None:
             return tf.reduce_mean(inputs, 1)  # (batch, dim)
-        weights = tf.cast(padding_mask, inputs.dtype)[:, :, tf.newaxis]  # (batch, time, 1)
+        # LiteRT adds an axis to a tensor of unknown sizes by this operation, and not by tf.newaxis.
+        is_real = tf.expand_dims(padding_mask, -1)  # (batch, time, 1)
+        weights = tf.cast(is_real, inputs.dtype)  # (batch, time, 1)
         # Select rather than multiply by the mask: padding may hold infinities, and 0 times infinity is NaN.
-        real = tf.where(padding_mask[:, :, tf.newaxis], inputs, tf.zeros([], inputs.dtype))  # (batch, time, dim)
+        real = tf.where(is_real, inputs, tf.zeros([], inputs.dtype))  # (batch, time, dim)
         return tf.reduce_sum(real, 1) / tf.maximum(tf.reduce_sum(weights, 1), 1)  # (batch, dim)
 
     def compute_output_spec(self, inputs: Any, padding_mask: Any = None) -> Any:  # noqa: ARG002

@@ -76,7 +76,7 @@ class RotaryEmbedding(keras.layers.Layer):
             positions = tf.range(tf.shape(inputs)[2])  # (time,)
         # (time, head_dim / 2) or (batch, time, head_dim / 2)
         angles = position_angles(positions, self._rates(inputs.shape[-1]), inputs.dtype)
-        angles = angles[..., tf.newaxis, :, :]  # (1, time, head_dim / 2) or (batch, 1, time, head_dim / 2)
+        angles = tf.expand_dims(angles, -3)  # (1, time, head_dim / 2) or (batch, 1, time, head_dim / 2)
         length = rotary_length(self.scaling, self.factor)
         cos = tf.cast(length * tf.cos(angles), inputs.dtype)
         sin = tf.cast(length * tf.sin(angles), inputs.dtype)

@@ -1,0 +1,61 @@
+"""Every family and task in the formats ``keras`` and ``onnx``: what is written gives the model's answers.
+
+Those in ``litert`` are in ``test_litert_models.py``.
+"""
+
+import keras
+import numpy as np
+import onnxruntime
+import pytest
+import tensorflow as tf
+
+from tests.export.small_models import MODELS, small_model, task_and_config
+from tfdl.export.differences import largest_difference
+from tfdl.export.keras.foreign_classes import foreign_classes
+from tfdl.export.keras.task_model import task_model
+from tfdl.export.number_signature import number_signature
+from tfdl.export.onnx.conversion import to_onnx
+
+SLOW = ("translation", "bert")  # their graphs take tf2onnx long
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in MODELS]
+)
+def model_and_task(request):
+    task, config = task_and_config(request.param)
+    return small_model(config, task), task
+
+
+def test_keras(model_and_task, tmp_path):
+    model, task = model_and_task
+    plain = task_model(model, task)
+    assert foreign_classes(plain.model) == []
+    assert not [layer for layer in plain.model._flatten_layers() if not type(layer).__module__.startswith("keras.")]
+    assert plain.model.count_params() == model.count_params()
+    plain.model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert plain.compared >= 60
+    for case, arrays in plain.samples.items():
+        outputs = loaded(arrays if len(arrays) > 1 else next(iter(arrays.values())), training=False)
+        (expected,) = plain.expected[case]
+        np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-4)
+    assert set(plain.outputs) == {"probabilities" if task.class_names else "logits"}
+
+
+def test_onnx(model_and_task):
+    model, task = model_and_task
+    signature = number_signature(task)
+    converted, outputs = to_onnx(model, signature)
+    assert outputs == signature.outputs
+    session = onnxruntime.InferenceSession(converted.SerializeToString(), providers=["CPUExecutionProvider"])
+    for described, tensors in ((signature.inputs, session.get_inputs()), (outputs, session.get_outputs())):
+        assert {tensor.name: tuple(tensor.shape) for tensor in tensors} == {
+            name: numbers.axes for name, numbers in described.items()
+        }
+    names = [tensor.name for tensor in session.get_outputs()]
+    for inputs in signature.samples.values():
+        answers = dict(zip(names, session.run(names, inputs), strict=True))
+        answer = signature.answer(model, **{name: tf.constant(array) for name, array in inputs.items()})
+        expected = {name: np.asarray(value) for name, value in answer.items()}
+        assert largest_difference(expected, answers) <= 1e-4

@@ -1,0 +1,72 @@
+"""Mixed precision, updates of low rank and synchronized statistics: what is exported is plain float32."""
+
+import keras
+import numpy as np
+import onnx
+import pytest
+import tensorflow as tf
+
+import tfdl
+from tests.distributed.launching import launch
+from tests.export.small_models import MODELS, small_run
+from tfdl.export.float32_run import load_float32
+from tfdl.export.onnx.runtime import OnnxModel
+from tfdl.runs import RunDirectory, load_run
+
+
+def check_exports(run, folder, inputs, name):
+    """Exports a run in each format; the answers are those of its model, evaluated in float32 with merged weights."""
+    reference = load_run(run, precision="float32", merged=True)
+    features = reference.task.inputs({"image": tf.constant(inputs)}) if name == "image" else tf.constant(inputs)
+    expected = tf.nn.softmax(reference.model(features, training=False))
+    saved = tfdl.export_saved_model(run, folder / "saved_model")
+    variables = tf.train.load_checkpoint(str(saved.path / "variables" / "variables"))
+    numbers = {dtype for dtype in variables.get_variable_to_dtype_map().values() if dtype.is_floating}
+    assert numbers == {tf.float32}
+    plain = keras.models.load_model(tfdl.export_keras(run, folder / "keras").path / "model.keras")
+    assert {variable.dtype for variable in plain.weights} == {"float32"}
+    assert {layer.compute_dtype for layer in plain.layers} == {"float32"}
+    assert not [variable.path for variable in plain.weights if "lora" in variable.path]
+    np.testing.assert_allclose(plain(inputs, training=False), expected, rtol=1e-4, atol=1e-4)
+    path = tfdl.export_onnx(run, folder / "onnx").path / "model.onnx"
+    float_types = {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}
+    assert not {tensor.data_type for tensor in onnx.load(path).graph.initializer} & float_types
+    answers = OnnxModel(path).answers({name: inputs})
+    np.testing.assert_allclose(answers["probabilities"], expected, rtol=1e-4, atol=1e-4)
+
+
+def low_rank_run(folder, precision):
+    base = small_run("encoder", folder / "base")
+    model = {**MODELS["encoder"][1], "lora_rank": 2, "lora_alpha": 4.0}
+    fields = {"model": model, "precision": precision, "initial_checkpoint": str(base.path), "optimizer": "adam"}
+    return small_run("encoder", folder / "run", fields)
+
+
+TOKENS = np.random.default_rng(0).integers(1, 259, (3, 12), np.int32)
+
+
+@pytest.mark.slow
+def test_updates_of_low_rank_in_mixed_precision(tmp_path):
+    check_exports(low_rank_run(tmp_path, "mixed_float16"), tmp_path, TOKENS, "token_ids")
+
+
+def test_float64_is_rounded(tmp_path):
+    run = low_rank_run(tmp_path, "float64")
+    model = load_float32(run, "last").model
+    expected = load_run(run).model(TOKENS, training=False)
+    assert {variable.dtype for variable in model.weights} == {"float32"}
+    assert not [variable.path for variable in model.weights if "lora" in variable.path]
+    np.testing.assert_allclose(model(TOKENS, training=False), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.distributed
+def test_synchronized_statistics_of_two_ranks_in_mixed_precision(tmp_path):
+    tiny = ("--set", "model.filters=[4]", "--set", "model.units=8", "--image-size", "8", "--steps", "3")
+    job = launch(2, "tfdl", "train", "--precision", "mixed_bfloat16", *tiny, "--output", str(tmp_path / "run"))
+    assert job.code == 0, job.output
+    run = RunDirectory.open(tmp_path / "run")
+    assert run.read_summary()["world_size"] == 2
+    assert run.read_config().model.synchronized
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
+    check_exports(run, tmp_path, images, "image")

@@ -1,0 +1,37 @@
+"""Loads a run for formats whose models are plain float32."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from tfdl.config.models.keras import KerasModelConfig
+from tfdl.export.keras.rebuilding import float32_model
+from tfdl.models import build_model, compute_precision
+from tfdl.models.low_rank import update_scale, without_updates
+from tfdl.runs import RunDirectory, load_run
+from tfdl.runs.load import LoadedRun
+
+
+def load_float32(run: str | Path | RunDirectory, checkpoint: str) -> LoadedRun:
+    """A run whose model has and computes float32, whatever precision it was trained in, without updates of low rank.
+
+    Args:
+        run: a run directory.
+        checkpoint: the weights to use.
+
+    Raises:
+        UserError: there is no such run or checkpoint, or a model of the user in another precision has no graph of
+            layers that could be made anew.
+    """
+    config = RunDirectory.open(run).read_config()
+    is_double = config.precision == "float64"
+    loaded = load_run(run, checkpoint, precision="float64" if is_double else "float32", merged=True)
+    if isinstance(config.model, KerasModelConfig):
+        return replace(loaded, model=float32_model(loaded.model))
+    if not is_double:
+        return loaded
+    model_config = config.model if update_scale(config.model) is None else without_updates(config.model)
+    with compute_precision("float32"):
+        model = build_model(model_config, **loaded.task.model_arguments)
+    for variable, value in zip(model.weights, loaded.model.weights, strict=True):
+        variable.assign(value)  # rounded to float32
+    return replace(loaded, model=model)

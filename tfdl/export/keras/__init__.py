@@ -1,0 +1,1 @@
+"""tfdl's models as models of Keras's own layers and operations."""

@@ -1,0 +1,1 @@
+"""LiteRT (TensorFlow Lite) files for phones and small devices, and what lower precisions cost in accuracy."""

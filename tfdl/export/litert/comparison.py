@@ -1,0 +1,66 @@
+"""A LiteRT file in float32, compared with the model in a process without TensorFlow."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfdl.errors import RunError, UserError
+from tfdl.export.differences import checked_difference
+from tfdl.export.litert.conversion import LiteRTGraph, has_tensor_list, in_precision, traced
+from tfdl.export.litert.functions import LiteRTFunction
+from tfdl.export.litert.interpreter import answers_of_litert
+from tfdl.export.parity import Arrays
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A file that gives the model's answers."""
+
+    graph: LiteRTGraph
+    """What it was converted from."""
+    content: bytes
+    samples: dict[str, Arrays]
+    """What was compared."""
+    largest_difference: float
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows that were compared."""
+        return sum(len(next(iter(sample.values()))) for sample in self.samples.values())
+
+
+def written_and_compared(function: LiteRTFunction, path: Path) -> Compared:
+    """Writes a file for any number of rows or, where LiteRT has no such file, for one row.
+
+    Args:
+        function: what the file computes.
+        path: of the file.
+
+    Raises:
+        UserError: LiteRT does not have the function's operations.
+        RunError: LiteRT cannot use the file, or answers otherwise than the model.
+    """
+    graph = traced(function, one_row=False)
+    if not has_tensor_list(graph):
+        try:
+            return _compared(function, graph, path)
+        except (UserError, RunError):  # LiteRT has some operations for known sizes only
+            pass
+    return _compared(function, traced(function, one_row=True), path)
+
+
+def _compared(function: LiteRTFunction, graph: LiteRTGraph, path: Path) -> Compared:
+    content = in_precision(graph)
+    path.write_bytes(content)
+    samples = function.samples(one_row=graph.one_row)
+    expected = {case: _own_answers(function, sample) for case, sample in samples.items()}
+    difference = checked_difference("the LiteRT file", expected, answers_of_litert(path, samples))
+    return Compared(graph, content, samples, difference)
+
+
+def _own_answers(function: LiteRTFunction, sample: Arrays) -> Arrays:
+    """The model's answers in this process, without a graph."""
+    answers = function.answer({name: tf.constant(values) for name, values in sample.items()})
+    return {name: np.asarray(values) for name, values in answers.items()}

@@ -1,0 +1,150 @@
+"""A model's answers as an ONNX graph."""
+
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import onnx
+import tensorflow as tf
+import tf2onnx
+
+from tfdl.errors import UserError, in_one_line
+from tfdl.export.number_signature import NumberSignature
+from tfdl.export.onnx.handlers import handlers
+from tfdl.export.tensors import Axes, TensorType
+from tfdl.layers.cudnn import portable_kernels
+
+# The newest operations that tf2onnx writes.
+_OPSET = 18
+# Protocol buffers, which ONNX files are, hold no more; the rest of the file needs little.
+_MOST_BYTES = 2**31 - 2**24
+_NAME = "tfdl"
+_RESHAPE = ("Reshape",)
+
+
+def to_onnx(model: Any, signature: NumberSignature) -> tuple[onnx.ModelProto, dict[str, TensorType]]:
+    """Converts a model.
+
+    Args:
+        model: in float32.
+        signature: what it takes and returns.
+
+    Returns:
+        The ONNX model with named axes, and its outputs.
+
+    Raises:
+        UserError: the model is too large, or has an operation that ONNX does not have.
+    """
+    _check_size(model)
+    specs = [tf.TensorSpec(tensor.shape, tensor.dtype, name) for name, tensor in signature.inputs.items()]
+
+    def answer(*arguments: Any) -> dict[str, Any]:
+        answers = signature.answer(model, **dict(zip(signature.inputs, arguments, strict=True)))
+        return {name: tf.identity(value) for name, value in answers.items()}
+
+    function = tf.function(answer, autograph=False, input_signature=specs)
+    with portable_kernels(), _silent(), _every_reshape():
+        graph = function.get_concrete_function()
+        try:
+            converted, _ = tf2onnx.convert.from_function(
+                function, input_signature=specs, opset=_OPSET, custom_op_handlers=handlers()
+            )
+        except (ValueError, TypeError, KeyError, NotImplementedError) as error:
+            raise UserError(
+                f"the model cannot be an ONNX file: {in_one_line(str(error))}; export it as saved_model"
+            ) from error
+    _check_operations(converted)
+    outputs = dict(signature.outputs) or {
+        name: TensorType(value.dtype.name, _named_axes(name, value.shape))
+        for name, value in graph.structured_outputs.items()
+    }
+    _name_axes(converted.graph.input, signature.inputs)
+    _name_axes(converted.graph.output, outputs)
+    converted.graph.name = _NAME
+    return converted, outputs
+
+
+def add_metadata(model: onnx.ModelProto, values: Mapping[str, Any]) -> None:
+    """Writes values where onnxruntime's ``get_modelmeta().custom_metadata_map`` has them; all but strings as JSON.
+
+    Args:
+        model: the ONNX model.
+        values: name -> plain data.
+    """
+    for name, value in values.items():
+        model.metadata_props.add(key=name, value=value if isinstance(value, str) else json.dumps(value))
+
+
+def _check_size(model: Any) -> None:
+    size = sum(4 * math.prod(variable.shape) for variable in model.variables)
+    if size > _MOST_BYTES:
+        raise UserError(
+            f"the model has {size / 2**30:.1f} GiB of weights, but an ONNX file holds at most 2 GiB; export it as"
+            " saved_model or huggingface"
+        )
+
+
+def _check_operations(model: onnx.ModelProto) -> None:
+    unknown = sorted({node.op_type for node in _nodes(model.graph) if not onnx.defs.has(node.op_type)})
+    if unknown:
+        raise UserError(
+            f"the model computes {', '.join(unknown)}, which ONNX does not have; export it as saved_model or keras"
+        )
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _nodes(attribute.g)
+
+
+def _name_axes(tensors: Any, described: Mapping[str, TensorType]) -> None:
+    """Puts the names of axes of any size in the place of numbered ones."""
+    for tensor in tensors:
+        axes = described[tensor.name].axes
+        for dimension, axis in zip(tensor.type.tensor_type.shape.dim, axes, strict=True):
+            dimension.Clear()
+            if isinstance(axis, str):
+                dimension.dim_param = axis
+            else:
+                dimension.dim_value = axis
+
+
+def _named_axes(name: str, shape: Any) -> Axes:
+    sizes = [f"{name}_{axis}" if size is None else size for axis, size in enumerate(shape)]
+    return ("batch", *sizes[1:])
+
+
+@contextmanager
+def _every_reshape() -> Iterator[None]:
+    """Keeps tf2onnx from leaving out the first of two reshapes.
+
+    It does so even where the second one takes over sizes of the first one's result (0 in its shape), which are then
+    those of another tensor. A dense layer without bias before a split into heads was converted wrongly.
+    """
+    from tf2onnx.optimizer import back_to_back_optimizer
+
+    passes = back_to_back_optimizer._func_map
+    removed = passes.pop(_RESHAPE, None)
+    try:
+        yield
+    finally:
+        if removed is not None:
+            passes[_RESHAPE] = removed
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keeps tf2onnx's notices from the terminal; what it could not convert is found in its result."""
+    logger = logging.getLogger("tf2onnx")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,141 @@
+"""Writes an ONNX file, and keeps it only if onnxruntime gives the model's answers with it."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdl.config import ExportReport, ExportRequest
+from tfdl.config.export_formats import EXPORT_FORMATS, FULL_PRECISION
+from tfdl.export.cost import Cost
+from tfdl.export.differences import checked_difference
+from tfdl.export.export_folder import export_folder
+from tfdl.export.file_export import FileExport
+from tfdl.export.float32_run import load_float32
+from tfdl.export.number_signature import NumberSignature, number_signature
+from tfdl.export.packages import check_packages
+from tfdl.export.parity import Arrays
+from tfdl.export.rank_zero import check_rank_zero
+from tfdl.export.run_splits import run_splits
+from tfdl.export.task_description import described_task
+from tfdl.runs import RunDirectory
+from tfdl.runs.load import LoadedRun
+
+FORMAT = "onnx"
+MODEL = "model.onnx"
+_PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
+
+
+class OnnxExport(FileExport):
+    """An ONNX file that was written, and its largest difference from the run's model."""
+
+    title = "ONNX model"
+    asked_by = "run by onnxruntime without tfdl, Horovod and TensorFlow"
+
+
+def export_onnx(
+    run: str | Path | RunDirectory,
+    directory: str | Path,
+    checkpoint: str = "last",
+    *,
+    precision: str = FULL_PRECISION,
+    overwrite: bool = False,
+    data: Mapping[str, Any] | None = None,
+) -> OnnxExport:
+    """Writes ``directory/model.onnx``, which onnxruntime runs without TensorFlow.
+
+    Images are raw pixels, and texts are token numbers, since ONNX has no strings. The file in float32 is compared with
+    the run's model. One of a lower precision is made from it, and both are measured on the test split.
+
+    Args:
+        run: a run directory.
+        directory: a new or empty folder.
+        checkpoint: the weights to use: ``last``, ``best`` or a folder's name.
+        precision: ``float32``; ``float16``, which stores weights in half of the space; or ``int8``, which also computes
+            with integers.
+        overwrite: whether to replace an earlier export.
+        data: for a lower precision, the splits of a run whose data Python code passed to ``tfdl.train(data=...)``.
+
+    Raises:
+        UserError: there is no such run or checkpoint, the directory is not free, ONNX does not have what the model
+            computes, the precision costs too much, a package is missing, or this rank is not rank 0.
+        RunError: the file's answers differ from the model's.
+    """
+    check_rank_zero("export_onnx")
+    check_packages("an ONNX file", _PACKAGES, "onnx")
+    EXPORT_FORMATS[FORMAT].checked_precision(precision)
+    with (
+        export_folder(directory, FORMAT, MODEL, overwrite=overwrite) as folder,
+        tempfile.TemporaryDirectory(prefix="tfdl-onnx-") as work,
+    ):
+        loaded = load_float32(run, checkpoint)
+        is_lower = precision != FULL_PRECISION
+        splits = run_splits(loaded, precision, data, "export_onnx") if is_lower else {}
+        float32_model = Path(work) / MODEL
+        signature = _write_float32(float32_model, loaded, precision)
+        difference = _checked_difference(float32_model, loaded, signature)
+        cost: Cost | None = None
+        if is_lower:
+            from tfdl.export.onnx.lowering import write_lowered
+
+            cost = write_lowered(float32_model, folder.model, precision, loaded.task, signature, splits)
+        else:
+            shutil.copyfile(float32_model, folder.model)
+        notes = folder.write_beside(loaded.task, precision, signature.inputs, signature.outputs)
+        return OnnxExport(
+            path=folder.target,
+            inputs=signature.inputs,
+            outputs=signature.outputs,
+            files=folder.files,
+            size=folder.model.stat().st_size,
+            float32_size=float32_model.stat().st_size,
+            largest_difference=difference,
+            compared=signature.compared,
+            precision=precision,
+            cost=cost,
+            notes=notes,
+        )
+
+
+def write_onnx(request: ExportRequest) -> ExportReport:
+    """``export_onnx`` as a format of ``tfdl export``.
+
+    Args:
+        request: what to export, and where to.
+    """
+    exported = export_onnx(
+        request.run, request.directory, request.checkpoint, precision=request.precision, overwrite=request.overwrite
+    )
+    return exported.report()
+
+
+def _write_float32(path: Path, loaded: LoadedRun, precision: str) -> NumberSignature:
+    """Writes the model in float32, with the metadata of the precision that it will have."""
+    import onnx
+
+    from tfdl.export.onnx.conversion import add_metadata, to_onnx
+
+    signature = number_signature(loaded.task)
+    model, outputs = to_onnx(loaded.model, signature)
+    add_metadata(model, described_task(loaded.task) | {"precision": precision})
+    onnx.save(model, path)
+    return replace(signature, outputs=outputs)
+
+
+def _checked_difference(path: Path, loaded: LoadedRun, signature: NumberSignature) -> float:
+    from tfdl.export.onnx.runtime import answers_of_onnx
+
+    expected = {}
+    for case, inputs in signature.samples.items():
+        tensors = {name: tf.constant(array) for name, array in inputs.items()}
+        expected[case] = _arrays(signature.answer(loaded.model, **tensors))
+    return checked_difference("the ONNX model", expected, answers_of_onnx(path, signature.samples))
+
+
+def _arrays(answers: Mapping[str, Any]) -> Arrays:
+    return {name: np.asarray(value) for name, value in answers.items()}
