@@ -128,7 +128,7 @@ def test_an_imported_run(run_here, tmp_path):
     folder = make_run(tmp_path / "run", imported=True)
     code, out, _ = run_here("report", folder, "--no-model")
     assert code == 0
-    assert out.startswith("run: imported, cnn on digits\n  note: No best checkpoint was recorded.\n")
+    assert out.startswith("run: imported, cnn on digits\n  note: No best checkpoint is known.\n")
     assert "figures" not in out
     assert "The run has no results yet." in (folder / "report" / "report.html").read_text()
 

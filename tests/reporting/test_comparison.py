@@ -139,8 +139,8 @@ def test_language_models_of_other_windows_get_none(tmp_path):
 def test_recorded_results_are_not_compared_with_measured_ones(tmp_path):
     """The weights of B are damaged, so its results are those of its last step."""
     damaged = Measured("test", "step-00000115", problem="a file is damaged")
-    runs = [run(tmp_path / "a", "A", 100), reported(tmp_path / "b", "B", damaged, test={"accuracy": 0.99, "loss": 0.01}),
-            run(tmp_path / "c", "C", 150)]  # fmt: skip
+    of_last_step = reported(tmp_path / "b", "B", damaged, test={"accuracy": 0.99, "loss": 0.01})
+    runs = [run(tmp_path / "a", "A", 100), of_last_step, run(tmp_path / "c", "C", 150)]
     comparison = compare(runs, "test")
     assert comparison.recorded == ("B",)
     assert comparison.best["accuracy"] == ("C",)

@@ -101,7 +101,7 @@ def test_no_advice_to_use_what_is_used(tmp_path):
 @pytest.mark.parametrize("progress", [None, {"step": 5}, {"step": 5, "best_step": "x", "best_value": 1}])
 def test_no_best_checkpoint(tmp_path, progress):
     finding = found(facts(tmp_path, progress=progress))["best_checkpoint"]
-    assert (finding.kind, finding.text) == ("note", "No best checkpoint was recorded.")
+    assert (finding.kind, finding.text) == ("note", "No best checkpoint is known.")
 
 
 def test_an_earlier_checkpoint_that_is_hardly_better(tmp_path):

@@ -58,7 +58,7 @@ def _not_finite(facts: RunFacts) -> Iterator[Finding]:
 def _best(facts: RunFacts, measured: str) -> Finding:
     best = facts.best
     if best is None:
-        return Finding("best_checkpoint", "note", "No best checkpoint was recorded.", facts.name)
+        return Finding("best_checkpoint", "note", "No best checkpoint is known.", facts.name)
     metric = f"validation {best.metric}" if best.metric else "the monitored metric"
     values = {
         "step": best.step,
