@@ -22,7 +22,7 @@ def test_one_run(run_here, run):
     lines = out.splitlines()
     assert lines[:3] == [
         "run: finished, cnn on digits",
-        "  note: Test accuracy is 0.5000.",
+        "  note: The recorded test accuracy is 0.5000.",
         "  good: The last checkpoint, step 60, is also the best, by validation accuracy (0.9000).",
     ]
     assert lines[3].startswith(f"report {run}/report/report.html (")

@@ -159,11 +159,11 @@ def test_a_loss_that_is_nan(tmp_path):
 
 def test_the_recorded_result_has_an_interval_if_its_samples_are_known(tmp_path):
     run = facts(tmp_path)
-    assert [each.text for each in recorded_result(run)] == ["Test accuracy is 0.5000."]
+    assert [each.text for each in recorded_result(run)] == ["The recorded test accuracy is 0.5000."]
     (run.run.assets / "samples.json").write_text(json.dumps({"test": 100}))
     again = read_facts(run.run.path)
     assert [each.text for each in recorded_result(again)] == [
-        "Test accuracy is 0.5000 (95% interval 0.4038 to 0.5962, 100 samples)."
+        "The recorded test accuracy is 0.5000 (95% interval 0.4038 to 0.5962, 100 samples)."
     ]
 
 

@@ -158,7 +158,7 @@ def recorded_result(facts: RunFacts) -> Iterator[Finding]:
         if value is None:
             continue
         interval = facts.recorded_interval(split, metric or "")
-        text = f"{split.capitalize()} {metric} is {number(value)}"
+        text = f"The recorded {split} {metric} is {number(value)}"
         if interval is not None:
             samples = counted(facts.num_samples[split], "sample")
             text += f" (95% interval {number(interval.low)} to {number(interval.high)}, {samples})"
