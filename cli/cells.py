@@ -1,5 +1,9 @@
 """Values as short texts, for tables and lines."""
 
+# Larger values are in no run; a damaged file may have any.
+_MOST = 10**18
+_LONG = 1e12
+
 
 def printable(text: str) -> str:
     """A text in one line, in which characters that would control the terminal are escaped.
@@ -11,11 +15,13 @@ def printable(text: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Formats a duration: ``1h 05m``, ``3m 07s`` or ``9s``.
+    """Formats a duration: ``1h 05m``, ``3m 07s`` or ``9s``; seconds in a power of ten if no run takes so long.
 
     Args:
         seconds: the duration.
     """
+    if seconds >= _LONG:
+        return f"{seconds:.3g}s"
     minutes, seconds_of_minute = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -26,13 +32,15 @@ def duration(seconds: float) -> str:
 
 
 def count(value: int) -> str:
-    """Formats a whole number with commas."""
-    return f"{value:,}"
+    """Formats a whole number with commas. A damaged file may have one of thousands of digits, which is not written."""
+    return f"{value:,}" if abs(value) < _MOST else "over 10^18"
 
 
 def metric(value: float) -> str:
     """Formats a metric: four digits after the point, or one if it is large, such as a perplexity at the beginning."""
-    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+    if abs(value) < 1000:
+        return f"{value:.4f}"
+    return f"{value:,.1f}" if abs(value) < _LONG else f"{value:.3g}"
 
 
 def moment(seconds: float) -> str:

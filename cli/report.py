@@ -45,14 +45,9 @@ def command(
     """
     import logging
 
-    from tfdl.distributed.launchers import find_launch
-
     # The first figure on a machine lists its fonts, which matplotlib would report.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
-    num_ranks = find_launch().size
-    if num_ranks > 1:
-        raise UserError(f"report on {num_ranks} ranks, expected 1 rank; start it without horovodrun")
     if no_model:
         _check_unused("split", "checkpoint")
     else:

@@ -17,6 +17,8 @@ _SHORTEST_NAME = 20
 _SHORTEST_REASON = 30
 # Reasons that are printed below a table that has no room for them.
 _MOST_REASONS = 20
+# A whole number from here on has a limited width.
+_LONG_NUMBER = 10**15
 # Wider than any table, in characters.
 _UNLIMITED_WIDTH = 100_000
 
@@ -202,4 +204,6 @@ def _any_value(value: Any) -> str:
     if isinstance(value, float):
         # Four digits after the point would make a small learning rate 0.
         return metric(value) if abs(value) >= 0.01 else f"{value:g}"
+    if isinstance(value, int) and abs(value) >= _LONG_NUMBER:
+        return count(value)
     return printable(str(value))

@@ -22,7 +22,7 @@ def test_one_run(run_here, run):
     lines = out.splitlines()
     assert lines[:3] == [
         "run: finished, cnn on digits",
-        "  note: Test accuracy is 0.5000.",
+        "  note: The recorded test accuracy is 0.5000.",
         "  good: The last checkpoint, step 60, is also the best, by validation accuracy (0.9000).",
     ]
     assert lines[3].startswith(f"report {run}/report/report.html (")
@@ -128,7 +128,7 @@ def test_an_imported_run(run_here, tmp_path):
     folder = make_run(tmp_path / "run", imported=True)
     code, out, _ = run_here("report", folder, "--no-model")
     assert code == 0
-    assert out.startswith("run: imported, cnn on digits\n  note: No best checkpoint was recorded.\n")
+    assert out.startswith("run: imported, cnn on digits\n  note: No best checkpoint is known.\n")
     assert "figures" not in out
     assert "The run has no results yet." in (folder / "report" / "report.html").read_text()
 

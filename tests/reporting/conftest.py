@@ -18,5 +18,5 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         texts=samples(*HOSTILE),
         changes=changes,
     )
-    three = [classifier(folder / "a"), classifier(folder / "b", "B"), reported(folder / "c", "C")]
+    three = [classifier(folder / "a"), classifier(folder / "b", "B", count=50), reported(folder / "c", "C")]
     return {"one": page_of(hostile, title=HOSTILE[0]), "three": page_of(*three, title=HOSTILE[3])}

@@ -13,7 +13,7 @@ from tfdl.reporting.facts.run_facts import read_facts
 from tfdl.reporting.facts.training_findings import training_findings
 from tfdl.reporting.intervals import wilson
 from tfdl.reporting.making import compared_figures
-from tfdl.reporting.measuring.class_parts import CONFIDENCE, classes_of, largest_class
+from tfdl.reporting.measuring.class_parts import CONFIDENCE, class_guess, classes_of
 from tfdl.reporting.measuring.measured import Measured, Mistake, Sample, Scores, Texts
 from tfdl.reporting.measuring.measured_findings import measured_findings
 from tfdl.reporting.page.render import Page, render
@@ -101,7 +101,7 @@ def measured(
         scores={"accuracy": Scores(is_right, np.ones(len(labels))), "loss": Scores(rows["loss"], np.ones(len(labels)))},
         training_flops=123_456,
         data_key=labels.tobytes(),
-        guess=largest_class(labels, names),
+        guess=class_guess(labels, names),
         classes=classes_of(rows, names, 12, show),
         texts=texts,
     )

@@ -5,8 +5,8 @@ import pytest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from tests.reporting.made_report import measured, samples
-from tfdl.reporting.measuring.class_parts import CONFIDENCE, classes_of, confused_pairs, largest_class
-from tfdl.reporting.measuring.measured import Measured
+from tfdl.reporting.measuring.class_parts import CONFIDENCE, class_guess, classes_of, confused_pairs
+from tfdl.reporting.measuring.measured import Guess, Measured
 from tfdl.reporting.measuring.measured_findings import measured_findings
 
 NAMES = ("cat", "dog", "eel", "fox")
@@ -54,9 +54,9 @@ def test_the_mistakes_with_the_largest_confidence():
 
 
 def test_the_largest_class():
-    guess = largest_class(np.array([1, 1, 0, 1]), NAMES)
+    guess = class_guess(np.array([1, 1, 0, 1]), NAMES)
     assert (guess.value, guess.how) == (0.75, "answering 'dog', the largest class")
-    assert largest_class(np.array([1, 1]), NAMES) is None
+    assert class_guess(np.array([1, 1]), NAMES) is None
 
 
 # In sentences
@@ -83,18 +83,81 @@ def test_better_than_guessing(num_right, kind, better, words):
     found = finding(measured(NAMES, labels, predictions), "guessing")
     assert (found.kind, found.values["better"]) == (kind, better)
     assert words in found.text
-    assert found.text.startswith(f"Test accuracy {num_right / 100:.4f} (95% interval ")
+    assert found.text.startswith(f"Test accuracy {num_right / 100:.4f} (step 460, 95% interval ")
 
 
-def test_the_weakest_class():
-    """Of fox there are too few samples to say anything."""
-    labels = np.repeat([0, 1, 3], [10, 10, 2])
-    predictions = np.repeat([0, 1, 0, 1, 0], [9, 1, 3, 7, 2])
-    found = finding(measured(NAMES, labels, predictions), "mistakes")
-    assert found.text == (
-        "6 of 22 samples are wrong. The most frequent mistake is 'cat' for 'dog', 3 times (30.0% of this class). The"
-        " class with the lowest recall is 'dog' (0.7000)."
-    )
+LOWEST = "Of the classes with at least 5 samples,"
+
+
+@pytest.mark.parametrize(
+    ("labels", "predictions", "words"),
+    [
+        # Of fox there are too few samples to say anything.
+        (([0, 1, 3], [10, 10, 2]), ([0, 1, 0, 1, 0], [9, 1, 3, 7, 2]), (
+            "6 of 22 samples are wrong. The most frequent mistake is 'cat' for 'dog', 3 times (30.0% of this class)."
+            f" {LOWEST} 'dog' has the lowest recall (0.7000).")),
+        # Two classes have no right answer at all, and as many wrong ones.
+        (([0, 1, 2], [5, 5, 5]), ([0, 2, 1], [5, 5, 5]), (
+            "10 of 15 samples are wrong. The most frequent mistakes are 'eel' for 'dog' and 1 other, 5 times each."
+            f" {LOWEST} 2 have the lowest recall (0.0000): 'dog', 'eel'.")),
+        # All recalls are equal, and all classes are too small.
+        (([0, 1], [5, 5]), ([0, 1, 0, 1], [4, 1, 1, 4]), (
+            "2 of 10 samples are wrong. No two classes are confused more than once.")),
+        (([0, 1], [2, 1]), ([1, 1], [2, 1]), (
+            "2 of 3 samples are wrong. The most frequent mistake is 'dog' for 'cat', 2 times (100% of this class).")),
+        (([0], [1]), ([1], [1]), "1 of 1 sample is wrong. No two classes are confused more than once."),
+    ],
+)  # fmt: skip
+def test_mistakes_in_a_sentence(labels, predictions, words):
+    found = finding(measured(NAMES, np.repeat(*labels), np.repeat(*predictions)), "mistakes")
+    assert found.text == words
+    assert found.values["checkpoint"] == "step-00000460"
+
+
+def test_more_mistakes_of_one_frequency_than_are_listed():
+    """20 classes, of each of which two samples are answered as the next class."""
+    labels = np.repeat(np.arange(20), 2)
+    found = finding(measured([f"c{number}" for number in range(20)], labels, (labels + 1) % 20), "mistakes")
+    assert "The most frequent mistakes are 'c1' for 'c0' and 14 or more others, 2 times each." in found.text
+
+
+def test_names_of_classes_in_a_sentence():
+    """Not as Python would write them."""
+    labels = np.repeat([0, 1], [10, 10])
+    found = finding(measured(["C:\\new", "it's\na dog"], labels, 1 - labels), "mistakes")
+    assert "'it's a dog' for 'C:\\new' and 1 other" in found.text
+
+
+def test_pairs_of_many_classes_take_little_memory():
+    """The matrix is mostly zeros. Sorting it would take several times its memory."""
+    import tracemalloc
+
+    counts = np.zeros((3000, 3000), np.int64)
+    counts[5, 7] = 3
+    tracemalloc.start()
+    pairs = confused_pairs(counts, [str(number) for number in range(3000)])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [(pair.label, pair.prediction, pair.count) for pair in pairs] == [("5", "7", 3)]
+    assert peak < counts.nbytes / 2
+
+
+def test_results_that_are_nan():
+    """A perplexity of NaN is not compared with guessing."""
+    metrics = {"loss": np.nan, "perplexity": np.nan, "accuracy": 0.5}
+    of_model = Measured("test", "step-00000001", metrics=metrics, guess=Guess("perplexity", 9.0, "guessing"))
+    (found,) = measured_findings(of_model, "run")
+    assert (found.kind, found.text) == ("warning", "The test loss and perplexity are NaN or infinite.")
+    (found,) = measured_findings(Measured("test", "step-00000001", metrics={"loss": np.inf}), "run")
+    assert found.text == "The test loss is NaN or infinite."
+
+
+@pytest.mark.parametrize(("value", "kind", "verdict"), [(8.5, "good", "better"), (9.5, "warning", "no better")])
+def test_a_perplexity_against_guessing(value, kind, verdict):
+    guess = Guess("perplexity", 9.0, "guessing each token")
+    (found,) = measured_findings(Measured("test", "step-00000060", metrics={"perplexity": value}, guess=guess), "run")
+    assert found.kind == kind
+    assert found.text == f"Test perplexity {value:.4f} (step 60) is {verdict} than guessing each token (9.0000)."
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The page: well-formed, safe for any text, without anything from outside, not too large."""
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -8,6 +9,7 @@ import pytest
 from lxml import html as lxml_html
 
 from tests.reporting.made_report import HOSTILE, classifier, page_of, reported
+from tfdl.reporting.facts.curves import Series
 
 VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta"}
 
@@ -138,3 +140,47 @@ def test_images_are_limited(tmp_path, monkeypatch):
 
 def test_the_same_run_has_the_same_page(tmp_path):
     assert page_of(classifier(tmp_path / "a")) == page_of(classifier(tmp_path / "a"))
+
+
+def texts_of_table(page: str, caption: str) -> dict[str, str]:
+    """The rows of a table of pairs."""
+    (table,) = [table for table in lxml_html.fromstring(page).iter("table") if table.findtext("caption") == caption]
+    return {row[0].text_content(): row[1].text_content() for row in table.iter("tr")}
+
+
+def test_the_page_names_the_weights_that_were_measured(tmp_path):
+    """The run recorded the digest of its last step, and another checkpoint was measured."""
+    run = classifier(tmp_path / "a")
+    other = dataclasses.replace(run.measured, checkpoint="step-00000115", weights_sha256="cd34")
+    page = page_of(dataclasses.replace(run, measured=other))
+    assert texts_of_table(page, "Environment").items() >= {
+        ("SHA-256 of the weights, last step", "ab12"),
+        ("SHA-256 of the measured weights, step 115", "cd34"),
+    }
+    assert "Confusion matrix on the test split (step 115)" in page
+    assert "Scores of each class (step 115)" in page
+    assert "mistakes on the test split (step 115), the most confident first" in page
+    assert ">test, step 115</th>" in page
+    same = dataclasses.replace(run.measured, weights_sha256="ab12")
+    assert "of the measured weights" not in page_of(dataclasses.replace(run, measured=same))
+
+
+def test_flops_are_a_bound(tmp_path):
+    costs = texts_of_table(page_of(classifier(tmp_path / "a")), "Cost")
+    assert costs["FLOPs to train on an example"] == "at most 123 k"
+
+
+def test_quick_validations_of_translations_are_explained(tmp_path):
+    run = reported(tmp_path / "a")
+    words = "Validations within the training decode fewer samples than the results do"
+    assert words not in page_of(run)
+    curves = dataclasses.replace(run.facts.curves, validation={"exact_match": Series((10, 20), (0.1, 0.2))})
+    assert words in page_of(dataclasses.replace(run, facts=dataclasses.replace(run.facts, curves=curves)))
+
+
+def test_results_of_a_run_that_goes_on_are_those_of_its_last_validation(tmp_path):
+    run = reported(tmp_path / "a")
+    listed = dataclasses.replace(run.facts.listed, state="unfinished")
+    page = page_of(dataclasses.replace(run, facts=dataclasses.replace(run.facts, listed=listed)))
+    assert ">validation, last validation</th>" in page
+    assert ">validation, last step</th>" in page_of(run)

@@ -76,6 +76,7 @@ def opened(browser):
         page = context.new_page()
         page.on("console", lambda message: problems.append(message.text))
         page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
         page.on("request", lambda request: problems.append(request.url) if not _is_own(request.url, path) else None)
         page.goto(path.as_uri())
         return page
@@ -131,6 +132,30 @@ def test_tables_can_be_sorted(opened, files):
     assert table.locator("th").nth(2).get_attribute("aria-sort") == "descending"
     table.locator("button").nth(2).click()
     assert table.evaluate(column) == sorted(before, key=float)
+
+
+def test_a_column_is_sorted_by_its_values(opened, files):
+    """And not by the digits of value, interval and remark one after the other."""
+    page = opened(files[1])
+    table = page.locator("table.sortable").first
+    cells = [
+        "0.9500<small>0.9 to 0.97</small>",
+        "★ 0.95<small>1 to 2</small>",
+        "10",
+        "–",
+        "1,000.0<small>recorded</small>",
+    ]
+    table.evaluate(
+        """(table, cells) => {
+      const row = table.tBodies[0].rows[0];
+      while (table.tBodies[0].rows.length < cells.length) table.tBodies[0].append(row.cloneNode(true));
+      cells.forEach((cell, number) => { table.tBodies[0].rows[number].cells[2].innerHTML = cell; });
+    }""",
+        cells,
+    )
+    table.locator("button").nth(2).click()
+    column = "(table) => [...table.tBodies[0].rows].map((row) => row.cells[2].firstChild.textContent)"
+    assert table.evaluate(column) == ["1,000.0", "10", "★ 0.95", "0.9500", "–"]
 
 
 def test_nothing_needs_a_script(opened, files):

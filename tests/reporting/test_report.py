@@ -6,12 +6,15 @@ import shutil
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from lxml import html as lxml_html
 
 import tfdl
 from tests.reporting.made_run import SUMMARY, finished
 from tfdl.config import to_yaml
 from tfdl.errors import UserError
+from tfdl.runs import RunDirectory, load_run
+from tfdl.runs.digest import weights_sha256
 from tfdl.training.output import claim_output
 
 
@@ -90,11 +93,11 @@ def test_the_cost_of_the_model(report):
     assert 2 * forward < report.runs[0].measured.training_flops <= 3 * forward
 
 
-def test_the_same_report_has_the_same_bytes(two_runs, tmp_path):
-    for name in ("one", "two"):
-        tfdl.report(two_runs[0], tmp_path / name, use_model=False)
-    for file in ("report.html", "curves.png"):
-        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+def test_the_same_report_has_the_same_bytes(report, two_runs, tmp_path):
+    again = tfdl.report(two_runs, tmp_path / "again")
+    assert [path.name for path in again.files] == [path.name for path in report.files]
+    for first, second in zip(report.files, again.files, strict=True):
+        assert first.read_bytes() == second.read_bytes()
 
 
 def test_the_best_checkpoint_and_another_split(two_runs, tmp_path):
@@ -102,6 +105,8 @@ def test_the_best_checkpoint_and_another_split(two_runs, tmp_path):
     (run,) = made.runs
     assert run.measured.metrics["accuracy"] == pytest.approx(run.facts.best.value)
     assert run.measured.checkpoint == (two_runs[0] / "checkpoints" / "best").resolve().name
+    best = weights_sha256(load_run(RunDirectory.open(two_runs[0]), "best").model)
+    assert run.measured.weights_sha256 == best
     assert made.files == (tmp_path / "x.html",)
 
 
@@ -146,6 +151,25 @@ def test_data_that_are_gone(tmp_path):
     assert "The model was not measured on the test split" in made.page.read_text()
 
 
+def test_samples_that_cannot_be_read(two_runs, tmp_path, monkeypatch):
+    """The report has the other run, and of this one what the files say."""
+    calls = []
+
+    def damaged(mistakes, source):  # noqa: ARG001
+        calls.append(len(mistakes))
+        if len(calls) == 1:
+            tf.io.decode_png(b"no image")
+        return list(mistakes)
+
+    monkeypatch.setattr("tfdl.reporting.measuring.measure.with_images", damaged)
+    made = tfdl.report(two_runs, tmp_path / "x.html")
+    assert len(calls) == 2
+    assert of(made, "good", "not_measured").text.startswith("The model was not measured on the test split: ")
+    assert of(made, "poor", "guessing").values["samples"] == 180
+    assert made.comparison.recorded == ("A",)
+    assert made.comparison.changes == ()
+
+
 def test_a_run_of_python_objects(tmp_path):
     """Curves and results are there; with the data, the results are measured."""
     generator = np.random.default_rng(0)
@@ -167,6 +191,7 @@ def test_a_run_of_python_objects(tmp_path):
     [
         ({"runs": []}, "no runs, expected at least one run directory"),
         ({"split": "tset"}, "split 'tset', expected one of train, validation, test. Did you mean 'test'?"),
+        ({"split": "bogus", "use_model": False}, "split 'bogus', expected one of train, validation, test."),
         ({"checkpoint": "step-1"}, "has no checkpoint 'step-1'; it has best, last"),
     ],
 )

@@ -40,8 +40,8 @@ def test_a_file_is_the_page_alone(tmp_path):
     assert output.write(PAGE, {}) == [tmp_path / "new" / "page.html"]
     with pytest.raises(UserError, match=r"page\.html' exists; choose another file, or replace it with --overwrite"):
         report_output(output.page, [], overwrite=False)
-    report_output(output.page, [], overwrite=True).write("other", {})
-    assert output.page.read_text() == "other"
+    report_output(output.page, [], overwrite=True).write(PAGE + "2", {})
+    assert output.page.read_text() == PAGE + "2"
 
 
 def test_an_earlier_report_is_replaced_as_a_whole(earlier):
@@ -74,6 +74,58 @@ def test_a_page_of_another_program(tmp_path):
         report_output(tmp_path, [], overwrite=True)
     with pytest.raises(UserError, match="is not empty; choose another folder"):
         report_output(tmp_path, [], overwrite=False)
+
+
+def test_a_file_that_is_no_report_is_never_replaced(tmp_path):
+    page = tmp_path / "mine.html"
+    page.write_text("<html>mine")
+    with pytest.raises(UserError, match=r"mine\.html' exists; choose another file$"):
+        report_output(page, [], overwrite=False)
+    with pytest.raises(UserError, match=r"mine\.html' is no report, expected an earlier one to overwrite"):
+        report_output(page, [], overwrite=True)
+    # It came meanwhile.
+    output = report_output(tmp_path / "new.html", [], overwrite=True)
+    output.page.write_text("<html>mine")
+    with pytest.raises(UserError, match=r"new\.html' is no report"):
+        output.write(PAGE, {})
+    assert output.page.read_text() == "<html>mine"
+
+
+@pytest.mark.parametrize("name", ["link", "link.html"])
+@pytest.mark.parametrize("is_dangling", [False, True])
+def test_a_link_is_never_replaced(tmp_path, earlier, name, is_dangling):
+    """Neither is what it leads to."""
+    page = earlier / "report.html"
+    target = tmp_path / "nowhere" if is_dangling else {"link": earlier, "link.html": page}[name]
+    (tmp_path / name).symlink_to(target)
+    with pytest.raises(UserError, match=rf"{name}' is a link, expected a folder or a file"):
+        report_output(tmp_path / name, [], overwrite=True)
+
+
+def test_places_that_cannot_be_written_to(tmp_path, monkeypatch):
+    """Before the models are evaluated, and in words."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for around in (".", "..", tmp_path, "/"):
+        with pytest.raises(UserError, match="is the working directory or around it"):
+            report_output(around, [], overwrite=True)
+    cases = {
+        tmp_path / "file" / "report": r"is within '.*/file', which is no folder",
+        tmp_path / "file" / "a" / "page.html": r"is within '.*/file', which is no folder",
+        "a" * 300: "cannot be used: File name too long",
+        "~no_such_user/report": "cannot be used: Could not determine home directory",
+        "a\0b": "cannot be used: embedded null byte",
+        "x/..": "is the working directory or around it",
+        tmp_path / "new" / "x" / "..": r"ends with '\.\.'; give the name of a folder",
+    }
+    for output, words in cases.items():
+        with pytest.raises(UserError, match=words):
+            report_output(output, [], overwrite=True)
+    monkeypatch.setattr("os.access", lambda path, _: str(path) != str(tmp_path))  # root may write anywhere
+    with pytest.raises(UserError, match=rf"is within '{tmp_path}', where you may not write"):
+        report_output(tmp_path / "new" / "report", [], overwrite=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "here"]
 
 
 def test_outputs_that_cannot_be(tmp_path):

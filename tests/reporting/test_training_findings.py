@@ -1,6 +1,7 @@
 """Findings from the files of a run."""
 
 import json
+import os
 
 import pytest
 
@@ -9,6 +10,11 @@ from tests.reporting.made_run import DONE, SUMMARY, make_run
 from tfdl.errors import UserError
 from tfdl.reporting.facts.run_facts import read_facts
 from tfdl.reporting.facts.training_findings import recorded_result, state_finding, training_findings
+from tfdl.reporting.measuring.measured import Measured
+from tfdl.reporting.page.results import cost_rows
+from tfdl.reporting.reported_run import ReportedRun
+
+HUGE = json.dumps(dict.fromkeys(("test", "step", "best_step", "train_seconds", "examples"), 10**400))
 
 
 def facts(folder, lines=(), *, progress=None, **files):
@@ -16,8 +22,8 @@ def facts(folder, lines=(), *, progress=None, **files):
     return read_facts(make_run(folder / "run", reports=tuple(lines), progress=progress, **files))
 
 
-def found(run):
-    return {finding.name: finding for finding in training_findings(run)}
+def found(run, measured=""):
+    return {finding.name: finding for finding in training_findings(run, measured)}
 
 
 def test_the_last_checkpoint_is_the_best(tmp_path):
@@ -48,22 +54,63 @@ def test_a_later_checkpoint_that_is_as_good(tmp_path):
         "best_checkpoint"
     ]
     assert finding.kind == "good"
-    assert finding.text.endswith("The last one, step 30, is as good.")
+    assert "The last one, step 30, is as good. Its folder" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("validation", "progress", "words"),
+    [
+        # The newest checkpoint is of a later step than the last validation.
+        ({"accuracy": 0.7}, {"step": 25, "best_step": 20},
+         "The last one, step 25, was not validated"),
+        # The logs do not have the recorded value, so nothing says which metric it is.
+        ({"accuracy": 0.6}, {"step": 30, "best_step": 20, "best_value": 0.123},
+         "by the monitored metric (0.1230). The last one, step 30, was not recorded as the best"),
+        # An accuracy of 0.7 is the best, and so is a loss of 0.7.
+        ({"accuracy": 0.8, "loss": 0.7}, {"step": 30, "best_step": 20, "both": True},
+         "by the monitored metric (0.7000). The last one, step 30, was not recorded as the best"),
+        # A metric of the user: it is not known whether larger is better.
+        ({"wer": 0.4}, {"step": 30, "best_step": 20, "metric": "wer"},
+         "by validation wer (0.7000). The last one, step 30, was not recorded as the best (0.4000)"),
+        # Somebody has changed the logs, or a larger accuracy was not recorded.
+        ({"accuracy": 0.8}, {"step": 30, "best_step": 20},
+         "The last one, step 30, is better (0.8000), but the run did not record it as the best"),
+    ],
+)  # fmt: skip
+def test_a_last_checkpoint_that_is_not_called_worse(tmp_path, validation, progress, words):
+    metric = progress.pop("metric", "accuracy")
+    both = {"loss": 0.7} if progress.pop("both", False) else {}
+    of_best = {**reports(2)[-1], "validation": {metric: 0.7, **both}}
+    lines = [*reports(2)[:-1], of_best, {**reports(3)[-1], "validation": validation}]
+    finding = found(facts(tmp_path, lines, progress={"best_value": 0.7, **progress}))["best_checkpoint"]
+    assert finding.kind == "note"
+    assert words in finding.text
+    assert "worse" not in finding.text
+    assert "--checkpoint best" not in finding.text
+
+
+def test_no_advice_to_use_what_is_used(tmp_path):
+    run = facts(tmp_path, reports(rising=True), progress={"step": 60, "best_step": 20, "best_value": 0.5})
+    (run.run.checkpoints / "step-00000020").mkdir()
+    again = read_facts(run.run.path)
+    texts = [found(again, name)["best_checkpoint"].text for name in ("step-00000020", "step-00000060")]
+    assert texts[0].endswith("is worse (1.1000); this report measures the best.")
+    assert texts[1].endswith("is worse (1.1000); use the best with --checkpoint best.")
 
 
 @pytest.mark.parametrize("progress", [None, {"step": 5}, {"step": 5, "best_step": "x", "best_value": 1}])
 def test_no_best_checkpoint(tmp_path, progress):
     finding = found(facts(tmp_path, progress=progress))["best_checkpoint"]
-    assert (finding.kind, finding.text) == ("note", "No best checkpoint was recorded.")
+    assert (finding.kind, finding.text) == ("note", "No best checkpoint is known.")
 
 
-def test_an_earlier_checkpoint_that_is_better_by_chance(tmp_path):
+def test_an_earlier_checkpoint_that_is_hardly_better(tmp_path):
     lines = [*reports(2), {**reports(3)[-1], "validation": {"accuracy": 0.69}}]
     run = facts(tmp_path, lines, progress={"step": 30, "best_step": 20, "best_value": 0.7})
     (run.run.assets / "samples.json").write_text(json.dumps({"validation": 100}))
     finding = found(read_facts(run.run.path))["best_checkpoint"]
     assert finding.kind == "note"
-    assert "step 30, is worse (0.6900), which may be chance with 100 samples." in finding.text
+    assert "step 30, is worse (0.6900), a small difference for 100 samples." in finding.text
     (run.run.assets / "samples.json").write_text(json.dumps({"validation": 100_000}))
     assert found(read_facts(run.run.path))["best_checkpoint"].kind == "warning"
 
@@ -112,19 +159,76 @@ def test_a_loss_that_is_nan(tmp_path):
 
 def test_the_recorded_result_has_an_interval_if_its_samples_are_known(tmp_path):
     run = facts(tmp_path)
-    assert [each.text for each in recorded_result(run)] == ["Test accuracy is 0.5000."]
+    assert [each.text for each in recorded_result(run)] == ["The recorded test accuracy is 0.5000."]
     (run.run.assets / "samples.json").write_text(json.dumps({"test": 100}))
     again = read_facts(run.run.path)
     assert [each.text for each in recorded_result(again)] == [
-        "Test accuracy is 0.5000 (95% interval 0.4038 to 0.5962, 100 samples)."
+        "The recorded test accuracy is 0.5000 (95% interval 0.4038 to 0.5962, 100 samples)."
     ]
 
 
 def test_an_accuracy_of_tokens_has_no_interval_of_samples(tmp_path):
     """Its samples are windows of many tokens."""
-    run = facts(tmp_path, summary={**SUMMARY, "test": {"perplexity": 9.0, "accuracy": 0.5}})
+    results = {"task": "language-modeling", "test": {"perplexity": 9.0, "accuracy": 0.5}}
+    run = facts(tmp_path, summary={**SUMMARY, **results})
     (run.run.assets / "samples.json").write_text(json.dumps({"test": 100}))
     assert read_facts(run.run.path).recorded_interval("test", "accuracy") is None
+
+
+@pytest.mark.parametrize("task", ["translation", "supervised", "my-task"])
+def test_only_classifiers_have_intervals_of_recorded_shares(tmp_path, task):
+    """A translation decodes some of the samples; other tasks may give many answers for each."""
+    results = {"task": task, "test": {"exact_match": 0.5, "accuracy": 0.5}}
+    run = facts(tmp_path, summary={**SUMMARY, **results})
+    (run.run.assets / "samples.json").write_text(json.dumps({"test": 20_000}))
+    again = read_facts(run.run.path)
+    assert again.recorded_interval("test", "exact_match") is None
+    assert again.recorded_interval("test", "accuracy") is None
+
+
+def test_lines_that_cannot_be_read(tmp_path):
+    run = facts(tmp_path, reports(2))
+    with run.run.metrics_path.open("a") as file:
+        file.write('{"kind": "ste')
+    finding = found(read_facts(run.run.path))["damaged_lines"]
+    assert finding.text == "1 line of metrics.jsonl cannot be read; the curves are without them."
+    # A run that is not done may be writing this line, and not one before.
+    run.run.write_status(None, "running")
+    (run.run.path / "summary.json").unlink()
+    assert "damaged_lines" not in found(read_facts(run.run.path))
+    with run.run.metrics_path.open("a") as file:
+        file.write('ps"\n')
+    assert found(read_facts(run.run.path))["damaged_lines"].values == {"lines": 1}
+
+
+def test_a_line_without_an_end_that_is_complete_counts(tmp_path):
+    run = facts(tmp_path, reports(2), summary=None, status={"code": None, "reason": "running"})
+    content = run.run.metrics_path.read_bytes()
+    run.run.metrics_path.write_bytes(content.rstrip(b"\n"))
+    assert read_facts(run.run.path).curves.last_step == 20
+
+
+# Files that anyone may have changed
+
+
+@pytest.mark.parametrize("name", ["samples.json", "progress.json"])
+@pytest.mark.parametrize("content", ["pipe", "[1]", '{"test": Infinity, "best_value": 1e400}', "[" * 200_000, HUGE])
+def test_small_files_may_contain_anything(tmp_path, name, content):
+    """Nothing is waited for, and nothing is raised."""
+    run = facts(tmp_path, reports(), progress={"step": 60, "best_step": 60, "best_value": 0.9})
+    (run.run.assets / "samples.json").write_text('{"test": 100}')
+    folder = run.run.assets if name == "samples.json" else run.run.checkpoints / "step-00000060"
+    (folder / name).unlink()
+    if content == "pipe":
+        os.mkfifo(folder / name)
+    else:
+        (folder / name).write_text(content)
+    again = read_facts(run.run.path)
+    list(training_findings(again))
+    assert (again.recorded_interval("test", "accuracy") is None) == (name == "samples.json")
+    assert (again.best is None) == (name == "progress.json")
+    made = ReportedRun("A", again, Measured("test", "last", training_flops=100), ())
+    assert max(len(value) for _, value in cost_rows(made)) < 40
 
 
 def test_a_damaged_run(tmp_path):

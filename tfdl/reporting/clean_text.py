@@ -21,6 +21,16 @@ def clean(value: Any) -> Any:
     return _NOT_SHOWN.sub("\ufffd", value.replace("\r\n", "\n"))
 
 
+def quoted(name: str, most: int = 40) -> str:
+    """A name, such as that of a class, in a sentence.
+
+    Args:
+        name: the whole name; its line ends become spaces.
+        most: characters of the name.
+    """
+    return f"'{shortened(' '.join(name.split()), most)}'"
+
+
 def shortened(text: str, most: int) -> str:
     """A text that ends with an ellipsis if it has more characters.
 

@@ -25,7 +25,8 @@ def comparison_findings(runs: Sequence[ReportedRun], comparison: Comparison) -> 
     best = comparison.best.get(metric, ())
     names = {run.letter: run.name for run in runs}
     if best:
-        value = _best_value(runs, comparison.split, metric)
+        compared = [run for run in runs if run.letter not in comparison.recorded]
+        value = _best_value(compared, comparison.split, metric)
         who = " and ".join(f"{letter} ({names[letter]})" for letter in best)
         verb = "has" if len(best) == 1 else "have"
         text = f"{who} {verb} the best {comparison.split} {metric}, {number(value)}."
@@ -43,7 +44,7 @@ def _best_value(runs: Sequence[ReportedRun], split: str, metric: str) -> float:
         split: of the metric.
         metric: its name.
     """
-    known = [value for run in runs if (value := run.metrics(split).get(metric)) is not None]
+    known = [value for run in runs if (value := run.finite_metric(split, metric)) is not None]
     return max(known) if larger_is_better(metric) else min(known)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfdl.distributed.launchers import find_launch
 from tfdl.errors import UserError
 from tfdl.reporting.comparison import Comparison, compare
 from tfdl.reporting.comparison_findings import comparison_findings
@@ -14,11 +15,14 @@ from tfdl.reporting.facts.run_facts import RunFacts, read_facts
 from tfdl.reporting.facts.training_findings import recorded_result, state_finding, training_findings
 from tfdl.reporting.findings import Finding
 from tfdl.reporting.measuring.measured_findings import measured_findings
+from tfdl.reporting.not_finite import not_finite_results
 from tfdl.reporting.page.descriptions import describe_panel
 from tfdl.reporting.page.render import Page, render
 from tfdl.reporting.page.run_view import MOST_DRAWN_CLASSES, run_view
 from tfdl.reporting.report_output import report_output
 from tfdl.reporting.reported_run import ReportedRun
+from tfdl.reporting.splits import check_split
+from tfdl.reporting.text_values import checkpoint_words
 from tfdl.runs.run_directory import RunDirectory
 
 _FILES_ALONE = "Made from the files of the run alone: without the model there are no classes, mistakes and samples."
@@ -71,11 +75,15 @@ def report(
 
     Raises:
         UserError: no run, a damaged run, no such split or checkpoint, parts of a plugin that was not imported, or an
-            output that cannot be used.
+            output that cannot be used, or several ranks.
     """
     given = [runs] if isinstance(runs, str | Path | RunDirectory) else list(runs)
     if not given:
         raise UserError("no runs, expected at least one run directory to report on")
+    check_split(split)
+    num_ranks = find_launch().size
+    if num_ranks > 1:
+        raise UserError(f"report on {num_ranks} ranks, expected 1 rank; start it without horovodrun")
     paths = [each.path if isinstance(each, RunDirectory) else Path(each) for each in given]
     facts = [read_facts(path, name) for path, name in zip(paths, _names(paths), strict=True)]
     target = report_output(output, paths, overwrite=overwrite)
@@ -102,9 +110,13 @@ def report(
 
 
 def _reported(letter: str, facts: RunFacts, measured: Any) -> ReportedRun:
-    findings = list(training_findings(facts))
+    is_measured = measured is not None and not measured.problem
+    findings = list(training_findings(facts, measured.checkpoint if is_measured else ""))
     if measured is not None:
         findings = [*measured_findings(measured, facts.name), *findings]
+    if not is_measured:
+        for split, metrics in (("validation", facts.listed.validation), ("test", facts.listed.test)):
+            findings += not_finite_results(metrics, split, facts.name)
     if not any(finding.name == "guessing" for finding in findings):
         findings = [*recorded_result(facts), *findings]
     return ReportedRun(letter, facts, measured, (*state_finding(facts), *findings))
@@ -133,6 +145,11 @@ def _short(runs: Sequence[ReportedRun], most: int = 3) -> list[str]:
 
 
 def compared_figures(runs: Sequence[ReportedRun]) -> list[str]:
+    """The curves of all runs side by side, as SVG.
+
+    Args:
+        runs: of the report.
+    """
     return [panel_svg(panel, "all", describe_panel(panel)) for panel in compared_panels(runs)]
 
 
@@ -145,8 +162,10 @@ def _png_files(runs: Sequence[ReportedRun]) -> dict[str, bytes]:
         prefix = f"{run.letter}-" if len(runs) > 1 else ""
         if panels := run_panels(run.facts):
             files[f"{prefix}curves.png"] = panels_png(panels, run.name)
-        classes = run.measured.classes if run.measured is not None else None
-        if classes is not None and len(classes.names) <= MOST_DRAWN_CLASSES:
-            title = f"{run.name}: {run.measured.split} split" if run.measured is not None else run.name
-            files[f"{prefix}confusion_matrix.png"] = confusion_png(classes.counts, classes.names, title)
+        measured = run.measured
+        if measured is None or measured.classes is None or len(measured.classes.names) > MOST_DRAWN_CLASSES:
+            continue
+        title = f"{run.name}: {measured.split} split, {checkpoint_words(measured.checkpoint)}"
+        figure = confusion_png(measured.classes.counts, measured.classes.names, title)
+        files[f"{prefix}confusion_matrix.png"] = figure
     return files

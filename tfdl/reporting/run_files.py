@@ -1,15 +1,14 @@
 """The small files of a run as plain values, with what is wrong with them."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tfdl.errors import UserError
+from tfdl.reporting.json_file import read_json_object
 from tfdl.reporting.metrics_ends import MetricsEnds, read_metrics_ends
 from tfdl.reporting.regular_file import check_regular
-from tfdl.runs.json_values import json_values
 from tfdl.runs.run_directory import RunDirectory
 
 Values = dict[str, Any]
@@ -46,14 +45,14 @@ def read_run_files(run: RunDirectory) -> RunFiles:
     files = RunFiles()
     attempt = _Attempts(files.problems)
     files.config = attempt(lambda: _read_config(run), {})
-    files.summary = attempt(lambda: _read_json(run.summary_path), {})
-    files.status = attempt(lambda: _read_json(run.status_path), {})
+    files.summary = attempt(lambda: read_json_object(run.summary_path), {})
+    files.status = attempt(lambda: read_json_object(run.status_path), {})
     files.is_imported = attempt(run.is_imported, False)
     newest = attempt(run.newest_checkpoint, None)
     if newest is not None:
         files.checkpoint = newest.name
     if newest is not None and not files.is_done:
-        files.progress = attempt(lambda: _read_json(newest / "progress.json"), {})
+        files.progress = attempt(lambda: read_json_object(newest / "progress.json"), {})
     files.metrics = attempt(lambda: read_metrics_ends(run.metrics_path, with_last=not files.is_done), MetricsEnds())
     return files
 
@@ -88,23 +87,3 @@ class _Attempts:
 def _read_config(run: RunDirectory) -> Values:
     check_regular(run.config_path)
     return run.read_config_values()
-
-
-def _read_json(path: Path) -> Values:
-    """One JSON object, with None for numbers that are NaN or infinite; empty if there is no such file.
-
-    Raises:
-        UserError: the file contains something else.
-    """
-    try:
-        check_regular(path)
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return {}
-    try:
-        values = json_values(json.loads(content))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path.name} is not valid JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path.name} holds a {type(values).__name__}, expected an object")
-    return values

@@ -2,6 +2,11 @@
 
 import math
 
+# Larger values are in no run; a damaged file may have any.
+_MOST = 10**18
+_LARGEST = 10**300
+_LONG = 1e12
+
 
 def number(value: float) -> str:
     """A metric: four digits after the point, fewer for large numbers, powers of ten for very small or large ones."""
@@ -28,12 +33,36 @@ def percent(share: float) -> str:
 
 
 def count(value: int) -> str:
-    """A whole number with commas."""
-    return f"{value:,}"
+    """A whole number with commas. A damaged file may have one of thousands of digits, which is not written out."""
+    return f"{value:,}" if abs(value) < _MOST else "over 10^18"
+
+
+def counted(value: int, noun: str) -> str:
+    """A number of things, such as ``1 sample`` or ``1,200 samples``.
+
+    Args:
+        value: how many.
+        noun: in the singular; its plural ends with s.
+    """
+    return f"{count(value)} {noun}" if value == 1 else f"{count(value)} {noun}s"
+
+
+def tenths(value: float) -> str:
+    """A number with one digit after the point, such as a speed; a power of ten if it is very large."""
+    return f"{value:,.1f}" if abs(value) < _LONG else f"{value:.3g}"
+
+
+def checkpoint_words(name: str) -> str:
+    """A checkpoint's folder in words: ``step 460`` for ``step-00000460``; another name as it is."""
+    digits = name.removeprefix("step-")
+    is_step = name.startswith("step-") and digits.isdecimal()
+    return f"step {count(int(digits))}" if is_step else name
 
 
 def large(value: float) -> str:
     """A large number in few digits: ``1.25e9`` is ``1.25 G``."""
+    if value >= _LARGEST:
+        return "over 10^300"
     for factor, unit in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= factor:
             return f"{value / factor:.3g} {unit}"
@@ -42,6 +71,8 @@ def large(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """A duration: ``1 h 05 min``, ``3 min 07 s`` or ``9.8 s``."""
+    if seconds >= _LONG:
+        return f"{seconds:.3g} s"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, seconds_of_minute = divmod(round(seconds), 60)
@@ -57,6 +88,8 @@ def setting(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, int) and abs(value) >= _MOST:
+        return count(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(setting(part) for part in value)}]"
     return str(value)

@@ -3,10 +3,13 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tfdl.runs.atomic import write_json
 
 _ASSET = "samples.json"
+# A damaged record may have any number.
+_MOST_SAMPLES = 2**63
 
 
 def save_sample_counts(assets: Path, counts: Mapping[str, int]) -> None:
@@ -25,11 +28,20 @@ def load_sample_counts(assets: Path) -> dict[str, int]:
     Args:
         assets: of the run.
     """
+    path = assets / _ASSET
     try:
-        recorded = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
-        return {str(split): int(count) for split, count in recorded.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        if not path.is_file():  # a pipe would be waited for
+            return {}
+        recorded = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
+    if not isinstance(recorded, dict) or not all(_is_count(count) for count in recorded.values()):
+        return {}
+    return recorded
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_SAMPLES
 
 
 def changed_counts_note(assets: Path, counts: Mapping[str, int]) -> str:

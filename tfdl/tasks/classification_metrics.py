@@ -117,6 +117,23 @@ def classification_details(rows: Mapping[str, np.ndarray], class_names: Sequence
     return {"classes": classes, "confusion_matrix": counts.tolist()}
 
 
+def largest_class(labels: np.ndarray, num_classes: int) -> tuple[int, float] | None:
+    """The class that answers most samples, and the accuracy of answering it for every sample.
+
+    Args:
+        labels: ``(n,)`` integers.
+        num_classes: number of classes.
+
+    Returns:
+        The class and the accuracy; None if all samples have one class, so that nothing can be better.
+    """
+    support = np.bincount(labels, minlength=num_classes)
+    if np.count_nonzero(support) < 2:
+        return None
+    largest = int(support.argmax())
+    return largest, float(support[largest] / len(labels))
+
+
 def guessing_warning(rows: Mapping[str, np.ndarray], class_names: Sequence[str]) -> str:
     """Warns if a model is no better than answering the largest class for every sample; empty if it is better.
 
@@ -127,11 +144,10 @@ def guessing_warning(rows: Mapping[str, np.ndarray], class_names: Sequence[str])
     if "label" not in rows or "prediction" not in rows:
         return ""  # a derived task has other rows
     labels = rows["label"]
-    support = np.bincount(labels, minlength=len(class_names))
-    if np.count_nonzero(support) < 2:
-        return ""  # nothing can be better
-    largest = int(support.argmax())
-    share = support[largest] / len(labels)
+    guess = largest_class(labels, len(class_names))
+    if guess is None:
+        return ""
+    largest, share = guess
     accuracy = float(np.mean(labels == rows["prediction"]))
     if accuracy > share:
         return ""

@@ -50,17 +50,22 @@ class Curves:
     """The last step of a report; 0 without one."""
 
 
-def read_curves(path: Path) -> Curves:
+def read_curves(path: Path, *, may_grow: bool = False) -> Curves:
     """Reads the reports of a run.
 
     Args:
         path: of ``metrics.jsonl``; it may be absent.
+        may_grow: whether the run may be writing its last line, which is then no damaged one.
     """
     try:
         check_regular(path)
-        lines = path.read_bytes().splitlines()
+        content = path.read_bytes()
     except FileNotFoundError:
         return Curves()
+    lines = content.splitlines()
+    is_cut = bool(lines) and not content.endswith(b"\n")
+    if may_grow and is_cut and _report(lines[-1]) is None:
+        lines.pop()
     reports = [_report(line) for line in lines]
     num_damaged = sum(report is None for report in reports)
     kept = _without_repeated(report for report in reports if report is not None)

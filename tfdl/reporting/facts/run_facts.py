@@ -17,6 +17,11 @@ from tfdl.runs.sample_counts import load_sample_counts
 
 SHARES = ("accuracy", "top_5_accuracy", "exact_match")
 """Metrics that are the share of samples that are right, where each sample counts once."""
+# Of recorded results it is not known how many answers they are a mean of, except of tfdl's own classifiers, which give
+# one for each sample: a translation decodes some of the samples, and other tasks may give many answers for each.
+_CLASSIFIERS = ("image-classification", "text-classification")
+_RECORDED_SHARES = ("accuracy", "top_5_accuracy")
+_OF_TOKENS = ("language-modeling", "translation")
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,11 @@ class RunFacts:
     @property
     def predicts_tokens(self) -> bool:
         """Whether losses are of tokens, and not of samples."""
-        return "perplexity" in (self.listed.test or self.listed.validation)
+        is_known = self.listed.task in _OF_TOKENS
+        return is_known or "perplexity" in (self.listed.test or self.listed.validation)
 
     def recorded_interval(self, split: str, metric: str) -> Interval | None:
-        """The interval of a recorded share of samples; None for other metrics.
+        """The interval of a recorded share of samples; None for other metrics, and other tasks than classification.
 
         Args:
             split: ``validation`` or ``test``.
@@ -49,18 +55,18 @@ class RunFacts:
         return self.interval_of(split, metric, self.listed.value(f"{split}.{metric}"))
 
     def interval_of(self, split: str, metric: str, value: float | None) -> Interval | None:
-        """The interval of a value of a share of samples; None for other metrics.
+        """The interval of a recorded value of a share of samples; None as for ``recorded_interval``.
 
         Args:
-            split: on which it was measured.
+            split: of the value.
             metric: its name.
             value: the share.
         """
         count = self.num_samples.get(split, 0)
-        if metric not in SHARES or value is None or not 0 <= value <= 1 or count < 1:
+        if self.listed.task not in _CLASSIFIERS or metric not in _RECORDED_SHARES:
             return None
-        if metric == "accuracy" and self.predicts_tokens:
-            return None  # each token counts
+        if value is None or not 0 <= value <= 1 or count < 1:
+            return None
         return wilson(round(value * count), count)
 
 
@@ -81,7 +87,7 @@ def read_facts(path: str | Path, name: str | None = None) -> RunFacts:
         raise UserError(
             f"run {str(run.path)!r} is damaged: {listed.reason}; copy it again, or give another run to report on"
         )
-    curves = read_curves(run.metrics_path)
+    curves = read_curves(run.metrics_path, may_grow=listed.state not in ("finished", "imported"))
     progress = read_progress(run)
     return RunFacts(
         name=shown,

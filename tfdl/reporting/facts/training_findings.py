@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from tfdl.reporting.facts.best_checkpoint import BestCheckpoint
 from tfdl.reporting.facts.run_facts import RunFacts
-from tfdl.reporting.findings import Finding
-from tfdl.reporting.text_values import count, number, percent
+from tfdl.reporting.findings import Finding, Kind
+from tfdl.reporting.text_values import count, counted, number, percent
 from tfdl.tasks.metric_directions import larger_is_better
 
 # How much the validation loss must have risen above its lowest value, and for how many validations, to be reported.
@@ -12,14 +13,16 @@ _RISE = 0.02
 _LEAST_VALIDATIONS = 2
 
 
-def training_findings(facts: RunFacts) -> Iterator[Finding]:
+def training_findings(facts: RunFacts, measured: str = "") -> Iterator[Finding]:
     """What the files of a run say about its training.
 
     Args:
         facts: of the run.
+        measured: the folder's name of the checkpoint that the report measures; empty for none.
     """
+    yield from _damaged_lines(facts)
     yield from _not_finite(facts)
-    yield _best(facts)
+    yield _best(facts, measured)
     yield from _overfitting(facts)
     yield from _rank_changes(facts)
 
@@ -37,21 +40,25 @@ def state_finding(facts: RunFacts) -> Iterator[Finding]:
     yield Finding("state", "warning", text, facts.name, {"state": listed.state, "reason": listed.reason})
 
 
+def _damaged_lines(facts: RunFacts) -> Iterator[Finding]:
+    number_of_lines = facts.curves.num_damaged
+    if number_of_lines:
+        text = f"{counted(number_of_lines, 'line')} of metrics.jsonl cannot be read; the curves are without them."
+        yield Finding("damaged_lines", "warning", text, facts.name, {"lines": number_of_lines})
+
+
 def _not_finite(facts: RunFacts) -> Iterator[Finding]:
     steps = facts.curves.not_finite
     if steps:
-        text = f"The training loss was NaN or infinite in {_reports(len(steps))}, first at step {count(steps[0])}."
+        reports = counted(len(steps), "report")
+        text = f"The training loss was NaN or infinite in {reports}, first at step {count(steps[0])}."
         yield Finding("not_finite", "warning", text, facts.name, {"first_step": steps[0], "reports": len(steps)})
 
 
-def _reports(number_of_reports: int) -> str:
-    return "1 report" if number_of_reports == 1 else f"{count(number_of_reports)} reports"
-
-
-def _best(facts: RunFacts) -> Finding:
+def _best(facts: RunFacts, measured: str) -> Finding:
     best = facts.best
     if best is None:
-        return Finding("best_checkpoint", "note", "No best checkpoint was recorded.", facts.name)
+        return Finding("best_checkpoint", "note", "No best checkpoint is known.", facts.name)
     metric = f"validation {best.metric}" if best.metric else "the monitored metric"
     values = {
         "step": best.step,
@@ -60,32 +67,50 @@ def _best(facts: RunFacts) -> Finding:
         "checkpoint": best.name,
         "last_step": best.last_step,
         "last_value": best.last_value,
+        "last": best.last,
     }
-    if best.is_last:
+    if best.last == "same":
         text = f"The last checkpoint, step {count(best.step)}, is also the best, by {metric} ({number(best.value)})."
         return Finding("best_checkpoint", "good", text, facts.name, values)
-    text = f"The best checkpoint is that of step {count(best.step)}, by {metric} ({number(best.value)})."
-    if best.last_value == best.value:
-        text += f" The last one, step {count(best.last_step)}, is as good."
-        return Finding("best_checkpoint", "good", text, facts.name, values)
-    may_be_chance = False
-    if best.last_value is not None:
-        may_be_chance = _may_be_chance(facts, best.last_value)
-        text += f" The last one, step {count(best.last_step)}, is worse ({number(best.last_value)})"
-        if may_be_chance:
-            text += f", which may be chance with {count(facts.num_samples['validation'])} samples"
-        text += "; use the best with --checkpoint best." if best.name else "."
+    kind, about_last = _about_last(facts, best)
+    text = f"The best checkpoint is that of step {count(best.step)}, by {metric} ({number(best.value)}). {about_last}"
     if best.name is None:
-        text += " Its folder is not in the run any more."
-    return Finding("best_checkpoint", "note" if may_be_chance else "warning", text, facts.name, values)
+        text += ". Its folder is not in the run any more."
+    elif best.name == measured:
+        text += "; this report measures the best."
+    elif best.last == "worse":
+        text += "; use the best with --checkpoint best."
+    else:
+        text += "."
+    return Finding("best_checkpoint", kind, text, facts.name, values)
 
 
-def _may_be_chance(facts: RunFacts, last_value: float) -> bool:
-    """Whether the interval of the last checkpoint's metric contains the best value."""
-    best = facts.best
-    if best is None or best.metric is None:
+def _about_last(facts: RunFacts, best: BestCheckpoint) -> tuple[Kind, str]:
+    """What the last checkpoint is, compared with the best one that was recorded."""
+    last = f"The last one, step {count(best.last_step)},"
+    value = "" if best.last_value is None else f" ({number(best.last_value)})"
+    if best.last == "not validated":
+        return "note", f"{last} was not validated"
+    if best.last == "equal":
+        return "good", f"{last} is as good"
+    if best.last == "better":
+        return "note", f"{last} is better{value}, but the run did not record it as the best"
+    if best.last == "not comparable":
+        return "note", f"{last} was not recorded as the best{value}"
+    if _is_small(facts, best):
+        samples = counted(facts.num_samples["validation"], "sample")
+        return "note", f"{last} is worse{value}, a small difference for {samples}"
+    return "warning", f"{last} is worse{value}"
+
+
+def _is_small(facts: RunFacts, best: BestCheckpoint) -> bool:
+    """Whether the interval of the last checkpoint's metric contains the best value.
+
+    Both answered the same samples, so it is no test of their difference, only a measure of how large it is.
+    """
+    if best.metric is None:
         return False
-    interval = facts.interval_of("validation", best.metric, last_value)
+    interval = facts.interval_of("validation", best.metric, best.last_value)
     return interval is not None and interval.low <= best.value <= interval.high
 
 
@@ -116,7 +141,7 @@ def _overfitting(facts: RunFacts) -> Iterator[Finding]:
 def _rank_changes(facts: RunFacts) -> Iterator[Finding]:
     changes = facts.curves.rank_changes
     if changes:
-        times = "once" if len(changes) == 1 else f"{len(changes)} times"
+        times = "once" if len(changes) == 1 else f"{count(len(changes))} times"
         text = f"The ranks changed {times} during the training, first at step {count(changes[0][0])}."
         yield Finding("ranks", "note", text, facts.name, {"changes": [list(change) for change in changes]})
 
@@ -133,10 +158,10 @@ def recorded_result(facts: RunFacts) -> Iterator[Finding]:
         if value is None:
             continue
         interval = facts.recorded_interval(split, metric or "")
-        text = f"{split.capitalize()} {metric} is {number(value)}"
+        text = f"The recorded {split} {metric} is {number(value)}"
         if interval is not None:
-            samples = count(facts.num_samples[split])
-            text += f" (95% interval {number(interval.low)} to {number(interval.high)}, {samples} samples)"
+            samples = counted(facts.num_samples[split], "sample")
+            text += f" (95% interval {number(interval.low)} to {number(interval.high)}, {samples})"
         direction = larger_is_better(metric or "")
         values = {"split": split, "metric": metric, "value": value, "larger_is_better": direction}
         yield Finding("result", "note", f"{text}.", facts.name, values)

@@ -6,8 +6,6 @@ from typing import Any
 import keras
 
 from tfdl.distributed import current_world
-from tfdl.errors import UserError
-from tfdl.evaluation.run import check_split
 from tfdl.reporting.facts.run_facts import RunFacts
 from tfdl.reporting.measuring.measure import measure
 from tfdl.reporting.measuring.measured import Measured
@@ -25,12 +23,9 @@ def measure_all(
         data: as for ``report``.
 
     Raises:
-        UserError: no such split or checkpoint, parts of a plugin that was not imported, or several ranks.
+        UserError: no such checkpoint, or parts of a plugin that was not imported.
     """
     world = current_world()
-    if world.size > 1:
-        raise UserError(f"report on {world.size} ranks, expected 1 rank; start it without horovodrun")
-    check_split(split)
     for facts in runs:
         facts.run.read_config()  # a plugin that is missing is an error; data that are missing are a finding
         if checkpoint != "last":

@@ -4,14 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from tfdl.reporting.clean_text import shortened
-from tfdl.reporting.measuring.measured import Classes, ClassScores, ConfusedPair, Guess, Mistake
-from tfdl.tasks.classification_metrics import class_scores, confusion_matrix
+from tfdl.reporting.clean_text import quoted
+from tfdl.reporting.measuring.measured import MOST_PAIRS, Classes, ClassScores, ConfusedPair, Guess, Mistake
+from tfdl.tasks.classification_metrics import class_scores, confusion_matrix, largest_class
 
 CONFIDENCE = "confidence"
 """The column with the probability of the answer."""
-_MOST_PAIRS = 15
-_LONGEST_NAME = 40
 
 Show = Callable[[Sequence[Mistake]], Sequence[Mistake]]
 """Adds the inputs, such as images, to mistakes."""
@@ -49,7 +47,7 @@ def classes_of(rows: Mapping[str, np.ndarray], names: Sequence[str], most_mistak
     )
 
 
-def confused_pairs(counts: np.ndarray, names: Sequence[str], most: int = _MOST_PAIRS) -> tuple[ConfusedPair, ...]:
+def confused_pairs(counts: np.ndarray, names: Sequence[str], most: int = MOST_PAIRS) -> tuple[ConfusedPair, ...]:
     """The pairs of classes that are confused most often, the most frequent first.
 
     Args:
@@ -57,31 +55,35 @@ def confused_pairs(counts: np.ndarray, names: Sequence[str], most: int = _MOST_P
         names: of the classes.
         most: pairs.
     """
-    wrong = counts.copy()
-    np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    # With many classes nearly all cells are 0, and sorting them would take memory several times that of the matrix.
+    labels, predictions = np.nonzero(counts)
+    is_wrong = labels != predictions
+    labels, predictions = labels[is_wrong], predictions[is_wrong]
+    values = counts[labels, predictions]
     support = counts.sum(1)
-    pairs = []
-    for label, prediction in zip(*np.unravel_index(order, wrong.shape), strict=True):
-        count = int(wrong[label, prediction])
-        if count:
-            pairs.append(ConfusedPair(names[label], names[prediction], count, count / int(support[label])))
-    return tuple(pairs)
+    return tuple(
+        ConfusedPair(
+            names[labels[cell]],
+            names[predictions[cell]],
+            count=int(values[cell]),
+            share=float(values[cell] / support[labels[cell]]),
+        )
+        for cell in np.argsort(-values, kind="stable")[:most]
+    )
 
 
-def largest_class(labels: np.ndarray, names: Sequence[str]) -> Guess | None:
+def class_guess(labels: np.ndarray, names: Sequence[str]) -> Guess | None:
     """The accuracy of answering the largest class for every sample; None if there is one class alone.
 
     Args:
         labels: ``(n,)``.
         names: of the classes.
     """
-    support = np.bincount(labels, minlength=len(names))
-    if np.count_nonzero(support) < 2:
+    guess = largest_class(labels, len(names))
+    if guess is None:
         return None
-    largest = int(support.argmax())
-    name = shortened(names[largest], _LONGEST_NAME)
-    return Guess("accuracy", float(support[largest] / len(labels)), f"answering {name!r}, the largest class")
+    number, accuracy = guess
+    return Guess("accuracy", accuracy, f"answering {quoted(names[number])}, the largest class")
 
 
 def _mistakes(rows: Mapping[str, np.ndarray], names: Sequence[str], is_wrong: np.ndarray, most: int) -> list[Mistake]:

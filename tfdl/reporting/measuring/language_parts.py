@@ -1,5 +1,6 @@
 """What a report shows of a language model: how well guessing does, and texts that it writes."""
 
+import hashlib
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -21,31 +22,40 @@ _SEED = 0
 _LONGEST_TEXT = 400
 
 
-def unigram_guess(source: Any, vocab_size: int, batch_size: int) -> Guess:
-    r"""The perplexity of the best answer that does not look at the tokens before.
+def unigram_guess(source: Any, vocab_size: int, batch_size: int) -> tuple[Guess, str]:
+    r"""The perplexity of the best answer that does not look at the tokens before, and a digest of the tokens.
 
-    It is $e^H$, with $H = -\sum_v p_v \ln p_v$ and $p_v$ the share of token $v$ among the split's targets.
+    The perplexity is $e^H$, with $H = -\sum_v p_v \ln p_v$ and $p_v$ the share of token $v$ among the split's targets.
 
     Args:
         source: windows of a corpus.
         vocab_size: number of different tokens.
         batch_size: windows that are read together.
+
+    Returns:
+        The guess, and the SHA-256 of the targets of each window.
     """
     counts = np.zeros(vocab_size, np.int64)
-    for tokens in _targets(source, batch_size):
+    digest = hashlib.sha256()
+    for tokens, lengths in _targets(source, batch_size):
         counts += np.bincount(tokens, minlength=vocab_size)
+        for column in (lengths, tokens):
+            digest.update(np.ascontiguousarray(column, np.int64).tobytes())
     shares = counts[counts > 0] / counts.sum()
     entropy = -float(np.sum(shares * np.log(shares)))
-    return Guess("perplexity", math.exp(entropy), "guessing each token by how often it occurs in the split")
+    guess = Guess("perplexity", math.exp(entropy), "guessing each token by how often it occurs in the split")
+    return guess, digest.hexdigest()
 
 
-def _targets(source: Any, batch_size: int) -> Iterator[np.ndarray]:
-    """The tokens that a model predicts."""
+def _targets(source: Any, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The tokens that a model predicts, of all windows of a batch one after the other, and the number of each window's
+    tokens."""
     for numbers in source.evaluation_pieces(batch_size, None):
         batch = source.read(tf.constant(numbers))
         targets = np.asarray(batch["tokens"])[:, 1:]
-        is_token = np.arange(targets.shape[1]) < np.asarray(batch["count"])[:, np.newaxis]
-        yield targets[is_token]
+        lengths = np.asarray(batch["count"])
+        is_token = np.arange(targets.shape[1]) < lengths[:, np.newaxis]
+        yield targets[is_token], lengths
 
 
 def generated_texts(model: Any, task: LanguageModeling, source: Any) -> Texts | None:

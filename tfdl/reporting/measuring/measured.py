@@ -8,6 +8,9 @@ import numpy as np
 
 from tfdl.reporting.intervals import Interval
 
+MOST_PAIRS = 15
+"""Of classes that are confused most often."""
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -117,6 +120,8 @@ class Measured:
     """Why the model could not be measured."""
     note: str = ""
     """What has changed in the data since the run began."""
+    weights_sha256: str = ""
+    """Of the weights that were measured."""
     num_samples: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
     intervals: Mapping[str, Interval] = field(default_factory=dict)

@@ -23,7 +23,7 @@ def with_images(mistakes: Sequence[Mistake], source: Any) -> list[Mistake]:
 
     Args:
         mistakes: whose samples are read.
-        source: of images, uint8 or from 0 to 255.
+        source: of images with values from 0 to 255.
     """
     shown = []
     for mistake in mistakes:
@@ -52,7 +52,7 @@ def _png(image: np.ndarray) -> tuple[bytes, tuple[int, int]]:
     """A PNG file of at most ``_MOST_PIXELS`` on each side, and width and height in the page."""
     from PIL import Image
 
-    pixels = np.clip(np.rint(image.astype(np.float32)), 0, 255).astype(np.uint8)  # (h, w, c)
+    pixels = image.astype(np.uint8)  # (h, w, c)
     if pixels.shape[-1] not in (3, 4):
         pixels = pixels[..., 0]  # one channel, or channels that have no colours
     picture = Image.fromarray(pixels)

@@ -13,7 +13,7 @@ from tfdl.reporting.clean_text import SHORT, clean, shortened
 from tfdl.reporting.comparison import ABSENT, Comparison
 from tfdl.reporting.findings import Finding
 from tfdl.reporting.page.run_view import RunView
-from tfdl.reporting.text_values import change, count, number, percent, setting
+from tfdl.reporting.text_values import change, checkpoint_words, count, counted, number, percent, setting, tenths
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # Characters of a name in a table.
@@ -76,6 +76,9 @@ def _environment() -> Any:
         "change": change,
         "percent": percent,
         "count": count,
+        "counted": counted,
+        "tenths": tenths,
+        "checkpoint": checkpoint_words,
         "setting": _setting,
         "short": lambda text, most=_LONGEST_NAME: shortened(text, most),
         "heading": lambda text: shortened(text, SHORT),

@@ -9,7 +9,7 @@ from tfdl.reporting.checked_values import count_or_zero
 from tfdl.reporting.facts.report_means import finite
 from tfdl.reporting.intervals import Interval
 from tfdl.reporting.reported_run import ReportedRun
-from tfdl.reporting.text_values import count, duration, large, number, setting
+from tfdl.reporting.text_values import checkpoint_words, count, duration, large, number, setting, tenths
 
 # Recorded and measured values of the same weights differ by rounding at most.
 _TOLERANCE = 1e-5
@@ -53,9 +53,11 @@ def results_table(run: ReportedRun) -> ResultsTable:
         if measured is not None and measured.split == split and _are_equal(metrics, measured.metrics):
             is_shown = True
             known = dict(measured.intervals)
-        columns.append((f"{split}, last step", metrics, known))
+        when = "last step" if run.facts.listed.state == "finished" else "last validation"
+        columns.append((f"{split}, {when}", metrics, known))
     if measured is not None and not is_shown:
-        columns.append((f"{measured.split}, {measured.checkpoint}", measured.metrics, measured.intervals))
+        place = checkpoint_words(measured.checkpoint)
+        columns.append((f"{measured.split}, {place}", measured.metrics, measured.intervals))
     names = dict.fromkeys(name for _, metrics, _ in columns for name in metrics)
     rows = [(name, tuple(_cell(metrics.get(name), known.get(name)) for _, metrics, known in columns)) for name in names]
     has_intervals = any(known for _, _, known in columns)
@@ -89,7 +91,7 @@ def cost_rows(run: ReportedRun) -> Iterator[Row]:
     if seconds:
         yield "time of training steps", duration(seconds)
     if listed.examples_per_second is not None:
-        yield "examples per second", f"{listed.examples_per_second:,.1f}"
+        yield "examples per second", tenths(listed.examples_per_second)
     examples = count_or_zero(run.facts.progress.get("examples"))
     if examples:
         yield "training examples read", count(examples)
@@ -98,9 +100,10 @@ def cost_rows(run: ReportedRun) -> Iterator[Row]:
             yield title, count(value)
     flops = run.measured.training_flops if run.measured is not None else None
     if flops:
-        yield "FLOPs to train on an example", large(flops)
+        # Every text is counted as one of the greatest length.
+        yield "FLOPs to train on an example", f"at most {large(flops)}"
         if examples:
-            yield "FLOPs of the training", large(flops * examples)
+            yield "FLOPs of the training", f"at most {large(flops * examples)}"
 
 
 def environment_rows(run: ReportedRun) -> Iterator[Row]:
@@ -123,5 +126,15 @@ def environment_rows(run: ReportedRun) -> Iterator[Row]:
     for key in ("precision", "xla", "compression", "seed"):
         if key in listed.config:
             yield key, setting(listed.config[key])
-    if listed.weights_sha256:
-        yield "SHA-256 of the weights", listed.weights_sha256
+    yield from _digest_rows(run)
+
+
+def _digest_rows(run: ReportedRun) -> Iterator[Row]:
+    """The digests of the weights that the run recorded, and of those that were measured if they are others."""
+    recorded = run.facts.listed.weights_sha256
+    measured = run.measured if run.is_measured else None
+    if recorded:
+        yield "SHA-256 of the weights, last step", recorded
+    if measured is not None and measured.weights_sha256 not in ("", recorded):
+        place = checkpoint_words(measured.checkpoint)
+        yield f"SHA-256 of the measured weights, {place}", measured.weights_sha256

@@ -3,7 +3,8 @@
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
   const headers = [...table.tHead.rows[0].cells];
-  const keyOf = (row, column) => row.cells[column].firstChild ? row.cells[column].textContent.trim() : "";
+  // The first text of a number's cell is its value; an interval or a remark follows in an element.
+  const keyOf = (cell, isNumber) => ((isNumber ? cell.firstChild : cell)?.textContent ?? "").trim();
   const numberOf = (text) => parseFloat(text.replace(/[★,%\s]/g, ""));
   headers.forEach((header, column) => {
     const button = document.createElement("button");
@@ -17,7 +18,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       headers.forEach((other) => other.removeAttribute("aria-sort"));
       header.setAttribute("aria-sort", isDown ? "descending" : "ascending");
       const rows = [...body.rows].sort((a, b) => {
-        const [first, second] = [keyOf(a, column), keyOf(b, column)];
+        const [first, second] = [keyOf(a.cells[column], isNumber), keyOf(b.cells[column], isNumber)];
         if (!isNumber) return first.localeCompare(second);
         const [x, y] = [numberOf(first), numberOf(second)];
         return (Number.isNaN(x) ? -Infinity : x) - (Number.isNaN(y) ? -Infinity : y);
