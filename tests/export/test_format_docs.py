@@ -35,7 +35,7 @@ def photos(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["keras", "onnx"])
-@pytest.mark.usefixtures("photos")
+@pytest.mark.usefixtures("photos", "quickly")
 def test_images(trained_run, capsys, name):
     export = {"keras": tfdl.export_keras, "onnx": tfdl.export_onnx}[name]
     export(trained_run, "exported/photos")
@@ -47,6 +47,7 @@ def test_images(trained_run, capsys, name):
     assert [float(line[2]) for line in lines] == pytest.approx([answer["probability"] for answer in expected], abs=1e-4)
 
 
+@pytest.mark.usefixtures("quickly")
 def test_texts(tmp_path, monkeypatch, capsys):
     """Hugging Face's tokenizers makes the tokens that tfdl makes, with the start token."""
     monkeypatch.chdir(tmp_path)
