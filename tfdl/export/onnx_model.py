@@ -91,11 +91,12 @@ def export_onnx(
     target = target_folder(directory, FORMAT, MODEL, overwrite=overwrite)
     loaded = load_float32(run, checkpoint)
     signature = number_signature(loaded.task)
+    splits = None if precision == FULL_PRECISION else MeasuredSplits(loaded, data)
     with new_folder(target, replace=overwrite) as unfinished, tempfile.TemporaryDirectory(prefix="tfdl-onnx-") as name:
         described = describe(loaded.task) | {"precision": precision}
         outputs = _write_float32(Path(name) / MODEL, loaded, signature, described)
         difference = _checked_difference(Path(name) / MODEL, loaded, signature)
-        cost = _write_precision(Path(name) / MODEL, unfinished / MODEL, precision, loaded, signature, data)
+        cost = _write_precision(Path(name) / MODEL, unfinished / MODEL, precision, signature, splits)
         takes = {name: str(numbers) for name, numbers in signature.inputs.items()}
         described |= {"takes": takes, "returns": outputs}
         notes = write_beside(unfinished, FORMAT, loaded.task, described)
@@ -174,9 +175,8 @@ def _write_precision(
     source: Path,
     target: Path,
     precision: str,
-    loaded: LoadedRun,
     signature: NumberSignature,
-    data: Mapping[str, Any] | None,
+    splits: MeasuredSplits | None,
 ) -> Cost | None:
     """Makes the file in the folder of the export from that in float32, and measures what it costs."""
     import onnx
@@ -184,10 +184,9 @@ def _write_precision(
     from tfdl.export.onnx_precision import has_convolutions, in_float16, write_int8
     from tfdl.export.onnx_runtime import OnnxModel, answers_of_onnx
 
-    if precision == FULL_PRECISION:
+    if splits is None:
         shutil.copyfile(source, target)
         return None
-    splits = MeasuredSplits(loaded, data)
     model = onnx.load(source)
     if precision == "float16":
         onnx.save(in_float16(model), target)
