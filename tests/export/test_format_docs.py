@@ -49,6 +49,7 @@ def test_images(trained_run, capfd, request, name):
     assert [float(line[2]) for line in lines] == pytest.approx([answer["probability"] for answer in expected], abs=1e-4)
 
 
+@pytest.mark.usefixtures("quickly")
 def test_texts(tmp_path, monkeypatch, capsys):
     """Hugging Face's tokenizers makes the tokens that tfdl makes, with the start token."""
     monkeypatch.chdir(tmp_path)

@@ -1,10 +1,7 @@
 """What ``tfdl.export_keras`` writes loads without tfdl and answers as the model does, or is not written."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -12,13 +9,13 @@ import pytest
 
 import tfdl
 from tests.cli.conftest import run_here as run_here
+from tests.export.conftest import answers_of_keras
 from tests.export.places import places_in
-from tests.export.small_models import small_model, small_run, task_and_config
+from tests.export.small_models import small_run
 from tfdl.errors import RunError, UserError
 from tfdl.export.keras import exporting
 from tfdl.export.keras.foreign_classes import foreign_classes
 from tfdl.export.keras.rebuilding import float32_model, plain_outputs
-from tfdl.export.keras.task_model import task_model
 from tfdl.export.tensors import TensorType
 from tfdl.layers import BatchNormalization, Dense
 from tfdl.runs import load_run
@@ -77,6 +74,7 @@ def test_it_can_be_trained_further(exported):
     assert model.get_layer("logits").output.shape == (None, 10)
 
 
+@pytest.mark.usefixtures("quickly")
 def test_the_command(trained_run, tmp_path, run_here):
     code, printed, errors = run_here("export", trained_run.path, tmp_path / "out", "--format", "keras")
     assert (code, errors) == (0, "")
@@ -91,8 +89,8 @@ def test_the_command(trained_run, tmp_path, run_here):
     assert re.fullmatch(parity, lines[3])
 
 
-def test_only_an_earlier_export_is_overwritten(trained_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "answers_in_clean_process", in_this_process)
+@pytest.mark.usefixtures("quickly")
+def test_only_an_earlier_export_is_overwritten(trained_run, tmp_path):
     out = tmp_path / "out"
     tfdl.export_keras(trained_run, out)
     with pytest.raises(UserError, match="is not empty, expected a new or empty folder"):
@@ -112,24 +110,24 @@ def test_an_export_of_another_format_is_kept(trained_run, tmp_path):
         tfdl.export_keras(trained_run, tmp_path, overwrite=True)
 
 
-def in_this_process(what, program, arguments, inputs, change=lambda values: values):  # noqa: ARG001
-    """As the program of the clean process, which is quicker."""
-    model = keras.models.load_model(arguments[0])
-    return {case: {"0": change(np.asarray(model(named["image"])))} for case, named in inputs.items()}
-
-
 @pytest.mark.parametrize(
     "change",
     [lambda values: values + np.float32(0.01), lambda values: values[:-1], lambda values: values * np.float32("nan")],
     ids=["numbers", "shape", "nan"],
 )
 def test_a_file_with_other_answers_is_not_left_behind(trained_run, tmp_path, monkeypatch, change):
-    monkeypatch.setattr(exporting, "answers_in_clean_process", lambda *arguments: in_this_process(*arguments, change))
+    def altered(what, program, arguments, inputs):  # noqa: ARG001
+        answers = answers_of_keras(*arguments, inputs)
+        answers["several"]["0"] = change(answers["several"]["0"])
+        return answers
+
+    monkeypatch.setattr(exporting, "answers_in_clean_process", altered)
     with pytest.raises(RunError, match=r"the Keras model differs from the model by .*; nothing was written"):
         tfdl.export_keras(trained_run, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("quickly")
 def test_texts(tmp_path):
     """Token numbers, and what the tokenizer has learned beside the model."""
     exported = tfdl.export_keras(small_run("gpt2", tmp_path / "run"), tmp_path / "out")
@@ -140,31 +138,6 @@ def test_texts(tmp_path):
     assert "no other library has tfdl's tokenizer byte" in note
     described = json.loads((exported.path / "tfdl.json").read_text())
     assert described["tokens"] == {"start_id": 1, "end_id": 2, "pad_id": 0, "longest": 12, "before": 2, "after": None}
-
-
-IN_TORCH = """\
-import sys
-import keras
-import numpy
-assert keras.backend.backend() == "torch"
-logits = keras.models.load_model(sys.argv[1])(numpy.load(sys.argv[2]), training=False)
-numpy.save(sys.argv[3], keras.ops.convert_to_numpy(logits))
-"""
-
-
-@pytest.mark.slow
-def test_it_computes_the_same_with_pytorch(tmp_path):
-    """Every operation is Keras's, not TensorFlow's."""
-    pytest.importorskip("torch")
-    task, config = task_and_config("llama")
-    model = small_model(config, task)
-    task_model(model, task).model.save(tmp_path / "model.keras")
-    tokens = np.random.default_rng(0).integers(1, 259, (3, 12), np.int32)
-    np.save(tmp_path / "tokens.npy", tokens)
-    files = [tmp_path / name for name in ("model.keras", "tokens.npy", "logits.npy")]
-    environment = {**os.environ, "KERAS_BACKEND": "torch"}
-    subprocess.run([sys.executable, "-c", IN_TORCH, *files], env=environment, check=True, capture_output=True)
-    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), model(tokens), rtol=1e-4, atol=1e-4)
 
 
 # Models of the user

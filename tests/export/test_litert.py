@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 import tfdl
+from tests.export.conftest import answers_of_litert
 from tests.export.places import places_in
 from tests.export.small_models import small_run
 from tfdl.config import compose
@@ -65,6 +66,7 @@ def test_it_tells_nothing_of_where_it_was_made(exported, trained_run):
     assert places_in(contents, trained_run) == []
 
 
+@pytest.mark.usefixtures("quickly")
 def test_an_earlier_export_is_overwritten(exported, trained_run, tmp_path):
     folder = tmp_path / "out"
     shutil.copytree(exported.path, folder)
@@ -80,8 +82,6 @@ def test_an_earlier_export_is_overwritten(exported, trained_run, tmp_path):
 
 
 def test_a_file_that_answers_otherwise_is_not_left_behind(trained_run, tmp_path, monkeypatch):
-    answers_of_litert = comparison.answers_of_litert
-
     def altered(path, samples):
         answers = answers_of_litert(path, samples)
         answers["1"]["probabilities"][-1] += np.float32(0.01)
@@ -116,6 +116,7 @@ def test_one_rank_of_several_exports(trained_run, tmp_path):
 # Runs of other kinds
 
 
+@pytest.mark.usefixtures("quickly")
 def test_updates_of_low_rank_are_merged_and_float64_is_rounded(tmp_path):
     base = small_run("vit", tmp_path / "base", {"precision": "float64"})
     changes = {"model.lora_rank": 2, "initial_checkpoint": str(base.path), "precision": "float64"}
@@ -129,6 +130,7 @@ def test_updates_of_low_rank_are_merged_and_float64_is_rounded(tmp_path):
     assert np.abs(found - load_run(base).model(inputs)).max() > 1e-3
 
 
+@pytest.mark.usefixtures("quickly")
 def test_a_model_of_the_user(tmp_path):
     random = np.random.default_rng(0)
     data = {"train": (random.normal(size=(32, 3)).astype(np.float32), random.normal(size=(32, 1)).astype(np.float32))}
@@ -171,6 +173,7 @@ def test_one_row_where_litert_cannot_take_any_number(tmp_path):
     assert found.largest_difference <= 1e-4
 
 
+@pytest.mark.usefixtures("quickly")
 def test_an_operation_that_litert_does_not_have(tmp_path):
     with pytest.raises(UserError, match=r"LiteRT cannot compute BesselI0e .*use --format saved_model"):
         comparison.written_and_compared(Computed(tf.math.bessel_i0e), tmp_path / "file")

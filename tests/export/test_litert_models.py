@@ -30,6 +30,7 @@ def runner_of(path):
 
 
 @pytest.mark.parametrize("name", NAMES_OF_MODELS)
+@pytest.mark.usefixtures("quickly")
 def test_each_family_and_task(name, tmp_path):
     run = small_run(name, tmp_path / "run", CHANGES.get(name))
     if name in REFUSED:

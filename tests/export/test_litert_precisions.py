@@ -13,6 +13,7 @@ from tfdl.export.litert import calibrated_conversion, lowering
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quickly")
 def test_int8_of_images(trained_run, tmp_path):
     exported = tfdl.export_litert(trained_run, tmp_path / "out", precision="int8")
     assert exported.cost.before == pytest.approx(tfdl.evaluate(trained_run)["accuracy"])
@@ -28,6 +29,7 @@ TEXTS = {"name": "python_topics", "train_split": "train[1:3]", "validation_split
 
 
 @pytest.mark.parametrize("name", ["lstm", "gpt2"])
+@pytest.mark.usefixtures("quickly")
 def test_int8_of_texts(name, tmp_path):
     """The perplexity in float32 is the model's, also of a model that carries its state."""
     run = small_run(name, tmp_path / "run", {"dataset": TEXTS})
@@ -41,6 +43,7 @@ def test_int8_of_texts(name, tmp_path):
     assert exported.notes[-1] == WEIGHTS_ALONE
 
 
+@pytest.mark.usefixtures("quickly")
 def test_a_converter_that_crashes(trained_run, tmp_path, monkeypatch):
     """As TensorFlow's does for an LSTM of Keras. Then the weights alone become int8."""
     monkeypatch.setattr(calibrated_conversion, "_PROGRAM", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
@@ -59,6 +62,7 @@ def test_a_converter_that_fails(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quickly")
 def test_numbers_between_layers_that_cost_too_much(trained_run, tmp_path, monkeypatch):
     """Ranges of black images alone make them useless."""
     calibration_images = lowering.calibration_images

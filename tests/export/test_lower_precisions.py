@@ -48,6 +48,7 @@ def test_the_line():
 
 
 @BOTH
+@pytest.mark.usefixtures("quickly")
 def test_a_precision_that_costs_too_much_is_not_left_behind(trained_run, tmp_path, monkeypatch, export):
     monkeypatch.setattr(cost, "BOUNDS", (cost.Bound("accuracy", -1.0, "at least 1 more"),))
     message = (
@@ -69,6 +70,7 @@ def test_data_that_is_not_there(tmp_path, export):
 
 
 @BOTH
+@pytest.mark.usefixtures("quickly")
 def test_data_that_python_code_passed(tmp_path, export):
     random = np.random.default_rng(0)
     splits = {"train": 8, "validation": 4, "test": 4}

@@ -46,6 +46,7 @@ TOKENS = np.random.default_rng(0).integers(1, 259, (3, 12), np.int32)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quickly")
 def test_updates_of_low_rank_in_mixed_precision(tmp_path):
     check_exports(low_rank_run(tmp_path, "mixed_float16"), tmp_path, TOKENS, "token_ids")
 
@@ -60,6 +61,7 @@ def test_float64_is_rounded(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quickly")
 @pytest.mark.distributed
 def test_synchronized_statistics_of_two_ranks_in_mixed_precision(tmp_path):
     tiny = ("--set", "model.filters=[4]", "--set", "model.units=8", "--image-size", "8", "--steps", "3")
