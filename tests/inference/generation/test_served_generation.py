@@ -7,6 +7,7 @@ import tensorflow as tf
 import tfdl
 from tests.inference.generation.conftest import LONGEST
 from tfdl.config import choose_samplers
+from tfdl.data.tokenizers import ByteTokenizer
 from tfdl.data.tokenizers.word import WordTokenizer
 from tfdl.inference.generation import Generator
 from tfdl.inference.generation.samplers.chain import SamplerChain
@@ -123,3 +124,17 @@ def test_words_are_separated_from_the_prompt():
 
 def test_other_tasks_have_no_such_signature(translator):
     assert generation_signatures(*translator) == {}
+
+
+def test_the_sample_fits_a_model_of_few_positions():
+    """Random bytes are no UTF-8: as a text they are more tokens than they were."""
+    tokenizer = ByteTokenizer()
+    sizes = {"hidden_dim": 16, "num_heads": 2, "num_layers": 1, "sequence_length": 12}
+    model = tfdl.build_model("transformer", vocab_size=tokenizer.vocab_size, **sizes)
+    task = LanguageModeling(tokenizer, 12)
+    sample = ServedGeneration(model, task).sample(64)
+    lengths = [len(tokenizer.encode(text.decode())) for text in sample["text"]]
+    assert max(lengths) <= 10
+    assert len(set(lengths)) > 2
+    arguments = {name: tf.constant(value) for name, value in sample.items()}
+    assert ServedGeneration(model, task).answer(model, **arguments)["generated"].shape == (8,)

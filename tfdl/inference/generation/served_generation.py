@@ -66,7 +66,17 @@ class ServedGeneration:
     def sample(self, count: int) -> dict[str, np.ndarray]:
         """See ``ServedSignature.sample``."""
         most = max(2, min(_MOST_TOKENS, self._task.sequence_length))
-        return {**random_inputs(self._task.tokenizer, min(count, _MOST_TEXTS), most, 0), **_SAMPLE}
+        inputs = random_inputs(self._task.tokenizer, min(count, _MOST_TEXTS), most, 0)
+        longest = self._stepper.longest
+        if "text" in inputs and longest is not None:
+            inputs["text"] = np.array([self._shortened(text.decode(), longest - 2) for text in inputs["text"]])
+        return {**inputs, **_SAMPLE}
+
+    def _shortened(self, text: str, most: int) -> bytes:
+        """A text of at most so many tokens. Random tokens may be a text of more tokens than they are."""
+        while len(self._task.tokenizer.encode(text)) > most:
+            text = text[: len(text) // 2]
+        return text.encode()
 
     def answer(self, model: Any, text: Any = None, token_ids: Any = None, **settings: Any) -> dict[str, Any]:  # noqa: ARG002
         """Continues each text.
