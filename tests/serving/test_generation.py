@@ -121,6 +121,9 @@ def test_a_saved_model_writes_the_whole_text(client, runs):
     inputs = {"text": [PROMPT], "max_new_tokens": 12, "temperature": 0, "top_k": 0, "top_p": 1, "seed": 0}
     outputs = client.ask("gpt", {"signature_name": "generate", "inputs": inputs})["outputs"]
     assert outputs["generated"] == [answer["generated"]]
+    inputs["max_new_tokens"] = 10**9
+    message = client.error("/v1/models/gpt:predict", {"signature_name": "generate", "inputs": inputs})
+    assert message == "max_new_tokens is 1000000000, expected at most 380"
 
 
 @pytest.mark.parametrize(

@@ -5,45 +5,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
 
-import numpy as np
-
-from tfdl.serving.errors import BAD_REQUEST, OVERLOADED, RequestError
+from tfdl.serving.batch_parts import Answered, Key, Part, Request, deliver, joined_inputs, key_of, whole_outputs
+from tfdl.serving.errors import OVERLOADED, RequestError
 from tfdl.serving.signature import Arrays, Signature
 
 Call = Callable[[str, Arrays], Arrays]
 """Computes the function of a signature."""
 OnCall = Callable[[str, int], None]
 """Gets the signature and the number of rows of each call."""
-Key = tuple[object, ...]
-
-
-@dataclass(eq=False)
-class _Request:
-    """One request."""
-
-    answer: "asyncio.Future[Arrays]"
-    num_left: int
-    """Parts that are not settled: neither computed nor skipped."""
-    outputs: dict[int, Arrays] = field(default_factory=dict)
-    """Of each part by its number."""
-
-
-@dataclass(eq=False)
-class _Part:
-    """At most as many rows of one request as a call takes."""
-
-    request: _Request
-    number: int
-    signature: Signature
-    arrays: Arrays
-    num_rows: int
-    arrival: float
-
-
-_Answered = tuple[_Request, Arrays | Exception]
 
 
 class Batcher:
@@ -76,7 +46,7 @@ class Batcher:
         self._timeout = timeout
         self._max_requests = max_requests
         self._on_call = on_call
-        self._groups: dict[Key, deque[_Part]] = {}
+        self._groups: dict[Key, deque[Part]] = {}
         self._changed = threading.Condition()
         self._num_requests = 0
         self._is_closed = False
@@ -103,10 +73,10 @@ class Batcher:
         """
         answer: asyncio.Future[Arrays] = asyncio.get_running_loop().create_future()
         pieces = self._pieces(signature, arrays)
-        request = _Request(answer, len(pieces))
+        request = Request(answer, len(pieces))
         now = time.monotonic()
-        parts = [_Part(request, number, signature, piece, rows, now) for number, (piece, rows) in enumerate(pieces)]
-        key = _key(signature, arrays) if parts[0].num_rows else (id(request),)
+        parts = [Part(request, number, signature, piece, rows, now) for number, (piece, rows) in enumerate(pieces)]
+        key = key_of(signature, arrays) if parts[0].num_rows else (id(request),)
         with self._changed:
             if self._num_requests >= self._max_requests:
                 raise RequestError(
@@ -155,9 +125,9 @@ class Batcher:
                 else:
                     wanted.append(part)
             if wanted:
-                _deliver(self._compute(wanted))
+                deliver(self._compute(wanted))
 
-    def _next_parts(self) -> list[_Part]:
+    def _next_parts(self) -> list[Part]:
         """Waits for work. No parts mean that the batcher was closed."""
         with self._changed:
             while True:
@@ -180,7 +150,7 @@ class Batcher:
                 return
             self._changed.wait(rest)
 
-    def _taken(self, key: Key) -> list[_Part]:
+    def _taken(self, key: Key) -> list[Part]:
         """Removes the first parts of a group: as many as one call takes."""
         group = self._groups.pop(key)
         parts = [group.popleft()]
@@ -192,13 +162,13 @@ class Batcher:
             self._groups[key] = group  # at the end, so that others have their turn
         return parts
 
-    def _compute(self, parts: Sequence[_Part]) -> list[_Answered]:
+    def _compute(self, parts: Sequence[Part]) -> list[Answered]:
         """Computes parts in one call. If it fails, each is computed alone, so that none fails because of another."""
         signature = parts[0].signature
         num_rows = sum(part.num_rows for part in parts)
         try:
             self._on_call(signature.name, max(1, num_rows))
-            outputs = self._call(signature.name, _joined(parts))
+            outputs = self._call(signature.name, joined_inputs(parts))
             if len(parts) > 1 and any(len(array) != num_rows for array in outputs.values()):
                 raise ValueError("the outputs have other rows than the inputs")
         except Exception as error:
@@ -206,18 +176,18 @@ class Batcher:
                 self._settle(parts[0])
                 return [(parts[0].request, error)]
             return [answered for part in parts for answered in self._compute([part])]
-        answers: list[_Answered] = []
+        answers: list[Answered] = []
         start = 0
         for part in parts:
             end = start + part.num_rows
             own = outputs if len(parts) == 1 else {name: array[start:end] for name, array in outputs.items()}
             part.request.outputs[part.number] = own
             if self._settle(part):
-                answers.append((part.request, _whole(part.request)))
+                answers.append((part.request, whole_outputs(part.request)))
             start = end
         return answers
 
-    def _settle(self, part: _Part) -> bool:
+    def _settle(self, part: Part) -> bool:
         """Counts a part that was computed or skipped; returns whether it was the last of its request."""
         with self._changed:
             part.request.num_left -= 1
@@ -225,52 +195,3 @@ class Batcher:
             if is_last:
                 self._num_requests -= 1
         return is_last
-
-
-def _deliver(answers: Sequence[_Answered]) -> None:
-    """Gives answers to the event loop, all at once."""
-    if not answers:
-        return
-    with suppress(RuntimeError):  # the loop has ended
-        answers[0][0].answer.get_loop().call_soon_threadsafe(_set_answers, answers)
-
-
-def _set_answers(answers: Sequence[_Answered]) -> None:
-    for request, result in answers:
-        if request.answer.done():  # cancelled, or another part has failed
-            continue
-        if isinstance(result, Exception):
-            request.answer.set_exception(result)
-        else:
-            request.answer.set_result(result)
-
-
-def _key(signature: Signature, arrays: Arrays) -> Key:
-    """Equal for requests that one call can compute."""
-    parts: list[object] = [signature.name]
-    for name, info in signature.inputs.items():
-        array = arrays[name]
-        parts.append(array.shape[1:] if info.has_rows else array.tolist())
-    return tuple(parts)
-
-
-def _joined(parts: Sequence[_Part]) -> Arrays:
-    first = parts[0]
-    if len(parts) == 1:
-        return first.arrays
-    inputs = first.signature.inputs
-    return {
-        name: np.concatenate([part.arrays[name] for part in parts]) if info.has_rows else first.arrays[name]
-        for name, info in inputs.items()
-    }
-
-
-def _whole(request: _Request) -> Arrays | Exception:
-    """The outputs of a request, from those of its parts."""
-    outputs = [request.outputs[number] for number in sorted(request.outputs)]
-    if len(outputs) == 1:
-        return outputs[0]
-    try:
-        return {name: np.concatenate([part[name] for part in outputs]) for name in outputs[0]}
-    except ValueError:  # the outputs of the parts have other shapes
-        return RequestError(BAD_REQUEST, "the rows have answers of unequal shapes; send them in several requests")

@@ -5,7 +5,6 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from tfdl.errors import UserError, first_line, in_one_line
@@ -15,6 +14,7 @@ from tfdl.serving.options import ServeOptions
 from tfdl.serving.program import Program
 from tfdl.serving.sources import ModelSource
 from tfdl.serving.version import Version
+from tfdl.serving.version_state import AVAILABLE, END, LOADING, UNLOADING, Stamp, VersionState, stamp_of
 from tfdl.serving.warm_up import warm_up
 
 _LOGGER = logging.getLogger("tfdl.serving")
@@ -22,24 +22,6 @@ _LOGGER = logging.getLogger("tfdl.serving")
 _PATH = re.compile(r"(?<![\w.])/[^'\"\s]+")
 # Versions that have ended, or cannot be loaded, whose state is still reported.
 _MOST_ENDED = 16
-
-LOADING = "LOADING"
-AVAILABLE = "AVAILABLE"
-UNLOADING = "UNLOADING"
-END = "END"
-
-Stamp = tuple[tuple[str, int, int], ...]
-"""Names, sizes and times of the files of a version."""
-
-
-@dataclass(frozen=True)
-class VersionState:
-    """The state of a version, as TensorFlow Serving reports it."""
-
-    number: int
-    state: str
-    error: str = ""
-    """Why it could not be loaded."""
 
 
 class Model:
@@ -178,7 +160,7 @@ class Model:
         return {number: on_disk[number] for number in numbers}
 
     def _load_when_complete(self, number: int, path: Path) -> None:
-        stamp = _stamp(path)
+        stamp = stamp_of(path)
         is_settled = self._seen.get(number) == stamp
         self._seen[number] = stamp
         if not is_settled or self._failed.get(number) == stamp:
@@ -238,15 +220,3 @@ class Model:
             self._states.pop(number, None)
         self._failed.pop(number, None)
         self._seen.pop(number, None)
-
-
-def _stamp(folder: Path) -> Stamp:
-    """Changes whenever a file of the folder does."""
-    stamps = []
-    for path in sorted(folder.rglob("*")):
-        try:
-            status = path.stat()
-        except OSError:
-            continue  # removed meanwhile
-        stamps.append((path.name, status.st_size, status.st_mtime_ns))
-    return tuple(stamps)

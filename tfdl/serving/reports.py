@@ -5,9 +5,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfdl.serving.model import Model, VersionState
+from tfdl.serving.model import Model
 from tfdl.serving.signature import Signature, TensorInfo
 from tfdl.serving.version import Version
+from tfdl.serving.version_state import VersionState
 
 _TYPE = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 

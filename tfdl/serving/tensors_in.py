@@ -2,16 +2,14 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
-from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfdl.serving.errors import BAD_REQUEST, RequestError
 from tfdl.serving.json_body import Body, check_keys, json_type, shown
+from tfdl.serving.numbers_in import numbers_of
 from tfdl.serving.signature import STRING, Arrays, Signature, TensorInfo
 
 _B64 = "b64"
@@ -60,7 +58,7 @@ def to_array(value: Any, info: TensorInfo, what: str, has_infinity: bool = True)
         array = np.empty(len(leaves), object)
         array[:] = [_bytes(leaf, what) for leaf in leaves]
     else:
-        array = _numbers(leaves, info, what, has_infinity)
+        array = numbers_of(leaves, info, what, has_infinity)
     return array.reshape(shape)
 
 
@@ -188,39 +186,3 @@ def _bytes(leaf: Any, what: str) -> bytes:
     if is_b64(leaf):
         return decoded_b64(leaf, what)
     raise RequestError(BAD_REQUEST, f'{what} has the value {shown(leaf)}, expected a string or {{"b64": "..."}}')
-
-
-def _numbers(leaves: Sequence[Any], info: TensorInfo, what: str, has_infinity: bool) -> np.ndarray:
-    dtype, allowed, expected = _number_type(info.dtype)
-    if not allowed:
-        raise RequestError(BAD_REQUEST, f"{what} is of type {info.dtype}, which JSON cannot express")
-    if set(map(type, leaves)) - allowed:
-        wrong = next(leaf for leaf in leaves if type(leaf) not in allowed)
-        raise RequestError(BAD_REQUEST, f"{what} has the value {shown(wrong)}, expected {expected}")
-    try:
-        if dtype.is_floating:
-            return _floats(np.array(leaves, np.float64), dtype, what, has_infinity)
-        return np.array(leaves, dtype.as_numpy_dtype)
-    except OverflowError as error:
-        raise RequestError(BAD_REQUEST, f"{what} has a number that is too large, expected {expected}") from error
-
-
-@lru_cache
-def _number_type(name: str) -> tuple[Any, frozenset[type], str]:
-    """A type of TensorFlow, the types of JSON's values for it, and these in words."""
-    dtype = tf.as_dtype(name)
-    if dtype.is_bool:
-        return dtype, frozenset({bool}), "true or false"
-    if dtype.is_integer:
-        return dtype, frozenset({int}), f"whole numbers from {dtype.min} to {dtype.max}"
-    if dtype.is_floating:
-        return dtype, frozenset({int, float}), "numbers"
-    return dtype, frozenset(), ""
-
-
-def _floats(values: np.ndarray, dtype: Any, what: str, has_infinity: bool) -> np.ndarray:
-    is_infinite = np.isinf(values)
-    is_too_large = (np.abs(values) > float(dtype.max)) & ~is_infinite
-    if is_too_large.any() or (is_infinite.any() and not has_infinity):
-        raise RequestError(BAD_REQUEST, f"{what} has a number that is too large for {dtype.name}")
-    return values.astype(dtype.as_numpy_dtype, copy=False)

@@ -59,6 +59,21 @@ def text_request(body: Body, most_new_tokens: int) -> TextRequest:
     return TextRequest(text, settings, _value(body, "stream", bool, False))
 
 
+def check_num_tokens(arrays: Arrays, most_new_tokens: int) -> None:
+    """Checks the inputs of the signature ``generate``, which could otherwise keep a model busy for hours.
+
+    Args:
+        arrays: inputs of any signature.
+        most_new_tokens: that a client may ask for.
+
+    Raises:
+        RequestError: it asks for more.
+    """
+    wanted = arrays.get("max_new_tokens")
+    if wanted is not None and wanted.shape == () and wanted > most_new_tokens:
+        raise RequestError(BAD_REQUEST, f"max_new_tokens is {int(wanted)}, expected at most {most_new_tokens}")
+
+
 def inputs_of_text(request: TextRequest, signature: Signature) -> Arrays:
     """The inputs of an export's signature ``generate``.
 
