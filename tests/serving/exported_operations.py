@@ -14,6 +14,7 @@ from tfdl.export.saved_model import _servable
 from tfdl.inference.generation.served_generation import generation_signatures
 from tfdl.models import build_model
 from tfdl.serving.saved_model_file import read_meta_graph
+from tfdl.serving.trust import check_trusted
 from tfdl.tasks import ImageClassification, LanguageModeling, TextClassification, Translation
 
 Choice = tuple[str, dict[str, Any]]
@@ -63,7 +64,7 @@ def exported_operations(
     texts: Sequence[Choice] = TEXT_MODELS,
     beams: Sequence[int] = (1, 2),
 ) -> set[str]:
-    """The operations of the SavedModels of some models, which are written one after the other.
+    """The operations of the SavedModels of some models, which are written one after the other. All must be trusted.
 
     Args:
         folder: an empty one.
@@ -91,7 +92,9 @@ def exported_operations(
         module, functions = _servable(model, task, signatures)
         path = folder / str(number)
         tf.saved_model.save(module, str(path), signatures=functions)
-        found |= operations_of(read_meta_graph(path))
+        meta_graph = read_meta_graph(path)
+        check_trusted(path, meta_graph, is_described=True)
+        found |= operations_of(meta_graph)
     return found
 
 

@@ -200,3 +200,33 @@ def test_several_threads():
 
     assert [answer["y"].tolist() for answer in asyncio.run(run())] == [[[1]], [[2]]]
     one.close()
+
+
+def test_a_part_that_fails_while_another_thread_computes_the_last_one():
+    """The failed part is settled first, and its thread goes on with a neighbour before it reports the error."""
+    has_failed = threading.Event()
+
+    def call(name, arrays):  # noqa: ARG001
+        rows = arrays["x"][:, 0].tolist()
+        if rows == [1, 1]:
+            assert has_failed.wait(30)
+        if rows == [7]:
+            has_failed.set()
+            assert is_answered.wait(30)
+        if 2 in rows:
+            raise ValueError("bad row")
+        return {"y": arrays["x"]}
+
+    is_answered = threading.Event()
+    one = Batcher(call, max_batch_size=2, timeout=30, num_threads=2, max_requests=9, on_call=lambda *_: None)
+
+    async def run():
+        first = one.submit(DOUBLE, inputs([1], [1], [2]))
+        neighbour = one.submit(DOUBLE, inputs([7]))
+        with pytest.raises(ValueError, match="bad row"):
+            await first
+        is_answered.set()
+        return await neighbour
+
+    assert asyncio.run(run())["y"].tolist() == [[7]]
+    one.close()

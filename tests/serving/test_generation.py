@@ -143,6 +143,7 @@ def test_a_saved_model_writes_the_whole_text(client, runs):
         ({"text": "a", "temperature": True}, "temperature is True, expected a number"),
         ({"text": "a", "top_k": -1}, "top_k is -1, expected from 0"),
         ({"text": "a", "top_p": 0}, "top_p is 0.0, expected above 0"),
+        ({"text": "a", "top_p": 1e-50}, "top_p is 1e-50, expected above 0"),
         ({"text": "a", "seed": -1}, "seed is -1, expected from 0"),
         ({"text": "a", "stop": [""]}, "stop is [''], expected a string"),
         ({"text": "a", "stop": ["x"] * 17}, "expected a string, or an array of at most 16 strings"),
@@ -160,6 +161,13 @@ def test_what_a_saved_model_refuses(client):
         "/v1/models/saved:generate", {"text": "a", "stop": "b"}
     )
     assert "seed is 4294967296" in client.error("/v1/models/saved:generate", {"text": "a", "seed": 2**32})
+
+
+@pytest.mark.parametrize("many", [381, 2_000_000_000])
+def test_predict_has_the_same_limit_of_tokens(client, many):
+    inputs = {"text": ["a"], "max_new_tokens": many, "temperature": 0, "top_k": 0, "top_p": 1, "seed": 0}
+    message = client.error("/v1/models/gpt:predict", {"signature_name": "generate", "inputs": inputs})
+    assert message == f"max_new_tokens is {many}, expected from 1 to 380"
 
 
 def test_several_streams_proceed_and_one_more_is_refused(client, monkeypatch):

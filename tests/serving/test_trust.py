@@ -107,6 +107,109 @@ def test_a_function_that_is_called_like_an_operation(tmp_path):
     assert "harmless: ReadFile" in refused(folder)
 
 
+def changed(folder, change):
+    """Changes the meta graph of a SavedModel."""
+    path = folder / "saved_model.pb"
+    model = SavedModel.FromString(path.read_bytes())
+    change(model.meta_graphs[0])
+    path.write_bytes(model.SerializeToString())
+
+
+def add_saving_function(meta_graph, name, file):
+    """A function without arguments that writes a file by ``SaveV2``."""
+    function = meta_graph.graph_def.library.function.add()
+    function.signature.name = name
+    function.signature.is_stateful = True
+    for node_name, value in (("path", str(file)), ("names", ["secret"]), ("slices", [""])):
+        node = function.node_def.add(name=node_name, op="Const")
+        node.attr["dtype"].type = tf.string.as_datatype_enum
+        node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, tf.string))
+    node = function.node_def.add(name="save", op="SaveV2")
+    node.input.extend(["path:output:0", "names:output:0", "slices:output:0", "path:output:0"])
+    node.attr["dtypes"].list.type.append(tf.string.as_datatype_enum)
+    function.control_ret["save"] = "save"
+    function.signature.control_output.append("save")
+
+
+def with_table(folder):
+    """A SavedModel with a table, which TensorFlow initializes by a function when it loads the model."""
+    module = tf.Module()
+    values = tf.lookup.KeyValueTensorInitializer(tf.constant(["a"]), tf.constant([1]))
+    module.table = tf.lookup.StaticHashTable(values, 0)
+    function = tf.function(lambda text: {"number": module.table.lookup(text)}, input_signature=STRINGS)
+    return write_saved_model(folder, {"serving_default": function}, owner=module)
+
+
+def test_a_table_whose_initializer_saves(tmp_path):
+    """No signature calls the function: a node of the object graph names it."""
+    folder = with_table(tmp_path / "1")
+    assert list(load_saved_model_program(folder, trust=False).signatures) == ["serving_default"]
+
+    def change(meta_graph):
+        add_saving_function(meta_graph, "evil_1", tmp_path / "written")
+        nodes = meta_graph.object_graph_def.nodes
+        (table,) = (node for node in nodes if node.WhichOneof("kind") == "resource")
+        (reference,) = (child for child in table.children if child.local_name == "_initialize")
+        reference.node_id = len(nodes)
+        nodes.add().bare_concrete_function.concrete_function_name = "evil_1"
+
+    changed(folder, change)
+    assert "harmless: SaveV2;" in refused(folder)
+    assert not list(tmp_path.glob("written*"))
+    load_saved_model_program(folder, trust=True)
+    assert list(tmp_path.glob("written*"))  # so the function is one that runs
+
+
+@pytest.mark.parametrize("place", ["function", "concrete_functions", "inner", "gradient", "registered"])
+def test_other_places_that_name_a_function_that_saves(tmp_path, place):
+    folder = with_table(tmp_path / "1")
+
+    def change(meta_graph):
+        add_saving_function(meta_graph, "evil_1", tmp_path / "written")
+        objects, library = meta_graph.object_graph_def, meta_graph.graph_def.library
+        if place == "function":
+            objects.nodes.add().function.concrete_functions.append("evil_1")
+        elif place == "concrete_functions":
+            objects.concrete_functions["evil_1"].bound_inputs.extend([])
+        elif place == "inner":
+            node = library.function[0].node_def.add(name="x", op="PartitionedCall")
+            node.attr["f"].func.name = library.function[0].signature.name
+            node.attr["f"].func.attr["g"].func.name = "evil_1"
+        elif place == "gradient":
+            library.gradient.add(function_name=library.function[0].signature.name, gradient_func="evil_1")
+        else:
+            library.registered_gradients.add(gradient_func="evil_1", registered_op_type="Add")
+
+    changed(folder, change)
+    assert "harmless: SaveV2;" in refused(folder)
+
+
+@pytest.mark.parametrize("place", ["implements", "placeholder", "inner"])
+def test_functions_that_others_may_replace(tmp_path, place):
+    folder = write_saved_model(tmp_path / "1", {"serving_default": lengths})
+
+    def change(meta_graph):
+        function = meta_graph.graph_def.library.function[0]
+        if place == "implements":
+            function.attr["api_implements"].s = b"x"
+        elif place == "placeholder":
+            function.node_def[0].attr["f"].placeholder = "f"
+        else:
+            function.node_def[0].attr["f"].func.attr["g"].placeholder = "f"
+
+    changed(folder, change)
+    assert "has functions that others may replace" in refused(folder)
+
+
+def test_several_graphs(tmp_path):
+    folder = write_saved_model(tmp_path / "1", {"serving_default": lengths})
+    path = folder / "saved_model.pb"
+    model = SavedModel.FromString(path.read_bytes())
+    model.meta_graphs.add().CopyFrom(model.meta_graphs[0])
+    path.write_bytes(model.SerializeToString())
+    assert "has 2 graphs, expected one" in refused(folder)
+
+
 def test_a_model_of_tensorflow_1(tmp_path):
     """It has no objects, so TensorFlow would run its graph's own nodes."""
     folder = write_saved_model(tmp_path / "1", {"serving_default": lengths})

@@ -23,7 +23,7 @@ from tfdl.serving.state import ServerState
 from tfdl.serving.tensors_in import inputs_of
 from tfdl.serving.tensors_out import json_of_outputs
 from tfdl.serving.text_answers import answer_text
-from tfdl.serving.text_request import check_num_tokens, text_request
+from tfdl.serving.text_request import check_new_tokens, text_request
 from tfdl.serving.version import Version
 from tfdl.tasks.served_signature import DEFAULT_SIGNATURE
 
@@ -131,7 +131,7 @@ class Api:
             content = await converted(_size(outputs), json_of_classes, outputs)
         else:
             arrays, is_row = await converted(body.num_bytes, inputs_of, body, signature)
-            check_num_tokens(arrays, self._state.options.max_new_tokens)
+            check_new_tokens(arrays, signature, self._state.options.max_new_tokens)
             outputs = await outputs_of(version, signature, arrays)
             content = await converted(_size(outputs), json_of_outputs, outputs, is_row)
         return Response(content, media_type=JSON)

@@ -22,6 +22,8 @@ class Request:
     """Parts that are not settled: neither computed nor skipped."""
     outputs: dict[int, Arrays] = field(default_factory=dict)
     """Of each part by its number."""
+    error: Exception | None = None
+    """Of the first part that failed."""
 
 
 @dataclass(eq=False)
@@ -71,11 +73,13 @@ def joined_inputs(parts: Sequence[Part]) -> Arrays:
 
 
 def whole_outputs(request: Request) -> Arrays | Exception:
-    """The outputs of a request, from those of its parts.
+    """The outputs of a request, from those of its parts; or the error of one of them.
 
     Args:
-        request: all parts of which are computed.
+        request: all parts of which are settled.
     """
+    if request.error is not None:
+        return request.error
     outputs = [request.outputs[number] for number in sorted(request.outputs)]
     if len(outputs) == 1:
         return outputs[0]

@@ -120,12 +120,12 @@ class Batcher:
                 return
             wanted = []
             for part in parts:
-                if part.request.answer.done():  # cancelled, or failed in another part
+                if part.request.error or part.request.answer.done():  # failed in another part, or cancelled
                     self._settle(part)
                 else:
                     wanted.append(part)
             if wanted:
-                deliver(self._compute(wanted))
+                deliver(self._safely_computed(wanted))
 
     def _next_parts(self) -> list[Part]:
         """Waits for work. No parts mean that the batcher was closed."""
@@ -162,6 +162,15 @@ class Batcher:
             self._groups[key] = group  # at the end, so that others have their turn
         return parts
 
+    def _safely_computed(self, parts: Sequence[Part]) -> list[Answered]:
+        """Computes parts. No error ends the thread, since nobody would answer the requests after it."""
+        try:
+            return self._compute(parts)
+        except Exception as error:
+            for part in parts:
+                self._settle(part, error)
+            return [(part.request, error) for part in parts]
+
     def _compute(self, parts: Sequence[Part]) -> list[Answered]:
         """Computes parts in one call. If it fails, each is computed alone, so that none fails because of another."""
         signature = parts[0].signature
@@ -173,7 +182,7 @@ class Batcher:
                 raise ValueError("the outputs have other rows than the inputs")
         except Exception as error:
             if len(parts) == 1:
-                self._settle(parts[0])
+                self._settle(parts[0], error)
                 return [(parts[0].request, error)]
             return [answered for part in parts for answered in self._compute([part])]
         answers: list[Answered] = []
@@ -187,9 +196,11 @@ class Batcher:
             start = end
         return answers
 
-    def _settle(self, part: Part) -> bool:
-        """Counts a part that was computed or skipped; returns whether it was the last of its request."""
+    def _settle(self, part: Part, error: Exception | None = None) -> bool:
+        """Counts a part that was computed, failed or skipped; returns whether it was the last of its request."""
         with self._changed:
+            # Before the count: the thread that has the last part must see it.
+            part.request.error = part.request.error or error
             part.request.num_left -= 1
             is_last = part.request.num_left == 0
             if is_last:

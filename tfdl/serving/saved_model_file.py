@@ -21,7 +21,7 @@ def read_meta_graph(folder: Path) -> Any:
         folder: of the SavedModel.
 
     Raises:
-        UserError: the file is missing, damaged, or has no graph for a server.
+        UserError: the file is missing, damaged, or has no graph for a server, or several graphs.
     """
     path = folder / FILE
     try:
@@ -32,6 +32,11 @@ def read_meta_graph(folder: Path) -> Any:
         raise UserError(f"{str(path)!r} is damaged: it is not a SavedModel; export the model again") from error
     except OSError as error:
         raise UserError(f"{str(path)!r} cannot be read ({error.strerror}), expected a SavedModel") from error
+    if len(saved_model.meta_graphs) > 1:
+        # TensorFlow would load it in its old way, in which a graph's own nodes run.
+        raise UserError(
+            f"{str(path)!r} has {len(saved_model.meta_graphs)} graphs, expected one; export the model again"
+        )
     for meta_graph in saved_model.meta_graphs:
         if _TAG in meta_graph.meta_info_def.tags:
             return meta_graph

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tfdl.inference.generation.served_generation import GENERATE
 from tfdl.serving.errors import BAD_REQUEST, RequestError
 from tfdl.serving.json_body import Body, check_keys, shown
 from tfdl.serving.signature import Arrays, Signature
@@ -53,25 +54,11 @@ def text_request(body: Body, most_new_tokens: int) -> TextRequest:
     seed = _value(body, "seed", int, TextSettings.seed)
     _check("temperature", temperature, 0 <= temperature < math.inf, "0 (the most likely tokens) or more")
     _check("top_k", top_k, 0 <= top_k <= _LARGEST_INT32, f"from 0 (all tokens) to {_LARGEST_INT32}")
-    _check("top_p", top_p, 0 < top_p <= 1, "above 0 and at most 1 (all tokens)")
+    # Models round it, and then it must still be above 0.
+    _check("top_p", top_p, np.float32(top_p) > 0 and top_p <= 1, "above 0 and at most 1 (all tokens)")
     _check("seed", seed, 0 <= seed < 2**64, "from 0 to below 2**64")
     settings = TextSettings(max_new_tokens, temperature, top_k, top_p, seed, _stops(body))
     return TextRequest(text, settings, _value(body, "stream", bool, False))
-
-
-def check_num_tokens(arrays: Arrays, most_new_tokens: int) -> None:
-    """Checks the inputs of the signature ``generate``, which could otherwise keep a model busy for hours.
-
-    Args:
-        arrays: inputs of any signature.
-        most_new_tokens: that a client may ask for.
-
-    Raises:
-        RequestError: it asks for more.
-    """
-    wanted = arrays.get("max_new_tokens")
-    if wanted is not None and wanted.shape == () and wanted > most_new_tokens:
-        raise RequestError(BAD_REQUEST, f"max_new_tokens is {int(wanted)}, expected at most {most_new_tokens}")
 
 
 def inputs_of_text(request: TextRequest, signature: Signature) -> Arrays:
@@ -101,6 +88,22 @@ def inputs_of_text(request: TextRequest, signature: Signature) -> Arrays:
             BAD_REQUEST, f"the model's signature 'generate' takes {signature.takes}; call it with :predict"
         )
     return values
+
+
+def check_new_tokens(arrays: Arrays, signature: Signature, most_new_tokens: int) -> None:
+    """Checks how many tokens a request of ``predict`` asks for.
+
+    Args:
+        arrays: the inputs of the signature.
+        signature: the function.
+        most_new_tokens: that a client may ask for.
+
+    Raises:
+        RequestError: it asks for more.
+    """
+    wanted = arrays.get("max_new_tokens")
+    if signature.name == GENERATE and wanted is not None and wanted.shape == () and wanted > most_new_tokens:
+        raise RequestError(BAD_REQUEST, f"max_new_tokens is {wanted}, expected from 1 to {most_new_tokens}")
 
 
 def _value(body: Body, name: str, kind: type, default: Any) -> Any:

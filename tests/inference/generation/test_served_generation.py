@@ -79,6 +79,17 @@ def test_a_text_ends_at_the_last_position(decoder):
         generation.answer(model, text=tf.constant(["a" * (LONGEST - 1)]), **settings)
 
 
+def test_a_request_for_very_many_tokens_takes_no_memory(decoder):
+    """2 billion: a model with positions writes what it has room for, another one refuses."""
+    model, task = decoder
+    settings = {name: tf.constant(value) for name, value in {**GREEDY, "max_new_tokens": 2_000_000_000}.items()}
+    found = ServedGeneration(model, task).answer(model, text=tf.constant(["ab" * 75]), **settings)
+    assert found["tokens"].numpy().tolist() == [9]
+    model = tfdl.build_model("rnn", vocab_size=task.tokenizer.vocab_size, units=8)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="max_new_tokens: expected at most 65536, not"):
+        ServedGeneration(model, task).answer(model, text=tf.constant(["a"]), **settings)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

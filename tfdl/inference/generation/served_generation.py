@@ -13,6 +13,8 @@ from tfdl.tasks.text_inputs import random_inputs, text_signature, tokens_of
 
 GENERATE = "generate"
 _NO_TOKEN = -1
+# New tokens of a text of a model without a longest text. The graph has room for all of them before it writes the first.
+_MOST_NEW = 2**16
 # Texts, and tokens of each, on which an export and its model are compared.
 _MOST_TEXTS = 8
 _MOST_TOKENS = 16
@@ -85,8 +87,9 @@ class ServedGeneration:
             model: the model that this object has.
             text: strings ``(b,)``.
             token_ids: the texts' tokens ``(b, t)`` instead, for a tokenizer without a form for a graph.
-            **settings: ``max_new_tokens``, ``temperature``, ``top_k`` and ``top_p`` as for ``served_choice``, and
-                ``seed``. A text gets the same continuation for the same seed, whatever the other rows are.
+            **settings: ``max_new_tokens``, of which a text gets those that the model has positions for;
+                ``temperature``, ``top_k`` and ``top_p`` as for ``served_choice``; and ``seed``. A text gets the same
+                continuation for the same seed, whatever the other rows are.
 
         Returns:
             ``generated`` ``(b,)``: what follows each text; or ``generated_ids`` ``(b, n)`` for a tokenizer without a
@@ -120,6 +123,9 @@ class ServedGeneration:
             most = tf.cast(tf.reduce_max(prompts.row_lengths()), tf.int32)
             message = f"tokens of a text: expected at most {longest - 2}, not"
             checks.append(tf.debugging.Assert(most < longest - 1, [message, most]))
+        else:
+            message = f"max_new_tokens: expected at most {_MOST_NEW}, not"
+            checks.append(tf.debugging.Assert(num_new <= _MOST_NEW, [message, num_new]))
         return checks
 
     def _write(self, lengths: Any, prompts: Any, settings: Any) -> tuple[Any, Any]:
@@ -128,6 +134,8 @@ class ServedGeneration:
         lengths = tf.cast(lengths, tf.int32) + 1  # with the token that begins a text
         tokens, is_token = self._padded(prompts, lengths)  # (b, t)
         width = tf.shape(tokens)[1]
+        if self._stepper.longest is not None:
+            num_new = tf.minimum(num_new, self._stepper.longest - 1)  # all arrays have this size
         room = tf.fill(tf.shape(lengths), num_new)
         if self._stepper.longest is not None:
             # The last position is left to rows that have ended.
