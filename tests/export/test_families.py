@@ -14,6 +14,7 @@ from tfdl.export.differences import largest_difference
 from tfdl.export.keras.foreign_classes import foreign_classes
 from tfdl.export.keras.task_model import task_model
 from tfdl.export.number_signature import number_signature
+from tfdl.export.onnx import large_weights
 from tfdl.export.onnx.conversion import to_onnx
 
 SLOW = ("translation", "bert")  # their graphs take tf2onnx long
@@ -57,9 +58,37 @@ def test_onnx(model_and_task, request):
         assert {tensor.name: tuple(tensor.shape) for tensor in tensors} == {
             name: numbers.axes for name, numbers in described.items()
         }
+    check_answers(session, signature, model)
+
+
+def check_answers(session, signature, model):
     names = [tensor.name for tensor in session.get_outputs()]
     for inputs in signature.samples.values():
         answers = dict(zip(names, session.run(names, inputs), strict=True))
         answer = signature.answer(model, **{name: tf.constant(array) for name, array in inputs.items()})
         expected = {name: np.asarray(value) for name, value in answer.items()}
         assert largest_difference(expected, answers) <= 1e-4
+
+
+@pytest.mark.parametrize("name", ["resnet-identity", "gru-both-ways", "llama"])
+def test_weights_that_stay_out_of_the_conversion(name, monkeypatch):
+    """As those of large models do."""
+    monkeypatch.setattr(large_weights, "LARGE", 64)
+    taken = {}
+
+    def take_out(*arguments):
+        taken.update(real_take_out(*arguments))
+        return dict(taken)
+
+    real_take_out = large_weights.take_out
+    monkeypatch.setattr(large_weights, "take_out", take_out)
+    task, config = task_and_config(name)
+    model = small_model(config, task)
+    signature = number_signature(task)
+    converted, _ = to_onnx(model, signature)
+    assert len(taken) >= 4
+    assert [tensor.name for tensor in converted.graph.input] == list(signature.inputs)
+    kernels = [tensor for tensor in converted.graph.initializer if tuple(tensor.dims[1:]) == (3, 3, 3)]
+    assert len(kernels) == (name == "resnet-identity")  # transposed to (filters, channels, height, width)
+    session = onnxruntime.InferenceSession(converted.SerializeToString(), providers=["CPUExecutionProvider"])
+    check_answers(session, signature, model)

@@ -19,7 +19,8 @@ def test_int8_of_images(trained_run, tmp_path):
     assert exported.cost.before == pytest.approx(tfdl.evaluate(trained_run)["accuracy"])
     assert exported.cost.after == pytest.approx(exported.cost.before, abs=0.02)
     assert json.loads((exported.path / "tfdl.json").read_text())["precision"] == "int8"
-    assert exported.notes == ("weights and the numbers between layers are int8, in the ranges of 256 training samples",)
+    note = "weights and the numbers between layers are int8, in the ranges of 256 training samples"
+    assert exported.notes[-1] == note
     assert exported.size < exported.float32_size
 
 

@@ -16,7 +16,7 @@ import tfdl
 from tfdl.distributed import SingleWorld
 from tfdl.distributed.world import set_current_world
 from tfdl.errors import RunError, UserError
-from tfdl.export import parity, saved_model
+from tfdl.export import differences, parity, saved_model
 from tfdl.runs import load_run
 from tfdl.tasks import ImageClassification
 from tfdl.tasks.image_serving import example
@@ -201,7 +201,7 @@ def assert_not_written(trained_run, folder, message):
 
 
 def test_too_large_a_difference(trained_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(saved_model, "_TOLERANCE", -1.0)
+    monkeypatch.setattr(differences, "TOLERANCE", -1.0)
     assert_not_written(
         trained_run, tmp_path / "out", "the SavedModel differs from the model by .*; nothing was written"
     )

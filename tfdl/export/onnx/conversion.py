@@ -13,6 +13,7 @@ import tf2onnx
 
 from tfdl.errors import UserError, in_one_line
 from tfdl.export.number_signature import NumberSignature
+from tfdl.export.onnx import large_weights
 from tfdl.export.onnx.handlers import handlers
 from tfdl.export.tensors import Axes, TensorType
 from tfdl.layers.cudnn import portable_kernels
@@ -49,9 +50,7 @@ def to_onnx(model: Any, signature: NumberSignature) -> tuple[onnx.ModelProto, di
     with portable_kernels(), _silent(), _every_reshape():
         graph = function.get_concrete_function()
         try:
-            converted, _ = tf2onnx.convert.from_function(
-                function, input_signature=specs, opset=_OPSET, custom_op_handlers=handlers()
-            )
+            converted = _converted(graph)
         except (ValueError, TypeError, KeyError, NotImplementedError) as error:
             raise UserError(
                 f"the model cannot be an ONNX file: {in_one_line(str(error))}; export it as saved_model"
@@ -65,6 +64,26 @@ def to_onnx(model: Any, signature: NumberSignature) -> tuple[onnx.ModelProto, di
     _name_axes(converted.graph.output, outputs)
     converted.graph.name = _NAME
     return converted, outputs
+
+
+def _converted(graph: Any) -> onnx.ModelProto:
+    """A concrete function as an ONNX model."""
+    inputs = [tensor.name for tensor in graph.inputs if tensor.dtype != tf.resource]
+    outputs = [tensor.name for tensor in graph.outputs]
+    names = dict(zip(inputs, [spec.name for spec in graph.structured_input_signature[0]], strict=True))
+    names |= {tensor.name: name for name, tensor in graph.structured_outputs.items()}
+    frozen = tf2onnx.tf_loader.from_function(graph, inputs, outputs)
+    weights = large_weights.take_out(frozen, large_weights.LARGE)
+    model, _ = tf2onnx.convert.from_graph_def(
+        frozen,
+        input_names=[*inputs, *weights],
+        output_names=outputs,
+        tensors_to_rename=names,
+        opset=_OPSET,
+        custom_op_handlers=handlers(),
+    )
+    large_weights.put_back(model, weights)
+    return model
 
 
 def add_metadata(model: onnx.ModelProto, values: Mapping[str, Any]) -> None:
@@ -140,11 +159,13 @@ def _every_reshape() -> Iterator[None]:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keeps tf2onnx's notices from the terminal; what it could not convert is found in its result."""
-    logger = logging.getLogger("tf2onnx")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    """Keeps notices from the terminal; what could not be converted is found in the result."""
+    loggers = [logging.getLogger(name) for name in ("tf2onnx", "tensorflow")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
