@@ -31,7 +31,7 @@ def run(tmp_path, monkeypatch, capfd):
 
 
 CASES = [
-    ("trian", "unknown command 'trian', expected one of train, runs, evaluate, .* Did you mean 'train'?"),
+    ("trian", "unknown command 'trian', expected one of train, runs, report, evaluate, .* Did you mean 'train'?"),
     ("--nope", "No such option:? '?--nope"),
     ("train --modle cnn", "No such option:? '?--modle"),
     ("train extra", r"unexpected extra argument \(extra\); every value needs an option, as in --model cnn\. See"),
