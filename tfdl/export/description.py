@@ -7,15 +7,17 @@ from typing import Any
 from tfdl import __version__
 from tfdl.config import DATASETS
 from tfdl.errors import UserError
+from tfdl.export.task_description import described_task
 from tfdl.runs.load import LoadedRun
+from tfdl.tasks.image_classification import ImageClassification
 
 _FILE = Path("assets.extra") / "tfdl.json"
 # Far above the names of any number of classes.
 _MOST_BYTES = 16 * 2**20
 
 Description = dict[str, Any]
-"""``tfdl_version``, ``task`` and ``model``; ``dataset`` if it is a declared one, whose name is no path; for images
-``image_shape`` (height, width, channels) and ``resized``; for classes ``class_names``."""
+"""``tfdl_version``, ``model``, and what ``described_task`` has; ``dataset`` if it is a declared one, whose name is no
+path; for images ``image_shape`` (height, width, channels) and ``resized``."""
 
 
 def describe(loaded: LoadedRun) -> Description:
@@ -26,13 +28,12 @@ def describe(loaded: LoadedRun) -> Description:
     """
     description: Description = {
         "tfdl_version": __version__,
-        "task": loaded.task.name,
+        **described_task(loaded.task),
         "model": loaded.config.model.label,
     }
-    for name in ("image_shape", "resized", "class_names"):
-        value = getattr(loaded.task, name, None)
-        if value not in (None, ()):
-            description[name] = list(value) if isinstance(value, tuple) else value
+    if isinstance(loaded.task, ImageClassification):
+        description["image_shape"] = list(loaded.task.image_shape)
+        description["resized"] = loaded.task.resized
     if loaded.config.dataset.name in DATASETS:
         description["dataset"] = loaded.config.dataset.name
     return description
