@@ -162,6 +162,7 @@ def test_it_says_what_it_is(exported):
         "image_shape": [8, 8, 1],
         "resized": True,
         "class_names": list("0123456789"),
+        "dataset": "digits",
     }
 
 
