@@ -20,7 +20,7 @@ class Body(dict[str, Any]):
         super().__init__(values)
         self.num_bytes = len(text)
         self.has_infinity = b"Infinity" in text
-        """Whether infinite numbers are written as such. Otherwise they are numbers that are too large."""
+        """Whether infinite numbers may be written as such. Otherwise they are numbers that are too large."""
 
 
 def read_object(body: bytes) -> Body:
@@ -90,6 +90,19 @@ def shown(value: Any) -> str:
     except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
         return f"a JSON {json_type(value)}"
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a string has no half of a surrogate pair, which JSON can express and UTF-8 cannot.
+
+    Args:
+        text: that was read from JSON.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
