@@ -212,7 +212,7 @@ class Model:
         reason = in_one_line(str(error) if isinstance(error, UserError) else first_line(error))
         _LOGGER.error("model %s version %d was not loaded: %s", self.name, number, reason)
         # A relative path of the command line is one too.
-        self._set_state(VersionState(number, END, _PATH.sub("...", reason.replace(str(self.source.path), "..."))))
+        self._set_state(VersionState(number, END, _PATH.sub("...", reason.replace(f"'{self.source.path}", "'..."))))
 
     def _add(self, number: int, program: Program) -> None:
         warm_up(program)
