@@ -1,6 +1,8 @@
 """``tfdl serve``."""
 
 import json
+import os
+import sys
 from typing import Any
 
 import click
@@ -89,7 +91,7 @@ class _VersionCount(click.ParamType):
 @click.option(
     "--max-body",
     type=click.FloatRange(0, 2047, min_open=True),
-    default=64.0,
+    default=16.0,
     show_default=True,
     metavar="MIB",
     help="Largest body of a request; larger ones get 413.",
@@ -125,6 +127,9 @@ class _VersionCount(click.ParamType):
     show_default=True,
     metavar="S",
     help="At the end, time to answer the requests that have arrived.",
+)
+@click.option(
+    "--log-requests/--no-log-requests", default=True, show_default=True, help="Print a line for each request on stderr."
 )
 @click.option("--trust", is_flag=True, help="Serve SavedModels that tfdl did not write. They are programs.")
 @checkpoint_option
@@ -170,7 +175,10 @@ def command(
     if not is_loopback(listener):
         click.echo(f"warning: {host} can be reached from other machines, and the server asks for no password", err=True)
     _print_models(state, address_of(listener))
-    run(state, listener, is_loopback=is_loopback(listener), drain_seconds=drain_seconds)
+    if not run(state, listener, host=host, drain_seconds=drain_seconds):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)  # the interpreter would wait for the threads
 
 
 def _print_models(state: Any, address: str) -> None:

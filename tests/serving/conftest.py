@@ -12,13 +12,13 @@ import tensorflow as tf
 import uvicorn
 
 from tests.serving.asking import Client
-from tfdl.serving.app import make_app
-from tfdl.serving.listening import listen
+from tfdl.serving.body_room import BodyRoom
+from tfdl.serving.listening import listen, names_of
 from tfdl.serving.metrics import Metrics
 from tfdl.serving.model import Model
 from tfdl.serving.options import ServeOptions
 from tfdl.serving.program import Program
-from tfdl.serving.server import open_state, watch
+from tfdl.serving.server import config_of, open_state, watch
 from tfdl.serving.sources import ModelSource, find_sources
 from tfdl.serving.state import ServerState
 from tfdl.serving.streams import Streams
@@ -44,23 +44,23 @@ def write_saved_model(folder: Path, functions: Mapping[str, Any], description: A
 
 
 @contextmanager
-def running(state: ServerState) -> Iterator[Client]:
+def running(state: ServerState, host: str = "127.0.0.1") -> Iterator[Client]:
     """A server in a thread, and a thread that looks for new versions.
 
     Args:
         state: its models.
+        host: to listen at.
     """
     is_ending = threading.Event()
     watcher = threading.Thread(target=watch, args=(state, is_ending))
     watcher.start()
-    listener = listen("127.0.0.1", 0)
+    listener = listen(host, 0)
     port = listener.getsockname()[1]
-    config = uvicorn.Config(make_app(state), log_config=None, log_level="critical", lifespan="off", ws="none")
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(config_of(state, names_of(listener, host)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        yield Client(port)
+        yield Client(port, host)
     finally:
         is_ending.set()
         server.should_exit = True
@@ -99,4 +99,4 @@ def state_of_programs(programs: Mapping[str, Program], **options: Any) -> Server
     for name, program in programs.items():
         models[name] = Model(ModelSource(name, Path(name), "run"), lambda *_, it=program: it, settings, metrics)
         models[name].load_first()
-    return ServerState(models, settings, metrics, Streams(settings.max_streams))
+    return ServerState(models, settings, metrics, Streams(settings.max_streams), BodyRoom(4 * settings.max_body))

@@ -4,20 +4,27 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.data.tokenizers.texts import CORPUS
 from tests.serving.bad_requests import REQUESTS, check_answer
 from tests.serving.conftest import running, state_of_programs
-from tests.serving.exported_operations import CLASSES, IMAGE_MODELS, built
-from tfdl.config import TrainConfig
+from tests.serving.exported_operations import CLASSES, IMAGE_MODELS, TINY_TRANSFORMER, built
+from tfdl.config import TrainConfig, choose_tokenizer
+from tfdl.data.tokenizers import fit_tokenizer
 from tfdl.runs import LoadedRun, RunDirectory
 from tfdl.serving.run_program import program_of_run
-from tfdl.tasks import ImageClassification
+from tfdl.tasks import ImageClassification, LanguageModeling
 
 
 @pytest.fixture(scope="module")
 def client():
     task = ImageClassification((8, 8, 1), CLASSES, resized=True)
     run = LoadedRun(RunDirectory("none"), TrainConfig(model="cnn"), task, built(IMAGE_MODELS[0], task))
-    with running(state_of_programs({"digits": program_of_run(run)})) as client:
+    programs = {"digits": program_of_run(run)}
+    task = LanguageModeling(fit_tokenizer(choose_tokenizer("character"), iter(CORPUS)), 16)
+    model = built(("transformer", TINY_TRANSFORMER), task)
+    run = LoadedRun(RunDirectory("none"), TrainConfig(model="transformer"), task, model)
+    programs["gpt"] = program_of_run(run)
+    with running(state_of_programs(programs, max_new_tokens=4)) as client:
         yield client
 
 

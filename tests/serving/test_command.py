@@ -62,7 +62,12 @@ def test_a_server_from_its_start_to_its_end(folder):
         long.join()
         assert answers == [{"predictions": [many]}]
         assert process.wait(60) == 0
-        assert process.stderr.read() == "the server has ended\n"
+        *requests, last = process.stderr.read().splitlines()
+        assert last == "the server has ended"
+        shape = re.compile(r"[\d-]{10} [\d:]{8} 127\.0\.0\.1 (GET|POST) (\S+) 200 \d+\.\d ms")
+        found = [shape.fullmatch(line)[2] for line in requests]
+        assert found[:2] == ["/v1/models/counter:predict", "/healthz"]
+        assert found[-1] == "/v1/models/counter:predict"
     finally:
         process.kill()
         process.wait()
@@ -134,6 +139,7 @@ def test_the_options_become_those_of_the_server(folder, run_here, monkeypatch):
         state.streams.close()
         for model in state.models.values():
             model.close()
+        return True
 
     monkeypatch.setattr("tfdl.serving.server.run", run)
     sizes = ("--versions", "all", "--batch-timeout-ms", "2", "--max-body", "0.5", "--drain-seconds", "3")
@@ -141,6 +147,6 @@ def test_the_options_become_those_of_the_server(folder, run_here, monkeypatch):
     assert code == 0, err
     options = found["options"]
     assert (options.versions, options.batch_timeout, options.max_body) == (0, 0.002, 2**19)
-    assert (found["is_loopback"], found["drain_seconds"]) == (False, 3.0)
+    assert (found["host"], found["drain_seconds"]) == ("0.0.0.0", 3.0)
     assert err == "warning: 0.0.0.0 can be reached from other machines, and the server asks for no password\n"
     assert out.count("/v1/models/x/metadata") == 1

@@ -1,16 +1,25 @@
 """Requests that a server must refuse, and that end nothing but themselves."""
 
+import asyncio
 import json
 import re
+import select
 import socket
 import threading
+import time
 from contextlib import suppress
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.serving.conftest import running, state_of_programs
+from tfdl.serving.errors import RequestError
+from tfdl.serving.json_body import read_object
+from tfdl.serving.listening import listen, names_of
+from tfdl.serving.metrics import Metrics
 from tfdl.serving.program import Program
+from tfdl.serving.server import _closed
 from tfdl.serving.signature import Signature, TensorInfo
 
 INFO = {"x": TensorInfo("float32", (None,))}
@@ -49,9 +58,12 @@ def server(slow):
         program = Program(
             {"serving_default": Signature("serving_default", INFO, {"y": INFO["x"]})}, {"serving_default": slow}, {}
         )
-        context = running(state_of_programs({"slow": program}, **options))
+        state = state_of_programs({"slow": program}, **options)
+        context = running(state)
         contexts.append(context)
-        return context.__enter__()
+        client = context.__enter__()
+        client.state = state
+        return client
 
     yield start
     slow.may_run.set()
@@ -93,6 +105,9 @@ def test_addresses_and_methods(server):
         found, content, headers = client.send(method, path, b"{}" if method == "POST" else None)
         assert (found, headers["content-type"]) == (status, "application/json"), path
         assert message in json.loads(content)["error"]
+        assert ("allow" in headers) == (status == 405)
+    assert client.send("GET", PATH)[2]["allow"] == "POST"
+    assert client.send("PUT", "/v1/models/slow")[2]["allow"] == "GET, HEAD"
 
 
 def test_bodies(server):
@@ -143,6 +158,175 @@ def test_a_body_that_takes_too_long(server):
     answer = raw(client, head.encode() + b"{")
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"no whole body within 0.2 s" in answer
+
+
+def test_a_body_that_takes_the_whole_time_to_read(server, monkeypatch):
+    """It has arrived, so the client is not at fault."""
+    may_read = threading.Event()
+
+    def read(data):
+        assert may_read.wait(60)
+        return read_object(data)
+
+    monkeypatch.setattr("tfdl.serving.api.read_object", read)
+    client = server(request_timeout=0.2)
+    body = b'{"instances": [' + b"1," * 50_000 + b"1]}"
+    assert "no answer of the model within 0.2 s" in client.error(PATH, body, 504)
+    may_read.set()
+
+
+def test_large_bodies_are_converted_one_after_the_other(server, monkeypatch):
+    running_now, most = 0, 0
+
+    def read(data):
+        nonlocal running_now, most
+        running_now += 1
+        most = max(most, running_now)
+        met.wait(0.05)  # time for another conversion to begin
+        running_now -= 1
+        return read_object(data)
+
+    met = threading.Event()
+    monkeypatch.setattr("tfdl.serving.api.read_object", read)
+    client = server()
+    body = b'{"instances": [' + b"1," * 50_000 + b"1]}"
+    threads = [threading.Thread(target=client.post, args=(PATH, body)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+
+
+def test_room_for_bodies(server):
+    """Three clients have sent nearly all of the largest bodies, and none of them ends."""
+    client = server(max_body=1000)
+    head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n".encode()
+    others = [socket.create_connection(("127.0.0.1", client.port), timeout=60) for _ in range(4)]
+    for other in others:
+        other.sendall(head + b" " * 990)
+    bodies = client.state.bodies
+    until(lambda: bodies.num_bytes == 4 * 990)
+    status, content, headers = client.send("POST", PATH, b" " * 100 + json.dumps(ONE).encode())
+    assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
+    assert b"the bodies of other requests take all the room" in content
+    for other in others:
+        other.close()
+    until(lambda: bodies.num_bytes == 0)
+    assert client.ask("slow", ONE) == {"predictions": [1.0]}
+
+
+def test_the_room_is_free_while_the_model_computes(server, slow):
+    client = server()
+    slow.may_run.clear()
+    slow.has_begun.clear()
+    first = threading.Thread(target=client.ask, args=("slow", ONE))
+    first.start()
+    assert slow.has_begun.wait(60)
+    assert client.state.bodies.num_bytes == 0
+    slow.may_run.set()
+    first.join()
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 30000000", "Transfer-Encoding: chunked"])
+def test_a_client_that_sends_too_much_gets_its_answer(server, head):
+    """It sends all of its body before it reads."""
+    client = server(max_body=100)
+    data = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n".encode()
+    data += b"x" * 30_000_000 if "Length" in head else b"%x\r\n%s\r\n0\r\n\r\n" % (30_000_000, b"x" * 30_000_000)
+    answer = raw(client, data)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_client_that_asks_before_it_sends(server):
+    client = server(max_body=100)
+    head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
+    assert raw(client, head.encode()).startswith(b"HTTP/1.1 413 ")
+
+
+def test_headers_that_take_too_long(server):
+    """A first request, and one after an answer; each byte of it does not give it more time."""
+    client = server(request_timeout=0.3)
+    head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+    assert raw(client, head) == b""
+    assert raw(client, b"") == b""
+    with socket.create_connection(("127.0.0.1", client.port), timeout=60) as connection:
+        connection.sendall(head + b"\r\n")
+        answer = b""
+        while not answer.endswith(b"}\n"):
+            answer += connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        with suppress(ConnectionError):
+            while not select.select([connection], [], [], 0.02)[0]:
+                connection.sendall(b"X")
+            assert connection.recv(65536) == b""
+
+
+def until(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "127.1", "LocalHost"])
+def test_names_of_a_server(host):
+    listener = listen(host, 0)
+    names = names_of(listener, host)
+    address = listener.getsockname()[0]
+    listener.close()
+    assert names == {"localhost", "127.0.0.1", "[::1]", address, host.lower()}
+
+
+def test_a_server_that_others_can_reach_has_any_name():
+    listener = listen("0.0.0.0", 0)
+    assert names_of(listener, "0.0.0.0") is None
+    listener.close()
+
+
+def test_another_address_of_this_machine(slow):
+    state = state_of_programs({"slow": program_of(slow)})
+    with running(state, host="127.0.0.2") as client:
+        status, _, _ = client.send("GET", "/healthz", headers={"Host": f"127.0.0.2:{client.port}"})
+        assert status == 200
+        assert client.send("GET", "/healthz", headers={"Host": "evil.example"})[0] == 403
+
+
+def test_the_log_of_requests(server, caplog):
+    caplog.set_level("INFO", "tfdl.serving")
+    client = server(log_requests=True)
+    client.ask("slow", ONE)
+    client.get("/v1/models/a%0Ab")
+    client.send("GET", "/healthz", headers={"Host": "evil.example"})
+    client.send("GET", "/v1/models")
+    lines = [record.getMessage() for record in caplog.records]
+    shape = re.compile(r"[\d-]{10} [\d:]{8} 127\.0\.0\.1 (.*) \d+\.\d ms")
+    assert [shape.fullmatch(line)[1] for line in lines][:3] == [
+        "POST /v1/models/slow:predict 200",
+        "GET /v1/models/a\\nb 404",
+        "GET /healthz 403",
+    ]
+
+
+def test_an_end_is_bounded(slow, caplog, monkeypatch):
+    """A call that goes on although nobody waits for it."""
+    monkeypatch.setattr("tfdl.serving.server._CLOSING_SECONDS", 0.1)
+    state = state_of_programs({"slow": program_of(slow)})
+    (model,) = state.models.values()
+    slow.may_run.clear()
+
+    async def give_up():
+        batcher = model.newest().batcher
+        batcher.submit(model.newest().program.signatures["serving_default"], {"x": np.zeros(1, np.float32)}).cancel()
+        slow.has_begun.clear()
+        batcher.submit(model.newest().program.signatures["serving_default"], {"x": np.zeros(1, np.float32)})
+        await asyncio.to_thread(slow.has_begun.wait, 60)
+
+    asyncio.run(give_up())
+    watcher = threading.Thread(target=lambda: None)
+    watcher.start()
+    assert not _closed(state, watcher)
+    assert "a call of a model goes on after 0.1 s; the server ends without it" in caplog.text
 
 
 def test_a_full_queue(server, slow):
@@ -196,6 +380,36 @@ def test_readiness_while_the_server_ends(slow):
         state.models["slow"].close()
         assert client.get("/readyz") == (503, {"error": "not loaded: slow"})
         assert "has no version that is loaded" in client.error(PATH, ONE, 503)
+        assert client.get("/v1/models") == (200, {"models": []})
+
+
+def test_what_nobody_expected_is_logged(server, monkeypatch, caplog):
+    client = server()
+
+    def fail(models):  # noqa: ARG001
+        raise ZeroDivisionError("in /home/me/secret.py")
+
+    monkeypatch.setattr("tfdl.serving.api.overview", fail)
+    status, content, _ = client.send("GET", "/v1/models")
+    assert (status, json.loads(content)) == (
+        500,
+        {"error": "the server failed with ZeroDivisionError; its log has the error"},
+    )
+    assert "GET '/v1/models' failed" in caplog.text
+    assert "in /home/me/secret.py" in caplog.text
+
+    def refuse(models):  # noqa: ARG001
+        raise RequestError(503, "retired meanwhile", 1)
+
+    monkeypatch.setattr("tfdl.serving.api.overview", refuse)
+    assert client.get("/v1/models") == (503, {"error": "retired meanwhile"})
+
+
+def test_no_other_site_shows_the_page_in_a_frame(server):
+    client = server()
+    for path in ("/", "/index.html"):
+        status, _, headers = client.send("GET", path)
+        assert (status, headers["content-security-policy"]) == (200, "frame-ancestors 'none'")
 
 
 def test_metrics(server):
@@ -225,6 +439,17 @@ def test_metrics(server):
     ]
     assert buckets == sorted(buckets)
     assert buckets[-1] == values[f"tfdl_request_duration_seconds_count{{{labels}}}"] == 3
+
+
+def test_large_counts():
+    """A counter of millions still counts one by one."""
+    metrics = Metrics()
+    metrics.count_tokens("gpt", 1, 12_345_677)
+    metrics.count_tokens("gpt", 1, 1)
+    metrics.count_request("gpt", "1", "predict", "x", 200, 0.5)
+    lines = metrics.text(list).splitlines()
+    assert 'tfdl_generated_tokens_total{model="gpt",version="1"} 12345678' in lines
+    assert any("duration_seconds_sum" in line and line.endswith(" 0.5") for line in lines)
 
 
 def parsed(text):

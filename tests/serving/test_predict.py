@@ -1,13 +1,16 @@
 """Answers of a server are those of the SavedModel, whatever form a request has."""
 
 import base64
+import io
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 import tfdl
 from tfdl.runs import load_run
+from tfdl.tasks.image_serving import example
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +99,7 @@ def test_a_context_has_features_of_all_examples(client, files):
         ({"examples": [{}]}, "the model cannot use these inputs"),
         ({"examples": [{"image": "x"}], "context": {"image": "y"}}, "both have the feature 'image'"),
         ({"examples": [{"image": 2**64}]}, "expected strings, whole numbers of 64 bits"),
+        ({"examples": [{"\ud800": "x"}]}, "example 0: feature '\\ud800' has half of a surrogate pair"),
         ({"examples": [{"image": "x"}], "signature_name": "encoded"}, "has the method 'tensorflow/serving/predict'"),
     ],
 )
@@ -112,6 +116,35 @@ def test_a_broken_file_is_named(client, files):
     assert "the model cannot use" in client.error(
         "/v1/models/digits:predict", {"signature_name": "encoded", "instances": cut}
     )
+
+
+def large_file(kind, side):
+    """A small file whose header promises many pixels."""
+    stream = io.BytesIO()
+    Image.new("L", (40, 30)).save(stream, kind)
+    data = stream.getvalue()
+    sizes = ((30).to_bytes(2), (40).to_bytes(2)) if kind == "JPEG" else ((40).to_bytes(4), (30).to_bytes(4))
+    size = b"".join(sizes)
+    assert data.count(size) == 1
+    return data.replace(size, b"".join(side.to_bytes(len(part)) for part in sizes))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_images_of_very_many_pixels(client, kind):
+    """They are refused before they are decoded, in all forms of requests."""
+    data = large_file(kind, 9000)
+    message = "the images have 81000000 pixels or more, expected at most 67108864 in one request"
+    path = "/v1/models/digits:predict"
+    assert client.error(path, {"signature_name": "encoded", "instances": [b64(data)]}) == message
+    assert client.error(path, {"signature_name": "examples", "instances": [b64(example(data))]}) == message
+    assert client.error("/v1/models/digits:classify", {"examples": [{"image": b64(data)}]}) == message
+    several = [b64(large_file(kind, 5000))] * 3
+    assert "the images have 75000000 pixels" in client.error(path, {"signature_name": "encoded", "instances": several})
+    segments = data[:2] + b"\xff\xd0" * 10_000 + data[2:]
+    if kind == "JPEG":
+        assert "more than 10000 segments" in client.error(
+            path, {"signature_name": "encoded", "instances": [b64(data[:3] + segments)]}
+        )
 
 
 def test_versions_in_addresses(client):

@@ -248,7 +248,22 @@ def test_no_signature(tmp_path):
     assert "has no signature" in refused(write_saved_model(tmp_path / "1", {}))
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"task": 1}', '{"task": "x", "class_names": 1}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"task": 1}',
+        '{"task": "x", "class_names": 1}',
+        "[" * 100_000,
+        '{"task": "x\\u001b[2J"}',
+        '{"task": "x", "model": 1}',
+        '{"task": "x", "image_shape": 8}',
+        '{"task": "x", "image_shape": [8, 8]}',
+        '{"task": "x", "image_shape": [1000000, 1000000, 3]}',
+        '{"task": "x", "image_shape": [8, 8, true]}',
+    ],
+)
 def test_a_broken_description(tmp_path, text):
     folder = write_saved_model(tmp_path / "1", {"serving_default": lengths})
     (folder / "assets.extra" / "tfdl.json").write_text(text)

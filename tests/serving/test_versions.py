@@ -12,6 +12,7 @@ import tensorflow as tf
 from tests.serving.conftest import options_of, write_saved_model
 from tfdl.errors import UserError
 from tfdl.serving.errors import RequestError
+from tfdl.serving.model import _stamp
 from tfdl.serving.server import open_state
 from tfdl.serving.sources import find_sources, versions_in
 
@@ -146,6 +147,36 @@ def test_a_broken_version_changes_nothing(folder, opened, caplog):
     numbered(folder, 2)
     settle(model)
     assert model.numbers == [2]
+
+
+def test_a_start_with_a_broken_newest_version(folder, opened, caplog, monkeypatch):
+    """The next older one answers, as it would if the server had been there all the time."""
+    numbered(folder, 2)
+    (folder / "3").mkdir()
+    (folder / "3" / "saved_model.pb").write_bytes(b"broken")
+    monkeypatch.chdir(folder.parent.parent)
+    relative = folder.relative_to(folder.parent.parent)
+    model = opened(relative)
+    assert model.numbers == [2]
+    assert [(state.number, state.state) for state in model.states()] == [(3, "END"), (2, "AVAILABLE")]
+    assert "model model version 3 was not loaded: " in caplog.text
+    assert str(relative) not in model.states(3)[0].error
+    settle(model)
+    assert (model.numbers, caplog.text.count("was not loaded")) == ([2], 1)
+    assert opened(folder, versions=2).numbers == [2, 1]
+    for number in (1, 2):
+        shutil.rmtree(folder / str(number))
+    with pytest.raises(UserError, match="is damaged: it is not a SavedModel"):
+        opened(folder)
+
+
+def test_a_file_that_moves_changes_a_version(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a" / "file").write_bytes(b"x")
+    before = [stamp for stamp in _stamp(tmp_path) if stamp[0].endswith("file")]
+    (tmp_path / "a" / "file").rename(tmp_path / "b" / "file")
+    assert [stamp for stamp in _stamp(tmp_path) if stamp[0].endswith("file")] != before
 
 
 def test_a_version_that_is_still_copied_is_not_loaded(folder, opened):

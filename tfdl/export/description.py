@@ -14,6 +14,8 @@ from tfdl.tasks.image_classification import ImageClassification
 _FILE = Path("assets.extra") / "tfdl.json"
 # Far above the names of any number of classes.
 _MOST_BYTES = 16 * 2**20
+# A server makes an image of that size before the first request.
+_LONGEST_SIDE = 2**14
 
 Description = dict[str, Any]
 """``tfdl_version``, ``model``, and what ``described_task`` has; ``dataset`` if it is a declared one, whose name is no
@@ -72,4 +74,20 @@ def read_description(folder: Path) -> Description | None:
     names = description.get("class_names", []) if isinstance(description, dict) else None
     if names is None or not isinstance(description.get("task"), str) or not isinstance(names, list):
         raise UserError(f"{str(path)!r} does not describe a model of tfdl; export the model again")
+    if not all(_is_plain(description.get(name, "")) for name in ("task", "model", "dataset", "tfdl_version")):
+        raise UserError(f"{str(path)!r} has a name with control characters; export the model again")
+    if "image_shape" in description and not _is_image_shape(description["image_shape"]):
+        raise UserError(
+            f"{str(path)!r} has an image_shape that is not height, width and channels; export the model again"
+        )
     return dict(description)
+
+
+def _is_plain(name: Any) -> bool:
+    """Whether a name can be printed on a terminal."""
+    return isinstance(name, str) and name.isprintable()
+
+
+def _is_image_shape(shape: Any) -> bool:
+    is_right = isinstance(shape, list) and len(shape) == 3 and all(type(size) is int for size in shape)
+    return is_right and all(1 <= size <= _LONGEST_SIDE for size in shape[:2]) and shape[2] in (1, 3)

@@ -11,9 +11,11 @@ from starlette.responses import Response
 from tfdl.errors import UserError, named_cause
 from tfdl.serving.address import Address, parse_address
 from tfdl.serving.body import read_body
+from tfdl.serving.body_room import Place
 from tfdl.serving.computing import converted, outputs_of
 from tfdl.serving.errors import BAD_REQUEST, FAILED, TOO_LATE, RequestError, error_of_model
 from tfdl.serving.examples import examples_of, json_of_classes
+from tfdl.serving.image_sizes import check_image_sizes
 from tfdl.serving.json_body import Body, read_object, shown
 from tfdl.serving.model import Model
 from tfdl.serving.reports import metadata_report, overview, status_report
@@ -44,6 +46,8 @@ class Record:
     version: str = ""
     method: str = ""
     signature: str = ""
+    has_body: bool = False
+    """Whether the whole body has arrived."""
 
 
 class Api:
@@ -94,53 +98,66 @@ class Api:
             return _report(model, address)
         _check_method(request, "POST")
         seconds = self._state.options.request_timeout
-        body = None
         try:
             async with asyncio.timeout(seconds):
-                body = await self._read(request)
-                return await self._answer_with(model, address, body, request, record)
+                with self._state.bodies.place() as place:
+                    return await self._answer_with(model, address, place, request, record)
         except TimeoutError as error:
-            if body is None:
+            if not record.has_body:
                 raise RequestError(_BODY_TOO_LATE, f"no whole body within {seconds:g} s", closes=True) from error
             raise RequestError(TOO_LATE, f"no answer of the model within {seconds:g} s") from error
 
-    async def _read(self, request: Request) -> Body:
-        """The body as JSON."""
-        data = await read_body(request, self._state.options.max_body)
-        return await converted(len(data), read_object, data)
-
     async def _answer_with(
-        self, model: Model, address: Address, body: Body, request: Request, record: Record
+        self, model: Model, address: Address, place: Place, request: Request, record: Record
     ) -> Response:
         """Answers a request that has a body."""
+        data = await read_body(request, self._state.options.max_body, place)
+        record.has_body = True
+        body = await converted(len(data), read_object, data)
+        del data
         with model.use(address.version) as version:
             record.version = str(version.number)
             if address.method == "generate":
                 record.signature = address.method
                 wanted = text_request(body, self._state.options.max_new_tokens)
+                place.leave()
                 return await answer_text(self._state, model, version, wanted, request)
-            return await self._compute(version, address.method, body, record)
+            return await self._compute(version, address.method, body, place, record)
 
-    async def _compute(self, version: Version, method: str, body: Body, record: Record) -> Response:
+    async def _compute(self, version: Version, method: str, body: Body, place: Place, record: Record) -> Response:
         """Answers ``predict`` and ``classify``."""
         signature = _signature(version, method, body)
         record.signature = signature.name
         if method == "classify":
             examples = await converted(body.num_bytes, examples_of, body, signature)
+            _forget(body, place)
+            await _check_images(examples, version, signature)
             outputs = await outputs_of(version, signature, examples)
             content = await converted(_size(outputs), json_of_classes, outputs)
         else:
             arrays, is_row = await converted(body.num_bytes, inputs_of, body, signature)
+            _forget(body, place)
+            await _check_images(arrays, version, signature)
             check_new_tokens(arrays, signature, self._state.options.max_new_tokens)
             outputs = await outputs_of(version, signature, arrays)
             content = await converted(_size(outputs), json_of_outputs, outputs, is_row)
         return Response(content, media_type=JSON)
 
 
+def _forget(body: Body, place: Place) -> None:
+    """Frees a body that has become arrays, which are much smaller. The model may take its time."""
+    body.clear()
+    place.leave()
+
+
 def _check_method(request: Request, *allowed: str) -> None:
     if request.method not in allowed:
         expected = " or ".join(allowed)
-        raise RequestError(_METHOD_NOT_ALLOWED, f"{request.method} is not for this address, expected {expected}")
+        raise RequestError(
+            _METHOD_NOT_ALLOWED,
+            f"{request.method} is not for this address, expected {expected}",
+            allowed=", ".join(allowed),
+        )
 
 
 def _report(model: Model, address: Address) -> Response:
@@ -166,6 +183,12 @@ def _signature(version: Version, method: str, body: Body) -> Signature:
             BAD_REQUEST, f"the model has no signature {shown(name)}, expected one of {', '.join(signatures)}"
         )
     return signatures[name]
+
+
+async def _check_images(arrays: Arrays, version: Version, signature: Signature) -> None:
+    if version.program.description.get("image_shape"):
+        size = sum(len(value) for array in arrays.values() if array.dtype == object for value in array.ravel())
+        await converted(size, check_image_sizes, arrays, signature)
 
 
 def _size(outputs: Arrays) -> int:

@@ -1,6 +1,7 @@
 """The web application: addresses, and what answers them."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,27 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from tfdl.serving.access_log import AccessLog
 from tfdl.serving.api import PREFIX, Api
 from tfdl.serving.errors import FAILED, NOT_FOUND, OVERLOADED, RequestError
-from tfdl.serving.guard import Guard
+from tfdl.serving.guard import LOOPBACK, Guard
 from tfdl.serving.responses import error_response, json_response
 from tfdl.serving.state import ServerState
 
+_LOGGER = logging.getLogger("tfdl.serving")
 _PAGE = Path(__file__).parent / "page"
+# The page's own policy, and what only a header can say: no other site may show the page in a frame.
+_POLICY = "frame-ancestors 'none'"
 _PROMETHEUS = "text/plain; version=0.0.4"
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-def make_app(state: ServerState, *, is_loopback: bool = True) -> Starlette:
+def make_app(state: ServerState, *, hosts: Collection[str] | None = LOOPBACK) -> Starlette:
     """The application.
 
     Args:
         state: of the server.
-        is_loopback: whether only this machine can reach it.
+        hosts: names that the server has; ``None`` stands for any.
     """
     api = Api(state)
     routes: list[BaseRoute] = [
@@ -39,10 +44,19 @@ def make_app(state: ServerState, *, is_loopback: bool = True) -> Starlette:
         Route("/metrics", _metrics(state)),
     ]
     if _PAGE.is_dir():
-        routes.append(Mount("/", StaticFiles(directory=_PAGE, html=True)))
-    guard = Middleware(Guard) if is_loopback else Middleware(Guard, hosts=None)
-    handlers: Any = {HTTPException: _http_error, Exception: _unexpected_error}
-    return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers)
+        routes.append(Mount("/", _Page(directory=_PAGE, html=True)))
+    middleware = [Middleware(Guard, hosts=hosts)]
+    if state.options.log_requests:
+        middleware.insert(0, Middleware(AccessLog))
+    handlers: Any = {HTTPException: _http_error, RequestError: _request_error, Exception: _unexpected_error}
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
+
+
+class _Page(StaticFiles):
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Content-Security-Policy"] = _POLICY
+        return response
 
 
 async def _health(request: Request) -> Response:  # noqa: ARG001
@@ -76,8 +90,15 @@ async def _http_error(request: Request, error: Exception) -> Response:
     message = f"{request.method} {request.url.path[:80]!a}: {error.detail}"
     if error.status_code == NOT_FOUND:
         message += "; expected an address under /v1/models, /healthz, /readyz or /metrics"
-    return error_response(RequestError(error.status_code, message))
+    allowed = (error.headers or {}).get("Allow", "")
+    return error_response(RequestError(error.status_code, message, allowed=allowed))
 
 
-async def _unexpected_error(request: Request, error: Exception) -> Response:  # noqa: ARG001
+async def _request_error(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    assert isinstance(error, RequestError)
+    return error_response(error)
+
+
+async def _unexpected_error(request: Request, error: Exception) -> Response:
+    _LOGGER.error("%s %a failed", request.method, request.url.path[:80], exc_info=error)
     return error_response(RequestError(FAILED, f"the server failed with {type(error).__name__}; its log has the error"))

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from tfdl.errors import named_cause
@@ -13,6 +15,8 @@ from tfdl.serving.version import Version
 _LOGGER = logging.getLogger("tfdl.serving")
 # Larger bodies and answers are converted by another thread, so that the event loop answers others meanwhile.
 _LARGE = 64 * 2**10
+# One at a time: Python computes one at a time anyway, and each takes many times its size.
+_CONVERTING = ThreadPoolExecutor(1, thread_name_prefix="converting")
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -41,7 +45,7 @@ async def outputs_of(version: Version, signature: Signature, arrays: Arrays) -> 
 async def converted(
     size: int, convert: Callable[Parameters, Result], *arguments: Parameters.args, **named: Parameters.kwargs
 ) -> Result:
-    """Calls a function of Python, in another thread if it will take long.
+    """Calls a function of Python, in another thread if it will take long. That thread does one after the other.
 
     Args:
         size: of its data, in bytes.
@@ -51,4 +55,4 @@ async def converted(
     """
     if size <= _LARGE:
         return convert(*arguments, **named)
-    return await asyncio.to_thread(convert, *arguments, **named)
+    return await asyncio.get_running_loop().run_in_executor(_CONVERTING, partial(convert, *arguments, **named))

@@ -24,14 +24,18 @@ class RequestError(Exception):
         message: what was received, what was expected and how to fix it.
         retry_after: seconds after which the client may try again.
         closes: whether the connection is closed, since the body was not read.
+        allowed: methods of HTTP that the address has, for one that it does not have.
     """
 
-    def __init__(self, status: int, message: str, retry_after: int | None = None, *, closes: bool = False):
+    def __init__(
+        self, status: int, message: str, retry_after: int | None = None, *, closes: bool = False, allowed: str = ""
+    ):
         super().__init__(message)
         self.status = status
         self.message = message
         self.retry_after = retry_after
         self.closes = closes
+        self.allowed = allowed
 
 
 def error_of_model(error: BaseException) -> RequestError:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.serving.errors import BAD_REQUEST, RequestError
-from tfdl.serving.json_body import Body, check_keys, json_type, shown
+from tfdl.serving.json_body import Body, check_keys, is_unicode, json_type, shown
 from tfdl.serving.signature import CLASSIFY, Arrays, Signature
 from tfdl.serving.tensors_in import decoded_b64, is_b64
 
@@ -67,6 +67,9 @@ def json_of_classes(outputs: Arrays) -> bytes:
 def _features(values: Any, where: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise RequestError(BAD_REQUEST, f"{where} is {json_type(values)}, expected an object of features")
+    for name in values:
+        if not is_unicode(name):
+            raise RequestError(BAD_REQUEST, f"{where}: feature {shown(name)} has half of a surrogate pair")
     return {name: _feature(value, f"{where}: feature {shown(name)}") for name, value in values.items()}
 
 

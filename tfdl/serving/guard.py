@@ -9,7 +9,8 @@ from tfdl.serving.errors import RequestError
 from tfdl.serving.responses import error_response
 
 _FORBIDDEN = 403
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+"""Names that a server of this machine alone has."""
 
 
 class Guard:
@@ -24,7 +25,7 @@ class Guard:
         hosts: names that this server has; ``None`` stands for any.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str] | None = _LOOPBACK):
+    def __init__(self, app: ASGIApp, hosts: Collection[str] | None = LOOPBACK):
         self._app = app
         self._hosts = hosts
 

@@ -5,6 +5,7 @@ import ipaddress
 import socket
 
 from tfdl.errors import UserError
+from tfdl.serving.guard import LOOPBACK
 
 BACKLOG = 2048
 """Connections that wait to be accepted."""
@@ -53,6 +54,23 @@ def is_loopback(listener: socket.socket) -> bool:
         listener: its socket.
     """
     return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
+
+
+def names_of(listener: socket.socket, host: str) -> frozenset[str] | None:
+    """The names by which clients may ask a server; ``None`` for any, if other machines can reach it.
+
+    Args:
+        listener: its socket.
+        host: the name or the address that it was opened with.
+    """
+    if not is_loopback(listener):
+        return None
+    return LOOPBACK | {_in_header(name.lower()) for name in (host, listener.getsockname()[0])}
+
+
+def _in_header(name: str) -> str:
+    """A name or an address as the header ``Host`` has it."""
+    return f"[{name}]" if ":" in name else name
 
 
 def _problem(host: str, port: int, error: OSError) -> str:

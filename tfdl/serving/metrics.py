@@ -112,7 +112,12 @@ def _observe(family: _Family, labels: Labels, value: float) -> None:
 
 def _counter(family: _Family, kind: str = "counter") -> list[str]:
     lines = [f"# HELP {family.name} {family.help}", f"# TYPE {family.name} {kind}"]
-    return lines + [f"{family.name}{_braces(labels)} {value:g}" for labels, value in family.values.items()]
+    return lines + [f"{family.name}{_braces(labels)} {_number(value)}" for labels, value in family.values.items()]
+
+
+def _number(value: float) -> str:
+    """All digits of a whole number: a counter beyond a million would stand still otherwise."""
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def _histogram(family: _Family) -> list[str]:
@@ -121,7 +126,7 @@ def _histogram(family: _Family) -> list[str]:
         for bound, count in zip(family.bounds, histogram.counts, strict=True):
             lines.append(f"{family.name}_bucket{_braces((*labels, ('le', f'{bound:g}')))} {count}")
         lines.append(f"{family.name}_bucket{_braces((*labels, ('le', '+Inf')))} {histogram.total}")
-        lines.append(f"{family.name}_sum{_braces(labels)} {histogram.sum:.9g}")
+        lines.append(f"{family.name}_sum{_braces(labels)} {_number(histogram.sum)}")
         lines.append(f"{family.name}_count{_braces(labels)} {histogram.total}")
     return lines
 

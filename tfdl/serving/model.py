@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tfdl.errors import UserError, first_line, in_one_line
+from tfdl.errors import RunError, UserError, first_line, in_one_line
 from tfdl.serving.errors import NOT_FOUND, OVERLOADED, RequestError
 from tfdl.serving.metrics import Metrics
 from tfdl.serving.options import ServeOptions
@@ -119,14 +119,28 @@ class Model:
         return found
 
     def load_first(self) -> None:
-        """Loads the newest versions when the server starts.
+        """Loads the newest versions when the server starts. An older one replaces one that cannot be loaded.
 
         Raises:
-            UserError: the newest one cannot be loaded.
+            UserError: none can be loaded. It is the error of the newest one.
             RunError: as ``UserError``, for a damaged checkpoint.
         """
-        for number, path in self._wanted(self.source.versions()).items():
-            self._add(number, self._load(self.source, path))
+        on_disk = self.source.versions()
+        most = self._options.versions or len(on_disk)
+        first_error: Exception | None = None
+        for number in sorted(on_disk, reverse=True):
+            stamp = stamp_of(on_disk[number])
+            try:
+                self._add(number, self._load(self.source, on_disk[number]))
+            except (UserError, RunError) as error:
+                if self.source.kind != "versions":
+                    raise
+                first_error = first_error or error
+                self._note_failure(number, stamp, error)
+            if len(self._versions) == most:
+                return
+        if first_error is not None and not self._versions:
+            raise first_error
 
     def refresh(self) -> None:
         """Loads versions that are new on the disk, and retires those that are too old.
@@ -169,13 +183,18 @@ class Model:
         try:
             self._add(number, self._load(self.source, path))
         except Exception as error:  # the old version goes on, whatever is wrong with the new one
-            self._failed[number] = stamp
-            reason = in_one_line(str(error) if isinstance(error, UserError) else first_line(error))
-            _LOGGER.error("model %s version %d was not loaded: %s", self.name, number, reason)
-            self._set_state(VersionState(number, END, _PATH.sub("...", reason)))
+            self._note_failure(number, stamp, error)
         else:
             self._failed.pop(number, None)
             _LOGGER.info("model %s version %d is loaded", self.name, number)
+
+    def _note_failure(self, number: int, stamp: Stamp, error: Exception) -> None:
+        """A version cannot be loaded. It is not tried again until its files change."""
+        self._failed[number] = self._seen[number] = stamp
+        reason = in_one_line(str(error) if isinstance(error, UserError) else first_line(error))
+        _LOGGER.error("model %s version %d was not loaded: %s", self.name, number, reason)
+        # A relative path of the command line is one too.
+        self._set_state(VersionState(number, END, _PATH.sub("...", reason.replace(f"'{self.source.path}", "'..."))))
 
     def _add(self, number: int, program: Program) -> None:
         warm_up(program)

@@ -35,7 +35,9 @@ def numbers_of(leaves: Sequence[Any], info: TensorInfo, what: str, has_infinity:
             return _floats(np.array(leaves, np.float64), dtype, what, has_infinity)
         return np.array(leaves, dtype.as_numpy_dtype)
     except OverflowError as error:
-        raise RequestError(BAD_REQUEST, f"{what} has a number that is too large, expected {expected}") from error
+        wrong = next((leaf for leaf in leaves if dtype.is_integer and not dtype.min <= leaf <= dtype.max), None)
+        found = "a number that is too large" if wrong is None else f"the value {shown(wrong)}"
+        raise RequestError(BAD_REQUEST, f"{what} has {found}, expected {expected}") from error
 
 
 @lru_cache

@@ -15,10 +15,12 @@ class ServeOptions:
     """Calls of the model at the same time."""
     max_queue: int = 256
     """Requests that wait or are computed; another one is refused."""
-    max_body: int = 64 * 2**20
-    """Most bytes of a request's body."""
+    max_body: int = 16 * 2**20
+    """Most bytes of a request's body. While Python reads the JSON of one, the server does nothing else."""
     request_timeout: float = 60.0
     """Seconds for a request, from its first byte to the answer of the model."""
+    log_requests: bool = False
+    """Whether each request is a line of the log."""
     max_streams: int = 16
     """Texts that are written at the same time, over all models."""
     max_new_tokens: int = 1024

@@ -46,12 +46,12 @@ def metadata_report(model: Model, version: Version) -> dict[str, Any]:
 
 
 def overview(models: Mapping[str, Model]) -> dict[str, Any]:
-    """All models, with what their exports say about themselves. TensorFlow Serving has no such report.
+    """All models that are loaded, and what their exports say about themselves. TensorFlow Serving has no such report.
 
     Args:
         models: by name.
     """
-    return {"models": [_overview(model) for model in models.values()]}
+    return {"models": [_overview(model) for model in models.values() if model.numbers]}
 
 
 def _overview(model: Model) -> dict[str, Any]:

@@ -38,5 +38,7 @@ def error_response(error: RequestError) -> Response:
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     if error.closes:
         headers["Connection"] = "close"
+    if error.allowed:
+        headers["Allow"] = error.allowed
     content = json.dumps({"error": error.message}).encode() + b"\n"
     return Response(content, error.status, headers, media_type=JSON)

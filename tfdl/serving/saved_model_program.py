@@ -34,7 +34,14 @@ def load_saved_model_program(folder: Path, *, trust: bool) -> Program:
     functions = {name: function for name, function in loaded.signatures.items() if name in meta_graph.signature_def}
     if not functions:
         raise UserError(f"{str(folder)!r} has no signature, expected a SavedModel that was saved with signatures=")
-    signatures = {name: _signature(name, functions[name], meta_graph.signature_def[name]) for name in sorted(functions)}
+    signatures = {}
+    for name in sorted(functions):
+        try:
+            signatures[name] = _signature(name, functions[name], meta_graph.signature_def[name])
+        except (TypeError, ValueError, AttributeError) as error:  # another program wrote it, or somebody changed it
+            raise UserError(
+                in_one_line(f"{str(folder)!r}: signature {name!r} has no named tensors: {first_line(error)}")
+            ) from error
     return Program(signatures, functions, description or {}, owner=loaded)
 
 

@@ -4,7 +4,7 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -12,11 +12,14 @@ import uvicorn
 
 from tfdl.errors import named_cause
 from tfdl.serving.app import make_app
-from tfdl.serving.listening import BACKLOG
+from tfdl.serving.body_room import BodyRoom
+from tfdl.serving.guard import LOOPBACK
+from tfdl.serving.listening import BACKLOG, names_of
 from tfdl.serving.metrics import Metrics
 from tfdl.serving.model import Model
 from tfdl.serving.options import ServeOptions
 from tfdl.serving.program import Program
+from tfdl.serving.protocol import protocol_with
 from tfdl.serving.run_program import load_run_program
 from tfdl.serving.saved_model_program import load_saved_model_program
 from tfdl.serving.sources import ModelSource
@@ -27,6 +30,10 @@ _LOGGER = logging.getLogger("tfdl.serving")
 # After this time, a thread that computes lets another one run. With Python's 5 ms, a model's thread that has its answer
 # waits that long for the event loop, and 8 clients got two thirds of the answers.
 _SWITCH_SECONDS = 0.0005
+# Bodies of the largest size that are read or converted at the same time.
+_BODIES = 4
+# How long the end waits for calls whose requests have been given up.
+_CLOSING_SECONDS = 5.0
 # Connections at a time. Each takes a file descriptor, of which a process often has 1,024.
 _MOST_CONNECTIONS = 900
 
@@ -52,20 +59,23 @@ def open_state(sources: Sequence[ModelSource], options: ServeOptions) -> ServerS
     models = {source.name: Model(source, load, options, metrics) for source in sources}
     for model in models.values():
         model.load_first()
-    return ServerState(models, options, metrics, Streams(options.max_streams))
+    bodies = BodyRoom(_BODIES * options.max_body)
+    return ServerState(models, options, metrics, Streams(options.max_streams), bodies)
 
 
-def run(state: ServerState, listener: socket.socket, *, is_loopback: bool, drain_seconds: float) -> None:
-    """Answers requests until SIGINT or SIGTERM. Then it takes no more requests, and answers those that it has.
+def config_of(
+    state: ServerState, hosts: Collection[str] | None = LOOPBACK, drain_seconds: float = 30.0
+) -> uvicorn.Config:
+    """What uvicorn must know.
 
     Args:
-        state: the models.
-        listener: a socket that listens.
-        is_loopback: whether only this machine can reach it.
-        drain_seconds: how long it waits for answers at the end. A second signal ends it at once.
+        state: of the server.
+        hosts: names that the server has; ``None`` stands for any.
+        drain_seconds: how long it waits for answers at the end.
     """
-    config = uvicorn.Config(
-        make_app(state, is_loopback=is_loopback),
+    return uvicorn.Config(
+        make_app(state, hosts=hosts),
+        http=protocol_with(state.options.request_timeout),
         access_log=False,
         log_config=None,
         log_level="critical",
@@ -77,6 +87,21 @@ def run(state: ServerState, listener: socket.socket, *, is_loopback: bool, drain
         limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=drain_seconds,  # type: ignore[arg-type]  # fractions work too
     )
+
+
+def run(state: ServerState, listener: socket.socket, *, host: str, drain_seconds: float) -> bool:
+    """Answers requests until SIGINT or SIGTERM. Then it takes no more requests, and answers those that it has.
+
+    Args:
+        state: the models.
+        listener: a socket that listens.
+        host: the name or the address that it was opened with.
+        drain_seconds: how long it waits for answers at the end. A second signal ends it at once.
+
+    Returns:
+        Whether all calls of models have ended. A call cannot be stopped, so the process must end without its threads.
+    """
+    config = config_of(state, names_of(listener, host), drain_seconds)
     sys.setswitchinterval(_SWITCH_SECONDS)
     is_ending = threading.Event()
     watcher = threading.Thread(target=watch, args=(state, is_ending), daemon=True)
@@ -85,11 +110,26 @@ def run(state: ServerState, listener: socket.socket, *, is_loopback: bool, drain
         Server(config, state).run(sockets=[listener])
     finally:
         is_ending.set()
+        has_ended = _closed(state, watcher)
+    _LOGGER.info("the server has ended")
+    return has_ended
+
+
+def _closed(state: ServerState, watcher: threading.Thread) -> bool:
+    """Frees all models; returns whether they were free in time."""
+
+    def close() -> None:
         watcher.join()
         state.streams.close()
         for model in state.models.values():
             model.close()
-        _LOGGER.info("the server has ended")
+
+    closing = threading.Thread(target=close, daemon=True)
+    closing.start()
+    closing.join(_CLOSING_SECONDS)
+    if closing.is_alive():
+        _LOGGER.error("a call of a model goes on after %g s; the server ends without it", _CLOSING_SECONDS)
+    return not closing.is_alive()
 
 
 class Server(uvicorn.Server):

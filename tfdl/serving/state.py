@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tfdl.serving.body_room import BodyRoom
 from tfdl.serving.errors import NOT_FOUND, RequestError
 from tfdl.serving.metrics import Metrics
 from tfdl.serving.model import Model
@@ -18,6 +19,7 @@ class ServerState:
     options: ServeOptions
     metrics: Metrics
     streams: Streams
+    bodies: BodyRoom
     is_draining: bool = field(default=False)
     """Whether the server is ending: it answers the requests that it has, and takes no others."""
 

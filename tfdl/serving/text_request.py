@@ -55,7 +55,7 @@ def text_request(body: Body, most_new_tokens: int) -> TextRequest:
     _check("temperature", temperature, 0 <= temperature < math.inf, "0 (the most likely tokens) or more")
     _check("top_k", top_k, 0 <= top_k <= _LARGEST_INT32, f"from 0 (all tokens) to {_LARGEST_INT32}")
     # Models round it, and then it must still be above 0.
-    _check("top_p", top_p, 0 < float(np.float32(top_p)) <= 1, "above 0 and at most 1 (all tokens)")
+    _check("top_p", top_p, float(np.float32(top_p)) > 0 and top_p <= 1, "above 0 and at most 1 (all tokens)")
     _check("seed", seed, 0 <= seed < 2**64, "from 0 to below 2**64")
     settings = TextSettings(max_new_tokens, temperature, top_k, top_p, seed, _stops(body))
     return TextRequest(text, settings, _value(body, "stream", bool, False))

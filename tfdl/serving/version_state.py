@@ -34,5 +34,5 @@ def stamp_of(folder: Path) -> Stamp:
             status = path.stat()
         except OSError:
             continue  # removed meanwhile
-        stamps.append((path.name, status.st_size, status.st_mtime_ns))
+        stamps.append((str(path.relative_to(folder)), status.st_size, status.st_mtime_ns))
     return tuple(stamps)
