@@ -12,9 +12,9 @@ import tensorflow as tf
 from tests.serving.conftest import options_of, write_saved_model
 from tfdl.errors import UserError
 from tfdl.serving.errors import RequestError
-from tfdl.serving.model import _stamp
 from tfdl.serving.server import open_state
 from tfdl.serving.sources import find_sources, versions_in
+from tfdl.serving.version_state import stamp_of
 
 
 def numbered(folder, number):
@@ -174,9 +174,9 @@ def test_a_file_that_moves_changes_a_version(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     (tmp_path / "a" / "file").write_bytes(b"x")
-    before = [stamp for stamp in _stamp(tmp_path) if stamp[0].endswith("file")]
+    before = [stamp for stamp in stamp_of(tmp_path) if stamp[0].endswith("file")]
     (tmp_path / "a" / "file").rename(tmp_path / "b" / "file")
-    assert [stamp for stamp in _stamp(tmp_path) if stamp[0].endswith("file")] != before
+    assert [stamp for stamp in stamp_of(tmp_path) if stamp[0].endswith("file")] != before
 
 
 def test_a_version_that_is_still_copied_is_not_loaded(folder, opened):
