@@ -164,7 +164,8 @@ def server(case: Case, options: Sequence[str]) -> Iterator[int]:
         case: the model.
         options: of the command.
     """
-    command = [sys.executable, "-m", "tfdl", "serve", str(case.folder), "--port", "0", "--poll-seconds", "0", *options]
+    command = [sys.executable, "-m", "tfdl", "serve", str(case.folder), "--port", "0", "--poll-seconds", "0"]
+    command += ["--no-log-requests", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
