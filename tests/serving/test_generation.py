@@ -123,7 +123,7 @@ def test_a_saved_model_writes_the_whole_text(client, runs):
     assert outputs["generated"] == [answer["generated"]]
     inputs["max_new_tokens"] = 10**9
     message = client.error("/v1/models/gpt:predict", {"signature_name": "generate", "inputs": inputs})
-    assert message == "max_new_tokens is 1000000000, expected at most 380"
+    assert message == "max_new_tokens is 1000000000, expected from 1 to 380"
 
 
 @pytest.mark.parametrize(

@@ -167,16 +167,17 @@ def test_other_places_that_name_a_function_that_saves(tmp_path, place):
     def change(meta_graph):
         add_saving_function(meta_graph, "evil_1", tmp_path / "written")
         objects, library = meta_graph.object_graph_def, meta_graph.graph_def.library
+        computing = next(function for function in library.function if "_traced_" not in function.signature.name)
         if place == "function":
             objects.nodes.add().function.concrete_functions.append("evil_1")
         elif place == "concrete_functions":
             objects.concrete_functions["evil_1"].bound_inputs.extend([])
         elif place == "inner":
-            node = library.function[0].node_def.add(name="x", op="PartitionedCall")
-            node.attr["f"].func.name = library.function[0].signature.name
+            node = computing.node_def.add(name="x", op="PartitionedCall")
+            node.attr["f"].func.name = computing.signature.name
             node.attr["f"].func.attr["g"].func.name = "evil_1"
         elif place == "gradient":
-            library.gradient.add(function_name=library.function[0].signature.name, gradient_func="evil_1")
+            library.gradient.add(function_name=computing.signature.name, gradient_func="evil_1")
         else:
             library.registered_gradients.add(gradient_func="evil_1", registered_op_type="Add")
 
