@@ -3,6 +3,7 @@
 Most trainings are cut to two steps.
 """
 
+import json
 import re
 import shlex
 import shutil
@@ -149,7 +150,7 @@ def execute(command: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
     program, *arguments = shortened(command)
     if program == "curl":
         answer = subprocess.run([program, "--fail", "--silent", *arguments], capture_output=True, text=True, check=True)
-        assert answer.stdout.startswith('{"predictions": [')
+        assert len(json.loads(answer.stdout)["predictions"]) == 1
         return
     if program == "horovodrun":
         option, count, *rest = arguments
