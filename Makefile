@@ -49,7 +49,7 @@ train: setup ## train a CNN on one rank and on two, evaluate it, export it
 	run tfdl export $(RUNS)-2 $(EXPORTED)
 
 test: setup lint ## the whole test suite, quick tests first
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --durations 40
 
 soak: setup ## the tests that take minutes each
 	$(BIN)/python -m pytest tests/soak

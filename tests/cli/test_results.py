@@ -92,6 +92,10 @@ def test_export_prints_what_it_wrote(run_here, trained_run, tmp_path):
         "  examples",
         "    takes    examples: string (any)",
         *answers,
+        "  classify",
+        "    takes    inputs: string (any)",
+        "    returns  classes: string (any, 10)",
+        "    returns  scores: float32 (any, 10)",
     ]
     assert "over 64 samples, loaded without tfdl and Horovod" in out
     assert (tmp_path / "out" / "1" / "saved_model.pb").is_file()
