@@ -154,8 +154,9 @@ class TextClassification(TextTask, Classification):
         return answers
 
     def _sample_examples(self, count: int) -> list[bytes]:
-        texts = self.serving_sample(count)[_FEATURE]
-        return [example_of_bytes(_FEATURE, text) for text in texts.tolist()]
+        texts = self.serving_sample(count)[_FEATURE].tolist()
+        # The Example of an empty text ends with a zero byte, which an array of strings drops.
+        return [example_of_bytes(_FEATURE, text or b" ") for text in texts]
 
     def prediction(self, top_k: int | None = None) -> Prediction:
         """Classes and their probabilities."""
