@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tfdl.errors import UserError
+from tfdl.garbage_collection import garbage_collection_off
 
 # Keras imports these, where they are installed, for its wrappers, plots, tables and notebooks, which no command uses.
 # They take a third of the start.
@@ -44,7 +45,8 @@ def quiet_start() -> None:
     backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise UserError(f"KERAS_BACKEND={backend}, expected tensorflow; unset KERAS_BACKEND")
-    with held_back_stderr(), _garbage_collection_off():
+    # Imports make many objects and no garbage: collecting takes a fifth of their time.
+    with held_back_stderr(), garbage_collection_off():
         import keras  # noqa: F401
         import tensorflow as tf
 
@@ -66,18 +68,6 @@ def _hidden(*packages: str) -> Iterator[None]:
     finally:
         for package in hidden:
             del sys.modules[package]
-
-
-@contextmanager
-def _garbage_collection_off() -> Iterator[None]:
-    """Imports create many objects and no garbage: collecting takes a fifth of their time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @contextmanager

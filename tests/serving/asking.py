@@ -2,7 +2,8 @@
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,3 +71,15 @@ class Client:
         pieces = content.decode().split("\n\n")
         assert pieces.pop() == ""
         return [json.loads(piece.removeprefix("data: ")) for piece in pieces]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Polls, up to the patience of a failing test.
+
+    Args:
+        condition: is true at the end.
+    """
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)

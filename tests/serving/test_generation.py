@@ -3,13 +3,13 @@
 import http.client
 import json
 import threading
-import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.data.tokenizers.texts import CORPUS
+from tests.serving.asking import wait_until
 from tests.serving.conftest import running, state_of_programs
 from tests.serving.exported_operations import TINY_TRANSFORMER, built
 from tfdl.config import TrainConfig, choose_tokenizer
@@ -196,19 +196,12 @@ def test_several_streams_proceed_and_one_more_is_refused(client, monkeypatch):
     ]
     for thread in threads:
         thread.start()
-    until(lambda: met.n_waiting == 3)
+    wait_until(lambda: met.n_waiting == 3)
     found.append(client.events("/v1/models/gpt:generate", body))
     for thread in threads:
         thread.join()
     assert found[0][-1]["tokens"] == 20
     assert all(events == found[0] for events in found)
-
-
-def until(condition):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("is_streamed", [True, False])
@@ -221,7 +214,7 @@ def test_a_client_that_goes_away_stops_its_text(client, monkeypatch, is_streamed
     def write(self, text, settings, on_piece, is_wanted):  # noqa: ARG001
         on_piece("a")
         begun.set()
-        until(lambda: not is_wanted())
+        wait_until(lambda: not is_wanted())
         stopped.set()
         raise StoppedWriting
 
@@ -235,7 +228,7 @@ def test_a_client_that_goes_away_stops_its_text(client, monkeypatch, is_streamed
     assert begun.wait(60)
     connection.close()
     assert stopped.wait(60)
-    until(lambda: client.state.streams.num_open == 0)
+    wait_until(lambda: client.state.streams.num_open == 0)
 
 
 def test_too_many_streams(client, monkeypatch):

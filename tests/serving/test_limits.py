@@ -6,13 +6,13 @@ import re
 import select
 import socket
 import threading
-import time
 from contextlib import suppress
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.serving.asking import wait_until
 from tests.serving.conftest import running, state_of_programs
 from tfdl.serving.errors import RequestError
 from tfdl.serving.json_body import read_object
@@ -206,13 +206,13 @@ def test_room_for_bodies(server):
     for other in others:
         other.sendall(head + b" " * 990)
     bodies = client.state.bodies
-    until(lambda: bodies.num_bytes == 4 * 990)
+    wait_until(lambda: bodies.num_bytes == 4 * 990)
     status, content, headers = client.send("POST", PATH, b" " * 100 + json.dumps(ONE).encode())
     assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
     assert b"the bodies of other requests take all the room" in content
     for other in others:
         other.close()
-    until(lambda: bodies.num_bytes == 0)
+    wait_until(lambda: bodies.num_bytes == 0)
     assert client.ask("slow", ONE) == {"predictions": [1.0]}
 
 
@@ -260,13 +260,6 @@ def test_headers_that_take_too_long(server):
             while not select.select([connection], [], [], 0.02)[0]:
                 connection.sendall(b"X")
             assert connection.recv(65536) == b""
-
-
-def until(condition):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.2", "127.1", "LocalHost"])

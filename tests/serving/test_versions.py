@@ -4,11 +4,11 @@ import http.client
 import json
 import shutil
 import threading
-import time
 
 import pytest
 import tensorflow as tf
 
+from tests.serving.asking import wait_until
 from tests.serving.conftest import options_of, write_saved_model
 from tfdl.errors import UserError
 from tfdl.serving.errors import RequestError
@@ -56,14 +56,6 @@ def settle(model):
     """Two looks: a version must be unchanged between them."""
     model.refresh()
     model.refresh()
-
-
-def wait_until(condition):
-    """Polls, up to the patience of a failing test."""
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_no_request_is_lost_while_versions_change(folder, serving):

@@ -91,7 +91,7 @@ def _logits(outputs: Mapping[str, Any]) -> Any:
 
 
 def _written_metrics(file: FileInGraph, task: Any, source: Any) -> dict[str, float]:
-    """Metrics of the texts, without the loss: a file that writes texts returns no numbers for given targets."""
+    """Metrics of the texts, without the loss: a file that writes texts gives no probabilities of given targets."""
     decoded: TextSource = source.spread(task.most_decoded)
 
     def rows_of_batch(batch: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Findings about results that are no numbers."""
+"""Findings about results that are NaN or infinite."""
 
 from collections.abc import Iterator, Mapping
 

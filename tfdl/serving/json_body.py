@@ -1,11 +1,9 @@
 """The JSON of a request's body."""
 
-import gc
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
+from tfdl.garbage_collection import garbage_collection_off
 from tfdl.serving.errors import BAD_REQUEST, RequestError
 
 _MOST_SHOWN = 60
@@ -36,7 +34,8 @@ def read_object(body: bytes) -> Body:
         RequestError: it is something else.
     """
     try:
-        with _garbage_collection_off():
+        # Looking for cycles, which JSON does not have, takes most of the time of many small lists.
+        with garbage_collection_off():
             values = json.loads(body.decode(), object_pairs_hook=_unique)
     except UnicodeDecodeError as error:
         raise RequestError(BAD_REQUEST, f"the body is not UTF-8 (byte {error.start}), expected JSON") from error
@@ -53,18 +52,6 @@ def read_object(body: bytes) -> Body:
             BAD_REQUEST, f'the body is a JSON {json_type(values)}, expected an object: {{"instances": ...}}'
         )
     return Body(values, body)
-
-
-@contextmanager
-def _garbage_collection_off() -> Iterator[None]:
-    """Values of JSON have no cycles. Looking for them takes most of the time of many small lists."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def json_type(value: Any) -> str:

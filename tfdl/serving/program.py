@@ -40,7 +40,11 @@ class Program:
 def _array(tensor: Any) -> np.ndarray:
     """The values of a tensor; those of strings are ``bytes`` objects, also if it is a scalar."""
     value = tensor.numpy()
-    return value if isinstance(value, np.ndarray) else np.array(value, object if isinstance(value, bytes) else None)
+    if isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, bytes):
+        return np.array(value, object)
+    return np.array(value)
 
 
 def tensor_info(spec: Any, tensor_name: str) -> TensorInfo:

@@ -87,7 +87,7 @@ def in_precision(
     try:
         with hidden_native_output():
             content: bytes = converter.convert()
-    except Exception as error:  # the converter has many: of its own, of MLIR and of its Python code
+    except Exception as error:  # the converter raises many kinds: its own, MLIR's and those of its Python code
         raise _refusal(error) from error
     foreign = foreign_operators(content)
     if foreign:

@@ -33,14 +33,16 @@ def _of_metric(reports: Sequence[Mapping[str, Any]], epoch_ends: Sequence[int], 
     values = []
     ends = sorted(epoch_ends)
     begin = 0
-    num_before, sum_before = 0, 0.0
+    num_before = 0
+    sum_before = 0.0
     next_end = 0
     for report in reports:
         step = report["step"]
         while next_end < len(ends) and ends[next_end] < step:
             begin = ends[next_end]
             next_end += 1
-            num_before, sum_before = 0, 0.0
+            num_before = 0
+            sum_before = 0.0
         mean = finite(section(report, "train").get(name))
         count = step - begin
         if mean is None or count <= num_before:
@@ -51,7 +53,8 @@ def _of_metric(reports: Sequence[Mapping[str, Any]], epoch_ends: Sequence[int], 
             value = max(0.0, value)  # rounding errors of large sums
         steps.append(step)
         values.append(value)
-        num_before, sum_before = count, total
+        num_before = count
+        sum_before = total
     return tuple(steps), tuple(values)
 
 
