@@ -1,5 +1,6 @@
 """Horovod's launcher as install-horovod changes it: one line for failed ranks, a traceback for errors of its own."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -7,13 +8,15 @@ import zipfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
+import psutil
 import pytest
 
 from tests.horovod_build.test_install import BUILD
 from tfdl.errors import RunError
 from tfdl.horovod_build import launcher_patch, wheel_build
-from tfdl.horovod_build.launcher_patch import LAUNCHER, patch_launcher
+from tfdl.horovod_build.launcher_patch import CHANGES, LAUNCHER, SHELL, patch_launcher
 
 # Runs a launcher's file, without its slow checks for MPI and Gloo.
 START = """
@@ -42,13 +45,14 @@ class Finished:
 def source(tmp_path: Path) -> Path:
     """A folder with the launcher as Horovod's source has it, whichever Horovod is installed."""
     try:
-        installed = Path(str(metadata.distribution("horovod").locate_file(LAUNCHER)))
+        horovod = metadata.distribution("horovod")
     except metadata.PackageNotFoundError:
         pytest.skip("Horovod is not installed")
     folder = tmp_path / "source"
-    (folder / LAUNCHER).parent.mkdir(parents=True)
-    text = installed.read_text(encoding="utf-8").replace(launcher_patch._CHANGED, launcher_patch._ORIGINAL)
-    (folder / LAUNCHER).write_text(text, encoding="utf-8")
+    for change in CHANGES:
+        text = Path(str(horovod.locate_file(change.path))).read_text(encoding="utf-8")
+        (folder / change.path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / change.path).write_text(text.replace(change.changed, change.original), encoding="utf-8")
     return folder
 
 
@@ -121,9 +125,39 @@ def test_a_changed_launcher_is_not_changed_again_and_another_one_is_refused(sour
     changed = (source / LAUNCHER).read_text(encoding="utf-8")
     patch_launcher(source)
     assert (source / LAUNCHER).read_text(encoding="utf-8") == changed
-    (source / LAUNCHER).write_text("def run_commandline():\n    pass\n", encoding="utf-8")
-    with pytest.raises(RunError, match=r"launch.py is not the launcher of Horovod 0.28.1"):
-        patch_launcher(source)
+    for path in (LAUNCHER, SHELL):
+        whole = (source / path).read_text(encoding="utf-8")
+        (source / path).write_text("def run_commandline():\n    pass\n", encoding="utf-8")
+        with pytest.raises(RunError, match=rf"{path.name} is not the file of Horovod 0.28.1"):
+            patch_launcher(source)
+        (source / path).write_text(whole, encoding="utf-8")
+
+
+class Gone:
+    """A process that ends after it was found."""
+
+    def __init__(self, pid: int):
+        self.pid = pid
+
+    def children(self) -> list["Gone"]:
+        raise psutil.NoSuchProcess(self.pid)
+
+
+def test_a_rank_that_ends_by_itself_at_that_moment(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "Process", Gone)
+    with pytest.raises(psutil.NoSuchProcess):
+        shell_of(source).terminate_executor_shell_and_children(12345)
+    patch_launcher(source)
+    shell_of(source).terminate_executor_shell_and_children(12345)
+
+
+def shell_of(source: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("safe_shell_exec", source / SHELL)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_the_wheel_has_the_changed_launcher(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,4 +173,6 @@ def test_the_wheel_has_the_changed_launcher(source: Path, tmp_path: Path, monkey
     wheel = wheel_build.build_wheel(BUILD, cache, dict(os.environ), lambda _: None)
     with zipfile.ZipFile(wheel) as archive:
         launcher = archive.read(LAUNCHER.as_posix()).decode()
+        shell = archive.read(SHELL.as_posix()).decode()
     assert launcher_patch._CHANGED in launcher
+    assert launcher_patch._CHANGED_SHELL in shell

@@ -1,15 +1,18 @@
 """Changes Horovod's launcher: if a rank did not exit with 0, horovodrun ends with one line, not with a traceback.
 
-The rank has printed the cause. A traceback of the launcher after it would be taken for the cause.
+The rank has printed the cause. A traceback of the launcher after it would be taken for the cause. There are two: of the
+launcher itself, and of its thread that ends the other ranks, if one of them ends by itself at that moment.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from tfdl.errors import RunError
 from tfdl.horovod_build.build_environment import HOROVOD_VERSION
 
-# The file in Horovod's source, and in the installed package.
+# Files in Horovod's source, and in the installed package.
 LAUNCHER = Path("horovod", "runner", "launch.py")
+SHELL = Path("horovod", "runner", "common", "util", "safe_shell_exec.py")
 
 # The last line of ``run_commandline``, and what follows it.
 _ORIGINAL = """
@@ -38,6 +41,58 @@ _CHANGED = r"""
 if __name__ == '__main__':
 """
 
+# The beginning of the function that ends a rank's processes. Two of its lines do not expect them to have gone.
+_ORIGINAL_SHELL = """
+def terminate_executor_shell_and_children(pid):
+    # If the shell already ends, no need to terminate its child.
+"""
+_CHANGED_SHELL = """
+def terminate_executor_shell_and_children(pid):
+    # Changed by tfdl: the process may end between two lines of the work.
+    try:
+        _terminate_executor_shell_and_children(pid)
+    except psutil.NoSuchProcess:
+        pass
+
+
+def _terminate_executor_shell_and_children(pid):
+    # If the shell already ends, no need to terminate its child.
+"""
+
+
+@dataclass(frozen=True)
+class FileChange:
+    """A piece of a file, and what takes its place."""
+
+    path: Path
+    original: str
+    changed: str
+    missing: str
+    """What is said of a file without the piece."""
+
+    def apply(self, folder: Path) -> None:
+        """Changes the file in a folder; one that is changed already stays as it is.
+
+        Args:
+            folder: Horovod's unpacked source.
+
+        Raises:
+            RunError: the file is not that of the Horovod that tfdl builds.
+        """
+        path = folder / self.path
+        source = path.read_text(encoding="utf-8")
+        if self.changed in source:
+            return
+        if source.count(self.original) != 1:
+            raise RunError(f"{path} is not the file of Horovod {HOROVOD_VERSION}: {self.missing}")
+        path.write_text(source.replace(self.original, self.changed), encoding="utf-8")
+
+
+CHANGES = (
+    FileChange(LAUNCHER, _ORIGINAL, _CHANGED, "its last line of work is not _run(args)"),
+    FileChange(SHELL, _ORIGINAL_SHELL, _CHANGED_SHELL, "it does not end processes as expected"),
+)
+
 
 def patch_launcher(folder: Path) -> None:
     """Changes the launcher in a folder that contains the package ``horovod``.
@@ -48,12 +103,5 @@ def patch_launcher(folder: Path) -> None:
     Raises:
         RunError: the launcher is not that of the Horovod that tfdl builds.
     """
-    path = folder / LAUNCHER
-    source = path.read_text(encoding="utf-8")
-    if _CHANGED in source:
-        return
-    if source.count(_ORIGINAL) != 1:
-        raise RunError(
-            f"{path} is not the launcher of Horovod {HOROVOD_VERSION}: its last line of work is not _run(args)"
-        )
-    path.write_text(source.replace(_ORIGINAL, _CHANGED), encoding="utf-8")
+    for change in CHANGES:
+        change.apply(folder)
