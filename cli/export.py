@@ -92,6 +92,9 @@ def command(
     num_ranks = find_launch().size
     if num_ranks > 1:
         raise UserError(f"export on {num_ranks} ranks, expected 1 rank; start it without horovodrun")
+    from tfdl.export.exact_numbers import hide_gpus
+
+    hide_gpus()
     write = EXPORT_FORMATS.load(format_name)
     report = write(ExportRequest(Path(run), Path(directory), checkpoint, overwrite, chosen))
     for line in report.lines:

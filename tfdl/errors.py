@@ -109,14 +109,27 @@ def named_cause(error: BaseException) -> str:
 
     An error of a function that AutoGraph converted has the type that was raised there.
     """
-    name, line = _cause(error)
+    return cause_in(type(error).__name__, str(error))
+
+
+def cause_in(name: str, message: str) -> str:
+    """``named_cause`` of an error of another process.
+
+    Args:
+        name: of the error's type.
+        message: the error's.
+    """
+    name, line = _parted_cause(name, message)
     return f"{name}: {line}" if line else name
 
 
 def _cause(error: BaseException) -> tuple[str, str]:
     """The name of the error's type, and the line of its message that names the cause."""
-    name = type(error).__name__
-    text = _plain(str(error))
+    return _parted_cause(type(error).__name__, str(error))
+
+
+def _parted_cause(name: str, message: str) -> tuple[str, str]:
+    text = _plain(message)
     converted = _IN_USER_CODE.match(text)
     if converted:
         name = converted["name"]

@@ -12,6 +12,7 @@ from tfdl.export.litert import comparison
 from tfdl.export.litert import exporting as litert_exporting
 from tfdl.export.litert.interpreter import LiteRTModel
 from tfdl.export.onnx import lowering, runtime
+from tfdl.export.parity import signature_of
 
 
 @pytest.fixture(scope="session")
@@ -58,9 +59,9 @@ def answers_of_saved_model(path, inputs):
     """What the program of ``tfdl.export.parity`` answers."""
     signatures = tf.saved_model.load(str(path)).signatures
     answers = {}
-    for name, arguments in inputs.items():
-        outputs = signatures[name](**{key: tf.constant(value) for key, value in arguments.items()})
-        answers[name] = {key: np.asarray(value) for key, value in outputs.items()}
+    for case, arguments in inputs.items():
+        outputs = signatures[signature_of(case)](**{key: tf.constant(value) for key, value in arguments.items()})
+        answers[case] = {key: np.asarray(value) for key, value in outputs.items()}
     return answers
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tfdl
 from tests.distributed.launching import launch
 from tests.export.small_models import MODELS, small_run
+from tfdl.errors import UserError
 from tfdl.export.float32_run import load_float32
 from tfdl.export.onnx.runtime import OnnxModel
 from tfdl.runs import RunDirectory, load_run
@@ -49,6 +50,63 @@ TOKENS = np.random.default_rng(0).integers(1, 259, (3, 12), np.int32)
 @pytest.mark.usefixtures("quickly")
 def test_updates_of_low_rank_in_mixed_precision(tmp_path):
     check_exports(low_rank_run(tmp_path, "mixed_float16"), tmp_path, TOKENS, "token_ids")
+
+
+def precisions_of(exported):
+    """The precisions of a SavedModel's variables and outputs."""
+    variables = tf.train.load_checkpoint(str(exported.path / "variables" / "variables"))
+    numbers = {dtype.name for dtype in variables.get_variable_to_dtype_map().values() if dtype.is_floating}
+    return numbers | {dtype for dtype, _ in exported.outputs.values() if "float" in dtype}
+
+
+@pytest.mark.usefixtures("quickly")
+@pytest.mark.parametrize("name", ["gpt2", "cnn"])
+def test_a_saved_model_of_a_run_in_float64(tmp_path, name):
+    run = small_run(name, tmp_path / "run", {"precision": "float64"})
+    assert precisions_of(tfdl.export_saved_model(run, tmp_path / "exported")) == {"float32"}
+
+
+def own_model(policy):
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            layers.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, dtype=policy),
+            layers.BatchNormalization(dtype=policy),
+            layers.Flatten(dtype=policy),
+            layers.Dense(10, dtype=policy),
+        ]
+    )
+
+
+@keras.saving.register_keras_serializable("tests")
+class OwnModel(keras.Model):
+    """A model without a graph of layers."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.inner = own_model("mixed_bfloat16")
+
+    def call(self, inputs):
+        return self.inner(inputs)
+
+
+def trained_own(model, tiny, folder):
+    return tfdl.train(tiny(steps=2), folder, model=model)
+
+
+@pytest.mark.usefixtures("quickly")
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])
+def test_a_model_of_the_user_becomes_float32(tiny, tmp_path, policy):
+    run = trained_own(own_model(policy), tiny, tmp_path / "run")
+    assert precisions_of(tfdl.export_saved_model(run, tmp_path / "exported")) == {"float32"}
+
+
+def test_a_model_that_cannot_be_made_anew_is_refused(tiny, tmp_path):
+    run = trained_own(OwnModel(), tiny, tmp_path / "run")
+    with pytest.raises(UserError, match=r"the layer '.*' of your OwnModel computes in bfloat16, and only functional"):
+        tfdl.export_saved_model(run, tmp_path / "exported")
+    assert not (tmp_path / "exported").exists()
 
 
 def test_float64_is_rounded(tmp_path):

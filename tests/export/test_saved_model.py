@@ -13,10 +13,11 @@ import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 import tfdl
+from tests.export.conftest import answers_of_saved_model
 from tfdl.distributed import SingleWorld
 from tfdl.distributed.world import set_current_world
 from tfdl.errors import RunError, UserError
-from tfdl.export import differences, parity, saved_model
+from tfdl.export import differences, parity, saved_model, versions
 from tfdl.runs import load_run
 from tfdl.tasks import ImageClassification
 from tfdl.tasks.image_serving import example
@@ -31,6 +32,10 @@ def exported(trained_run, tmp_path_factory):
 def serve(exported):
     module = tf.saved_model.load(str(exported.path))
     return lambda image: module.signatures["serving_default"](image=tf.constant(image))
+
+
+SERVE = ImageClassification.serve
+VERSION_FOLDER = versions.version_folder
 
 
 def images(count, height=8, width=8):
@@ -48,7 +53,7 @@ def test_the_signature(exported):
 
 def test_it_was_compared_with_the_model(exported):
     assert exported.notes == ()
-    assert exported.compared == 64
+    assert exported.compared == 4 * 64  # of each signature
     assert 0 <= exported.largest_difference <= 1e-4
 
 
@@ -112,6 +117,57 @@ def test_a_version_with_a_file_of_somebody_else_is_kept(exported, trained_run, t
     with pytest.raises(UserError, match="which an export does not write; move it, or leave out --overwrite"):
         tfdl.export_saved_model(trained_run, tmp_path / "out", overwrite=True)
     assert path.read_text() == "mine"
+
+
+@pytest.mark.usefixtures("quickly")
+def test_the_path_that_an_export_printed_is_no_directory_of_versions(exported, trained_run, tmp_path):
+    message = "is one version of a SavedModel, expected the directory of its versions, '.*digits'"
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match=message):
+            tfdl.export_saved_model(trained_run, exported.path, overwrite=overwrite)
+    with pytest.raises(UserError, match="is a run, expected a directory for the exported versions"):
+        tfdl.export_saved_model(trained_run, trained_run.path)
+    for name in ("tfdl.json", "model.safetensors"):
+        other = tmp_path / name.replace(".", "_")
+        other.mkdir()
+        (other / name).touch()
+        with pytest.raises(UserError, match="is an export of another format"):
+            tfdl.export_saved_model(trained_run, other)
+    assert [path.name for path in exported.path.parent.iterdir()] == ["1"]
+
+
+@pytest.mark.usefixtures("quickly")
+def test_a_number_that_another_export_takes_meanwhile(trained_run, tmp_path, monkeypatch):
+    """The later one gets the next number: an export may have taken long."""
+
+    def answers(folder, inputs):
+        for number in ("1", "2"):
+            (tmp_path / "out" / number).mkdir()
+            (tmp_path / "out" / number / "saved_model.pb").touch()
+        return answers_of_saved_model(folder, inputs)
+
+    monkeypatch.setattr(saved_model, "answers_of_saved_model", answers)
+    written = tfdl.export_saved_model(trained_run, tmp_path / "out")
+    assert written.path == tmp_path / "out" / "3"
+    assert (written.path / "saved_model.pb").stat().st_size
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1", "2", "3"]
+
+
+def test_a_number_that_is_taken_between_looking_and_renaming(tmp_path, monkeypatch):
+    found = []
+
+    def version_folder(directory, overwrite):
+        found.append(VERSION_FOLDER(directory, overwrite))
+        if len(found) == 2:  # the first look is at the start of the work
+            found[-1].mkdir()
+            (found[-1] / "saved_model.pb").touch()
+        return found[-1]
+
+    monkeypatch.setattr(versions, "version_folder", version_folder)
+    with versions.new_version(tmp_path, overwrite=False) as version:
+        (version.unfinished / "file").touch()
+    assert version.path == tmp_path / "2"
+    assert (tmp_path / "2" / "file").is_file()
 
 
 def test_odd_names_beside_the_versions(trained_run, exported, tmp_path):
@@ -222,7 +278,7 @@ def test_too_large_a_difference(trained_run, tmp_path, monkeypatch):
 def test_each_output_is_compared(trained_run, tmp_path, monkeypatch, signature, output, change):
     def altered(folder, inputs):
         served = tf.saved_model.load(str(folder)).signatures  # in this process, which is quicker
-        answers = {name: answers_of(served[name], arguments) for name, arguments in inputs.items()}
+        answers = {case: answers_of(served[parity.signature_of(case)], named) for case, named in inputs.items()}
         answers[signature][output] = change(answers[signature][output])
         return answers
 
@@ -231,15 +287,45 @@ def test_each_output_is_compared(trained_run, tmp_path, monkeypatch, signature, 
 
 
 def test_a_saved_model_that_cannot_be_loaded(tmp_path):
-    with pytest.raises(RunError, match="the SavedModel cannot be used in a clean process: "):
+    message = "the SavedModel cannot be used in a clean process: OSError: SavedModel file does not exist at"
+    with pytest.raises(RunError, match=message):
         parity.answers_of_saved_model(tmp_path, {"serving_default": {"image": images(1)}})
+
+
+def test_an_error_of_a_graph(tmp_path):
+    """The line with the cause, not the last one, which names a place in the graph."""
+
+    class Checked(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+        def __call__(self, x):
+            tf.debugging.Assert(tf.reduce_all(x > 0), ["x: expected above 0, not", x])
+            return {"y": x}
+
+    module = Checked()
+    tf.saved_model.save(module, str(tmp_path), signatures=module.__call__)
+    with pytest.raises(RunError, match=r"clean process: InvalidArgumentError: .*x: expected above 0, not"):
+        parity.answers_of_saved_model(tmp_path, {"serving_default": {"x": np.array([-1], np.float32)}})
+
+
+@pytest.mark.parametrize(
+    ("program", "cause"),
+    [
+        ("import os; os.abort()", "ended by SIGABRT"),
+        ("sys.exit(3)", "exit code 3"),
+        ("sys.exit('why')", "why"),
+        ("raise ValueError('why\\nwhere')", "ValueError: why"),
+    ],
+)
+def test_a_process_that_fails(program, cause):
+    with pytest.raises(RunError, match=f"the model cannot be used in a clean process: {cause}$"):
+        parity.answers_in_clean_process("the model", program, [], {})
 
 
 # The clean process
 
 
 def run_program(packages):
-    program = parity._BEFORE.format(packages=str(packages))
+    program = parity._before(str(packages))
     return subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False)
 
 
@@ -269,6 +355,44 @@ def test_the_links_leave_out_tfdl_and_horovod(tmp_path):
     names = {path.name for path in parity._link_packages(tmp_path, hidden).iterdir()}
     assert {"tensorflow", "numpy"} <= names
     assert not [name for name in names if name.startswith(("tfdl", "horovod", "__editable__"))]
+
+
+def test_packages_of_other_folders(tmp_path, monkeypatch):
+    """As the modules of a cluster on PYTHONPATH, or the system's packages; not code that nobody installed."""
+    installed = tmp_path / "modules"
+    (installed / "their_package-1.0.dist-info").mkdir(parents=True)
+    (installed / "their_package.py").touch()
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "my_model.py").touch()
+    monkeypatch.setattr(sys, "path", [str(mine), str(installed), str(tmp_path / "missing"), *sys.path])
+    (tmp_path / "work").mkdir()
+    names = {path.name for path in parity._link_packages(tmp_path / "work", ("tfdl",)).iterdir()}
+    assert {"their_package.py", "tensorflow"} <= names
+    assert "my_model.py" not in names
+
+
+def test_gpus_stay_outside():
+    """Their products are less exact, and this process may have taken all of their memory."""
+    assert parity._clean_environment()["CUDA_VISIBLE_DEVICES"] == "-1"
+
+
+@pytest.mark.usefixtures("quickly")
+def test_the_model_answers_in_full_float32(trained_run, tmp_path, monkeypatch):
+    """As it would not on a GPU by default."""
+    is_enabled = tf.config.experimental.tensor_float_32_execution_enabled
+    seen = []
+
+    def answer(task, model, image):
+        seen.append(is_enabled())
+        return SERVE(task, model, image)
+
+    monkeypatch.setattr(ImageClassification, "serve", answer)
+    assert is_enabled()
+    tfdl.export_saved_model(trained_run, tmp_path / "out")
+    assert seen
+    assert not any(seen)
+    assert is_enabled()
 
 
 def test_the_launcher_s_variables_stay_outside(monkeypatch):

@@ -1,10 +1,11 @@
-"""Loads a run for formats whose models are plain float32."""
+"""Loads a run for exports, whose models are plain float32."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from tfdl.config.models.keras import KerasModelConfig
-from tfdl.export.keras.rebuilding import float32_model
+from tfdl.errors import UserError
+from tfdl.export.keras.rebuilding import float32_model, has_graph, layers_in_other_precisions
 from tfdl.models import build_model, compute_precision
 from tfdl.models.low_rank import update_scale, without_updates
 from tfdl.runs import RunDirectory, load_run
@@ -19,14 +20,13 @@ def load_float32(run: str | Path | RunDirectory, checkpoint: str) -> LoadedRun:
         checkpoint: the weights to use.
 
     Raises:
-        UserError: there is no such run or checkpoint, or a model of the user in another precision has no graph of
-            layers that could be made anew.
+        UserError: there is no such run or checkpoint, or a model of the user in another precision cannot be made anew.
     """
     config = RunDirectory.open(run).read_config()
     is_double = config.precision == "float64"
     loaded = load_run(run, checkpoint, precision="float64" if is_double else "float32", merged=True)
     if isinstance(config.model, KerasModelConfig):
-        return replace(loaded, model=float32_model(loaded.model))
+        return _own_model_in_float32(loaded)
     if not is_double:
         return loaded
     model_config = config.model if update_scale(config.model) is None else without_updates(config.model)
@@ -34,4 +34,22 @@ def load_float32(run: str | Path | RunDirectory, checkpoint: str) -> LoadedRun:
         model = build_model(model_config, **loaded.task.model_arguments)
     for variable, value in zip(model.weights, loaded.model.weights, strict=True):
         variable.assign(value)  # rounded to float32
+    loaded.task.fit_to(model)
+    return replace(loaded, model=model)
+
+
+def _own_model_in_float32(loaded: LoadedRun) -> LoadedRun:
+    """A run with a Keras model of the user, which has the precision that it was built with."""
+    others = layers_in_other_precisions(loaded.model)
+    if not others:
+        return loaded
+    if not has_graph(loaded.model):
+        layer = others[0]
+        raise UserError(
+            f"the layer {layer.name!r} of your {type(loaded.model).__name__} computes in {layer.compute_dtype}, and"
+            " only functional and sequential models can be made anew in float32; train a model that was built in"
+            " float32"
+        )
+    model = float32_model(loaded.model)
+    loaded.task.fit_to(model)
     return replace(loaded, model=model)

@@ -13,16 +13,17 @@ from tfdl.config import ExportReport, ExportRequest
 from tfdl.export.classify_method import set_classify_method
 from tfdl.export.description import describe, write_description
 from tfdl.export.differences import checked_difference
-from tfdl.export.parity import answers_of_saved_model
+from tfdl.export.exact_numbers import exact_products
+from tfdl.export.float32_run import load_float32
+from tfdl.export.parity import Arrays, answers_of_saved_model, signature_of
 from tfdl.export.rank_zero import check_rank_zero
-from tfdl.export.versions import check_is_export, version_folder
+from tfdl.export.versions import new_version, version_folder
 from tfdl.inference.generation.served_generation import generation_signatures
 from tfdl.layers.cudnn import portable_kernels
-from tfdl.runs import RunDirectory, load_run
-from tfdl.runs.atomic import new_folder
+from tfdl.runs import RunDirectory
 from tfdl.tasks.served_signature import DEFAULT_SIGNATURE, ServedSignature
 
-# The number of random samples that are compared.
+# The number of random samples of a signature that are compared. A signature may take fewer, and have special ones.
 _COMPARED = 64
 
 Tensors = dict[str, tuple[str, str]]
@@ -47,9 +48,9 @@ class Exported:
     """By name; the first is ``serving_default``."""
     largest_difference: float
     """The largest difference between the SavedModel's answers in a clean process and the model's, over ``compared``
-    random samples. It is relative to the answer where that is larger than 1."""
+    samples. It is relative to the answer where that is larger than 1."""
     compared: int
-    """The number of samples that were compared, for each signature."""
+    """The number of samples that were compared, over all signatures."""
     notes: tuple[str, ...] = ()
     """What the user should know, such as why texts are token numbers."""
 
@@ -64,15 +65,16 @@ class Exported:
         return self.signatures[DEFAULT_SIGNATURE].outputs
 
 
+@exact_products()
 def export_saved_model(
     run: str | Path | RunDirectory, directory: str | Path, checkpoint: str = "last", *, overwrite: bool = False
 ) -> Exported:
     """Writes ``directory/<next number>`` with the signatures of the run's task.
 
     The folder is made only if the SavedModel, loaded by a process that has neither tfdl nor Horovod on its path, gives
-    the same answers: for ``serving_default`` those of the model itself, for the others those of their graph. A run in
-    mixed precision is written in float32, the precision of its weights. Its answers are then more exact, and the same
-    on every machine.
+    the same answers: for ``serving_default`` those of the model itself, for the others those of their graph. It is
+    written in float32, whatever precision the run had. After mixed precision its answers are then more exact, and the
+    same on every machine.
 
     Args:
         run: a run directory.
@@ -85,30 +87,26 @@ def export_saved_model(
         RunError: the SavedModel's answers differ from the model's.
     """
     check_rank_zero("export_saved_model")
-    config = RunDirectory.open(run).read_config()
-    precision = "float64" if config.precision == "float64" else "float32"
-    loaded = load_run(run, checkpoint, precision=precision, merged=True)
-    target = version_folder(Path(directory), overwrite)
+    version_folder(Path(directory), overwrite)  # before the work, which would be lost
+    loaded = load_float32(run, checkpoint)
     signatures = loaded.task.signatures() | generation_signatures(loaded.model, loaded.task)
-    sample = {name: signature.sample(_COMPARED) for name, signature in signatures.items()}
+    samples = _samples(signatures)
     module, functions = _servable(loaded.model, loaded.task, signatures)
     # The model itself answers the first signature, without a graph. That would take long for the others, which loop.
     answering = {**functions, DEFAULT_SIGNATURE: partial(signatures[DEFAULT_SIGNATURE].answer, loaded.model)}
-    expected = {name: _arrays(function, sample[name]) for name, function in answering.items()}
-    with new_folder(target, replace=overwrite) as unfinished:
-        tf.saved_model.save(module, str(unfinished), signatures=functions)
-        set_classify_method(unfinished)
-        write_description(unfinished, describe(loaded))
-        answers = answers_of_saved_model(unfinished, sample)
+    expected = {case: _arrays(answering[signature_of(case)], inputs) for case, inputs in samples.items()}
+    with new_version(Path(directory), overwrite) as version:
+        tf.saved_model.save(module, str(version.unfinished), signatures=functions)
+        set_classify_method(version.unfinished)
+        write_description(version.unfinished, describe(loaded))
+        answers = answers_of_saved_model(version.unfinished, samples)
         difference = checked_difference("the SavedModel", expected, answers)
-        if overwrite and target.exists():
-            check_is_export(target)  # somebody may have put something there meanwhile
     written = {name: _exported(signature, functions[name]) for name, signature in signatures.items()}
     return Exported(
-        path=target,
+        path=version.path,
         signatures=written,
         largest_difference=difference,
-        compared=_COMPARED,
+        compared=sum(map(_num_rows, samples.values())),
         notes=loaded.task.serving_notes,
     )
 
@@ -127,11 +125,26 @@ def write_saved_model(request: ExportRequest) -> ExportReport:
             for tensor, (dtype, shape) in tensors.items():
                 lines.append(f"    {direction:8} {tensor}: {dtype} {shape}")
     lines.append(
-        f"parity: largest difference {exported.largest_difference:.3g} over {exported.compared} samples,"
+        f"parity: largest difference {exported.largest_difference:.3g} over {exported.compared:,} samples,"
         " loaded without tfdl and Horovod"
     )
     lines += [f"note: {note}" for note in exported.notes]
     return ExportReport(exported.path, tuple(lines))
+
+
+def _samples(signatures: Mapping[str, ServedSignature]) -> dict[str, Arrays]:
+    """The inputs to compare, by cases of ``answers_of_saved_model``."""
+    samples = {}
+    for name, signature in signatures.items():
+        samples[name] = signature.sample(_COMPARED)
+        for number, inputs in enumerate(signature.special_samples(), 1):
+            samples[f"{name}#{number}"] = inputs
+    return samples
+
+
+def _num_rows(inputs: Arrays) -> int:
+    """The number of samples in a batch, beside which there may be scalar settings."""
+    return next(len(values) for values in inputs.values() if values.ndim)
 
 
 def _arrays(function: Callable[..., dict[str, Any]], inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

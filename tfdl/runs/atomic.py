@@ -65,26 +65,51 @@ def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
     Raises:
         OSError: the target exists with contents, and ``replace`` is false.
     """
+    with unfinished_folder(target) as unfinished:
+        yield unfinished
+        put_in_place(unfinished, target, replace)
+
+
+@contextmanager
+def unfinished_folder(target: Path) -> Iterator[Path]:
+    """Yields a temporary folder beside a target. The caller puts it in place; after an error it is removed.
+
+    Args:
+        target: path of the folder that it may become; its parents are made.
+    """
     made_parents = [parent for parent in target.parents if not parent.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
         yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                _flush_to_disk(file)
-        os.chmod(temporary, 0o755)  # mkdtemp makes folders that only their owner can read
-        if replace and target.exists():
-            _replace_folder(target, temporary)
-        else:
-            os.rename(temporary, target)
-        _flush_to_disk(target.parent)  # the new name is an entry of the parent
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         with suppress(OSError):  # somebody else may have put something there
             for parent in made_parents:
                 parent.rmdir()
         raise
+
+
+def put_in_place(unfinished: Path, target: Path, replace: bool = False) -> None:
+    """Flushes a folder's files to disk and renames it.
+
+    Args:
+        unfinished: the folder, in the same parent as the target.
+        target: its new path.
+        replace: whether an existing target is replaced.
+
+    Raises:
+        OSError: the target exists with contents, and ``replace`` is false.
+    """
+    for file in unfinished.rglob("*"):
+        if file.is_file():
+            _flush_to_disk(file)
+    os.chmod(unfinished, 0o755)  # mkdtemp makes folders that only their owner can read
+    if replace and target.exists():
+        _replace_folder(target, unfinished)
+    else:
+        os.rename(unfinished, target)
+    _flush_to_disk(target.parent)  # the new name is an entry of the parent
 
 
 def _replace_folder(target: Path, new: Path) -> None:

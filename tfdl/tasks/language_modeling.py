@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tfdl.tasks.language_serving import scored, served_next_tokens
 from tfdl.tasks.prediction import Prediction
 from tfdl.tasks.served_signature import ServedSignature
 from tfdl.tasks.task import Batch, Rows, TextTask, correct_tokens, sample_weights
-from tfdl.tasks.text_inputs import longest_text, random_inputs, text_signature, tokens_of
+from tfdl.tasks.text_inputs import longest_text, random_input, random_inputs, text_signature, tokens_of
 from tfdl.tasks.tokens import TOKENIZER_FOLDER, open_tokens
 
 _ASSET = "language_modeling.json"
@@ -210,7 +211,12 @@ class LanguageModeling(TextTask):
         signatures = super().signatures()
         if type(self).serve is LanguageModeling.serve:
             signatures["score"] = ServedSignature(self.serving_signature(), self._score, self.serving_sample)
-        return signatures
+        return {name: replace(signature, special_samples=self._long_text) for name, signature in signatures.items()}
+
+    def _long_text(self) -> list[dict[str, np.ndarray]]:
+        """A text longer than the model reads at once, unless its logits would take too much memory."""
+        length = min(self.sequence_length + 2, _MOST_SAMPLE_LOGITS // self.tokenizer.vocab_size)
+        return [random_input(self.tokenizer, length)]
 
     def _score(self, model: Any, text: Any = None, token_ids: Any = None) -> dict[str, Any]:
         """The first three outputs of ``serve``; the arguments are the same."""

@@ -21,6 +21,8 @@ class ServedSignature:
     """``answer(model, **inputs)``: outputs by name, computed with TensorFlow operations."""
     sample: Callable[[int], dict[str, np.ndarray]]
     """``sample(count)``: random inputs. An export and its model are compared on them."""
+    special_samples: Callable[[], list[dict[str, np.ndarray]]] = list
+    """Further inputs to compare, which random ones would miss: a text of the full length, another setting."""
 
     def graph(self, model: Any) -> Any:
         """The function for one model, as a graph that takes the inputs by name.

@@ -159,6 +159,19 @@ def random_inputs(tokenizer: Tokenizer, count: int, most: int, seed: int) -> dic
     return {"token_ids": token_ids}
 
 
+def random_input(tokenizer: Tokenizer, length: int) -> dict[str, np.ndarray]:
+    """The input of ``text_signature`` for one text of random tokens.
+
+    Args:
+        tokenizer: tokens to text.
+        length: the number of tokens. Read again, a text may have a few more or fewer.
+    """
+    tokens = np.random.default_rng(length).integers(0, tokenizer.vocab_size, length)
+    if tokenizer.has_graph:
+        return {"text": np.array([tokenizer.decode(tokens).encode()])}
+    return {"token_ids": tokens.astype(np.int32)[np.newaxis]}
+
+
 def _random_tokens(tokenizer: Tokenizer, count: int, most: int, seed: int) -> list[np.ndarray]:
     generator = np.random.default_rng(seed)
     lengths = generator.integers(0, most, count)

@@ -29,6 +29,8 @@ from tfdl.models import compute_precision
 from tfdl.models.keras_model import finalize_layers
 from tfdl.models.rnn_classifier import FinalStates, ReversedText, TextLengths
 
+_OTHER_FLOATS = ("float16", "bfloat16", "float64")
+
 # Layer of tfdl -> what computes the same from symbolic tensors.
 _COUNTERPARTS: Mapping[type, Callable[..., Any]] = {
     BatchNormalization: counterparts.batch_normalization,
@@ -87,6 +89,24 @@ def graph_of(model: Any) -> Any:
     return graph
 
 
+def has_graph(model: Any) -> bool:
+    """Whether a model is functional or sequential.
+
+    Args:
+        model: a ``keras.Model``.
+    """
+    return _graph_or_none(model) is not None
+
+
+def layers_in_other_precisions(model: Any) -> list[Any]:
+    """The layers that compute in another precision than float32. Layers of strings and integers compute in none.
+
+    Args:
+        model: a ``keras.Model``.
+    """
+    return [layer for layer in model._flatten_layers() if layer.compute_dtype in _OTHER_FLOATS]
+
+
 def float32_model(model: Any) -> Any:
     """The model, or where a layer computes in another precision one with the same weights that does not.
 
@@ -96,7 +116,7 @@ def float32_model(model: Any) -> Any:
     Raises:
         UserError: it has no graph of layers that could be made anew.
     """
-    if all(layer.compute_dtype == "float32" for layer in model._flatten_layers()):
+    if not layers_in_other_precisions(model):
         return model
     inputs = keras.tree.map_structure(new_input, graph_of(model).input)
     return keras.Model(inputs, plain_outputs(model, inputs), name=model.name)

@@ -18,13 +18,20 @@ _MOST_NEW = 2**16
 # Texts, and tokens of each, on which an export and its model are compared.
 _MOST_TEXTS = 8
 _MOST_TOKENS = 16
+_GREEDY_TEXTS = 2
 # How they are written.
-_SAMPLE: dict[str, np.ndarray] = {
+_DRAWN: dict[str, np.ndarray] = {
     "max_new_tokens": np.array(8, np.int32),
     "temperature": np.array(0.8, np.float32),
     "top_k": np.array(40, np.int32),
     "top_p": np.array(0.95, np.float32),
     "seed": np.array(1, np.int32),
+}
+_GREEDY = {
+    **_DRAWN,
+    "temperature": np.array(0, np.float32),
+    "top_k": np.array(0, np.int32),
+    "top_p": np.array(1, np.float32),
 }
 
 
@@ -38,7 +45,9 @@ def generation_signatures(model: Any, task: Any) -> dict[str, ServedSignature]:
     if not isinstance(task, LanguageModeling):
         return {}
     generation = ServedGeneration(model, task)
-    return {GENERATE: ServedSignature(generation.inputs, generation.answer, generation.sample)}
+    return {
+        GENERATE: ServedSignature(generation.inputs, generation.answer, generation.sample, generation.greedy_sample)
+    }
 
 
 class ServedGeneration:
@@ -72,7 +81,11 @@ class ServedGeneration:
         longest = self._stepper.longest
         if "text" in inputs and longest is not None:
             inputs["text"] = np.array([self._shortened(text.decode(), longest - 2) for text in inputs["text"]])
-        return {**inputs, **_SAMPLE}
+        return {**inputs, **_DRAWN}
+
+    def greedy_sample(self) -> list[dict[str, np.ndarray]]:
+        """See ``ServedSignature.special_samples``."""
+        return [{**self.sample(_GREEDY_TEXTS), **_GREEDY}]
 
     def _shortened(self, text: str, most: int) -> bytes:
         """A text of at most so many tokens. Random tokens may be a text of more tokens than they are."""
