@@ -17,6 +17,7 @@ from tfdl.config import compose
 from tfdl.distributed import SingleWorld
 from tfdl.distributed.world import set_current_world
 from tfdl.errors import RunError, UserError
+from tfdl.export import LiteRTExport
 from tfdl.export.litert import comparison
 from tfdl.export.litert.functions import LiteRTFunction
 from tfdl.export.litert.operators import foreign_operators
@@ -42,6 +43,7 @@ def asked(folder, **inputs):
 
 
 def test_the_files(exported):
+    assert type(exported) is LiteRTExport
     assert names_in(exported.path) == FILES
     assert (exported.path / "labels.txt").read_text() == "".join(f"{digit}\n" for digit in range(10))
     description = json.loads((exported.path / "tfdl.json").read_text())

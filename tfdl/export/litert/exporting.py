@@ -24,7 +24,7 @@ MODEL = "model.tflite"
 _PACKAGES = ("ai-edge-litert",)
 
 
-class ExportedLiteRT(FileExport):
+class LiteRTExport(FileExport):
     """A LiteRT file that was written, and its largest difference from the run's model."""
 
     title = "LiteRT model"
@@ -39,7 +39,7 @@ def export_litert(
     precision: str = FULL_PRECISION,
     overwrite: bool = False,
     data: Mapping[str, Any] | None = None,
-) -> ExportedLiteRT:
+) -> LiteRTExport:
     """Writes ``directory/model.tflite``, and the classes or the tokenizer beside it.
 
     The file has LiteRT's own operations only. It is kept only if LiteRT, in a process without TensorFlow, gives the
@@ -76,7 +76,7 @@ def export_litert(
             _check_lower(folder.model, lower, compared, precision)
         graph = compared.graph
         notes = folder.write_beside(loaded.task, precision, graph.inputs, graph.outputs)
-        return ExportedLiteRT(
+        return LiteRTExport(
             path=folder.target,
             inputs=graph.inputs,
             outputs=graph.outputs,
