@@ -17,7 +17,7 @@ from tfdl.config import compose
 from tfdl.distributed import SingleWorld
 from tfdl.distributed.world import set_current_world
 from tfdl.errors import RunError, UserError
-from tfdl.export import LiteRTExport
+from tfdl.export import LiteRTExport, file_size
 from tfdl.export.litert import comparison
 from tfdl.export.litert.functions import LiteRTFunction
 from tfdl.export.litert.operators import foreign_operators
@@ -179,6 +179,14 @@ def test_one_row_where_litert_cannot_take_any_number(tmp_path):
 def test_an_operation_that_litert_does_not_have(tmp_path):
     with pytest.raises(UserError, match=r"LiteRT cannot compute BesselI0e .*use --format saved_model"):
         comparison.written_and_compared(Computed(tf.math.bessel_i0e), tmp_path / "file")
+
+
+def test_a_model_that_is_too_large(tmp_path, monkeypatch):
+    """It is refused before anything is converted."""
+    monkeypatch.setattr(file_size, "_MOST_BYTES", 10)
+    monkeypatch.setattr(comparison, "traced", None)
+    with pytest.raises(UserError, match=r"the model has .* GiB of weights, but a LiteRT file holds at most 2 GiB"):
+        comparison.written_and_compared(Computed(tf.identity), tmp_path / "file")
 
 
 def test_foreign_operators_are_found(exported):

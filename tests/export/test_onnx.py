@@ -18,8 +18,9 @@ from tests.export.conftest import answers_of_onnx
 from tests.export.places import places_in
 from tests.export.small_models import small_run
 from tfdl.errors import RunError, UserError
+from tfdl.export import file_size
 from tfdl.export.number_signature import NumberSignature, number_signature
-from tfdl.export.onnx import conversion, precision, runtime
+from tfdl.export.onnx import precision, runtime
 from tfdl.export.onnx.conversion import to_onnx
 from tfdl.export.onnx.precision import in_float16
 from tfdl.export.tensors import TensorType
@@ -223,7 +224,7 @@ def test_a_language_model_of_8_bits(tiny_language, tmp_path):
 
 
 def test_a_model_that_is_too_large(monkeypatch):
-    monkeypatch.setattr(conversion, "_MOST_BYTES", 100)
+    monkeypatch.setattr(file_size, "_MOST_BYTES", 100)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8)])
     with pytest.raises(UserError, match=r"the model has .* GiB of weights, but an ONNX file holds at most 2 GiB"):
         to_onnx(model, signature_of(lambda model, x: {"y": model(x)}))

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfdl.errors import RunError, UserError
 from tfdl.export.differences import checked_difference
+from tfdl.export.file_size import check_size
 from tfdl.export.litert.conversion import LiteRTGraph, has_tensor_list, in_precision, traced
 from tfdl.export.litert.functions import LiteRTFunction
 from tfdl.export.litert.interpreter import answers_of_litert
@@ -39,9 +40,10 @@ def written_and_compared(function: LiteRTFunction, path: Path) -> Compared:
         path: of the file.
 
     Raises:
-        UserError: LiteRT does not have the function's operations.
+        UserError: LiteRT does not have the function's operations, or the model is too large.
         RunError: LiteRT cannot use the file, or answers otherwise than the model.
     """
+    check_size(function.model, "a LiteRT file")
     graph = traced(function, one_row=False)
     if not has_tensor_list(graph):
         try:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +11,7 @@ import tensorflow as tf
 import tf2onnx
 
 from tfdl.errors import UserError, in_one_line
+from tfdl.export.file_size import check_size
 from tfdl.export.number_signature import NumberSignature
 from tfdl.export.onnx import large_weights
 from tfdl.export.onnx.handlers import handlers
@@ -20,8 +20,6 @@ from tfdl.layers.cudnn import portable_kernels
 
 # The newest operations that tf2onnx writes.
 _OPSET = 18
-# Protocol buffers, which ONNX files are, hold no more; the rest of the file needs little.
-_MOST_BYTES = 2**31 - 2**24
 _NAME = "tfdl"
 _RESHAPE = ("Reshape",)
 
@@ -39,7 +37,7 @@ def to_onnx(model: Any, signature: NumberSignature) -> tuple[onnx.ModelProto, di
     Raises:
         UserError: the model is too large, or has an operation that ONNX does not have.
     """
-    _check_size(model)
+    check_size(model, "an ONNX file")
     specs = [tf.TensorSpec(tensor.shape, tensor.dtype, name) for name, tensor in signature.inputs.items()]
 
     def answer(*arguments: Any) -> dict[str, Any]:
@@ -95,15 +93,6 @@ def add_metadata(model: onnx.ModelProto, values: Mapping[str, Any]) -> None:
     """
     for name, value in values.items():
         model.metadata_props.add(key=name, value=value if isinstance(value, str) else json.dumps(value))
-
-
-def _check_size(model: Any) -> None:
-    size = sum(4 * math.prod(variable.shape) for variable in model.variables)
-    if size > _MOST_BYTES:
-        raise UserError(
-            f"the model has {size / 2**30:.1f} GiB of weights, but an ONNX file holds at most 2 GiB; export it as"
-            " saved_model or huggingface"
-        )
 
 
 def _check_operations(model: onnx.ModelProto) -> None:
