@@ -10,6 +10,7 @@ from tfdl.errors import UserError
 from tfdl.export.differences import checked_difference
 from tfdl.export.export_folder import export_folder
 from tfdl.export.file_export import FileExport
+from tfdl.export.finite_weights import check_finite_weights
 from tfdl.export.float32_run import load_float32
 from tfdl.export.keras.foreign_classes import foreign_classes
 from tfdl.export.keras.task_model import TaskModel, task_model
@@ -51,12 +52,13 @@ def export_keras(
 
     Raises:
         UserError: there is no such run or checkpoint, the directory is not free, the model has a class that Keras does
-            not have, or this rank is not rank 0.
+            not have or weights that are NaN, or this rank is not rank 0.
         RunError: the file's answers differ from the model's.
     """
     check_rank_zero("export_keras")
     with export_folder(directory, FORMAT, MODEL, overwrite=overwrite) as folder:
         loaded = load_float32(run, checkpoint)
+        check_finite_weights(loaded.model)
         plain = task_model(loaded.model, loaded.task)
         _check_classes(plain.model)
         plain.model.save(folder.model)

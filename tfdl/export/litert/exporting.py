@@ -9,6 +9,7 @@ from tfdl.config.export_formats import EXPORT_FORMATS, FULL_PRECISION
 from tfdl.export.differences import check_lower_precision
 from tfdl.export.export_folder import export_folder
 from tfdl.export.file_export import FileExport
+from tfdl.export.finite_weights import check_finite_weights
 from tfdl.export.float32_run import load_float32
 from tfdl.export.litert.choice import function_for
 from tfdl.export.litert.comparison import Compared, written_and_compared
@@ -57,7 +58,8 @@ def export_litert(
 
     Raises:
         UserError: there is no such run or checkpoint, the directory is not free, the package ``ai-edge-litert`` is
-            missing, LiteRT cannot compute the model, a precision costs too much, or this rank is not rank 0.
+            missing, LiteRT cannot compute the model, weights are NaN, a precision costs too much, or this rank is not
+            rank 0.
         RunError: the file's answers differ from the model's.
     """
     check_rank_zero("export_litert")
@@ -65,6 +67,7 @@ def export_litert(
     EXPORT_FORMATS[FORMAT].checked_precision(precision)
     with export_folder(directory, FORMAT, MODEL, overwrite=overwrite) as folder:
         loaded = load_float32(run, checkpoint)
+        check_finite_weights(loaded.model)
         function = function_for(loaded.model, loaded.task)
         is_lower = precision != FULL_PRECISION
         splits = run_splits(loaded, precision, data, "export_litert") if is_lower else {}

@@ -16,6 +16,7 @@ from tfdl.export.cost import Cost
 from tfdl.export.differences import checked_difference
 from tfdl.export.export_folder import export_folder
 from tfdl.export.file_export import FileExport
+from tfdl.export.finite_weights import check_finite_weights
 from tfdl.export.float32_run import load_float32
 from tfdl.export.number_signature import NumberSignature, number_signature
 from tfdl.export.packages import check_packages
@@ -63,7 +64,7 @@ def export_onnx(
 
     Raises:
         UserError: there is no such run or checkpoint, the directory is not free, ONNX does not have what the model
-            computes, the precision costs too much, a package is missing, or this rank is not rank 0.
+            computes, weights are NaN, the precision costs too much, a package is missing, or this rank is not rank 0.
         RunError: the file's answers differ from the model's.
     """
     check_rank_zero("export_onnx")
@@ -74,6 +75,7 @@ def export_onnx(
         tempfile.TemporaryDirectory(prefix="tfdl-onnx-") as work,
     ):
         loaded = load_float32(run, checkpoint)
+        check_finite_weights(loaded.model)
         is_lower = precision != FULL_PRECISION
         splits = run_splits(loaded, precision, data, "export_onnx") if is_lower else {}
         float32_model = Path(work) / MODEL
