@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdl.errors import UserError
 from tfdl.export.known_tasks import IMAGE, LOGITS, PROBABILITIES, SOURCE, TOKEN_IDS, known_task
 from tfdl.export.parity import Arrays
-from tfdl.export.tensors import Axes, TensorType
+from tfdl.export.served_numbers import BATCH, as_arrays, check_numbers, named_axes, num_rows, numbers_of
+from tfdl.export.tensors import TensorType
 from tfdl.tasks.image_classification import ImageClassification
 from tfdl.tasks.language_modeling import LanguageModeling
 from tfdl.tasks.served_signature import DEFAULT_SIGNATURE
@@ -18,7 +18,6 @@ from tfdl.tasks.task import Task
 from tfdl.tasks.text_classification import TextClassification
 from tfdl.tasks.translation import Translation
 
-_BATCH = "batch"
 _LENGTH = "length"
 # Samples that are compared: one by itself, and the others together.
 _TOGETHER = 63
@@ -41,7 +40,7 @@ class NumberSignature:
     @property
     def compared(self) -> int:
         """The number of samples."""
-        return sum(len(next(iter(arrays.values()))) for arrays in self.samples.values())
+        return sum(num_rows(arrays) for arrays in self.samples.values())
 
 
 def number_signature(task: Task) -> NumberSignature:
@@ -59,8 +58,8 @@ def number_signature(task: Task) -> NumberSignature:
 
 def _classes(task: Any) -> dict[str, TensorType]:
     return {
-        PROBABILITIES: TensorType("float32", (_BATCH, len(task.class_names))),
-        "class_id": TensorType("int32", (_BATCH,)),
+        PROBABILITIES: TensorType("float32", (BATCH, len(task.class_names))),
+        "class_id": TensorType("int32", (BATCH,)),
     }
 
 
@@ -79,11 +78,11 @@ def _of_images(task: Any) -> NumberSignature:
         name: {IMAGE: generator.integers(0, 256, (count, *shape), np.uint8)}
         for name, count in (("one", 1), ("several", _TOGETHER))
     }
-    return NumberSignature({IMAGE: TensorType("uint8", (_BATCH, *shape))}, _classes(task), answer, samples)
+    return NumberSignature({IMAGE: TensorType("uint8", (BATCH, *shape))}, _classes(task), answer, samples)
 
 
 def _token_input(name: str) -> dict[str, TensorType]:
-    return {name: TensorType("int32", (_BATCH, _LENGTH))}
+    return {name: TensorType("int32", (BATCH, _LENGTH))}
 
 
 def _of_texts(task: Any) -> NumberSignature:
@@ -116,7 +115,7 @@ def _of_language(task: Any) -> NumberSignature:
     longest = min(task.sequence_length, most_tokens // _FEWEST_TEXTS)
     count = min(_TOGETHER, most_tokens // longest)
     samples = _random_tokens(task.tokenizer, TOKEN_IDS, longest, count, lambda row: row)
-    outputs = {LOGITS: TensorType("float32", (_BATCH, _LENGTH, vocab_size))}
+    outputs = {LOGITS: TensorType("float32", (BATCH, _LENGTH, vocab_size))}
     return NumberSignature(_token_input(TOKEN_IDS), outputs, answer, samples)
 
 
@@ -129,7 +128,7 @@ def _of_translation(task: Any) -> NumberSignature:
         return np.array([*row, task.tokenizer.end_id], np.int32)
 
     samples = _random_tokens(task.tokenizer, SOURCE, task.longest, _TOGETHER, frame)
-    outputs = {"target": TensorType("int32", (_BATCH, "written")), "log_probability": TensorType("float32", (_BATCH,))}
+    outputs = {"target": TensorType("int32", (BATCH, "written")), "log_probability": TensorType("float32", (BATCH,))}
     return NumberSignature(_token_input(SOURCE), outputs, answer, samples)
 
 
@@ -155,25 +154,16 @@ def _random_tokens(
 def _of_any(task: Task) -> NumberSignature:
     """The signature by which a task is served, without the outputs that are strings."""
     signature = task.signatures()[DEFAULT_SIGNATURE]
-    texts = [name for name, spec in signature.inputs.items() if spec.dtype == tf.string]
-    if texts:
-        raise UserError(
-            f"the task {task.name!r} takes strings ({', '.join(texts)}), which this format does not have; export it as"
-            " saved_model"
-        )
-    samples = {"one": signature.sample(1), "several": signature.sample(_TOGETHER)}
-    inputs = {name: TensorType(spec.dtype.name, _axes(name, spec.shape)) for name, spec in signature.inputs.items()}
+    check_numbers(signature.inputs, task)
+    samples = {case: as_arrays(signature.sample(count)) for case, count in (("one", 1), ("several", _TOGETHER))}
+    inputs = {
+        name: TensorType(spec.dtype.name, named_axes(name, spec.shape)) for name, spec in signature.inputs.items()
+    }
 
     def answer(model: Any, **arguments: Any) -> dict[str, Any]:
-        answers = signature.answer(model, **arguments)
-        return {name: value for name, value in answers.items() if value.dtype != tf.string}
+        return numbers_of(signature.answer(model, **arguments), task)
 
     return NumberSignature(inputs, {}, answer, samples)
-
-
-def _axes(name: str, shape: Any) -> Axes:
-    sizes = [size if size is not None else f"{name}_{axis}" for axis, size in enumerate(shape)]
-    return (_BATCH, *sizes[1:])
 
 
 _SIGNATURES: dict[type[Task], Callable[[Any], NumberSignature]] = {

@@ -12,6 +12,7 @@ from tfdl.export.keras.rebuilding import graph_of, new_input, plain_outputs
 from tfdl.export.known_tasks import IMAGE, LOGITS, PROBABILITIES, SOURCE, TOKEN_IDS
 from tfdl.export.number_signature import number_signature
 from tfdl.export.parity import Arrays
+from tfdl.export.served_numbers import num_rows
 from tfdl.export.tensors import TensorType
 from tfdl.tasks.classification import Classification
 from tfdl.tasks.image_classification import ImageClassification
@@ -48,7 +49,7 @@ class TaskModel:
     @property
     def compared(self) -> int:
         """The number of samples."""
-        return sum(len(next(iter(arrays.values()))) for arrays in self.samples.values())
+        return sum(num_rows(arrays) for arrays in self.samples.values())
 
 
 def task_model(model: Any, task: Task) -> TaskModel:
@@ -132,7 +133,9 @@ def _token_samples(arrays: Arrays, task: Any) -> Arrays:
 
 
 def _random(tensor: Any, count: int, generator: np.random.Generator) -> np.ndarray:
-    shape = (count, *(_SIZE if size is None else size for size in tensor.shape[1:]))
+    shape = [_SIZE if size is None else size for size in tensor.shape]
+    if shape and tensor.shape[0] is None:
+        shape[0] = count
     if tensor.dtype == "string":
         return np.full(shape, b"a")
     if "float" in tensor.dtype:

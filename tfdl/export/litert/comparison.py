@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from tfdl.errors import RunError, UserError
@@ -13,6 +12,7 @@ from tfdl.export.litert.conversion import LiteRTGraph, has_tensor_list, in_preci
 from tfdl.export.litert.functions import LiteRTFunction
 from tfdl.export.litert.interpreter import answers_of_litert
 from tfdl.export.parity import Arrays
+from tfdl.export.served_numbers import as_arrays, num_rows
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Compared:
     @property
     def num_rows(self) -> int:
         """The number of rows that were compared."""
-        return sum(len(next(iter(sample.values()))) for sample in self.samples.values())
+        return sum(num_rows(sample) for sample in self.samples.values())
 
 
 def written_and_compared(function: LiteRTFunction, path: Path) -> Compared:
@@ -64,5 +64,4 @@ def _compared(function: LiteRTFunction, graph: LiteRTGraph, path: Path) -> Compa
 
 def _own_answers(function: LiteRTFunction, sample: Arrays) -> Arrays:
     """The model's answers in this process, without a graph."""
-    answers = function.answer({name: tf.constant(values) for name, values in sample.items()})
-    return {name: np.asarray(values) for name, values in answers.items()}
+    return as_arrays(function.answer({name: tf.constant(values) for name, values in sample.items()}))

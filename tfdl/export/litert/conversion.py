@@ -50,9 +50,7 @@ def traced(function: LiteRTFunction, *, one_row: bool) -> LiteRTGraph:
     """
     specs = dict(function.inputs)
     if one_row:
-        specs = {
-            name: tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name=name) for name, spec in function.inputs.items()
-        }
+        specs = {name: _of_one_row(name, spec) for name, spec in function.inputs.items()}
     module = tf.Module()
     module.model_variables = [variable.value for variable in function.model.variables]
     answer = tf.function(lambda **inputs: function.answer(inputs), autograph=False)
@@ -60,6 +58,11 @@ def traced(function: LiteRTFunction, *, one_row: bool) -> LiteRTGraph:
         concrete = answer.get_concrete_function(**specs)
     inputs = {name: TensorType.of(spec) for name, spec in specs.items()}
     return LiteRTGraph(concrete, module, inputs, one_row)
+
+
+def _of_one_row(name: str, spec: tf.TensorSpec) -> tf.TensorSpec:
+    is_scalar = spec.shape.rank == 0
+    return spec if is_scalar else tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name=name)
 
 
 def in_precision(

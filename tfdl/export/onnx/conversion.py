@@ -15,7 +15,8 @@ from tfdl.export.file_size import check_size
 from tfdl.export.number_signature import NumberSignature
 from tfdl.export.onnx import large_weights
 from tfdl.export.onnx.handlers import handlers
-from tfdl.export.tensors import Axes, TensorType
+from tfdl.export.served_numbers import named_axes
+from tfdl.export.tensors import TensorType
 from tfdl.layers.cudnn import portable_kernels
 
 # The newest operations that tf2onnx writes.
@@ -55,7 +56,7 @@ def to_onnx(model: Any, signature: NumberSignature) -> tuple[onnx.ModelProto, di
             ) from error
     _check_operations(converted)
     outputs = dict(signature.outputs) or {
-        name: TensorType(value.dtype.name, _named_axes(name, value.shape))
+        name: TensorType(value.dtype.name, named_axes(name, value.shape))
         for name, value in graph.structured_outputs.items()
     }
     _name_axes(converted.graph.input, signature.inputs)
@@ -112,20 +113,15 @@ def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 
 def _name_axes(tensors: Any, described: Mapping[str, TensorType]) -> None:
-    """Puts the names of axes of any size in the place of numbered ones."""
+    """Declares the axes of tensors, those of any size by name."""
     for tensor in tensors:
-        axes = described[tensor.name].axes
-        for dimension, axis in zip(tensor.type.tensor_type.shape.dim, axes, strict=True):
-            dimension.Clear()
+        shape = tensor.type.tensor_type.shape
+        del shape.dim[:]
+        for axis in described[tensor.name].axes:
             if isinstance(axis, str):
-                dimension.dim_param = axis
+                shape.dim.add(dim_param=axis)
             else:
-                dimension.dim_value = axis
-
-
-def _named_axes(name: str, shape: Any) -> Axes:
-    sizes = [f"{name}_{axis}" if size is None else size for axis, size in enumerate(shape)]
-    return ("batch", *sizes[1:])
+                shape.dim.add(dim_value=axis)
 
 
 @contextmanager

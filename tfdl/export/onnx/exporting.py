@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfdl.config import ExportReport, ExportRequest
@@ -20,9 +19,9 @@ from tfdl.export.finite_weights import check_finite_weights
 from tfdl.export.float32_run import load_float32
 from tfdl.export.number_signature import NumberSignature, number_signature
 from tfdl.export.packages import check_packages
-from tfdl.export.parity import Arrays
 from tfdl.export.rank_zero import check_rank_zero
 from tfdl.export.run_splits import run_splits
+from tfdl.export.served_numbers import as_arrays
 from tfdl.export.task_description import described_task
 from tfdl.runs import RunDirectory
 from tfdl.runs.load import LoadedRun
@@ -135,9 +134,5 @@ def _checked_difference(path: Path, loaded: LoadedRun, signature: NumberSignatur
     expected = {}
     for case, inputs in signature.samples.items():
         tensors = {name: tf.constant(array) for name, array in inputs.items()}
-        expected[case] = _arrays(signature.answer(loaded.model, **tensors))
+        expected[case] = as_arrays(signature.answer(loaded.model, **tensors))
     return checked_difference("the ONNX model", expected, answers_of_onnx(path, signature.samples))
-
-
-def _arrays(answers: Mapping[str, Any]) -> Arrays:
-    return {name: np.asarray(value) for name, value in answers.items()}
