@@ -133,10 +133,11 @@ def test_only_an_earlier_export_is_overwritten(trained_run, tmp_path):
     [
         ("probabilities", lambda values: values + np.float32(0.01)),
         ("probabilities", lambda values: values * np.float32("nan")),
+        ("probabilities", lambda values: np.where(values < 0.04, 1.002 * values, values)),
         ("class_id", lambda values: (values + 1) % 10),
         ("class_id", lambda values: values[:-1]),
     ],
-    ids=["numbers", "nan", "class", "shape"],
+    ids=["numbers", "nan", "small-numbers", "class", "shape"],
 )
 def test_a_file_with_other_answers_is_not_left_behind(trained_run, tmp_path, monkeypatch, output, change):
     def altered(path, inputs):

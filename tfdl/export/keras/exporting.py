@@ -14,6 +14,7 @@ from tfdl.export.finite_weights import check_finite_weights
 from tfdl.export.float32_run import load_float32
 from tfdl.export.keras.foreign_classes import foreign_classes
 from tfdl.export.keras.task_model import TaskModel, task_model
+from tfdl.export.log_probabilities import with_log_probabilities
 from tfdl.export.parity import answers_in_clean_process
 from tfdl.export.rank_zero import check_rank_zero
 from tfdl.runs import RunDirectory
@@ -27,6 +28,9 @@ for case, named in inputs.items():
     outputs = model(named if len(named) > 1 else next(iter(named.values())), training=False)
     answers[case] = {str(number): numpy.asarray(value) for number, value in enumerate(keras.tree.flatten(outputs))}
 """
+
+# As the program names it.
+_ONLY_OUTPUT = "0"
 
 
 class KerasExport(FileExport):
@@ -102,4 +106,7 @@ def _checked_difference(path: Path, plain: TaskModel) -> float:
     expected = {
         case: {str(number): values for number, values in enumerate(outputs)} for case, outputs in plain.expected.items()
     }
+    if plain.is_classifier:
+        expected = with_log_probabilities(expected, _ONLY_OUTPUT)
+        answers = with_log_probabilities(answers, _ONLY_OUTPUT)
     return checked_difference("the Keras model", expected, answers)

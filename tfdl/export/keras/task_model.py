@@ -35,6 +35,8 @@ class TaskModel:
     """Several sets of random inputs, by any name."""
     expected: Mapping[str, list[np.ndarray]]
     """What the run's model answers to each."""
+    is_classifier: bool
+    """Whether its only output is that of a softmax."""
 
     @property
     def inputs(self) -> dict[str, TensorType]:
@@ -80,7 +82,7 @@ def task_model(model: Any, task: Task) -> TaskModel:
     new_model = keras.Model(inputs if len(inputs) > 1 else _only(inputs), outputs, name=model.name)
     samples = _samples(inputs, task)
     expected = {case: _answers(model, graph, task, arrays) for case, arrays in samples.items()}
-    return TaskModel(new_model, samples, expected)
+    return TaskModel(new_model, samples, expected, isinstance(task, Classification))
 
 
 def _only(inputs: Mapping[str, Any]) -> Any:

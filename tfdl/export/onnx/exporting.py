@@ -17,6 +17,8 @@ from tfdl.export.export_folder import export_folder
 from tfdl.export.file_export import FileExport
 from tfdl.export.finite_weights import check_finite_weights
 from tfdl.export.float32_run import load_float32
+from tfdl.export.known_tasks import PROBABILITIES, known_task
+from tfdl.export.log_probabilities import with_log_probabilities
 from tfdl.export.number_signature import NumberSignature, number_signature
 from tfdl.export.packages import check_packages
 from tfdl.export.rank_zero import check_rank_zero
@@ -25,6 +27,7 @@ from tfdl.export.served_numbers import as_arrays
 from tfdl.export.task_description import described_task
 from tfdl.runs import RunDirectory
 from tfdl.runs.load import LoadedRun
+from tfdl.tasks.classification import Classification
 
 FORMAT = "onnx"
 MODEL = "model.onnx"
@@ -135,4 +138,8 @@ def _checked_difference(path: Path, loaded: LoadedRun, signature: NumberSignatur
     for case, inputs in signature.samples.items():
         tensors = {name: tf.constant(array) for name, array in inputs.items()}
         expected[case] = as_arrays(signature.answer(loaded.model, **tensors))
-    return checked_difference("the ONNX model", expected, answers_of_onnx(path, signature.samples))
+    answers = answers_of_onnx(path, signature.samples)
+    if isinstance(loaded.task, Classification) and known_task(loaded.task) is not None:
+        expected = with_log_probabilities(expected, PROBABILITIES)
+        answers = with_log_probabilities(answers, PROBABILITIES)
+    return checked_difference("the ONNX model", expected, answers)
