@@ -78,7 +78,7 @@ def export_keras(
             float32_size=size,
             largest_difference=difference,
             compared=plain.compared,
-            notes=notes,
+            notes=(*notes, *plain.notes),
         )
 
 

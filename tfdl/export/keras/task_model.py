@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdl.export.compared_texts import fewer_rows, length_notes
 from tfdl.export.keras.rebuilding import graph_of, new_input, plain_outputs
 from tfdl.export.known_tasks import IMAGE, LOGITS, PROBABILITIES, SOURCE, TOKEN_IDS
 from tfdl.export.number_signature import number_signature
@@ -37,6 +38,8 @@ class TaskModel:
     """What the run's model answers to each."""
     is_classifier: bool
     """Whether its only output is that of a softmax."""
+    notes: tuple[str, ...]
+    """What a user should know of the comparison."""
 
     @property
     def inputs(self) -> dict[str, TensorType]:
@@ -82,7 +85,7 @@ def task_model(model: Any, task: Task) -> TaskModel:
     new_model = keras.Model(inputs if len(inputs) > 1 else _only(inputs), outputs, name=model.name)
     samples = _samples(inputs, task)
     expected = {case: _answers(model, graph, task, arrays) for case, arrays in samples.items()}
-    return TaskModel(new_model, samples, expected, isinstance(task, Classification))
+    return TaskModel(new_model, samples, expected, isinstance(task, Classification), _notes(task))
 
 
 def _only(inputs: Mapping[str, Any]) -> Any:
@@ -128,10 +131,17 @@ def _token_samples(arrays: Arrays, task: Any) -> Arrays:
     """Token numbers of texts that are not too long."""
     tokens = _only(arrays)
     if isinstance(task, Translation):
+        tokens = fewer_rows(tokens, task.tokenizer.vocab_size)
         starts = np.full((len(tokens), 1), task.tokenizer.start_id, np.int32)
         return {SOURCE: tokens, "target": np.concatenate([starts, tokens[:, :-1]], 1)}
     longest = getattr(task, "longest", tokens.shape[1])
     return {TOKEN_IDS: tokens[:, :longest]}
+
+
+def _notes(task: Task) -> tuple[str, ...]:
+    if isinstance(task, Translation):  # here its model returns the logits of all tokens
+        return length_notes(task.longest, task.tokenizer.vocab_size)
+    return number_signature(task).notes if isinstance(task, TextTask) else ()
 
 
 def _random(tensor: Any, count: int, generator: np.random.Generator) -> np.ndarray:

@@ -102,7 +102,7 @@ def export_onnx(
             compared=signature.compared,
             precision=precision,
             cost=cost,
-            notes=notes,
+            notes=(*notes, *signature.notes),
         )
 
 
