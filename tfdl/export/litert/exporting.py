@@ -90,7 +90,7 @@ def export_litert(
             compared=compared.num_rows,
             precision=precision,
             cost=None if lower is None else lower.cost,
-            notes=(*notes, *function.notes, *(() if lower is None else (lower.note,))),
+            notes=(*notes, *function.notes, *compared.notes, *(() if lower is None else (lower.note,))),
         )
 
 
