@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import tempfile
 
 import keras
 import numpy as np
@@ -149,6 +150,17 @@ def test_a_file_with_other_answers_is_not_left_behind(trained_run, tmp_path, mon
     with pytest.raises(RunError, match=r"the ONNX model differs from the model by .*; nothing was written"):
         tfdl.export_onnx(trained_run, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("precision_name", ["float32", "float16"])
+@pytest.mark.usefixtures("quickly")
+def test_no_file_is_made_where_temporary_files_are(trained_run, tmp_path, monkeypatch, precision_name):
+    """A file of 2 GiB may not fit there. All are where the export will be."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
+    exported = tfdl.export_onnx(trained_run, tmp_path / "out", precision=precision_name)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    names = sorted(path.name for path in exported.path.iterdir())
+    assert names == list(exported.files) == ["labels.txt", "model.onnx", "tfdl.json"]
 
 
 def test_a_package_that_is_missing(trained_run, tmp_path, monkeypatch):

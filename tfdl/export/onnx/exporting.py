@@ -1,7 +1,5 @@
 """Writes an ONNX file, and keeps it only if onnxruntime gives the model's answers with it."""
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -72,24 +70,23 @@ def export_onnx(
     check_rank_zero("export_onnx")
     check_packages("an ONNX file", _PACKAGES, "onnx")
     EXPORT_FORMATS[FORMAT].checked_precision(precision)
-    with (
-        export_folder(directory, FORMAT, MODEL, overwrite=overwrite) as folder,
-        tempfile.TemporaryDirectory(prefix="tfdl-onnx-") as work,
-    ):
+    with export_folder(directory, FORMAT, MODEL, overwrite=overwrite) as folder:
         loaded = load_float32(run, checkpoint)
         check_finite_weights(loaded.model)
         is_lower = precision != FULL_PRECISION
         splits = run_splits(loaded, precision, data, "export_onnx") if is_lower else {}
-        float32_model = Path(work) / MODEL
-        signature = _write_float32(float32_model, loaded, precision)
-        difference = _checked_difference(float32_model, loaded, signature)
         cost: Cost | None = None
-        if is_lower:
-            from tfdl.export.onnx.lowering import write_lowered
+        with folder.work_folder() as work:
+            float32_model = work / MODEL
+            signature = _write_float32(float32_model, loaded, precision)
+            float32_size = float32_model.stat().st_size
+            difference = _checked_difference(float32_model, loaded, signature)
+            if is_lower:
+                from tfdl.export.onnx.lowering import write_lowered
 
-            cost = write_lowered(float32_model, folder.model, precision, loaded.task, signature, splits)
-        else:
-            shutil.copyfile(float32_model, folder.model)
+                cost = write_lowered(float32_model, folder.model, precision, loaded.task, signature, splits)
+            else:
+                float32_model.rename(folder.model)
         notes = folder.write_beside(loaded.task, precision, signature.inputs, signature.outputs)
         return OnnxExport(
             path=folder.target,
@@ -97,7 +94,7 @@ def export_onnx(
             outputs=signature.outputs,
             files=folder.files,
             size=folder.model.stat().st_size,
-            float32_size=float32_model.stat().st_size,
+            float32_size=float32_size,
             largest_difference=difference,
             compared=signature.compared,
             precision=precision,
