@@ -51,6 +51,8 @@ class Cost:
     """In float32."""
     after: float
     num_samples: int
+    """How many samples were measured."""
+    split_size: int
     """How many samples the split has."""
 
     @property
@@ -64,7 +66,10 @@ class Cost:
         return self.bound.allows(self.before, self.after)
 
     def __str__(self) -> str:
-        return f"{self.metric} {self.before:.4f} -> {self.after:.4f} on the test split ({self.num_samples:,} samples)"
+        count = f"{self.num_samples:,}"
+        if self.num_samples != self.split_size:
+            count += f" of {self.split_size:,}"
+        return f"{self.metric} {self.before:.4f} -> {self.after:.4f} on the test split ({count} samples)"
 
     def check(self, precision: str) -> None:
         """Refuses a loss beyond the bound.
@@ -82,20 +87,21 @@ class Cost:
             )
 
 
-def cost_of(before: Mapping[str, float], after: Mapping[str, float], num_samples: int) -> Cost:
+def cost_of(before: Mapping[str, float], after: Mapping[str, float], num_samples: int, split_size: int) -> Cost:
     """The cost in the metric that users know of the task.
 
     Args:
         before: metrics in float32.
         after: metrics in the lower precision.
-        num_samples: of the split.
+        num_samples: that were measured.
+        split_size: samples of the split.
 
     Raises:
         UserError: a task of the user has none of them.
     """
     for bound in BOUNDS:
         if bound.metric in before:
-            return Cost(bound, before[bound.metric], after[bound.metric], num_samples)
+            return Cost(bound, before[bound.metric], after[bound.metric], num_samples, split_size)
     known = ", ".join(bound.metric for bound in BOUNDS)
     raise UserError(
         f"the task's metrics are {', '.join(before)}, expected one of {known} to measure what a lower precision costs;"
