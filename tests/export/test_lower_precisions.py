@@ -30,6 +30,13 @@ BOTH = pytest.mark.parametrize("export", [tfdl.export_onnx, tfdl.export_litert],
         ({"perplexity": 20.0}, {"perplexity": float("inf")}, False),
         ({"exact_match": 0.5, "bleu": 30.0}, {"exact_match": 0.1, "bleu": 28.0}, True),
         ({"bleu": 30.0}, {"bleu": 27.9}, False),
+        # A model that has learned little must not lose it all.
+        ({"bleu": 1.9}, {"bleu": 0.0}, False),
+        ({"bleu": 1.9}, {"bleu": 1.75}, True),
+        ({"bleu": 0.0}, {"bleu": 0.0}, True),
+        ({"accuracy": 0.015}, {"accuracy": 0.0}, False),
+        ({"accuracy": 0.015}, {"accuracy": 0.0136}, True),
+        ({"accuracy": 0.0}, {"accuracy": 0.0}, True),
     ],
 )
 def test_the_bounds(before, after, is_sound):
@@ -53,7 +60,7 @@ def test_the_line():
 @BOTH
 @pytest.mark.usefixtures("quickly")
 def test_a_precision_that_costs_too_much_is_not_left_behind(trained_run, tmp_path, monkeypatch, export):
-    monkeypatch.setattr(cost, "BOUNDS", (cost.Bound("accuracy", -1.0, "at least 1 more"),))
+    monkeypatch.setattr(cost, "BOUNDS", (cost.Bound("accuracy", -1.0, 0.1, "at least 1 more"),))
     message = (
         r"precision 'float16' costs too much: accuracy .* -> .*, expected at least 1 more; nothing was written; use"
     )

@@ -45,7 +45,7 @@ def export_litert(
 
     The file has LiteRT's own operations only. It is kept only if LiteRT, in a process without TensorFlow, gives the
     model's answers in float32. A lower precision is kept only if the task's metric on the test split, in LiteRT, is not
-    much worse: by 0.02 of accuracy, or 5% of perplexity.
+    much worse (``tfdl.export.cost.BOUNDS``).
 
     Args:
         run: a run directory.
