@@ -6,8 +6,8 @@ from tfdl.lazy import lazy_names
 
 _PUBLIC = {
     "Exported": "tfdl.export.saved_model",
-    "ExportedLiteRT": "tfdl.export.litert.exporting",
     "KerasExport": "tfdl.export.keras.exporting",
+    "LiteRTExport": "tfdl.export.litert.exporting",
     "OnnxExport": "tfdl.export.onnx.exporting",
     "export_keras": "tfdl.export.keras.exporting",
     "export_litert": "tfdl.export.litert.exporting",
@@ -20,7 +20,7 @@ __all__ = sorted(_PUBLIC)
 if TYPE_CHECKING:
     from tfdl.export.keras.exporting import KerasExport as KerasExport
     from tfdl.export.keras.exporting import export_keras as export_keras
-    from tfdl.export.litert.exporting import ExportedLiteRT as ExportedLiteRT
+    from tfdl.export.litert.exporting import LiteRTExport as LiteRTExport
     from tfdl.export.litert.exporting import export_litert as export_litert
     from tfdl.export.onnx.exporting import OnnxExport as OnnxExport
     from tfdl.export.onnx.exporting import export_onnx as export_onnx
