@@ -1,4 +1,4 @@
-"""Runs that diverged are refused with the reason, in every format that is one file."""
+"""Runs that diverged are refused with the reason, in every format that computes."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from tfdl.interop.imported_run import write_imported_run
 from tfdl.runs import RunDirectory
 
 
-@pytest.mark.parametrize("export", [tfdl.export_keras, tfdl.export_onnx, tfdl.export_litert])
+@pytest.mark.parametrize("export", [tfdl.export_saved_model, tfdl.export_keras, tfdl.export_onnx, tfdl.export_litert])
 def test_a_run_that_diverged(tmp_path, export):
     task, config = task_and_config("cnn")
     model = small_model(config, task)

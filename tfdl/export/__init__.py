@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tfdl.lazy import lazy_names
 
 _PUBLIC = {
-    "Exported": "tfdl.export.saved_model",
+    "SavedModelExport": "tfdl.export.saved_model",
     "KerasExport": "tfdl.export.keras.exporting",
     "LiteRTExport": "tfdl.export.litert.exporting",
     "OnnxExport": "tfdl.export.onnx.exporting",
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tfdl.export.litert.exporting import export_litert as export_litert
     from tfdl.export.onnx.exporting import OnnxExport as OnnxExport
     from tfdl.export.onnx.exporting import export_onnx as export_onnx
-    from tfdl.export.saved_model import Exported as Exported
+    from tfdl.export.saved_model import SavedModelExport as SavedModelExport
     from tfdl.export.saved_model import export_saved_model as export_saved_model
 
 

@@ -8,6 +8,7 @@ from tfdl.config import ExportReport, ExportRequest
 from tfdl.config.export_formats import FULL_PRECISION
 from tfdl.errors import UserError
 from tfdl.export.differences import checked_difference
+from tfdl.export.exact_numbers import exact_products
 from tfdl.export.export_folder import export_folder
 from tfdl.export.file_export import FileExport
 from tfdl.export.finite_weights import check_finite_weights
@@ -40,6 +41,7 @@ class KerasExport(FileExport):
     asked_by = "loaded by Keras without tfdl and Horovod"
 
 
+@exact_products()
 def export_keras(
     run: str | Path | RunDirectory, directory: str | Path, checkpoint: str = "last", *, overwrite: bool = False
 ) -> KerasExport:

@@ -7,6 +7,7 @@ from typing import Any
 from tfdl.config import ExportReport, ExportRequest
 from tfdl.config.export_formats import EXPORT_FORMATS, FULL_PRECISION
 from tfdl.export.differences import check_lower_precision
+from tfdl.export.exact_numbers import exact_products
 from tfdl.export.export_folder import export_folder
 from tfdl.export.file_export import FileExport
 from tfdl.export.finite_weights import check_finite_weights
@@ -32,6 +33,7 @@ class LiteRTExport(FileExport):
     asked_by = "run by ai-edge-litert without tfdl, Horovod and TensorFlow"
 
 
+@exact_products()
 def export_litert(
     run: str | Path | RunDirectory,
     directory: str | Path,

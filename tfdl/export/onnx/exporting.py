@@ -11,6 +11,7 @@ from tfdl.config import ExportReport, ExportRequest
 from tfdl.config.export_formats import EXPORT_FORMATS, FULL_PRECISION
 from tfdl.export.cost import Cost
 from tfdl.export.differences import checked_difference
+from tfdl.export.exact_numbers import exact_products
 from tfdl.export.export_folder import export_folder
 from tfdl.export.file_export import FileExport
 from tfdl.export.finite_weights import check_finite_weights
@@ -39,6 +40,7 @@ class OnnxExport(FileExport):
     asked_by = "run by onnxruntime without tfdl, Horovod and TensorFlow"
 
 
+@exact_products()
 def export_onnx(
     run: str | Path | RunDirectory,
     directory: str | Path,
