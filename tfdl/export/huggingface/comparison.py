@@ -47,6 +47,7 @@ class Comparison:
     """How far the answers of a folder are from the model's."""
 
     largest_difference: float
+    """Between logits, relative to the largest logit of the same image or token."""
     compared: int
     """The number of samples."""
     asked_by: str
@@ -68,7 +69,8 @@ def compare(folder: Path, auto_class: str, loaded: LoadedRun) -> Comparison:
     """
     samples = network_samples(loaded.task)
     expected = _logits(loaded.model, samples)
-    difference = checked_difference("the folder, as tfdl reads it,", expected, _read_again(folder, loaded, samples))
+    again = _read_again(folder, loaded, samples)
+    difference = _checked_difference("the folder, as tfdl reads it,", expected, again)
     missing = [name for name in TRANSFORMERS if find_spec(name) is None]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
@@ -78,9 +80,25 @@ def compare(folder: Path, auto_class: str, loaded: LoadedRun) -> Comparison:
         answers = answers_in_clean_process(
             "the folder", _PROGRAM, [folder, auto_class], inputs, hidden=(*TRAINING_PACKAGES, *_NEEDLESS)
         )
-        difference = max(difference, checked_difference("the folder, as transformers reads it,", expected, answers))
+        difference = max(difference, _checked_difference("the folder, as transformers reads it,", expected, answers))
         asked_by = "loaded by transformers without tfdl and Horovod, and by tfdl's own importer"
     return Comparison(difference, sum(map(len, samples.values())), asked_by)
+
+
+def _checked_difference(what: str, expected: Mapping[str, Arrays], answers: Mapping[str, Arrays]) -> float:
+    """The largest difference, relative to the largest logit of its row.
+
+    A published model's logits go up to 30 and more, and rounding makes errors of their size times that of float32, also
+    in a logit that is nearly 0.
+    """
+    scaled_expected = {}
+    scaled_answers = {}
+    for case, named in expected.items():
+        scale = np.maximum(1, np.abs(named[LOGITS]).max(axis=-1, keepdims=True))
+        scaled_expected[case] = {LOGITS: named[LOGITS] / scale}
+        logits = answers[case][LOGITS]
+        scaled_answers[case] = {LOGITS: logits / scale if logits.shape == named[LOGITS].shape else logits}
+    return checked_difference(what, scaled_expected, scaled_answers)
 
 
 def _read_again(folder: Path, loaded: LoadedRun, samples: Mapping[str, np.ndarray]) -> dict[str, Arrays]:

@@ -26,7 +26,7 @@ class HuggingFaceExport:
     files: tuple[str, ...]
     largest_difference: float
     """The largest difference between the folder's logits and those of the run's model, both in float32. It is relative
-    to the logit where that is larger than 1."""
+    to the largest logit of the same image or token, where that is larger than 1."""
     compared: int
     """The number of samples that were compared."""
     asked_by: str
