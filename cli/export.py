@@ -72,7 +72,7 @@ def command(
     tokenizer. float16 and int8 are measured on the test split, and refused if they lose too much.
 
     huggingface: DIRECTORY is a new folder that transformers loads with the same weights: GPT-2, the Llama architecture,
-    BERT, ViT and ResNet models.
+    BERT, ViT and ResNet models. Its logits are compared: transformers is asked if it is installed, and tfdl's importer.
 
     lora: DIRECTORY is a new folder with the updates of low rank and a new head, and the SHA-256 of the weights that
     they belong to. `tfdl import DIRECTORY RUN --base BASE` makes a run of them.

@@ -7,6 +7,7 @@ import traceback
 import click
 
 from tfdl.cli.other_names import advice_for
+from tfdl.cli.signals import SignalledError
 from tfdl.errors import DISK_FULL, RunError, StoppedError, UserError, advice_of, named_cause
 
 FAILURE = 1
@@ -18,12 +19,13 @@ _PATIENCE_SECONDS = 5.0
 
 
 def exit_code_of(error: BaseException) -> int:
-    """Returns 2 for bad input, 75 for a stop with a saved checkpoint, 1 for every other failure."""
+    """Returns 2 for bad input, 75 for a stop with a saved checkpoint, 128 and its number for any other signal, 1 for
+    every other failure."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else FAILURE
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
-    if isinstance(error, UserError | RunError):
+    if isinstance(error, UserError | RunError | SignalledError):
         return error.exit_code
     if isinstance(error, click.UsageError):
         return BAD_INPUT
@@ -118,6 +120,8 @@ def _is_of_this_rank(error: BaseException) -> bool:
 def _line_of(error: BaseException) -> str:
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return "interrupted"
+    if isinstance(error, SignalledError):
+        return str(error)
     if isinstance(error, click.ClickException):
         return _line_of_click(error)
     if isinstance(error, UserError | RunError):

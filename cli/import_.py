@@ -22,7 +22,9 @@ Examples:
 @click.argument("source", metavar="FOLDER|HUB-NAME")
 @click.argument("run", type=click.Path(), metavar="RUN")
 @click.option("--revision", metavar="NAME", help="Branch, tag or commit on the hub.")
-@click.option("--dataset", metavar="NAME|PATH", help="Data that `tfdl evaluate` reads.  [default: the task's]")
+@click.option(
+    "--dataset", metavar="NAME|PATH", help="Data that `tfdl evaluate` reads.  [default: the task's, or the adapter's]"
+)
 @click.option(
     "--sequence-length",
     type=int,
@@ -60,7 +62,7 @@ def command(
     if base is not None:
         from tfdl.interop import import_adapter
 
-        import_adapter(folder, base, run)
+        import_adapter(folder, base, run, dataset=dataset)
         click.echo(f"{run}: the weights of {base} with the adapter {folder}")
         return
     from tfdl.interop import import_model

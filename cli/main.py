@@ -3,7 +3,7 @@
 import io
 import keyword
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import import_module
 from threading import Event
 from typing import Any
@@ -13,7 +13,8 @@ import click
 from tfdl import __version__
 from tfdl.cli.failures import exit_code_of, launched_rank, report_failure, report_to_watchdog
 from tfdl.cli.notices import print_notices
-from tfdl.cli.signals import delayed_termination
+from tfdl.cli.pipes import drop_unreadable_output
+from tfdl.cli.signals import EndingSignals, delayed_termination
 from tfdl.errors import nearest
 
 # Name -> the line that `tfdl --help` prints. A command's module is imported only when the command is used.
@@ -33,6 +34,8 @@ COMMANDS = {
     "install-horovod": "Build Horovod against the installed TensorFlow.",
     "completion": "Print the script that completes tfdl commands in your shell.",
 }
+# Training saves a checkpoint when it is asked to end, and a server answers the requests that it has.
+HANDLE_SIGNALS = ("train", "serve")
 
 
 class LazyGroup(click.Group):
@@ -92,18 +95,32 @@ def main(args: list[str] | None = None, prog_name: str | None = "tfdl") -> None:
     print_notices()
     arguments = sys.argv[1:] if args is None else args
     termination_requested = Event()
-    is_launched = launched_rank() is not None
-    termination = delayed_termination(termination_requested) if is_launched else nullcontext()
+    ending = EndingSignals()
     code: Any
     try:
-        with termination:
+        with _signals(arguments, termination_requested, ending):
             code = group.main(arguments, prog_name=prog_name, standalone_mode=False)
     except BaseException as error:  # no error may end in a traceback without --debug
+        cause = ending.error or error
         debug = "--debug" in arguments
-        is_printed = report_to_watchdog(error)
-        report_failure(error, debug, is_printed, is_terminated=termination_requested.is_set())
-        code = exit_code_of(error)
+        is_printed = report_to_watchdog(cause)
+        with suppress(OSError):  # nobody may be there to read it, such as a terminal that was closed
+            report_failure(cause, debug, is_printed, is_terminated=termination_requested.is_set())
+        code = exit_code_of(cause)
+        if ending.error is not None:
+            drop_unreadable_output()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _signals(
+    arguments: list[str], termination_requested: Event, ending: EndingSignals
+) -> AbstractContextManager[object]:
+    """How the command takes the signals that ask it to end."""
+    if launched_rank() is not None:
+        return delayed_termination(termination_requested)
+    if arguments and arguments[0] in HANDLE_SIGNALS:
+        return nullcontext()
+    return ending
 
 
 def _escape_what_cannot_be_printed() -> None:

@@ -79,7 +79,7 @@ def held_back_stderr() -> Iterator[None]:
         os.dup2(captured.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # not when the user or a signal ends the command: then there is nothing to explain
             os.dup2(original, 2)
             captured.seek(0)
             sys.stderr.write(captured.read().decode(errors="replace"))

@@ -1,9 +1,12 @@
-"""Signals while no training steps run: at the start of a command, and between preparing data and the first step."""
+"""Signals of commands: those that end one, and those while no training steps run."""
 
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
+from types import TracebackType
 from typing import Any
 
 import click
@@ -12,6 +15,62 @@ from tfdl.errors import StoppedBetweenStepsError
 
 # Well below the time that launchers wait between SIGTERM and SIGKILL.
 _GRACE_SECONDS = 2.0
+# How long the first signal's cleaning up is left alone. A terminal that closes, or a service that is stopped, sends
+# several signals at once.
+_CLEANUP_SECONDS = 5.0
+
+
+class SignalledError(BaseException):
+    """A signal asked the command to end. Like ``KeyboardInterrupt`` it is no ``Exception``, so that only blocks that
+    clean up see it.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int):
+        self.name = signal.Signals(number).name
+        super().__init__(f"stopped by {self.name}")
+        self.exit_code = 128 + number
+        """What a shell reports of a program that this signal ended."""
+
+
+class EndingSignals:
+    """Within its block, SIGTERM and SIGHUP raise ``SignalledError``, so that nothing half-written is left.
+
+    Their default action ends the process at once: temporary files stay, and so do the processes that it has started. A
+    signal that is ignored, as SIGHUP is under nohup, or that the calling program handles, stays as it is. Outside the
+    main thread, where Python allows no handlers, signals act as before.
+    """
+
+    def __init__(self) -> None:
+        self.error: SignalledError | None = None
+        """What was raised; None if no signal came. Code that Python does not control may have raised another error in
+        its place."""
+        self._raised_at = 0.0
+        self._handled: list[signal.Signals] = []
+
+    def __enter__(self) -> "EndingSignals":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) == signal.SIG_DFL:
+                    signal.signal(number, self._end)
+                    self._handled.append(number)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number in self._handled:
+            signal.signal(number, signal.SIG_DFL)
+
+    def _end(self, number: int, _: Any) -> None:
+        now = time.monotonic()
+        if self.error is not None and now - self._raised_at < _CLEANUP_SECONDS:
+            return
+        self._raised_at = now
+        self.error = SignalledError(number)
+        raise self.error
 
 
 @contextmanager

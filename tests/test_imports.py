@@ -241,6 +241,7 @@ def test_every_public_name_can_be_imported():
         "diagnosis",
         "distributed",
         "evaluation",
+        "export",
         "inference.generation",
         "inspection",
         "interop",

@@ -28,7 +28,7 @@ _PUBLIC = {
     "build_model": "tfdl.models",
     "build_optimizer": "tfdl.optimizers",
     "evaluate": "tfdl.evaluation",
-    "export_huggingface": "tfdl.interop",
+    "export_huggingface": "tfdl.export",
     "export_keras": "tfdl.export",
     "export_litert": "tfdl.export",
     "export_onnx": "tfdl.export",
@@ -98,12 +98,12 @@ if TYPE_CHECKING:
     from tfdl.errors import StoppedError as StoppedError
     from tfdl.errors import UserError as UserError
     from tfdl.evaluation import evaluate as evaluate
+    from tfdl.export import export_huggingface as export_huggingface
     from tfdl.export import export_keras as export_keras
     from tfdl.export import export_litert as export_litert
     from tfdl.export import export_onnx as export_onnx
     from tfdl.export import export_saved_model as export_saved_model
     from tfdl.inference import load as load
-    from tfdl.interop import export_huggingface as export_huggingface
     from tfdl.interop import import_model as import_model
     from tfdl.models import build_model as build_model
     from tfdl.optimizers import build_optimizer as build_optimizer

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -195,17 +194,6 @@ def test_files_get_the_answers_of_predictions(exported, trained_run, tmp_path):
     }
     for answers in found.values():
         assert [name.decode() for name in answers["class_name"].numpy()] == expected
-
-
-def test_it_tells_nothing_of_where_it_was_made(exported, trained_run):
-    """Neither paths nor the user or the host are in its files."""
-    places = [trained_run.path, Path(tfdl.__file__).parent.parent, Path.home(), Path(sys.executable).parent]
-    names = [str(place).encode() for place in places]
-    if len(socket.gethostname()) > 4:  # shorter names are found in any numbers
-        names.append(socket.gethostname().encode())
-    contents = b"".join(path.read_bytes() for path in exported.path.rglob("*") if path.is_file())
-    assert b"class_name" in contents
-    assert [name for name in names if name in contents] == []
 
 
 def test_it_says_what_it_is(exported):

@@ -58,7 +58,8 @@ def randomize(model: Any, seed: int = 0) -> Any:
             scale = 0.3 if weight.ndim == 1 else 1 / np.sqrt(np.prod(weight.shape[1:]))
             value = random.normal(size=tuple(weight.shape)) * scale
             if weight.ndim == 1 and ("norm" in name.lower() or ".ln_" in name or "var" in name):
-                value = np.abs(value) + 0.5 if "var" in name else value + ("bias" not in name)
+                is_scale = "bias" not in name and "mean" not in name
+                value = np.abs(value) + 0.5 if "var" in name else value + is_scale
             weight.copy_(torch.from_numpy(value))
     return model.eval()
 

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from tests.interop import published
 from tests.interop.published import POSITIONS, WORDS, torch, transformers
-from tfdl.interop import export_huggingface, import_model
+from tfdl.export import export_huggingface
+from tfdl.interop import import_model
 from tfdl.runs import load_run
 
 IMAGES = {
@@ -50,7 +51,7 @@ def test_images(name, tmp_path):
     batch = {"image": tf.constant(images)}
     np.testing.assert_allclose(loaded.task.inputs(batch), inputs, rtol=1e-6, atol=1e-6)
     expected = reference_logits(reference, inputs)
-    assert np.ptp(expected) > 0.5
+    assert np.ptp(expected, axis=0).min() > 0.01  # the pixels matter
     np.testing.assert_allclose(loaded.model(loaded.task.inputs(batch)), expected, rtol=1e-4, atol=1e-4)
     answers = loaded.task.serve(loaded.model, tf.constant(images))
     assert answers["class_id"].numpy().tolist() == expected.argmax(-1).tolist()

@@ -12,7 +12,8 @@ from tests.interop.published import HARD, POSITIONS, torch, transformers
 from tests.interop.test_language_models import END, MODELS, logits_of
 from tfdl.config import TrainConfig, compose
 from tfdl.errors import UserError
-from tfdl.interop import export_huggingface, import_model
+from tfdl.export import export_huggingface
+from tfdl.interop import import_model
 from tfdl.runs import load_run
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.interop import published
 from tests.interop.published import HARD, torch, transformers
+from tfdl.export import export_huggingface
 from tfdl.interop import import_model
 from tfdl.runs import load_run
 
@@ -108,6 +109,12 @@ def test_smollm2_knows_the_capital_of_france(smollm2):
     with torch.no_grad():
         expected = reference(torch.tensor([prompt])).logits.numpy()
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_smollm2_is_exported(smollm2, tmp_path):
+    """Its logits are large, and so are the errors of rounding in those that are nearly 0."""
+    exported = export_huggingface(smollm2[1], tmp_path / "out")
+    assert exported.largest_difference < 3e-5
 
 
 def test_smollm2_s_tokenizer(smollm2):

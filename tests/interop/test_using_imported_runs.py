@@ -9,7 +9,8 @@ import tfdl
 from tests.interop import published
 from tests.interop.published import POSITIONS, torch, transformers
 from tfdl.config import compose
-from tfdl.interop import export_huggingface, import_model
+from tfdl.export import export_huggingface
+from tfdl.interop import import_model
 from tfdl.runs import load_run
 
 TEXTS = ["hello world", "We don't know, café!", "x " * 60]

@@ -7,6 +7,7 @@ import stat
 
 import pytest
 
+from tfdl.runs import atomic
 from tfdl.runs.atomic import new_folder, replace_link, write_json, write_text
 
 
@@ -101,6 +102,56 @@ def test_the_old_folder_is_back_if_the_new_one_cannot_take_its_place(tmp_path, m
     with pytest.raises(OSError, match="No space left"):
         fill()
     assert names(tmp_path / "target") == ["old"]
+    assert names(tmp_path) == ["target"]
+
+
+# A signal may end the program right after any call
+
+
+def interrupted_after(function, number):
+    """The function, whose call of this number is interrupted when it has done its work."""
+    calls = []
+
+    def call(*arguments, **options):
+        result = function(*arguments, **options)
+        calls.append(arguments)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        return result
+
+    return call
+
+
+def test_a_file_that_was_just_made_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic, "_open_for_owner", interrupted_after(atomic._open_for_owner, 1))
+    with pytest.raises(KeyboardInterrupt):
+        write_text(tmp_path / "file", "new")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_folder_that_was_just_made_is_removed(tmp_path, monkeypatch, number):
+    """Or its parent."""
+    monkeypatch.setattr(atomic.Path, "mkdir", interrupted_after(atomic.Path.mkdir, number))
+    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "parent" / "target"):
+        pass
+    monkeypatch.undo()
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(("number", "left"), [(1, "old"), (2, "new")])
+def test_an_interrupted_replacement_leaves_one_folder(tmp_path, monkeypatch, number, left):
+    with new_folder(tmp_path / "target") as aside:
+        (aside / "old").touch()
+    monkeypatch.setattr(os, "rename", interrupted_after(os.rename, number))
+
+    def fill():
+        with new_folder(tmp_path / "target", replace=True) as aside:
+            (aside / "new").touch()
+
+    with pytest.raises(KeyboardInterrupt):
+        fill()
+    assert names(tmp_path / "target") == [left]
     assert names(tmp_path) == ["target"]
 
 

@@ -9,9 +9,11 @@ import tensorflow as tf
 from safetensors.numpy import load_file
 
 import tfdl
+from tfdl.cli.main import main
 from tfdl.config import compose
 from tfdl.errors import UserError
-from tfdl.interop import export_adapter, import_adapter
+from tfdl.export import export_adapter
+from tfdl.interop import import_adapter
 from tfdl.models.freezing import matching
 from tfdl.runs import RunDirectory, load_run
 
@@ -200,11 +202,54 @@ def test_an_adapter_and_its_base_are_the_run_again(base, texts, tmp_path):
     added = load_file(tmp_path / "adapter" / "adapter.safetensors")
     assert set(added) == {name for name in weights(run) if "lora_kernel_" in name or name.startswith("logits")}
     assert exported.parameters == sum(value.size for value in added.values())
-    again = import_adapter(tmp_path / "adapter", base.path, tmp_path / "again")
+    again = import_adapter(tmp_path / "adapter", base.path, tmp_path / "again", dataset=texts)
     for name, value in weights(run).items():
         np.testing.assert_array_equal(weights(again)[name], value, err_msg=name)
     assert tfdl.evaluate(again) == tfdl.evaluate(run)
     assert tfdl.load(again).predict("court judge") == tfdl.load(run).predict("court judge")
+
+
+def test_an_adapter_has_names_and_no_paths(base, texts, tmp_path):
+    """Also that of an imported adapter, whose run has the path of its source."""
+    run = fine_tune(base, texts, tmp_path / "run", {"model.lora_rank": 2, "dataset.data_dir": str(tmp_path / "data")})
+    exported = export_adapter(run, tmp_path / "adapter")
+    assert exported.base.run == str(base.path)  # for the user of this machine
+    again = import_adapter(tmp_path / "adapter", base.path, tmp_path / "again", dataset=texts)
+    export_adapter(again, tmp_path / "second")
+    places = [str(place).encode() for place in (tmp_path, base.path, base.path.parent.name)]
+    for folder in (tmp_path / "adapter", tmp_path / "second"):
+        files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        assert sorted(files) == [
+            "adapter.safetensors",
+            "assets/initial_checkpoint.json",
+            "assets/text_classification.json",
+            "assets/tokenizer/tokenizer.json",
+            "config.yaml",
+        ]
+        assert [(name, place) for name, content in files.items() for place in places if place in content] == []
+        config = RunDirectory(folder).read_config()
+        assert (config.dataset.name, config.dataset.data_dir, config.initial_checkpoint) == ("./new.csv", None, "run")
+        record = json.loads(files["assets/initial_checkpoint.json"])
+        assert (record["run"], record["sha256"]) == ("run", exported.base.sha256)
+
+
+def test_the_data_of_an_imported_adapter(base, texts, tmp_path, monkeypatch, capsys):
+    """Is searched in the working directory by its last name, or named by --dataset."""
+    run = fine_tune(base, texts, tmp_path / "run", {"model.lora_rank": 2})
+    expected = tfdl.evaluate(run)
+    export_adapter(run, tmp_path / "adapter")
+    again = import_adapter(tmp_path / "adapter", base.path, tmp_path / "again")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=r"dataset '\./new\.csv': no such file or folder"):
+        tfdl.evaluate(again)
+    shutil.copy(texts, "new.csv")
+    assert tfdl.evaluate(again) == expected
+    arguments = ["import", str(tmp_path / "adapter"), str(tmp_path / "third"), "--base", str(base.path)]
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--dataset", texts])
+    assert ended.value.code == 0, capsys.readouterr().err
+    assert RunDirectory(tmp_path / "third").read_config().dataset.name == texts
 
 
 def test_an_adapter_of_other_weights(base, texts, tmp_path):

@@ -120,14 +120,14 @@ register_export_format(
 register_export_format(
     ExportFormatSpec(
         name="huggingface",
-        implementation="tfdl.interop.exporting:write_huggingface",
+        implementation="tfdl.export.huggingface.exporting:write_huggingface",
         summary="a folder that Hugging Face's transformers loads",
     )
 )
 register_export_format(
     ExportFormatSpec(
         name="lora",
-        implementation="tfdl.interop.adapter:write_adapter",
+        implementation="tfdl.export.adapter:write_adapter",
         summary="the updates of low rank alone",
     )
 )

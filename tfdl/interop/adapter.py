@@ -1,19 +1,16 @@
-"""Adapters: what fine-tuning added to a run, without the weights that it started from."""
+"""A run of an adapter and the weights that it belongs to."""
 
-import shutil
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from tfdl.config import ExportReport, ExportRequest, TrainConfig, load_yaml
+from tfdl.config import DatasetConfig, TrainConfig
 from tfdl.config.initial_checkpoint import base_of
 from tfdl.errors import RunError, UserError
 from tfdl.interop.adapter_folder import ADAPTER, is_adapter
 from tfdl.interop.imported_run import write_imported_run
 from tfdl.models import build_model, compute_precision
-from tfdl.models.low_rank import is_low_rank
-from tfdl.runs import RunDirectory, load_run
+from tfdl.runs import RunDirectory
 from tfdl.runs.atomic import new_folder
 from tfdl.runs.base_record import BaseRecord
 from tfdl.runs.checkpoint import verify
@@ -21,91 +18,20 @@ from tfdl.runs.digest import sha256_of_variables
 from tfdl.runs.free_folder import free_folder
 from tfdl.runs.load import load_task
 from tfdl.runs.merged_weights import merged_shapes, read_merged
-from tfdl.runs.variables import by_path, read_some_variables, shapes_of_variables, write_variables
+from tfdl.runs.variables import by_path, read_some_variables, shapes_of_variables
 
 
-@dataclass(frozen=True)
-class ExportedAdapter:
-    """An adapter that was written."""
-
-    path: Path
-    parameters: int
-    """The number of values in it."""
-    base: BaseRecord
-    """The run that it belongs to."""
-
-
-def export_adapter(
-    run: str | Path | RunDirectory, directory: str | Path, checkpoint: str = "last", *, overwrite: bool = False
-) -> ExportedAdapter:
-    """Writes what was trained (updates of low rank, a new head, what ``!`` excepts from freezing), the run's
-    configuration and its assets.
-
-    The assets have the SHA-256 of the weights that it belongs to.
-
-    Args:
-        run: a run with ``model.lora_rank``.
-        directory: a new or empty folder.
-        checkpoint: the weights to use: ``last``, ``best`` or a folder's name.
-        overwrite: whether to replace an earlier adapter.
-
-    Raises:
-        UserError: a run without updates of low rank, or the directory is not free.
-    """
-    opened = RunDirectory.open(run)
-    if getattr(opened.read_config().model, "lora_rank", None) is None:
-        raise UserError(
-            f"run {str(opened.path)!r} has no updates of low rank, expected one of --set model.lora_rank=8; export it"
-            " as a whole"
-        )
-    is_replaceable = partial(_is_export_of, opened) if overwrite else None
-    target = free_folder(directory, is_replaceable)
-    loaded = load_run(opened, checkpoint)
-    base = BaseRecord.load(opened.assets)
-    variables = {
-        name: variable
-        for name, variable in by_path(loaded.model.weights).items()
-        if is_low_rank(name) or name in (*base.new, *base.trained)
-    }
-    with new_folder(target, replace=overwrite) as unfinished:
-        write_variables(unfinished / ADAPTER, variables)
-        shutil.copy(opened.config_path, unfinished / opened.config_path.name)
-        shutil.copytree(opened.assets, unfinished / opened.assets.name)
-        free_folder(directory, is_replaceable)  # somebody may have put something there meanwhile
-    parameters = sum(int(variable.numpy().size) for variable in variables.values())
-    return ExportedAdapter(target, parameters, base)
-
-
-def write_adapter(request: ExportRequest) -> ExportReport:
-    """``export_adapter`` as a format of ``tfdl export``.
-
-    Args:
-        request: what to export, and where to.
-    """
-    exported = export_adapter(request.run, request.directory, request.checkpoint, overwrite=request.overwrite)
-    base = exported.base
-    lines = (
-        f"adapter {exported.path}: {exported.parameters:,} parameters, for the weights of {base.run}",
-        f"  SHA-256 of these weights {base.sha256}",
-    )
-    return ExportReport(exported.path, lines)
-
-
-def _is_export_of(run: RunDirectory, folder: Path) -> bool:
-    """Whether a folder has an adapter, and nothing that an export of this run does not write."""
-    expected = {ADAPTER, run.config_path.name, run.assets.name}
-    expected |= {f"{run.assets.name}/{path.relative_to(run.assets)}" for path in run.assets.rglob("*")}
-    found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
-    return is_adapter(folder) and found <= expected
-
-
-def import_adapter(folder: str | Path, base: str | Path, output: str | Path) -> RunDirectory:
+def import_adapter(
+    folder: str | Path, base: str | Path, output: str | Path, *, dataset: str | None = None
+) -> RunDirectory:
     """Makes a run of an adapter and the weights that it belongs to.
 
     Args:
         folder: that ``export_adapter`` wrote.
         base: the run that the adapter was trained on, or one of its checkpoints.
         output: the new run directory.
+        dataset: the data set that ``evaluate`` reads. Defaults to that of the fine-tuned run; if that was a path, to
+            the file or folder of its last name in the working directory.
 
     Returns:
         The run, which evaluates, predicts and exports as the fine-tuned one does.
@@ -118,7 +44,7 @@ def import_adapter(folder: str | Path, base: str | Path, output: str | Path) -> 
     if not is_adapter(source.path) or not source.has_run():
         raise UserError(f"{str(folder)!r} is no adapter, expected a folder of `tfdl export --format lora`")
     run = RunDirectory(free_folder(output))
-    config = TrainConfig.from_mapping(load_yaml(source.config_path)).replace(initial_checkpoint=str(base))
+    config = _config(source, base, dataset)
     task = load_task(source, config)
     with compute_precision(config.precision):
         model = build_model(config.model, **task.model_arguments)
@@ -130,6 +56,16 @@ def import_adapter(folder: str | Path, base: str | Path, output: str | Path) -> 
         write_imported_run(RunDirectory(unfinished), config, task, model, origin)
         new_record.save(unfinished / run.assets.name)
     return run
+
+
+def _config(source: RunDirectory, base: str | Path, dataset: str | None) -> TrainConfig:
+    values = source.read_config_values() | {"initial_checkpoint": str(base)}
+    if dataset is not None:
+        section = values["dataset"] if isinstance(values["dataset"], dict) else {}
+        # Another declared data set's own fields have no meaning here.
+        kept = {field.name: section[field.name] for field in fields(DatasetConfig) if field.name in section}
+        values["dataset"] = {**kept, "name": dataset}
+    return TrainConfig.from_mapping(values)
 
 
 def _load(model: Any, adapter: Path, base: str | Path, record: BaseRecord) -> str:

@@ -1,5 +1,6 @@
 """A published model becomes a run directory."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import keras
 
-from tfdl.config import TrainConfig
+from tfdl.config import ModelConfig, TrainConfig
 from tfdl.config.mapping import to_mapping
 from tfdl.errors import UserError
 from tfdl.inspection.shapes_only import shapes_only
@@ -22,6 +23,7 @@ from tfdl.models import build_model, compute_precision
 from tfdl.runs import RunDirectory
 from tfdl.runs.atomic import new_folder
 from tfdl.runs.free_folder import free_folder
+from tfdl.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,37 @@ def import_model(
         has_graph=tokenizer is None or tokenizer.has_graph,
         notes=(*parts.notes, *_head_note(lacking)),
     )
+
+
+def read_written_model(folder: Path, config: ModelConfig, task: Task) -> Any:
+    """The model of a folder that an export wrote, in float32: config.json and the weights as an import reads them.
+
+    Tokenizer and preprocessor are not read: some tokenizers have no counterpart there.
+
+    Args:
+        folder: of the export.
+        config: of the exported model. Only what belongs to the tokenizer is taken from it.
+        task: of the exported run.
+
+    Returns:
+        A new model.
+
+    Raises:
+        UserError: files that cannot be read, or that do not belong together.
+    """
+    files = ModelFolder(folder)
+    config_path = str(folder / CONFIG)
+    architecture = architecture_of(files.config, config_path)
+    read: Any = _describe(architecture, files, config_path).model
+    if getattr(read, "num_segments", 0):
+        read = dataclasses.replace(read, separator_id=config.separator_id)  # type: ignore[attr-defined]
+    table = WeightTable(architecture, read)
+    with shapes_only():
+        table.check(files.tensors, build_model(read, **task.model_arguments))
+    with compute_precision("float32"):
+        model = build_model(read, **task.model_arguments)
+    table.load(files.tensors, model)
+    return model
 
 
 def _describe(architecture: Architecture, files: ModelFolder, path: str) -> Description:

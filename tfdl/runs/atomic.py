@@ -2,8 +2,8 @@
 
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,16 +41,16 @@ def new_file(target: Path) -> Iterator[TextIO]:
     Args:
         target: path of the file, in an existing folder.
     """
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+    temporary = _unused(target)
+    try:  # before the file is there: a signal may end the program at any moment
+        with open(temporary, "x", encoding="utf-8", newline="", opener=_open_for_owner) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
+        os.chmod(temporary, 0o644)
         os.replace(temporary, target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -78,9 +78,10 @@ def unfinished_folder(target: Path) -> Iterator[Path]:
         target: path of the folder that it may become; its parents are made.
     """
     made_parents = [parent for parent in target.parents if not parent.exists()]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    try:
+    temporary = _unused(target)
+    try:  # as in new_file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir(0o700)
         yield temporary
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -112,16 +113,28 @@ def put_in_place(unfinished: Path, target: Path, replace: bool = False) -> None:
     _flush_to_disk(target.parent)  # the new name is an entry of the parent
 
 
+def _unused(target: Path) -> Path:
+    """A hidden name beside a file or folder that nothing else has."""
+    return target.with_name(f".{target.name}.{secrets.token_urlsafe(6)}")
+
+
+def _open_for_owner(path: str, flags: int) -> int:
+    """Until the file is complete, nobody else may read it."""
+    return os.open(path, flags, 0o600)
+
+
 def _replace_folder(target: Path, new: Path) -> None:
     """Puts a folder in the place of another one, which is back after an error."""
-    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.old-"))
-    os.rename(target, old)  # an empty folder may be overwritten
+    old = _unused(target)
     try:
+        os.rename(target, old)
         os.rename(new, target)
+        shutil.rmtree(old)
     except BaseException:
-        os.rename(old, target)
+        if not target.exists():
+            os.rename(old, target)
+        shutil.rmtree(old, ignore_errors=True)
         raise
-    shutil.rmtree(old)
 
 
 def replace_link(link: Path, target: str) -> None:

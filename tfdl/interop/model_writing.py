@@ -1,21 +1,19 @@
-"""A run becomes a folder that transformers reads."""
+"""The files of a folder that transformers reads."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tfdl import __version__
-from tfdl.config import ExportReport, ExportRequest
 from tfdl.data.tokenizers.huggingface_files import TOKENIZER_FILE
-from tfdl.interop.architectures import architecture_for
+from tfdl.interop.architectures.base import Architecture
 from tfdl.interop.images import FILE, write_preprocessing
 from tfdl.interop.json_file import read_json
 from tfdl.interop.model_folder import CONFIG, WEIGHTS
 from tfdl.interop.tokenizer_writing import TOKENIZER_SETTINGS, write_tokenizer
 from tfdl.interop.weights import WeightTable
-from tfdl.runs import RunDirectory, load_run
-from tfdl.runs.atomic import new_folder, write_json
-from tfdl.runs.free_folder import free_folder
+from tfdl.runs.atomic import write_json
+from tfdl.runs.load import LoadedRun
 from tfdl.tasks.image_classification import ImageClassification
 from tfdl.tasks.language_modeling import LanguageModeling
 from tfdl.tasks.task import Task
@@ -33,41 +31,31 @@ _VERSION = "tfdl_version"
 
 
 @dataclass(frozen=True)
-class HuggingFaceExport:
-    """A folder that was written for transformers."""
+class WrittenModel:
+    """What transformers calls a model that was written."""
 
-    path: Path
     model_class: str
-    """The class of transformers that the files name."""
+    """The class that the files name."""
     auto_class: str
     """The class that loads it."""
-    files: tuple[str, ...]
     notes: tuple[str, ...]
+    """What the user should know."""
 
 
-def export_huggingface(
-    run: str | Path | RunDirectory, directory: str | Path, checkpoint: str = "last", *, overwrite: bool = False
-) -> HuggingFaceExport:
+def write_model(folder: Path, loaded: LoadedRun, architecture: Architecture) -> WrittenModel:
     """Writes config.json, model.safetensors, and the files of tokenizer or preprocessor.
 
     Weights are written in float32, one tensor after the other.
 
     Args:
-        run: a run directory.
-        directory: a new or empty folder.
-        checkpoint: the weights to use: ``last``, ``best`` or a folder's name.
-        overwrite: whether to replace an earlier export.
+        folder: an existing empty folder.
+        loaded: the run, without updates of low rank.
+        architecture: that has the model's computation.
 
     Raises:
-        UserError: there is no such run or checkpoint, the directory is not free, or transformers has no model with this
-            computation.
+        UserError: the architecture has no such inputs.
     """
-    is_replaceable = _is_export if overwrite else None
-    target = free_folder(directory, is_replaceable)
-    config = RunDirectory.open(run).read_config()
-    architecture = architecture_for(config.model, config.task)
-    precision = "float64" if config.precision == "float64" else "float32"
-    loaded = load_run(run, checkpoint, precision, merged=True)
+    config = loaded.config
     task = loaded.task
     data = {**task.model_arguments, "class_names": task.class_names}
     values = {
@@ -78,30 +66,18 @@ def export_huggingface(
         **architecture.write(config.model, data),
         **_token_ids(task),
     }
-    with new_folder(target, replace=overwrite) as unfinished:
-        write_json(unfinished / CONFIG, values)
-        WeightTable(architecture, config.model).save(unfinished / WEIGHTS, loaded.model)
-        notes = _write_inputs(unfinished, task)
-        files = tuple(sorted(path.name for path in unfinished.iterdir()))
-        free_folder(directory, is_replaceable)  # somebody may have put something there meanwhile
-    return HuggingFaceExport(target, architecture.classes[0], _AUTO_CLASSES[config.task], files, notes)
+    write_json(folder / CONFIG, values)
+    WeightTable(architecture, config.model).save(folder / WEIGHTS, loaded.model)
+    notes = _write_inputs(folder, task)
+    return WrittenModel(architecture.classes[0], _AUTO_CLASSES[config.task], notes)
 
 
-def write_huggingface(request: ExportRequest) -> ExportReport:
-    """``export_huggingface`` as a format of ``tfdl export``.
+def is_written_model(folder: Path) -> bool:
+    """Whether a folder has a model that tfdl wrote, and nothing that an export does not write.
 
     Args:
-        request: what to export, and where to.
+        folder: any folder.
     """
-    exported = export_huggingface(request.run, request.directory, request.checkpoint, overwrite=request.overwrite)
-    lines = [f"{exported.model_class} {exported.path}: {', '.join(exported.files)}"]
-    lines += [f"note: {note}" for note in exported.notes]
-    lines.append(f"load it with transformers.{exported.auto_class}.from_pretrained({str(exported.path)!r})")
-    return ExportReport(exported.path, tuple(lines))
-
-
-def _is_export(folder: Path) -> bool:
-    """Whether a folder has a model that tfdl wrote, and nothing that an export does not write."""
     known = {CONFIG, WEIGHTS, FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS}
     found = list(folder.iterdir())
     if any(path.name not in known or path.is_symlink() or not path.is_file() for path in found):

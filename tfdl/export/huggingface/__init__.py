@@ -1,0 +1,1 @@
+"""A folder for Hugging Face's transformers."""
