@@ -36,22 +36,27 @@ settings.load_profile("same-examples")
 TESTS = Path(__file__).parent
 # The files that take longest. They start first, so that no process waits at the end for the last file of the other.
 LONG_FILES = (
-    "notebooks/test_notebooks.py",
-    "training/test_text_runs.py",
-    "training/test_own_keras_model.py",
-    "distributed/test_np_invariance.py",
     "distributed/test_watchdog.py",
     "distributed/test_training.py",
-    "distributed/test_language_modeling.py",
+    "distributed/test_np_invariance.py",
+    "test_readme_tour.py",
+    "distributed/test_failing_ranks.py",
     "distributed/test_hosts.py",
     "distributed/test_elastic.py",
-    "distributed/test_text_tasks.py",
-    "distributed/test_keras_examples.py",
-    "distributed/test_failing_ranks.py",
-    "distributed/test_srun.py",
+    "distributed/test_bad_input.py",
     "horovod_launch/test_jobs.py",
-    "plugins/test_toy_parts.py",
     "training/test_language_runs.py",
+    "training/test_own_keras_model.py",
+    "distributed/test_keras_faults.py",
+    "distributed/test_keras_examples.py",
+    "distributed/test_text_tasks.py",
+    "plugins/test_toy_parts.py",
+    "distributed/test_sync_proof.py",
+    "distributed/test_collectives.py",
+    "export/test_saved_model.py",
+    "serving/test_page.py",
+    "test_extending_docs.py",
+    "training/test_text_runs.py",
 )
 
 
@@ -77,6 +82,18 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000, 10, 50)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def garbage() -> Iterator[None]:
+    """After each file, what is garbage is freed, and what remains is never looked at again.
+
+    What the tests leave behind grows to millions of objects, most of them TensorFlow's graphs, and looking through all
+    of them takes more than a second. A server looks each time it lets go of a model.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def random_seed() -> None:
     """Every test starts from the same random state, whichever tests ran before it.
@@ -89,8 +106,12 @@ def random_seed() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One folder of prepared data for the whole session, used by this process and all that it starts."""
-    folder = tmp_path_factory.mktemp("tfds")
+    """One folder of prepared data for the whole session, used by all processes of tests and all that they start."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # each of several processes has a folder in that of the session
+    folder = folder / "tfds"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TFDS_DATA_DIR", str(folder))
         yield folder

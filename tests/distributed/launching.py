@@ -1,10 +1,13 @@
 """Starts programs under the real horovodrun."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +54,38 @@ def launch(ranks: int, *command: str, cwd: Path | None = None, env: Mapping[str,
         output, _ = job.communicate()
         raise AssertionError(f"{command} on {ranks} ranks did not end within {TIMEOUT:.0f} s:\n{output}") from None
     return Finished(job.returncode, output)
+
+
+def launch_in_turn(ranks: int, *commands: Sequence[str]) -> list[Finished]:
+    """Runs several commands of tfdl in one job. Starting ranks takes longer than most commands here.
+
+    Args:
+        ranks: The number of ranks.
+        commands: The arguments of each command, such as ``("evaluate", "runs/first")``. A command that fails ends the
+            job.
+
+    Returns:
+        For each command that ran, its exit code and the lines that the ranks have printed meanwhile.
+    """
+    job = launch(ranks, *program("commands"), json.dumps(commands))
+    codes: dict[int, int] = {}
+    lines: defaultdict[int, list[str]] = defaultdict(list)
+    num_ended: Counter[str] = Counter()
+    for line in job.output.splitlines():
+        prefix = re.match(r"\[\d+\]<\w+>:", line)
+        if prefix is None:
+            continue  # the launcher's own line
+        stream = prefix[0]
+        number = num_ended[stream]
+        end = re.fullmatch(r"command ended: (\d+)", line.removeprefix(stream))
+        if end is None:
+            lines[number].append(line)
+        else:
+            codes[number] = max(codes.get(number, 0), int(end[1]))
+            num_ended[stream] += 1
+    if job.code != 0 and not any(codes.values()):
+        raise AssertionError(f"a rank has ended within a command:\n{job.output}")
+    return [Finished(code, "\n".join(lines[number])) for number, code in sorted(codes.items())]
 
 
 def start(

@@ -19,20 +19,13 @@ def complaints(output: str) -> list[str]:
 
 @pytest.mark.distributed
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (("--batch-size", "1000"), "batch_size=1000 on each of 2 ranks, but 'digits' has 1437 training samples"),
-        (("--dataset", "mnst"), "unknown data set 'mnst'"),
-    ],
-)
-def test_one_line_and_nothing_written(tmp_path: Path, options: tuple[str, ...], words: str) -> None:
+def test_one_line_and_nothing_written(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    job = launch(2, "tfdl", "train", "--output", str(run), *options)
+    job = launch(2, "tfdl", "train", "--output", str(run), "--batch-size", "1000")
     assert job.code != 0
     lines = complaints(job.output)
     assert len(lines) == 1, job.output
-    assert words in lines[0]
+    assert "batch_size=1000 on each of 2 ranks, but 'digits' has 1437 training samples" in lines[0]
     assert "status code 2" in job.output  # horovodrun's own report of a rank's exit code
     assert not run.exists()
 
@@ -50,7 +43,7 @@ def test_a_full_disk_ends_every_rank(tmp_path: Path) -> None:
     if mounted.returncode != 0:
         pytest.skip(f"this machine mounts no tmpfs: {mounted.stderr.strip()}")
     try:
-        job = launch(2, "tfdl", "train", "--output", str(small / "run"), "--epochs", "3")
+        job = launch(2, "tfdl", "train", "--output", str(small / "run"), "--steps", "2")
         assert job.code != 0
         lines = complaints(job.output)
         line, advice = lines

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import tfdl
-from tests.distributed.launching import Finished, launch
+from tests.distributed.launching import launch, launch_in_turn
 from tfdl.config import compose
 from tfdl.distributed.equal_data import check_equal_splits
 from tfdl.errors import UserError
@@ -55,10 +55,6 @@ def output(trained: tuple[Path, Path], tmp_path: Path) -> Path:
     return shutil.copytree(trained[1], tmp_path / "run", symlinks=True)
 
 
-def resume(output: Path) -> Finished:
-    return launch(2, "tfdl", "train", "--output", str(output), "--resume", "--epochs", "2")
-
-
 @pytest.mark.distributed
 @pytest.mark.slow
 def test_other_classes_are_refused_on_other_ranks(folder: Path, output: Path) -> None:
@@ -68,7 +64,8 @@ def test_other_classes_are_refused_on_other_ranks(folder: Path, output: Path) ->
         " (missing now: eel; new: fox); give it the data that it had, or train a new run"
     )
     before = (output / "config.yaml").read_text()
-    for job in (resume(output), launch(2, "tfdl", "evaluate", str(output))):
+    for command in (("train", "--output", str(output), "--resume", "--epochs", "2"), ("evaluate", str(output))):
+        job = launch(2, "tfdl", *command)
         assert job.code != 0
         assert job.lines_of(0, "stderr").count(message) == 1, job.output
         # The shell that the launcher starts a rank in may say that it was terminated.
@@ -81,17 +78,16 @@ def test_other_classes_are_refused_on_other_ranks(folder: Path, output: Path) ->
 def test_other_numbers_of_samples_are_reported_on_other_ranks(folder: Path, output: Path) -> None:
     for path in sorted((folder / "cat").iterdir())[:10]:
         path.unlink()
-    job = resume(output)
-    assert job.code == 0, job.output
+    evaluation = ("evaluate", str(output))
+    resumed, evaluated = launch_in_turn(2, ("train", "--output", str(output), "--resume", "--epochs", "2"), evaluation)
+    assert resumed.code == evaluated.code == 0, resumed.output + evaluated.output
     line = (
         "the data have changed: train has 40 samples, the run began with 48; validation has 5 samples, the run began"
         " with 6; test has 5 samples, the run began with 6"
     )
-    assert job.lines_of(0).count(line) == 1, job.output
-    job = launch(2, "tfdl", "evaluate", str(output))
-    assert job.code == 0, job.output
-    assert "note: the data have changed: test has 5 samples, the run began with 6" in job.lines_of(0)
-    assert job.lines_of(1) == []
+    assert resumed.lines_of(0).count(line) == 1, resumed.output
+    assert "note: the data have changed: test has 5 samples, the run began with 6" in evaluated.lines_of(0)
+    assert evaluated.lines_of(1) == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.distributed.launching import PROGRAMS, Finished, launch, program
+from tests.distributed.launching import PROGRAMS, Finished, launch
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
@@ -47,9 +47,3 @@ def test_without_the_check_the_same_difference_is_not_found(results: dict[str, d
     """The control of the test above."""
     assert not results["unchecked"]["equal weights"]
     assert "drift" not in results
-
-
-def test_a_plain_optimizer_ends_the_job() -> None:
-    job = launch(2, *program("keras_script"), "unwrapped")
-    assert job.code != 0
-    assert "2 ranks train with a plain Adam, so each rank would train a separate model; compile with" in job.output

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import tfdl
-from tests.distributed.launching import Finished, launch
+from tests.distributed.launching import Finished, launch_in_turn
 from tfdl.config import TrainConfig, to_yaml
 from tfdl.runs import RunDirectory
 from tfdl.training import Callback
@@ -24,33 +24,37 @@ EXACT = {"precision": "float64", "model.dropout": 0.0, "xla": "off"}
 
 
 @pytest.fixture(scope="module")
-def train(tiny_language: Callable[..., TrainConfig], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """``train(model, name, *options, ranks=2, **changes)`` returns the run directory ``name`` and the job."""
+def jobs(
+    tiny_language: Callable[..., TrainConfig], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Finished]]:
+    """A folder, and what two ranks have done there with a recurrent model, whose state makes it the harder case.
+
+    ``straight`` is trained without a stop, and evaluated. ``half`` stops within the first epoch. ``resumed`` stops
+    there as well, and is resumed.
+    """
     folder = tmp_path_factory.mktemp("language")
+    config = tiny_language("rnn", {**EXACT, "batch_size": 16}, steps=STEPS)
+    (folder / "config.yaml").write_text(to_yaml(config))
 
-    def run(model: str, name: str, *options: str, ranks: int = 2, **changes: Any) -> tuple[Path, Finished]:
-        config = tiny_language(model, {**EXACT, "batch_size": 32 // ranks, **changes}, steps=STEPS)
-        file = folder / f"{name}.yaml"
-        file.write_text(to_yaml(config))
-        job = launch(ranks, "tfdl", "train", "--config", str(file), "--output", str(folder / name), *options)
+    def train(name: str, *options: str) -> tuple[str, ...]:
+        return ("train", "--config", str(folder / "config.yaml"), "--output", str(folder / name), *options)
+
+    jobs = launch_in_turn(
+        2,
+        train("straight"),
+        ("evaluate", str(folder / "straight"), "--json"),
+        train("half", "--steps", "9"),
+        train("resumed", "--steps", "9"),
+        ("train", "--output", str(folder / "resumed"), "--resume", "--steps", str(STEPS)),
+    )
+    for job in jobs:
         assert job.code == 0, job.output
-        return folder / name, job
-
-    return run
+    return folder, jobs
 
 
 @pytest.fixture(scope="module")
-def straight(train: Callable[..., Any]) -> Path:
-    """Two ranks of a recurrent model without a stop. Its state makes it the harder case than a Transformer."""
-    run, _ = train("rnn", "straight")
-    return run
-
-
-@pytest.fixture(scope="module")
-def half(train: Callable[..., Any]) -> Path:
-    """Two ranks of a recurrent model, stopped within the first epoch."""
-    run, _ = train("rnn", "half", "--steps", "9")
-    return run
+def straight(jobs: tuple[Path, list[Finished]]) -> Path:
+    return jobs[0] / "straight"
 
 
 def summary(run: Path) -> dict[str, Any]:
@@ -72,21 +76,21 @@ def test_two_ranks_train_as_one(straight: Path, tiny_language: Callable[..., Tra
         np.testing.assert_allclose(state[name], value, rtol=0, atol=1e-9, err_msg=name)
 
 
-def test_evaluation_is_the_same_on_any_number_of_ranks(straight: Path) -> None:
-    job = launch(2, "tfdl", "evaluate", str(straight), "--json")
-    assert job.code == 0, job.output
-    assert json.loads(job.lines_of(0)[-1]) == summary(straight)["test"]
+def test_evaluation_is_the_same_on_any_number_of_ranks(straight: Path, jobs: tuple[Path, list[Finished]]) -> None:
+    _, (_, evaluated, *_) = jobs
+    assert json.loads(evaluated.lines_of(0)[-1]) == summary(straight)["test"]
     assert tfdl.evaluate(straight) == summary(straight)["test"]
 
 
-def test_a_run_resumed_within_an_epoch_is_the_straight_run(straight: Path, half: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(half, tmp_path / "copy", symlinks=True)
-    job = launch(2, "tfdl", "train", "--output", str(copy), "--resume", "--steps", str(STEPS))
-    assert job.code == 0, job.output
-    assert summary(copy)["weights_sha256"] == summary(straight)["weights_sha256"]
+def test_a_run_resumed_within_an_epoch_is_the_straight_run(straight: Path, jobs: tuple[Path, list[Finished]]) -> None:
+    folder, (*_, resumed) = jobs
+    assert "resuming from step 9" in resumed.output
+    assert summary(folder / "resumed")["weights_sha256"] == summary(straight)["weights_sha256"]
 
 
-def test_resuming_on_one_rank_reports_that_no_state_is_carried(half: Path, tmp_path: Path) -> None:
+def test_resuming_on_one_rank_reports_that_no_state_is_carried(
+    jobs: tuple[Path, list[Finished]], tmp_path: Path
+) -> None:
     """No window is lost. The state is lost until the epoch ends, and a note says that."""
     notes = []
 
@@ -94,7 +98,7 @@ def test_resuming_on_one_rank_reports_that_no_state_is_carried(half: Path, tmp_p
         def on_start(self, plan: Any) -> None:
             notes.extend(plan.notes)
 
-    copy = shutil.copytree(half, tmp_path / "copy", symlinks=True)
+    copy = shutil.copytree(jobs[0] / "half", tmp_path / "copy", symlinks=True)
     config = RunDirectory(copy).read_config().replace(steps=9 + 26 + 3)
     run = tfdl.train(config, copy, resume=True, callbacks=[Watch()])
     expected = "this epoch began with 32 windows in a step: until it ends, each window begins with a state of zeros"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
-from tests.distributed.launching import launch, program
+from tests.distributed.launching import Finished, launch, program
 from tfdl.runs.checkpoint import verify
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
@@ -21,16 +21,19 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def outcomes(runs: Path) -> list[dict[str, dict[str, Any]]]:
-    """The outcome of each case on each rank, from one job."""
-    job = launch(2, *program("one_bit"), str(runs), *CASES)
-    assert job.code == 0, job.output
-    return json.loads(job.lines_of(0)[-1])
+def job(runs: Path) -> Finished:
+    """All cases, and then a command that the fault ends."""
+    return launch(2, *program("one_bit"), str(runs), *CASES)
 
 
-def test_one_bit_on_one_rank_ends_the_command(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    job = launch(2, *program("one_bit"), str(run), "command", "weight")
+@pytest.fixture(scope="module")
+def outcomes(job: Finished) -> list[dict[str, dict[str, Any]]]:
+    """The outcome of each case on each rank."""
+    return json.loads(next(line for line in job.lines_of(0) if line.startswith("[{")))
+
+
+def test_one_bit_on_one_rank_ends_the_command(job: Finished, runs: Path) -> None:
+    run = runs / "command"
     assert job.code == 1
     lines = [line for line in job.output.splitlines() if "tfdl: " in line]
     assert len(lines) == 2, job.output

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import tfdl
-from tests.distributed.launching import Finished, launch, program, start
+from tests.distributed.launching import Finished, launch, launch_in_turn, program, start
 from tfdl.runs import RunDirectory
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
@@ -90,32 +90,45 @@ def test_a_stopped_job_saves_and_resumes(straight: tuple[Path, Finished], tmp_pa
     assert summary(run)["weights_sha256"] == summary(straight[0])["weights_sha256"]
 
 
-def test_all_options_of_a_step_work_over_ranks(tmp_path: Path) -> None:
+OPTIONS = (
+    "--accumulation-steps", "3", "--batch-size", "16", "--schedule", "cosine", "--warmup-steps", "5",
+    "--precision", "mixed_float16", "--epochs", "2", "--xla", "auto",
+    "--set", "optimizer.ema_momentum=0.9", "--set", "optimizer.scale_learning_rate=linear",
+)  # fmt: skip
+XLA = ("--set", "model.synchronized=false", "--steps", "3")
+
+
+@pytest.fixture(scope="module")
+def short_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Finished]]:
+    """Three runs of one job."""
+    folder = tmp_path_factory.mktemp("short")
+    options = {"options": OPTIONS, "xla on": ("--xla", "on", *XLA), "xla auto": ("--xla", "auto", *XLA)}
+    commands = [("train", "--output", str(folder / name), *SMALL, *more) for name, more in options.items()]
+    jobs = launch_in_turn(2, *commands)
+    return {name: (folder / name, job) for name, job in zip(options, jobs, strict=True)}
+
+
+def test_all_options_of_a_step_work_over_ranks(short_runs: dict[str, tuple[Path, Finished]]) -> None:
     """Pieces with synchronized statistics, a short last batch, a schedule, averaged weights, 16 bits, a scaled rate."""
-    options = (
-        "--accumulation-steps", "3", "--batch-size", "16", "--schedule", "cosine", "--warmup-steps", "5",
-        "--precision", "mixed_float16", "--epochs", "2", "--xla", "auto",
-        "--set", "optimizer.ema_momentum=0.9", "--set", "optimizer.scale_learning_rate=linear",
-    )  # fmt: skip
-    job = train(tmp_path / "run", *options)
+    run, job = short_runs["options"]
     assert job.code == 0, job.output
     assert "learning rate 0.001 x 2 (2 ranks) = 0.002" in job.output
     assert "XLA off: synchronized batch normalization reduces over the ranks within the forward pass" in job.output
-    results = summary(tmp_path / "run")
+    results = summary(run)
     assert results["batch_size"] == 16
     assert results["global_batch_size"] == 96
     assert results["steps"] == 30
-    assert tfdl.evaluate(tmp_path / "run") == results["test"]
+    assert tfdl.evaluate(run) == results["test"]
 
 
 @pytest.mark.parametrize(
     ("option", "words", "choices"), [("on", "XLA on", ["on"]), ("auto", "ms a step with it", ["on", "off"])]
 )
 def test_xla_leaves_the_reduction_outside_on_several_ranks(
-    tmp_path: Path, option: str, words: str, choices: list[str]
+    short_runs: dict[str, tuple[Path, Finished]], option: str, words: str, choices: list[str]
 ) -> None:
     """The sync proof, after the first step and at the end, finds the ranks equal. The choice is printed and saved."""
-    job = train(tmp_path / "run", "--xla", option, "--set", "model.synchronized=false", "--steps", "3")
+    run, job = short_runs[f"xla {option}"]
     assert job.code == 0, job.output
     assert words in job.output
-    assert RunDirectory(tmp_path / "run").read_config().xla in choices
+    assert RunDirectory(run).read_config().xla in choices

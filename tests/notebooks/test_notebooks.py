@@ -1,6 +1,6 @@
-"""The notebooks run from top to bottom, and their committed outputs are those of an execution.
+"""The committed notebooks are complete, and their outputs are those of an execution.
 
-Lessons 1 to 4 take minutes and show what other tests check; ``tests/soak/test_notebooks.py`` executes them.
+They take minutes and show what other tests check; ``tests/soak/test_notebooks.py`` executes them.
 """
 
 import ast
@@ -19,12 +19,11 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 import tfdl
 from notebooks import execute
-from tests.notebooks.faults import faults, kinds
+from tests.notebooks.faults import faults
 from tfdl.cli.main import main
 from tfdl.config.mapping import to_mapping
 
 NOTEBOOKS = execute.notebooks()
-EXECUTED = [NOTEBOOKS[4]]
 # Kilobytes. The repository keeps every version of every plot.
 MAX_SIZE = 300
 # The cells of a notebook that assert what its text states.
@@ -64,21 +63,6 @@ def test_it_has_assertions_and_its_links_exist(path: Path) -> None:
         if cell.cell_type == "markdown":
             for target in re.findall(r"\]\(([^)#]+)\)", cell.source):
                 assert target.startswith("http") or (path.parent / target).is_file(), target
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("path", EXECUTED, ids=name_of)
-def test_it_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
-    check_execution(path, tmp_path)
-
-
-def check_execution(path: Path, tmp_path: Path) -> None:
-    executed = execute.execute(path, tmp_path)  # raises if a cell fails, which includes its assertions
-    assert faults(executed) == []
-    for now, committed in zip(executed.cells, read(path).cells, strict=True):
-        assert now.source == committed.source
-        if now.cell_type == "code":
-            assert kinds(now) == kinds(committed), f"{now.id}: execute it again with `make notebooks`"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)

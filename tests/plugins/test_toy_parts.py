@@ -180,16 +180,13 @@ def test_a_module_or_model_that_is_not_there_is_reported_as_given(run_all: Any, 
 @pytest.mark.distributed
 @pytest.mark.slow
 def test_two_ranks_train_it_as_one(run: Any, folder: Path) -> None:
-    """The same global batches give the same model, a resumed run included."""
-    plugin = ("--plugin", "toy_parts")
-    options = (*plugin, *OPTIONS, "--set", "model.dropout=0")
-    alone = run("train", *options, "--epochs", "3", "--batch-size", "8", "--output", "one")
+    """The same global batches give the same model."""
+    options = ("--plugin", "toy_parts", *OPTIONS, "--set", "model.dropout=0", "--epochs", "2")
+    alone = run("train", *options, "--batch-size", "8", "--output", "one")
     assert alone.returncode == 0, alone.stderr
     tfdl = (sys.executable, "-m", "tfdl")
-    job = launch(2, *tfdl, "train", *options, "--epochs", "2", "--batch-size", "4", "--output", "two", cwd=folder)
+    job = launch(2, *tfdl, "train", *options, "--batch-size", "4", "--output", "two", cwd=folder)
     assert job.code == 0, job.output
-    resumed = launch(2, *tfdl, "train", *plugin, "--resume", "--epochs", "3", "--output", "two", cwd=folder)
-    assert resumed.code == 0, resumed.output
     found = summary(folder / "two")
     assert (found["world_size"], found["global_batch_size"]) == (2, 8)
     for split in ("validation", "test"):

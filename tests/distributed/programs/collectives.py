@@ -1,4 +1,7 @@
-"""Exercises a real World and prints, on the chief, the results of each rank, as one JSON list."""
+"""Exercises a real World and prints, on the chief, the results of each rank, as one JSON list.
+
+At last it puts the World through its contract, which fails the job if it is broken.
+"""
 
 import json
 from unittest.mock import patch
@@ -7,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tests.distributed.world_contract import check_world
 from tfdl import distributed
 from tfdl.distributed.state import fold_rank_into_seeds
 from tfdl.distributed.sync_proof import SyncProof
@@ -177,6 +181,8 @@ def main() -> None:
     all_results = world.all_gather_object(results)
     if world.is_chief:
         print(json.dumps(all_results), flush=True)
+    check_world(world)
+    print("contract kept", flush=True)
 
 
 main()

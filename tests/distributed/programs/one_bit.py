@@ -1,8 +1,8 @@
 """Trains small models on two ranks, and changes one bit of rank 1's state during the training.
 
-``one_bit.py OUTPUT command WHAT`` is ``tfdl train`` with that fault. ``one_bit.py OUTPUT CASE...`` runs several
-trainings, one after the other, and prints the outcome of each, as JSON. A case is ``WHAT`` or ``WHAT/EVERY``: what is
-changed, and the number of steps between two comparisons.
+``one_bit.py OUTPUT CASE...`` runs several trainings, one after the other, and prints the outcome of each, as JSON. A
+case is ``WHAT`` or ``WHAT/EVERY``: what is changed, and the number of steps between two comparisons. At last it runs
+``tfdl train`` with a change of a weight, into OUTPUT/command, which ends the job.
 """
 
 import json
@@ -16,6 +16,7 @@ import numpy as np
 
 import tfdl
 from tfdl import distributed
+from tfdl.cli.main import main as command
 from tfdl.config import compose
 from tfdl.distributed.fingerprints import Fingerprints
 from tfdl.distributed.sync_proof import SyncProof
@@ -128,19 +129,16 @@ def patches(what: str) -> Iterator[None]:
 
 def main() -> None:
     output, *cases = sys.argv[1:]
-    if cases[0] == "command":
-        from tfdl.cli.main import main as command
-
-        options = []
-        for key, value in SMALL.items():
-            options += ["--set", f"{key}={value}"]
-        with fault(cases[1]):
-            command(["train", "--output", output, *options])
     world = distributed.init()
     outcomes = {case: outcome(output, case) for case in cases}
     outcomes_by_rank = world.all_gather_object(outcomes)
     if world.is_chief:
         print(json.dumps(outcomes_by_rank), flush=True)
+    options = []
+    for key, value in SMALL.items():
+        options += ["--set", f"{key}={value}"]
+    with fault("weight"):
+        command(["train", "--output", f"{output}/command", *options])
 
 
 main()

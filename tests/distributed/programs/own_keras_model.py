@@ -1,9 +1,9 @@
 """Trains a custom Keras model on NumPy arrays, with EarlyStopping and ReduceLROnPlateau; prints the results as JSON.
 
 ``own_keras_model.py KIND OUTPUT [--resume] [--die-at EPOCH]``, where KIND is ``sequential``, ``subclassed``,
-``adapted`` (to the same data on every rank) or ``adapted-apart`` (each rank to its own data). All numbers are float64,
-so that one and two ranks can be compared. With ``--die-at`` the process is killed when that epoch
-ends, before its checkpoint.
+``adapted`` (to the same data on every rank) or ``adapted-apart`` (each rank to its own data). Several kinds with commas
+between them are trained one after the other, into OUTPUT-KIND. All numbers are float64, so that one and two ranks can
+be compared. With ``--die-at`` the process is killed when that epoch ends, before its checkpoint.
 """
 
 import argparse
@@ -83,7 +83,7 @@ class DieAtEpoch(keras.callbacks.Callback):
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=["sequential", "subclassed", "adapted", "adapted-apart"])
+    parser.add_argument("kind")
     parser.add_argument("output")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--die-at", type=int)
@@ -91,21 +91,28 @@ def main() -> None:
     world = distributed.init()
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
+    kinds = options.kind.split(",")
+    for kind in kinds:
+        output = options.output if len(kinds) == 1 else f"{options.output}-{kind}"
+        train(world, kind, output, options.resume, options.die_at)
+
+
+def train(world: distributed.World, kind: str, output: str, resume: bool, die_at: int | None) -> None:
     stopping = keras.callbacks.EarlyStopping(patience=3, min_delta=0.002, restore_best_weights=True)
     plateau = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1, min_delta=0.01)
     # Both ranks may have a callback that writes, or rank 0 alone.
-    callbacks: list[Any] = [plateau, stopping, keras.callbacks.TensorBoard(f"{options.output}-tensorboard")]
+    callbacks: list[Any] = [plateau, stopping, keras.callbacks.TensorBoard(f"{output}-tensorboard")]
     if world.is_chief:
-        callbacks.insert(0, keras.callbacks.CSVLogger(f"{options.output}.csv"))
-    if options.die_at is not None:
-        callbacks.append(DieAtEpoch(options.die_at))
+        callbacks.insert(0, keras.callbacks.CSVLogger(f"{output}.csv"))
+    if die_at is not None:
+        callbacks.append(DieAtEpoch(die_at))
     run = tfdl.train(
         tfdl.TrainConfig(epochs=EPOCHS, batch_size=GLOBAL_BATCH // world.size, steps_per_execution=4, seed=3),
-        options.output,
-        model=lambda: build(options.kind, world.rank),
+        output,
+        model=lambda: build(kind, world.rank),
         data={"train": arrays(200, 1), "validation": arrays(60, 2), "test": arrays(70, 3)},
         callbacks=callbacks,
-        resume=options.resume,
+        resume=resume,
     )
     # The callbacks must decide alike on every rank.
     decisions = (stopping.stopped_epoch, stopping.best_epoch, float(stopping.best), plateau.cooldown_counter)

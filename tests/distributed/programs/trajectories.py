@@ -2,7 +2,7 @@
 
 ``trajectories.py FOLDER`` on one rank writes FOLDER/one.npz. It prints the distance of one process to itself when the
 samples of each batch are in another order, which is the accuracy that float32 allows. On several ranks it prints the
-distance to that file. On four it also trains twice with dropout and prints digests of the weights. There, only the
+distance to that file. On two it also trains twice with dropout and prints digests of the weights. On four, only the
 CNN trains in float32: it also synchronizes batch statistics, and on two ranks all families do it.
 
 Of 195 samples in batches of 16, the last batch of an epoch has three. On four ranks one rank has none of them.
@@ -183,7 +183,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     world = distributed.init()
     results: dict[str, Any] = run_alone(folder) if world.size == 1 else run_together(folder)
-    if world.size == 4:
+    if world.size == 2:
         results["dropout"] = run_with_dropout()
     if world.is_chief:
         print(json.dumps(results), flush=True)
