@@ -127,6 +127,11 @@ class ImageSize(click.ParamType):
          help="How long ranks wait for one that hangs; 0 for no limit.  [default: 600]")  # fmt: skip
 @setting("--sync-check-steps", "sync_check_steps", type=int,
          help="Steps between comparisons of the ranks' states; 0 for the end only.  [default: 200]")  # fmt: skip
+@setting("--checkpoint-steps", "checkpoint_steps", type=int,
+         help="Steps between checkpoints.  [default: one at the end of each epoch]")  # fmt: skip
+@setting("--checkpoint-minutes", "checkpoint_minutes", type=float, help="Minutes between checkpoints within an epoch.")
+@setting("--on-checkpoint-error", "on_checkpoint_error", metavar="WHAT", names=field_choices("on_checkpoint_error"),
+         help="When a checkpoint cannot be written: {names}.  [default: stop]")  # fmt: skip
 @click.option("--output", type=click.Path(), metavar="DIR", help="Run directory.  [default: runs/MODEL-DATASET-TIME]")
 @click.option("--resume", is_flag=True, help="Continue from the last checkpoint in --output.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")

@@ -75,6 +75,12 @@ class TrainConfig:
     """Steps that run in one graph call; progress, logs and signals are handled between calls."""
     sync_check_steps: int = 200
     """On several ranks, steps between two comparisons of their whole state; 0 compares at the end only."""
+    checkpoint_steps: int | None = None
+    """Optimizer steps between two checkpoints; by default there is one at the end of each epoch alone."""
+    checkpoint_minutes: float | None = None
+    """Minutes between two checkpoints within an epoch."""
+    on_checkpoint_error: Literal["stop", "continue"] = "stop"
+    """What happens when a checkpoint cannot be written: the run ends, or continues and tries again at the next one."""
     keep_checkpoints: int = 3
     """Number of checkpoints that are kept, besides the best one."""
     watchdog_timeout: float = 600.0
@@ -98,6 +104,9 @@ class TrainConfig:
         if self.epochs is not None and self.steps is not None:
             raise UserError(f"epochs={self.epochs} and steps={self.steps}, pass one of them, not both")
         require_at_least(self, "", 1, "epochs", "steps", "batch_size", "steps_per_execution", "keep_checkpoints")
+        require_at_least(self, "", 1, "checkpoint_steps")
+        minutes = self.checkpoint_minutes
+        require(minutes is None or 0 < minutes < math.inf, "checkpoint_minutes", minutes, "a number above 0")
         require_at_least(self, "", 0, "sync_check_steps")
         require_at_least(self, "", 1, "accumulation_steps")
         require_fraction(self, "", "label_smoothing")

@@ -14,6 +14,7 @@ from tfdl.distributed.watchdog.current import tick
 from tfdl.errors import RunError, StoppedError
 from tfdl.runs import Progress
 from tfdl.training.callbacks import Callback, EpochReport, StepReport
+from tfdl.training.checkpoints import Checkpoints
 from tfdl.training.membership import Membership
 from tfdl.training.optimization import check_equal_rates
 from tfdl.training.run_length import RunLength
@@ -55,7 +56,7 @@ class Fit:
         plan: the data and the length of the run.
         progress: where to begin; kept up to date.
         validate: returns the metrics of the validation split.
-        save: writes a checkpoint of the current state; called on every rank.
+        checkpoints: save the current state.
         callback: watches the run.
         membership: what happens when ranks are lost or join.
 
@@ -69,7 +70,7 @@ class Fit:
         plan: FitPlan,
         progress: Progress,
         validate: Callable[[], dict[str, float]],
-        save: Callable[[], None],
+        checkpoints: Checkpoints,
         callback: Callback,
         membership: Membership,
     ):
@@ -77,7 +78,7 @@ class Fit:
         self._plan = plan
         self._progress = progress
         self._validate = validate
-        self._save = save
+        self._checkpoints = checkpoints
         self._callback = callback
         self._membership = membership
         self._world = trainer.world
@@ -88,6 +89,7 @@ class Fit:
         )
         self._change_requests = 0.0  # the number of ranks that ask the ranks to meet again
         self._stop_requests = 0.0  # the number of ranks that a signal asked to stop
+        self._checkpoint_requests = 0.0  # the number of ranks that ask for a checkpoint
         self._ends = False  # whether a callback wants training to end
         self._step_seconds = 0.0  # the ranks' mean; 0 while it is unknown
         self._is_compiled = False  # the first graph call compiles, so its time is not counted
@@ -130,7 +132,6 @@ class Fit:
         self._first_call = None
         report = EpochReport(progress, metrics, validation, seconds, speed, self._trainer.loss_scale.report())
         self._callback.before_checkpoint(report)
-        check_equal_rates(self._trainer.optimizer, self._world)
         self._save()
         self._callback.on_epoch(report)
         self._agree_on_end(stop)
@@ -156,6 +157,9 @@ class Fit:
                 return
             if self._stop_requests:
                 self._stop(stop)
+            if self._checkpoint_requests or self._checkpoints.is_due(progress.step):
+                self.proof.before_results(progress.step)
+                self._save()
             self._membership.after_steps(self._change_requests)
 
     def _next_steps(self) -> int:
@@ -164,6 +168,7 @@ class Fit:
         steps = min(
             self._plan.length.remaining_in_epoch(progress),
             self.proof.steps_until_due(progress.step),
+            self._checkpoints.steps_until_due(progress.step),
             self._plan.steps_per_execution,
         )
         if self._step_seconds:
@@ -181,8 +186,10 @@ class Fit:
         is_asked_to_stop = float(bool(stop.name))
         wants_change = float(self._membership.wants_change())
         wants_stop = float(self._callback.wants_stop)
-        totals = self._trainer.take_sums(is_asked_to_stop, wants_change, wants_stop, seconds)
-        *sums, self._stop_requests, self._change_requests, callback_stops, seconds_of_ranks = totals.tolist()
+        wants_checkpoint = float(self._checkpoints.is_wanted)
+        totals = self._trainer.take_sums(is_asked_to_stop, wants_change, wants_checkpoint, wants_stop, seconds)
+        *sums, self._stop_requests, self._change_requests, self._checkpoint_requests = totals[:-2].tolist()
+        callback_stops, seconds_of_ranks = totals[-2:].tolist()
         self._ends = callback_stops > 0
         examples = self._count_steps(num_steps, sums, seconds)
         if not self._is_compiled:
@@ -266,6 +273,11 @@ class Fit:
             return value > best
         return value < best
 
+    def _save(self) -> None:
+        """Begins to write a checkpoint. The ranks' states have been compared."""
+        check_equal_rates(self._trainer.optimizer, self._world)
+        self._checkpoints.save()
+
     def _agree_on_end(self, stop: StopRequest) -> None:
         """After an epoch every rank learns whether a signal or a callback ends the run."""
         requests = self._world.all_gather_object((bool(stop.name), bool(self._callback.wants_stop)))
@@ -277,6 +289,7 @@ class Fit:
         if not is_saved:
             self.proof.before_results(self._progress.step)
             self._save()
+        self._checkpoints.finish()
         names = [name for name in self._world.all_gather_object(stop.name) if name]
         name = names[0] if names else "a signal"
         raise StoppedError(f"stopped by {name} at step {self._progress.step} with a checkpoint saved")

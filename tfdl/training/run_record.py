@@ -26,6 +26,7 @@ class RunRecord:
         run: the directory. It has another name than planned if another run took the planned name first.
         is_open: whether this session may write to the directory.
         weights_note: a line about the run whose weights this one starts from; empty without any.
+        checkpoint_note: a line about damaged checkpoints that a resumed run passes over; empty without any.
     """
 
     def __init__(self, output: Output):
@@ -33,6 +34,7 @@ class RunRecord:
         self.run: RunDirectory = output.run
         self.is_open = False
         self.weights_note = ""
+        self.checkpoint_note = ""
 
     @property
     def checkpoint(self) -> Any:

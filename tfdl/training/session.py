@@ -20,6 +20,7 @@ from tfdl.runs.sample_counts import changed_counts_note
 from tfdl.training.averaged_weights import averaged_weights
 from tfdl.training.callback_states import CallbackStates
 from tfdl.training.callbacks import Callback, Callbacks, RunPlan
+from tfdl.training.checkpoints import Checkpoints
 from tfdl.training.compilation import decide
 from tfdl.training.fit import Fit, FitPlan, check_finite, open_batches
 from tfdl.training.initial_weights import initial_weights
@@ -123,31 +124,33 @@ class Session:
         watchers = Callbacks(self._callbacks)
         with self._world.agreement():
             watchers = self._with_logs()
+        checkpoints = Checkpoints(self.state, self.run_directory, self.config, self._world, watchers.on_notice)
         try:
             watchers.on_start(self._plan())
             self.state.restore_callbacks()
-            proof = self._fit(watchers)
-            self._end_training(watchers, proof)
-            summary = self._finish(watchers)
+            proof = self._fit(watchers, checkpoints)
+            self._end_training(watchers, checkpoints, proof)
+            summary = self._finish(watchers, checkpoints)
             watchers.on_end(summary)
         finally:
+            checkpoints.close()
             watchers.close()
 
-    def _fit(self, watchers: Callback) -> SyncProof:
+    def _fit(self, watchers: Callback, checkpoints: Checkpoints) -> SyncProof:
         """Trains, and returns the comparison of the ranks."""
         fit = Fit(
             self.parts.trainer,
             self._fit_plan(),
             self.state.progress,
             self._validate,
-            self._save,
+            checkpoints,
             watchers,
             self._membership,
         )
         fit.run()
         return fit.proof
 
-    def _end_training(self, watchers: Callback, proof: SyncProof) -> None:
+    def _end_training(self, watchers: Callback, checkpoints: Checkpoints, proof: SyncProof) -> None:
         """Ends training, and writes the last checkpoint again if a callback changed the final weights.
 
         ``EarlyStopping`` changes them when it restores the best weights.
@@ -162,7 +165,7 @@ class Session:
         if any(self._world.all_gather_object(has_changed)):
             self._check_equal_ranks(proof)
             self.state.progress.validation = {}
-            self._save()
+            checkpoints.save()
 
     def _check_equal_ranks(self, proof: SyncProof) -> None:
         """Raises ``RunError`` if the ranks' states differ after the callbacks have ended training."""
@@ -211,6 +214,7 @@ class Session:
         notes = (
             "" if self.step else self.record.beginning_note,
             self.record.weights_note,
+            self.record.checkpoint_note,
             parts.trained_note,
             *parts.task.notes,
             changed_counts_note(self.run_directory.assets, sample_counts(parts.sources)),
@@ -272,10 +276,7 @@ class Session:
         with averaged_weights(self.parts.trainer.optimizer):
             return self._evaluator.metrics(self.parts.sources[split], self._world, quickly=quickly)
 
-    def _save(self) -> None:
-        self.state.save(self.run_directory, self.config.keep_checkpoints)
-
-    def _finish(self, watchers: Callback) -> dict[str, Any]:
+    def _finish(self, watchers: Callback, checkpoints: Checkpoints) -> dict[str, Any]:
         progress = self.state.progress
         validation = progress.validation
         if not validation or self._evaluator.quick_results_differ:
@@ -288,6 +289,7 @@ class Session:
         warning = self.parts.task.warning(test_rows)
         if warning:
             watchers.on_warning(f"test: {warning}")
+        checkpoints.finish()
         self.state.count_wall_time()
         summary = summarize(self._plan(), progress, validation, test, digest)
         with self._world.agreement():
