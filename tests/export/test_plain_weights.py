@@ -83,12 +83,16 @@ def own_model(policy):
 class OwnModel(keras.Model):
     """A model without a graph of layers."""
 
-    def __init__(self, **options):
+    def __init__(self, policy, **options):
         super().__init__(**options)
-        self.inner = own_model("mixed_bfloat16")
+        self.policy = policy
+        self.inner = own_model(policy)
 
     def call(self, inputs):
         return self.inner(inputs)
+
+    def get_config(self):
+        return {**super().get_config(), "policy": self.policy}
 
 
 def trained_own(model, tiny, folder):
@@ -103,10 +107,18 @@ def test_a_model_of_the_user_becomes_float32(tiny, tmp_path, policy):
 
 
 def test_a_model_that_cannot_be_made_anew_is_refused(tiny, tmp_path):
-    run = trained_own(OwnModel(), tiny, tmp_path / "run")
+    run = trained_own(OwnModel("mixed_bfloat16"), tiny, tmp_path / "run")
     with pytest.raises(UserError, match=r"the layer '.*' of your OwnModel computes in bfloat16, and only functional"):
         tfdl.export_saved_model(run, tmp_path / "exported")
     assert not (tmp_path / "exported").exists()
+
+
+@pytest.mark.usefixtures("quickly")
+def test_float64_that_cannot_be_made_anew_stays(tiny, tmp_path):
+    run = trained_own(OwnModel("float64"), tiny, tmp_path / "run")
+    assert "float64" in precisions_of(tfdl.export_saved_model(run, tmp_path / "exported"))
+    with pytest.raises(UserError, match=r"the layer '.*' of your OwnModel computes in float64"):
+        tfdl.export_onnx(run, tmp_path / "onnx")
 
 
 def test_float64_is_rounded(tmp_path):

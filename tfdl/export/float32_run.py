@@ -12,12 +12,13 @@ from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.load import LoadedRun
 
 
-def load_float32(run: str | Path | RunDirectory, checkpoint: str) -> LoadedRun:
+def load_float32(run: str | Path | RunDirectory, checkpoint: str, *, may_be_float64: bool = False) -> LoadedRun:
     """A run whose model has and computes float32, whatever precision it was trained in, without updates of low rank.
 
     Args:
         run: a run directory.
         checkpoint: the weights to use.
+        may_be_float64: whether a model of the user that cannot be made anew may stay float64.
 
     Raises:
         UserError: there is no such run or checkpoint, or a model of the user in another precision cannot be made anew.
@@ -26,7 +27,7 @@ def load_float32(run: str | Path | RunDirectory, checkpoint: str) -> LoadedRun:
     is_double = config.precision == "float64"
     loaded = load_run(run, checkpoint, precision="float64" if is_double else "float32", merged=True)
     if isinstance(config.model, KerasModelConfig):
-        return _own_model_in_float32(loaded)
+        return _own_model_in_float32(loaded, may_be_float64)
     if not is_double:
         return loaded
     model_config = config.model if update_scale(config.model) is None else without_updates(config.model)
@@ -38,12 +39,14 @@ def load_float32(run: str | Path | RunDirectory, checkpoint: str) -> LoadedRun:
     return replace(loaded, model=model)
 
 
-def _own_model_in_float32(loaded: LoadedRun) -> LoadedRun:
+def _own_model_in_float32(loaded: LoadedRun, may_be_float64: bool) -> LoadedRun:
     """A run with a Keras model of the user, which has the precision that it was built with."""
     others = layers_in_other_precisions(loaded.model)
     if not others:
         return loaded
     if not has_graph(loaded.model):
+        if may_be_float64 and all(layer.compute_dtype == "float64" for layer in others):
+            return loaded
         layer = others[0]
         raise UserError(
             f"the layer {layer.name!r} of your {type(loaded.model).__name__} computes in {layer.compute_dtype}, and"

@@ -73,8 +73,8 @@ def export_saved_model(
 
     The folder is made only if the SavedModel, loaded by a process that has neither tfdl nor Horovod on its path, gives
     the same answers: for ``serving_default`` those of the model itself, for the others those of their graph. It is
-    written in float32, whatever precision the run had. After mixed precision its answers are then more exact, and the
-    same on every machine.
+    written in float32, whatever precision the run had; only a subclassed Keras model that computes in float64 stays so.
+    After mixed precision its answers are then more exact, and the same on every machine.
 
     Args:
         run: a run directory.
@@ -88,7 +88,7 @@ def export_saved_model(
     """
     check_rank_zero("export_saved_model")
     version_folder(Path(directory), overwrite)  # before the work, which would be lost
-    loaded = load_float32(run, checkpoint)
+    loaded = load_float32(run, checkpoint, may_be_float64=True)
     signatures = loaded.task.signatures() | generation_signatures(loaded.model, loaded.task)
     samples = _samples(signatures)
     module, functions = _servable(loaded.model, loaded.task, signatures)
