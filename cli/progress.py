@@ -97,7 +97,7 @@ class Progress(Callback):
         self._print_line(f"{self._position(report)}  {metrics}{scaling}{self._pace(report)}")
 
     def on_notice(self, text: str) -> None:
-        self._print_line(f"warning: {text}")
+        self._print_line(text)
 
     def on_warning(self, text: str) -> None:
         self._warnings.append(text)

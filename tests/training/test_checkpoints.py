@@ -211,7 +211,7 @@ def test_a_run_may_go_on_without_a_checkpoint(tiny, tmp_path, monkeypatch, strai
     assert steps_of(run) == [5, 15, 20]
     assert results(run) == results(straight)
     assert len(watcher.notices) == 2
-    assert watcher.notices[0].startswith("a checkpoint before step 12 was not written: ")
+    assert watcher.notices[0].startswith("warning: a checkpoint before step 12 was not written: ")
     assert "No space left on device" in watcher.notices[0]
 
 

@@ -181,9 +181,11 @@ def prune(folder: Path, keep: int, best_step: int) -> None:
         keep: number of the newest checkpoints that stay, at least 1.
         best_step: the step of the best checkpoint, which always stays; 0 without one.
     """
-    if best_step:
-        replace_link(folder / "best", checkpoint_name(best_step))
-    best = checkpoint_name(best_step)
+    link = folder / "best"
+    # It is not there if it could not be written. The best one that is there stays then.
+    if best_step and (folder / checkpoint_name(best_step)).is_dir():
+        replace_link(link, checkpoint_name(best_step))
+    best = link.resolve().name
     for path in sorted(folder.glob("step-*"))[:-keep]:
         if path.name != best:
             shutil.rmtree(path)

@@ -38,7 +38,7 @@ class RunPlan:
     notes: tuple[str, ...] = ()
     """Lines to show when the run starts: about the data, the learning rate, XLA, and what was not restored."""
     monitor: str = "loss"
-    """The validation metric that decides which checkpoint is the best."""
+    """The validation metric that decides which checkpoint is the best, and whether training stops early."""
     headline: tuple[str, ...] = ()
     """Validation metrics to show after each epoch, besides those that are also measured in training."""
     membership: str = ""

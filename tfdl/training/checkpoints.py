@@ -102,4 +102,5 @@ class Checkpoints:
             if not self._goes_on:
                 raise
             step = self._state.progress.step
-            self._warn(f"a checkpoint before step {step} was not written: {first_line(error)}; the run goes on")
+            reason = first_line(error)
+            self._warn(f"warning: a checkpoint before step {step} was not written: {reason}; the run goes on")

@@ -16,6 +16,7 @@ from tfdl.runs import Progress
 from tfdl.training.callbacks import Callback, EpochReport, StepReport
 from tfdl.training.checkpoints import Checkpoints
 from tfdl.training.membership import Membership
+from tfdl.training.monitor import Monitor
 from tfdl.training.optimization import check_equal_rates
 from tfdl.training.run_length import RunLength
 from tfdl.training.signals import StopRequest
@@ -38,8 +39,12 @@ class FitPlan:
     steps_per_execution: int
     """The most steps in one graph call."""
     length: RunLength
+    monitor: Monitor
+    """Decides which checkpoint is the best."""
     validation_samples: int = 0
     """Samples of the validation split."""
+    deadline: float = math.inf
+    """When the run's time is over, in seconds since the epoch."""
     sync_check_steps: int = 200
     """Steps between two comparisons of the ranks' states; 0 compares at the end only."""
 
@@ -103,7 +108,7 @@ class Fit:
             RunError: the loss is NaN or infinite, or the ranks' states are no longer equal.
         """
         batches = iter(open_batches(self._plan, self._trainer, self._progress))  # one iterator for the whole run
-        with StopRequest() as stop:
+        with StopRequest(self._plan.deadline) as stop:
             while not self._is_done():
                 self._run_epoch(batches, stop)
         # The last epoch was compared before its callbacks were called.
@@ -240,12 +245,12 @@ class Fit:
         self._callback.on_validation_begin()
         validation = self._validate()
         check_finite("validation loss", validation, self._progress.step)
-        self._callback.on_validation_end(validation)
         self._progress.validation = validation
-        value = validation[self._task.monitor]
-        if self._is_best(value):
+        value = self._plan.monitor.value(validation)
+        if self._plan.monitor.is_better(value, self._progress.best_value):
             self._progress.best_value = value
             self._progress.best_step = self._progress.step
+        self._callback.on_validation_end(validation)
         return validation
 
     def _compilation_seconds(self, validation_seconds: float, speed: float) -> float:
@@ -263,15 +268,6 @@ class Fit:
         in_training = first_seconds - first_examples / speed
         in_validation = validation_seconds - self._plan.validation_samples / speed
         return max(0.0, in_training) + max(0.0, in_validation)
-
-    def _is_best(self, value: float) -> bool:
-        """Whether a value of the monitored metric is better than all values before it."""
-        best = self._progress.best_value
-        if best is None:
-            return True
-        if self._task.larger_is_better:
-            return value > best
-        return value < best
 
     def _save(self) -> None:
         """Begins to write a checkpoint. The ranks' states have been compared."""

@@ -13,7 +13,7 @@ from tfdl.runs import RunDirectory
 
 # Fields that a resumed run may change: its length, and what has no influence on its results.
 _FREE_ON_RESUME = {
-    *("epochs", "steps", "watchdog_timeout"),
+    *("epochs", "steps", "time_limit", "watchdog_timeout"),
     *("checkpoint_steps", "checkpoint_minutes", "on_checkpoint_error", "keep_checkpoints"),
 }
 # Bytes of a data set's name in that of a run directory.

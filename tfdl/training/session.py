@@ -18,14 +18,17 @@ from tfdl.runs import RunDirectory, weights_sha256
 from tfdl.runs.load import may_rename_variables
 from tfdl.runs.sample_counts import changed_counts_note
 from tfdl.training.averaged_weights import averaged_weights
+from tfdl.training.best_weights import restore_best_weights
 from tfdl.training.callback_states import CallbackStates
 from tfdl.training.callbacks import Callback, Callbacks, RunPlan
 from tfdl.training.checkpoints import Checkpoints
 from tfdl.training.compilation import decide
+from tfdl.training.early_stopping import EarlyStopping
 from tfdl.training.fit import Fit, FitPlan, check_finite, open_batches
 from tfdl.training.initial_weights import initial_weights
 from tfdl.training.membership import Membership
 from tfdl.training.metrics_log import MetricsLog
+from tfdl.training.monitor import Monitor
 from tfdl.training.opening import Opened, open_data, samples_in_words
 from tfdl.training.optimization import changed_schedule_note, early_end_note, follow_plan, rate_note
 from tfdl.training.output import Output
@@ -108,6 +111,10 @@ class Session:
         # Variables are broadcast below; what else layers keep, such as adapted statistics, must be equal already.
         layers = self.parts.model._flatten_layers()
         check_equal_constants(world.all_gather_object(constants_of(layers)))
+        self._monitor = Monitor.of(self.config, self.parts.task)
+        self._early_stopping = EarlyStopping.of(self.config, self._monitor)
+        if self._early_stopping is not None:
+            self._callbacks.append(self._early_stopping)
         self._state = TrainingState(
             self.parts.trainer, CallbackStates(self._callbacks), self._begin, may_rename_variables(self.config)
         )
@@ -160,12 +167,32 @@ class Session:
         """
         before = weights_sha256(self.parts.model)
         watchers.on_training_end()
+        if self._early_stopping is not None:
+            self._notify(watchers, self._early_stopping.reason)
+            self._restore_best_weights(watchers, checkpoints)
         has_changed = weights_sha256(self.parts.model) != before
         # Saving is collective, so all ranks save if one of them has other weights.
         if any(self._world.all_gather_object(has_changed)):
             self._check_equal_ranks(proof)
             self.state.progress.validation = {}
             checkpoints.save()
+
+    def _restore_best_weights(self, watchers: Callback, checkpoints: Checkpoints) -> None:
+        checkpoints.finish()
+        parts = self.parts
+        note = restore_best_weights(
+            parts.model,
+            parts.trainer.optimizer,
+            self.run_directory,
+            self.state.progress,
+            self._world,
+            by_order=may_rename_variables(self.config),
+        )
+        self._notify(watchers, note)
+
+    def _notify(self, watchers: Callback, text: str) -> None:
+        if text and self._world.is_chief:
+            watchers.on_notice(text)
 
     def _check_equal_ranks(self, proof: SyncProof) -> None:
         """Raises ``RunError`` if the ranks' states differ after the callbacks have ended training."""
@@ -241,7 +268,7 @@ class Session:
             samples=samples_in_words(parts.sources),
             class_names=parts.task.class_names,
             notes=tuple(note for note in notes if note),
-            monitor=parts.task.monitor,
+            monitor=self._monitor.metric,
             headline=parts.task.headline,
             membership=self._membership.note,
             plugins=config.plugins,
@@ -265,6 +292,8 @@ class Session:
             seed=self.config.seed,
             steps_per_execution=self.config.steps_per_execution,
             length=self.parts.length,
+            monitor=self._monitor,
+            deadline=self._begin + (self.config.time_limit or math.inf),
             validation_samples=self.parts.sources["validation"].num_examples,
             sync_check_steps=self.config.sync_check_steps,
         )
