@@ -123,6 +123,9 @@ def train_elastic(
                     session.record.note_error(error)
                 raise
             reason = "a rank was lost"
+        finally:
+            if session is not None:
+                session.record.release()
         if session is not None:
             memory.reached_step = max(memory.reached_step, session.step)
         memory.note(f"{reason} at step {memory.reached_step}; waiting until there are --min-np ranks again")

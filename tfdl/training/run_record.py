@@ -8,8 +8,9 @@ from typing import Any
 from tfdl.config import TrainConfig
 from tfdl.data import Source
 from tfdl.data.sources import sample_counts
-from tfdl.errors import RunError, advise, exit_code, first_line
+from tfdl.errors import RunError, UserError, advise, exit_code, first_line
 from tfdl.runs import RunDirectory
+from tfdl.runs.run_lock import RunLock
 from tfdl.runs.sample_counts import save_sample_counts
 from tfdl.tasks.task import Task
 from tfdl.training.output import Output
@@ -27,6 +28,7 @@ class RunRecord:
         is_open: whether this session may write to the directory.
         weights_note: a line about the run whose weights this one starts from; empty without any.
         checkpoint_note: a line about damaged checkpoints that a resumed run passes over; empty without any.
+        lock_note: a line about a run directory that cannot be locked; empty if it is locked.
     """
 
     def __init__(self, output: Output):
@@ -35,6 +37,8 @@ class RunRecord:
         self.is_open = False
         self.weights_note = ""
         self.checkpoint_note = ""
+        self.lock_note = ""
+        self._lock: RunLock | None = None
 
     @property
     def checkpoint(self) -> Any:
@@ -62,12 +66,31 @@ class RunRecord:
         """
         if self._output.is_named_by_us:
             self.run = self.run.claim()
+        self.run.make()
+        self.lock()
         self.is_open = True
         self.run.create(config)
         task.save(self.run.assets)
         save_sample_counts(self.run.assets, sample_counts(sources))
         python_parts.save(self.run.assets)
         self.note(None, "running")
+
+    def lock(self) -> None:
+        """Keeps other jobs from writing to the directory, until ``release``; called on rank 0.
+
+        Raises:
+            UserError: another job has it.
+        """
+        if self._lock is None:
+            lock = RunLock(self.run.path)
+            self.lock_note = lock.acquire()
+            self._lock = lock
+
+    def release(self) -> None:
+        """Lets other jobs write to the directory."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def resume(self, config: TrainConfig) -> None:
         """Opens the directory of a resumed run; called on rank 0.
@@ -93,6 +116,8 @@ class RunRecord:
                 f"the run directory {str(self.run.path)!r} is not on this host, which now has rank 0; an elastic run"
                 " needs a directory on storage that all hosts share"
             )
+        with contextlib.suppress(UserError):  # the job's former rank 0, which was lost, may not have ended yet
+            self.lock()
         self.is_open = True
         self.note(None, reason)
 

@@ -242,6 +242,7 @@ class Session:
             "" if self.step else self.record.beginning_note,
             self.record.weights_note,
             self.record.checkpoint_note,
+            self.record.lock_note,
             parts.trained_note,
             *parts.task.notes,
             changed_counts_note(self.run_directory.assets, sample_counts(parts.sources)),

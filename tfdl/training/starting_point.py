@@ -59,6 +59,7 @@ class NewOrCheckpoint(StartingPoint):
                     record.create(config, parts.task, parts.sources, python_parts)
                     parts.initial_weights.save(record.run.assets)
                 else:
+                    record.lock()
                     _load_newest(state, record)
                     _check_not_past(config, state.progress)
                     record.resume(config)
