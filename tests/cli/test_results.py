@@ -97,5 +97,5 @@ def test_export_prints_what_it_wrote(run_here, trained_run, tmp_path):
         "    returns  classes: string (any, 10)",
         "    returns  scores: float32 (any, 10)",
     ]
-    assert "over 64 samples, loaded without tfdl and Horovod" in out
+    assert "over 256 samples, loaded without tfdl and Horovod" in out
     assert (tmp_path / "out" / "1" / "saved_model.pb").is_file()

@@ -13,6 +13,7 @@ from tests.export.small_models import MODELS, small_model, task_and_config
 from tfdl.export.differences import largest_difference
 from tfdl.export.keras.foreign_classes import foreign_classes
 from tfdl.export.keras.task_model import task_model
+from tfdl.export.log_probabilities import with_log_probabilities
 from tfdl.export.number_signature import number_signature
 from tfdl.export.onnx import large_weights
 from tfdl.export.onnx.conversion import to_onnx
@@ -43,6 +44,9 @@ def test_keras(model_and_task, tmp_path):
         outputs = loaded(arrays if len(arrays) > 1 else next(iter(arrays.values())), training=False)
         (expected,) = plain.expected[case]
         np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-4)
+        if plain.is_classifier:
+            both = {"expected": {"0": expected}, "answers": {"0": np.asarray(outputs)}}
+            assert largest_difference(**with_log_probabilities(both, "0")) <= 1e-4
     assert set(plain.outputs) == {"probabilities" if task.class_names else "logits"}
 
 
@@ -67,7 +71,8 @@ def check_answers(session, signature, model):
         answers = dict(zip(names, session.run(names, inputs), strict=True))
         answer = signature.answer(model, **{name: tf.constant(array) for name, array in inputs.items()})
         expected = {name: np.asarray(value) for name, value in answer.items()}
-        assert largest_difference(expected, answers) <= 1e-4
+        found = with_log_probabilities({"expected": expected, "answers": answers}, "probabilities")
+        assert largest_difference(**found) <= 1e-4
 
 
 @pytest.mark.parametrize("name", ["resnet-identity", "gru-both-ways", "llama"])

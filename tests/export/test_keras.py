@@ -112,8 +112,13 @@ def test_an_export_of_another_format_is_kept(trained_run, tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [lambda values: values + np.float32(0.01), lambda values: values[:-1], lambda values: values * np.float32("nan")],
-    ids=["numbers", "shape", "nan"],
+    [
+        lambda values: values + np.float32(0.01),
+        lambda values: values[:-1],
+        lambda values: values * np.float32("nan"),
+        lambda values: np.where(values < 0.04, 1.002 * values, values),
+    ],
+    ids=["numbers", "shape", "nan", "small-numbers"],
 )
 def test_a_file_with_other_answers_is_not_left_behind(trained_run, tmp_path, monkeypatch, change):
     def altered(what, program, arguments, inputs):  # noqa: ARG001

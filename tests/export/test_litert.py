@@ -1,6 +1,7 @@
 """What ``tfdl export --format litert`` writes, replaces and refuses."""
 
 import json
+import re
 import shutil
 import sys
 
@@ -17,7 +18,9 @@ from tfdl.config import compose
 from tfdl.distributed import SingleWorld
 from tfdl.distributed.world import set_current_world
 from tfdl.errors import RunError, UserError
+from tfdl.export import LiteRTExport, file_size
 from tfdl.export.litert import comparison
+from tfdl.export.litert.conversion import ConverterError
 from tfdl.export.litert.functions import LiteRTFunction
 from tfdl.export.litert.operators import foreign_operators
 from tfdl.runs import load_run
@@ -42,6 +45,7 @@ def asked(folder, **inputs):
 
 
 def test_the_files(exported):
+    assert type(exported) is LiteRTExport
     assert names_in(exported.path) == FILES
     assert (exported.path / "labels.txt").read_text() == "".join(f"{digit}\n" for digit in range(10))
     description = json.loads((exported.path / "tfdl.json").read_text())
@@ -166,17 +170,78 @@ class Computed(LiteRTFunction):
         return {"x": generator.normal(size=(count, 3)).astype(np.float32)}
 
 
-def test_one_row_where_litert_cannot_take_any_number(tmp_path):
-    found = comparison.written_and_compared(Computed(lambda x: tf.math.lgamma(1 + tf.abs(x))), tmp_path / "file")
+@pytest.mark.parametrize(
+    ("compute", "reason"),
+    [
+        (lambda x: tf.roll(x, 1, 1), "LiteRT cannot compute Roll of this model's graph with its own operations"),
+        (lambda x: tf.math.lgamma(1 + tf.abs(x)), "LiteRT cannot run this model: .* not broadcastable.*"),
+    ],
+    ids=["conversion", "run"],
+)
+def test_one_row_where_litert_cannot_take_any_number(tmp_path, compute, reason):
+    found = comparison.written_and_compared(Computed(compute), tmp_path / "file")
     assert found.graph.one_row
     assert found.graph.outputs["y"].shape == [1, 2]
     assert found.largest_difference <= 1e-4
+    (note,) = found.notes
+    assert re.fullmatch(f"the file takes one row at a time; for any number of them, {reason}", note)
+
+
+def test_a_file_that_answers_otherwise_is_not_replaced_by_one_of_one_row(tmp_path, monkeypatch):
+    """The control: the file for any number of rows needs no note."""
+    assert comparison.written_and_compared(Computed(tf.identity), tmp_path / "file").notes == ()
+
+    def altered(path, samples):
+        answers = answers_of_litert(path, samples)
+        answers["1"]["y"] += np.float32(0.01)
+        return answers
+
+    monkeypatch.setattr(comparison, "answers_of_litert", altered)
+    with pytest.raises(RunError, match=r"the LiteRT file differs from the model by 0\.01"):
+        comparison.written_and_compared(Computed(tf.identity), tmp_path / "file")
+
+
+def test_a_file_without_an_answer_is_not_replaced_by_one_of_one_row(tmp_path, monkeypatch):
+    def late(path, samples):  # noqa: ARG001
+        late.calls += 1
+        raise RunError("the LiteRT file gave no answer in a clean process within 1800 s")
+
+    late.calls = 0
+    monkeypatch.setattr(comparison, "answers_of_litert", late)
+    with pytest.raises(RunError, match="gave no answer"):
+        comparison.written_and_compared(Computed(tf.identity), tmp_path / "file")
+    assert late.calls == 1
+
+
+def test_a_converter_that_fails(tmp_path, monkeypatch):
+    """Any reason of its own may be one that only files for any number of rows have."""
+
+    def refused(graph):
+        if graph.one_row:
+            return in_precision(graph)
+        raise ConverterError("no static shape")
+
+    in_precision = comparison.in_precision
+    monkeypatch.setattr(comparison, "in_precision", refused)
+    (note,) = comparison.written_and_compared(Computed(tf.identity), tmp_path / "file").notes
+    assert note == "the file takes one row at a time; for any number of them, no static shape"
+    monkeypatch.setattr(tf.lite.TFLiteConverter, "convert", None)
+    with pytest.raises(ConverterError, match="TensorFlow's converter failed: 'NoneType' object is not callable"):
+        comparison.written_and_compared(Computed(tf.identity), tmp_path / "file")
 
 
 @pytest.mark.usefixtures("quickly")
 def test_an_operation_that_litert_does_not_have(tmp_path):
     with pytest.raises(UserError, match=r"LiteRT cannot compute BesselI0e .*use --format saved_model"):
         comparison.written_and_compared(Computed(tf.math.bessel_i0e), tmp_path / "file")
+
+
+def test_a_model_that_is_too_large(tmp_path, monkeypatch):
+    """It is refused before anything is converted."""
+    monkeypatch.setattr(file_size, "_MOST_BYTES", 10)
+    monkeypatch.setattr(comparison, "traced", None)
+    with pytest.raises(UserError, match=r"the model has .* GiB of weights, but a LiteRT file holds at most 2 GiB"):
+        comparison.written_and_compared(Computed(tf.identity), tmp_path / "file")
 
 
 def test_foreign_operators_are_found(exported):

@@ -41,6 +41,9 @@ def test_each_family_and_task(name, tmp_path):
     exported = tfdl.export_litert(run, tmp_path / "out")
     assert 0 <= exported.largest_difference <= 1e-4
     assert exported.compared >= 8
+    takes_one_row = next(iter(exported.inputs.values())).shape[0] == 1
+    note = "the file takes one row at a time; LiteRT has the lists of its loops for a known number of rows only"
+    assert (note in exported.notes) == takes_one_row
     assert exported.size == (exported.path / "model.tflite").stat().st_size
     kind, _ = MODELS[name]
     check = {"images": check_images, "texts": check_texts}.get(kind, check_language)

@@ -1,6 +1,7 @@
 """LiteRT files in float16 and int8: smaller, measured on the test split, and refused where they lose too much."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -51,6 +52,27 @@ def test_a_converter_that_crashes(trained_run, tmp_path, monkeypatch):
     exported = tfdl.export_litert(trained_run, tmp_path / "out", precision="int8")
     reason = "TensorFlow's converter crashes (SIGSEGV) when it measures their ranges"
     assert exported.notes[-1] == f"{WEIGHTS_ALONE}, since {reason}"
+
+
+@pytest.mark.usefixtures("quickly")
+def test_a_converter_that_is_ended_from_outside(trained_run, tmp_path, monkeypatch):
+    """As where memory is short. The weights alone would not be what the user asked for."""
+    monkeypatch.setattr(calibrated_conversion, "_PROGRAM", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(RunError, match=r"ended by SIGKILL, .* lack of memory; .* --precision float16"):
+        tfdl.export_litert(trained_run, tmp_path / "out", precision="int8")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTERM", "SIGINT", "SIGRTMIN"])
+def test_other_signals(name):
+    error = calibrated_conversion._ended_by(getattr(signal, name))
+    is_crash = name in ("SIGABRT", "SIGBUS", "SIGILL", "SIGFPE")
+    assert (type(error) is calibrated_conversion.ConverterCrashError) == is_crash
+    assert name in str(error)
+
+
+def test_a_signal_without_a_name():
+    assert "ended by signal 40," in str(calibrated_conversion._ended_by(40))
 
 
 def test_a_converter_that_fails(monkeypatch):

@@ -10,7 +10,7 @@ from tfdl.errors import RunError, UserError
 from tfdl.export import cost
 from tfdl.export.cost import BOUNDS, Cost, cost_of
 from tfdl.export.differences import check_lower_precision
-from tfdl.export.file_metrics import FileInGraph, file_metrics
+from tfdl.export.file_metrics import FileInGraph, file_metrics, num_measured
 from tfdl.export.tensors import TensorType
 from tfdl.tasks import Translation
 from tfdl.tasks.translation_metrics import text_metrics
@@ -30,27 +30,37 @@ BOTH = pytest.mark.parametrize("export", [tfdl.export_onnx, tfdl.export_litert],
         ({"perplexity": 20.0}, {"perplexity": float("inf")}, False),
         ({"exact_match": 0.5, "bleu": 30.0}, {"exact_match": 0.1, "bleu": 28.0}, True),
         ({"bleu": 30.0}, {"bleu": 27.9}, False),
+        # A model that has learned little must not lose it all.
+        ({"bleu": 1.9}, {"bleu": 0.0}, False),
+        ({"bleu": 1.9}, {"bleu": 1.75}, True),
+        ({"bleu": 0.0}, {"bleu": 0.0}, True),
+        ({"accuracy": 0.015}, {"accuracy": 0.0}, False),
+        ({"accuracy": 0.015}, {"accuracy": 0.0136}, True),
+        ({"accuracy": 0.0}, {"accuracy": 0.0}, True),
     ],
 )
 def test_the_bounds(before, after, is_sound):
-    assert cost_of(before, after, 10).is_sound == is_sound
+    assert cost_of(before, after, 10, 10).is_sound == is_sound
 
 
 def test_a_task_with_other_metrics():
     with pytest.raises(UserError, match="the task's metrics are loss, iou, expected one of perplexity, bleu, accuracy"):
-        cost_of({"loss": 1.0, "iou": 0.5}, {"loss": 1.0, "iou": 0.5}, 10)
+        cost_of({"loss": 1.0, "iou": 0.5}, {"loss": 1.0, "iou": 0.5}, 10, 10)
 
 
 def test_the_line():
     accuracy = BOUNDS[-1]
-    line = str(Cost(accuracy, 0.98125, 0.98, 1800))
+    line = str(Cost(accuracy, 0.98125, 0.98, 1800, 1800))
     assert line == "accuracy 0.9812 -> 0.9800 on the test split (1,800 samples)"
+    bleu = BOUNDS[1]
+    line = str(Cost(bleu, 30.0, 29.5, 10_000, 45_000))
+    assert line == "bleu 30.0000 -> 29.5000 on the test split (10,000 of 45,000 samples)"
 
 
 @BOTH
 @pytest.mark.usefixtures("quickly")
 def test_a_precision_that_costs_too_much_is_not_left_behind(trained_run, tmp_path, monkeypatch, export):
-    monkeypatch.setattr(cost, "BOUNDS", (cost.Bound("accuracy", -1.0, "at least 1 more"),))
+    monkeypatch.setattr(cost, "BOUNDS", (cost.Bound("accuracy", -1.0, 0.1, "at least 1 more"),))
     message = (
         r"precision 'float16' costs too much: accuracy .* -> .*, expected at least 1 more; nothing was written; use"
     )
@@ -98,6 +108,21 @@ def test_translations_are_measured_by_what_the_file_writes():
     found = file_metrics(file, task, sources["test"])
     assert found == text_metrics(texts["source"].tolist(), texts["target"].tolist())
     assert found["chrf"] > 1
+    assert num_measured(task, sources["test"]) == 300
+    # Of more samples than are decoded, some are measured.
+    task.most_decoded = 70
+    texts = sources["test"].spread(70).texts("source", "target")
+    found = file_metrics(file, task, sources["test"])
+    assert found == text_metrics(texts["source"].tolist(), texts["target"].tolist())
+    assert num_measured(task, sources["test"]) == len(texts["source"]) == 70
+
+
+@pytest.mark.usefixtures("quickly")
+def test_the_number_of_translations_is_printed(tmp_path, monkeypatch):
+    monkeypatch.setattr(Translation, "most_decoded", 5)
+    run = small_run("translation", tmp_path / "run", {"dataset": {"name": "dates", "test_split": "test[:8]"}})
+    exported = tfdl.export_onnx(run, tmp_path / "out", precision="float16")
+    assert str(exported.cost).endswith("on the test split (5 of 8 samples)")
 
 
 @BOTH

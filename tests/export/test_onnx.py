@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import tempfile
 
 import keras
 import numpy as np
@@ -18,8 +19,9 @@ from tests.export.conftest import answers_of_onnx
 from tests.export.places import places_in
 from tests.export.small_models import small_run
 from tfdl.errors import RunError, UserError
+from tfdl.export import file_size
 from tfdl.export.number_signature import NumberSignature, number_signature
-from tfdl.export.onnx import conversion, precision, runtime
+from tfdl.export.onnx import precision, runtime
 from tfdl.export.onnx.conversion import to_onnx
 from tfdl.export.onnx.precision import in_float16
 from tfdl.export.tensors import TensorType
@@ -132,10 +134,11 @@ def test_only_an_earlier_export_is_overwritten(trained_run, tmp_path):
     [
         ("probabilities", lambda values: values + np.float32(0.01)),
         ("probabilities", lambda values: values * np.float32("nan")),
+        ("probabilities", lambda values: np.where(values < 0.04, 1.002 * values, values)),
         ("class_id", lambda values: (values + 1) % 10),
         ("class_id", lambda values: values[:-1]),
     ],
-    ids=["numbers", "nan", "class", "shape"],
+    ids=["numbers", "nan", "small-numbers", "class", "shape"],
 )
 def test_a_file_with_other_answers_is_not_left_behind(trained_run, tmp_path, monkeypatch, output, change):
     def altered(path, inputs):
@@ -147,6 +150,17 @@ def test_a_file_with_other_answers_is_not_left_behind(trained_run, tmp_path, mon
     with pytest.raises(RunError, match=r"the ONNX model differs from the model by .*; nothing was written"):
         tfdl.export_onnx(trained_run, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("precision_name", ["float32", "float16"])
+@pytest.mark.usefixtures("quickly")
+def test_no_file_is_made_where_temporary_files_are(trained_run, tmp_path, monkeypatch, precision_name):
+    """A file of 2 GiB may not fit there. All are where the export will be."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
+    exported = tfdl.export_onnx(trained_run, tmp_path / "out", precision=precision_name)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    names = sorted(path.name for path in exported.path.iterdir())
+    assert names == list(exported.files) == ["labels.txt", "model.onnx", "tfdl.json"]
 
 
 def test_a_package_that_is_missing(trained_run, tmp_path, monkeypatch):
@@ -200,7 +214,7 @@ def test_a_model_that_becomes_much_worse_is_not_written(trained_run, tmp_path, m
 
     monkeypatch.setattr(precision, "write_int8", worse)
     message = (
-        r"accuracy 0\.\d{4} -> 0\.\d{4} on the test split \(180 samples\), expected at most 0\.02 less; nothing was"
+        r"accuracy 0\.\d{4} -> 0\.\d{4} on the test split \(180 samples\), expected at most 0\.02 and at most a tenth"
     )
     with pytest.raises(UserError, match=message):
         tfdl.export_onnx(trained_run, tmp_path / "out", precision="int8")
@@ -223,7 +237,7 @@ def test_a_language_model_of_8_bits(tiny_language, tmp_path):
 
 
 def test_a_model_that_is_too_large(monkeypatch):
-    monkeypatch.setattr(conversion, "_MOST_BYTES", 100)
+    monkeypatch.setattr(file_size, "_MOST_BYTES", 100)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8)])
     with pytest.raises(UserError, match=r"the model has .* GiB of weights, but an ONNX file holds at most 2 GiB"):
         to_onnx(model, signature_of(lambda model, x: {"y": model(x)}))

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from tfdl.lazy import lazy_names
 
 _PUBLIC = {
-    "Exported": "tfdl.export.saved_model",
-    "ExportedLiteRT": "tfdl.export.litert.exporting",
+    "SavedModelExport": "tfdl.export.saved_model",
     "KerasExport": "tfdl.export.keras.exporting",
+    "LiteRTExport": "tfdl.export.litert.exporting",
     "OnnxExport": "tfdl.export.onnx.exporting",
     "export_keras": "tfdl.export.keras.exporting",
     "export_litert": "tfdl.export.litert.exporting",
@@ -20,11 +20,11 @@ __all__ = sorted(_PUBLIC)
 if TYPE_CHECKING:
     from tfdl.export.keras.exporting import KerasExport as KerasExport
     from tfdl.export.keras.exporting import export_keras as export_keras
-    from tfdl.export.litert.exporting import ExportedLiteRT as ExportedLiteRT
+    from tfdl.export.litert.exporting import LiteRTExport as LiteRTExport
     from tfdl.export.litert.exporting import export_litert as export_litert
     from tfdl.export.onnx.exporting import OnnxExport as OnnxExport
     from tfdl.export.onnx.exporting import export_onnx as export_onnx
-    from tfdl.export.saved_model import Exported as Exported
+    from tfdl.export.saved_model import SavedModelExport as SavedModelExport
     from tfdl.export.saved_model import export_saved_model as export_saved_model
 
 

@@ -16,7 +16,9 @@ class Bound:
 
     metric: str
     most: float
-    """Of the metric, or, for one of which smaller values are better, as a part of it."""
+    """Of the metric; infinite where only the share counts."""
+    share: float
+    """Most as a part of the metric in float32. Without it, a metric that is small could become 0."""
     words: str
     is_smaller_better: bool = False
 
@@ -29,16 +31,17 @@ class Bound:
         """
         if not math.isfinite(after):
             return False
-        if self.is_smaller_better:
-            return after <= before * (1 + self.most)
-        return before - after <= self.most + _ROUNDING
+        worse = after - before if self.is_smaller_better else before - after
+        return worse <= min(self.most, self.share * before) + _ROUNDING
 
 
 # The first metric that a task has decides: language models have an accuracy too.
 BOUNDS = (
-    Bound("perplexity", 0.05, "at most 5% more", is_smaller_better=True),
-    Bound("bleu", 2.0, "at most 2 points less"),
-    Bound("accuracy", 0.02, "at most 0.02 less"),
+    Bound("perplexity", math.inf, 0.05, "at most 5% more", is_smaller_better=True),
+    # A tenth is the smaller one below a BLEU of 20 and an accuracy of 0.2. Better models keep room for the noise of
+    # small splits.
+    Bound("bleu", 2.0, 0.1, "at most 2 points and at most a tenth less"),
+    Bound("accuracy", 0.02, 0.1, "at most 0.02 and at most a tenth less"),
 )
 
 
@@ -51,6 +54,8 @@ class Cost:
     """In float32."""
     after: float
     num_samples: int
+    """How many samples were measured."""
+    split_size: int
     """How many samples the split has."""
 
     @property
@@ -64,7 +69,10 @@ class Cost:
         return self.bound.allows(self.before, self.after)
 
     def __str__(self) -> str:
-        return f"{self.metric} {self.before:.4f} -> {self.after:.4f} on the test split ({self.num_samples:,} samples)"
+        count = f"{self.num_samples:,}"
+        if self.num_samples != self.split_size:
+            count += f" of {self.split_size:,}"
+        return f"{self.metric} {self.before:.4f} -> {self.after:.4f} on the test split ({count} samples)"
 
     def check(self, precision: str) -> None:
         """Refuses a loss beyond the bound.
@@ -82,20 +90,21 @@ class Cost:
             )
 
 
-def cost_of(before: Mapping[str, float], after: Mapping[str, float], num_samples: int) -> Cost:
+def cost_of(before: Mapping[str, float], after: Mapping[str, float], num_samples: int, split_size: int) -> Cost:
     """The cost in the metric that users know of the task.
 
     Args:
         before: metrics in float32.
         after: metrics in the lower precision.
-        num_samples: of the split.
+        num_samples: that were measured.
+        split_size: samples of the split.
 
     Raises:
         UserError: a task of the user has none of them.
     """
     for bound in BOUNDS:
         if bound.metric in before:
-            return Cost(bound, before[bound.metric], after[bound.metric], num_samples)
+            return Cost(bound, before[bound.metric], after[bound.metric], num_samples, split_size)
     known = ", ".join(bound.metric for bound in BOUNDS)
     raise UserError(
         f"the task's metrics are {', '.join(before)}, expected one of {known} to measure what a lower precision costs;"

@@ -1,5 +1,6 @@
 """The folder of an export that is one file: the model, and files that say what it takes and returns."""
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,6 +49,15 @@ class ExportFolder:
     def files(self) -> tuple[str, ...]:
         """The names of all files so far."""
         return tuple(sorted(path.name for path in self.unfinished.iterdir()))
+
+    @contextmanager
+    def work_folder(self) -> Iterator[Path]:
+        """Yields a folder for files that do not become part of the export. It is removed at the end.
+
+        It is where the export will be, since files as large as the model may not fit where temporary files are.
+        """
+        with tempfile.TemporaryDirectory(dir=self.unfinished) as name:
+            yield Path(name)
 
     def write_beside(
         self, task: Task, precision: str, inputs: Mapping[str, TensorType], outputs: Mapping[str, TensorType]

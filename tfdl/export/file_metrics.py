@@ -56,7 +56,7 @@ class FileInGraph:
 
 
 def file_metrics(file: FileInGraph, task: Task, source: Source, recurrent: Any = None) -> dict[str, float]:
-    """The task's metrics over every sample of a split; of translations, those of the written texts.
+    """The task's metrics over a split; of translations, those of the written texts of at most ``most_decoded`` samples.
 
     Args:
         file: takes the inputs of ``inputs_of_batch``. It returns logits, probabilities, or the tokens that it wrote.
@@ -81,6 +81,18 @@ def file_metrics(file: FileInGraph, task: Task, source: Source, recurrent: Any =
         most_tokens=task.evaluation_tokens,
     )
     return task.metrics(in_order(parts, SingleWorld()))
+
+
+def num_measured(task: Task, source: Source) -> int:
+    """How many samples of a split ``file_metrics`` measures: not all, of a task whose model writes texts.
+
+    Args:
+        task: of the run.
+        source: the split.
+    """
+    if isinstance(task, DecodingTask):
+        return min(task.most_decoded, source.num_examples)
+    return source.num_examples
 
 
 def _logits(outputs: Mapping[str, Any]) -> Any:

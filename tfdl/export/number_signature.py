@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdl.errors import UserError
+from tfdl.export.compared_texts import batch_size_and_length, length_notes, longest_text
 from tfdl.export.known_tasks import IMAGE, LOGITS, PROBABILITIES, SOURCE, TOKEN_IDS, known_task
 from tfdl.export.parity import Arrays
-from tfdl.export.tensors import Axes, TensorType
+from tfdl.export.served_numbers import BATCH, as_arrays, check_numbers, named_axes, num_rows, numbers_of
+from tfdl.export.tensors import TensorType
 from tfdl.tasks.image_classification import ImageClassification
 from tfdl.tasks.language_modeling import LanguageModeling
 from tfdl.tasks.served_signature import DEFAULT_SIGNATURE
@@ -18,13 +19,9 @@ from tfdl.tasks.task import Task
 from tfdl.tasks.text_classification import TextClassification
 from tfdl.tasks.translation import Translation
 
-_BATCH = "batch"
 _LENGTH = "length"
 # Samples that are compared: one by itself, and the others together.
 _TOGETHER = 63
-# Most logits of the texts that a language model is compared on.
-_MOST_LOGITS = 2**24
-_FEWEST_TEXTS = 4
 
 
 @dataclass(frozen=True)
@@ -37,11 +34,13 @@ class NumberSignature:
     """``answer(model, **inputs)``: outputs by name, computed with TensorFlow operations."""
     samples: Mapping[str, Arrays]
     """Several sets of random inputs, with batches and texts of several lengths, by any name."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of the comparison."""
 
     @property
     def compared(self) -> int:
         """The number of samples."""
-        return sum(len(next(iter(arrays.values()))) for arrays in self.samples.values())
+        return sum(num_rows(arrays) for arrays in self.samples.values())
 
 
 def number_signature(task: Task) -> NumberSignature:
@@ -59,8 +58,8 @@ def number_signature(task: Task) -> NumberSignature:
 
 def _classes(task: Any) -> dict[str, TensorType]:
     return {
-        PROBABILITIES: TensorType("float32", (_BATCH, len(task.class_names))),
-        "class_id": TensorType("int32", (_BATCH,)),
+        PROBABILITIES: TensorType("float32", (BATCH, len(task.class_names))),
+        "class_id": TensorType("int32", (BATCH,)),
     }
 
 
@@ -79,11 +78,11 @@ def _of_images(task: Any) -> NumberSignature:
         name: {IMAGE: generator.integers(0, 256, (count, *shape), np.uint8)}
         for name, count in (("one", 1), ("several", _TOGETHER))
     }
-    return NumberSignature({IMAGE: TensorType("uint8", (_BATCH, *shape))}, _classes(task), answer, samples)
+    return NumberSignature({IMAGE: TensorType("uint8", (BATCH, *shape))}, _classes(task), answer, samples)
 
 
 def _token_input(name: str) -> dict[str, TensorType]:
-    return {name: TensorType("int32", (_BATCH, _LENGTH))}
+    return {name: TensorType("int32", (BATCH, _LENGTH))}
 
 
 def _of_texts(task: Any) -> NumberSignature:
@@ -94,7 +93,8 @@ def _of_texts(task: Any) -> NumberSignature:
         after = [] if task.frame.after is None else [task.frame.after]
         return np.array([task.frame.before, *row, *after], np.int32)
 
-    samples = _random_tokens(task.tokenizer, TOKEN_IDS, task.longest + 2, _TOGETHER, frame)
+    longest = task.longest + 2  # it is cut
+    samples = _random_tokens(task.tokenizer, TOKEN_IDS, _Lengths(longest, longest, _TOGETHER), frame)
     return NumberSignature(_token_input(TOKEN_IDS), _classes(task), answer, samples)
 
 
@@ -112,12 +112,12 @@ def _of_language(task: Any) -> NumberSignature:
         return {LOGITS: model(token_ids, training=False)}
 
     vocab_size = task.tokenizer.vocab_size
-    most_tokens = max(_MOST_LOGITS // vocab_size, 2 * _FEWEST_TEXTS)
-    longest = min(task.sequence_length, most_tokens // _FEWEST_TEXTS)
-    count = min(_TOGETHER, most_tokens // longest)
-    samples = _random_tokens(task.tokenizer, TOKEN_IDS, longest, count, lambda row: row)
-    outputs = {LOGITS: TensorType("float32", (_BATCH, _LENGTH, vocab_size))}
-    return NumberSignature(_token_input(TOKEN_IDS), outputs, answer, samples)
+    count, longest_of_several = batch_size_and_length(task.sequence_length, vocab_size, _TOGETHER)
+    lengths = _Lengths(longest_text(task.sequence_length, vocab_size), longest_of_several, count)
+    samples = _random_tokens(task.tokenizer, TOKEN_IDS, lengths, lambda row: row)
+    outputs = {LOGITS: TensorType("float32", (BATCH, _LENGTH, vocab_size))}
+    notes = length_notes(task.sequence_length, vocab_size)
+    return NumberSignature(_token_input(TOKEN_IDS), outputs, answer, samples, notes)
 
 
 def _of_translation(task: Any) -> NumberSignature:
@@ -128,52 +128,54 @@ def _of_translation(task: Any) -> NumberSignature:
     def frame(row: np.ndarray) -> np.ndarray:
         return np.array([*row, task.tokenizer.end_id], np.int32)
 
-    samples = _random_tokens(task.tokenizer, SOURCE, task.longest, _TOGETHER, frame)
-    outputs = {"target": TensorType("int32", (_BATCH, "written")), "log_probability": TensorType("float32", (_BATCH,))}
+    samples = _random_tokens(task.tokenizer, SOURCE, _Lengths(task.longest, task.longest, _TOGETHER), frame)
+    outputs = {"target": TensorType("int32", (BATCH, "written")), "log_probability": TensorType("float32", (BATCH,))}
     return NumberSignature(_token_input(SOURCE), outputs, answer, samples)
 
 
+@dataclass(frozen=True)
+class _Lengths:
+    """Of random texts."""
+
+    of_one: int
+    """Tokens of the longest one."""
+    most_of_several: int
+    """Most tokens of a batch."""
+    count: int
+    """Texts of the batch."""
+
+
 def _random_tokens(
-    tokenizer: Any, name: str, longest: int, count: int, frame: Callable[[np.ndarray], np.ndarray]
+    tokenizer: Any, name: str, lengths: _Lengths, frame: Callable[[np.ndarray], np.ndarray]
 ) -> dict[str, Arrays]:
     """The shortest text by itself, the longest one, and a batch of many lengths, filled up with 0."""
     generator = np.random.default_rng(0)
     shortest = len(frame(np.zeros(0, np.int32)))
 
-    def batch(lengths: Any) -> Arrays:
-        rows = np.zeros((len(lengths), max(lengths)), np.int32)
-        for row, length in zip(rows, lengths, strict=True):
+    def batch(row_lengths: Any) -> Arrays:
+        rows = np.zeros((len(row_lengths), max(row_lengths)), np.int32)
+        for row, length in zip(rows, row_lengths, strict=True):
             row[:length] = frame(generator.integers(1, tokenizer.vocab_size, length - shortest, np.int32))
         return {name: rows}
 
     fewest = max(shortest, 1)
-    longest = max(longest, fewest)
-    several = generator.integers(fewest, longest + 1, count)
-    return {"short": batch([fewest]), "long": batch([longest]), "several": batch(several)}
+    several = generator.integers(fewest, max(lengths.most_of_several, fewest) + 1, lengths.count)
+    return {"short": batch([fewest]), "long": batch([max(lengths.of_one, fewest)]), "several": batch(several)}
 
 
 def _of_any(task: Task) -> NumberSignature:
     """The signature by which a task is served, without the outputs that are strings."""
     signature = task.signatures()[DEFAULT_SIGNATURE]
-    texts = [name for name, spec in signature.inputs.items() if spec.dtype == tf.string]
-    if texts:
-        raise UserError(
-            f"the task {task.name!r} takes strings ({', '.join(texts)}), which this format does not have; export it as"
-            " saved_model"
-        )
-    samples = {"one": signature.sample(1), "several": signature.sample(_TOGETHER)}
-    inputs = {name: TensorType(spec.dtype.name, _axes(name, spec.shape)) for name, spec in signature.inputs.items()}
+    check_numbers(signature.inputs, task)
+    samples = {case: as_arrays(signature.sample(count)) for case, count in (("one", 1), ("several", _TOGETHER))}
+    inputs = {
+        name: TensorType(spec.dtype.name, named_axes(name, spec.shape)) for name, spec in signature.inputs.items()
+    }
 
     def answer(model: Any, **arguments: Any) -> dict[str, Any]:
-        answers = signature.answer(model, **arguments)
-        return {name: value for name, value in answers.items() if value.dtype != tf.string}
+        return numbers_of(signature.answer(model, **arguments), task)
 
     return NumberSignature(inputs, {}, answer, samples)
-
-
-def _axes(name: str, shape: Any) -> Axes:
-    sizes = [size if size is not None else f"{name}_{axis}" for axis, size in enumerate(shape)]
-    return (_BATCH, *sizes[1:])
 
 
 _SIGNATURES: dict[type[Task], Callable[[Any], NumberSignature]] = {

@@ -14,6 +14,7 @@ from tfdl.export.classify_method import set_classify_method
 from tfdl.export.description import describe, write_description
 from tfdl.export.differences import checked_difference
 from tfdl.export.exact_numbers import exact_products
+from tfdl.export.finite_weights import check_finite_weights
 from tfdl.export.float32_run import load_float32
 from tfdl.export.parity import Arrays, answers_of_saved_model, signature_of
 from tfdl.export.rank_zero import check_rank_zero
@@ -39,7 +40,7 @@ class ExportedSignature:
 
 
 @dataclass(frozen=True)
-class Exported:
+class SavedModelExport:
     """A SavedModel that was written, and its largest difference from the model."""
 
     path: Path
@@ -68,7 +69,7 @@ class Exported:
 @exact_products()
 def export_saved_model(
     run: str | Path | RunDirectory, directory: str | Path, checkpoint: str = "last", *, overwrite: bool = False
-) -> Exported:
+) -> SavedModelExport:
     """Writes ``directory/<next number>`` with the signatures of the run's task.
 
     The folder is made only if the SavedModel, loaded by a process that has neither tfdl nor Horovod on its path, gives
@@ -83,12 +84,14 @@ def export_saved_model(
         overwrite: whether to replace the newest version, in place of adding one.
 
     Raises:
-        UserError: there is no such run or checkpoint, the directory cannot be used, or this rank is not rank 0.
+        UserError: there is no such run or checkpoint, a weight is NaN or infinite, the directory cannot be used, or
+            this rank is not rank 0.
         RunError: the SavedModel's answers differ from the model's.
     """
     check_rank_zero("export_saved_model")
     version_folder(Path(directory), overwrite)  # before the work, which would be lost
     loaded = load_float32(run, checkpoint, may_be_float64=True)
+    check_finite_weights(loaded.model)
     signatures = loaded.task.signatures() | generation_signatures(loaded.model, loaded.task)
     samples = _samples(signatures)
     module, functions = _servable(loaded.model, loaded.task, signatures)
@@ -102,7 +105,7 @@ def export_saved_model(
         answers = answers_of_saved_model(version.unfinished, samples)
         difference = checked_difference("the SavedModel", expected, answers)
     written = {name: _exported(signature, functions[name]) for name, signature in signatures.items()}
-    return Exported(
+    return SavedModelExport(
         path=version.path,
         signatures=written,
         largest_difference=difference,

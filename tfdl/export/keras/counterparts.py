@@ -48,6 +48,7 @@ def new_dense(layer: Any, name: str | None = None) -> keras.layers.Dense:
         use_bias=layer.use_bias,
         kernel_regularizer=layer.kernel_regularizer,
         name=name or layer.name,
+        trainable=layer.trainable,
     )
 
 
@@ -65,6 +66,7 @@ def batch_normalization(layer: BatchNormalization, inputs: Any, **_: Any) -> Any
         center=layer.center,
         scale=layer.scale,
         name=layer.name,
+        trainable=layer.trainable,
     )
     return apply(plain, layer.weights, inputs)
 
@@ -77,15 +79,13 @@ def normalization(layer: LayerNormalization | RMSNormalization, inputs: Any, nam
         inputs: ``(..., dim)``.
         name: of the new layer. Defaults to the old one's.
     """
-    name = name or layer.name
+    options = {"epsilon": layer.epsilon, "name": name or layer.name, "trainable": layer.trainable}
     if isinstance(layer, LayerNormalization):
-        plain = keras.layers.LayerNormalization(
-            epsilon=layer.epsilon, center=layer.center, scale=layer.scale, name=name
-        )
+        plain = keras.layers.LayerNormalization(center=layer.center, scale=layer.scale, **options)
         return apply(plain, layer.weights, inputs)
     # Keras's layer always has a gamma.
     gamma = np.ones(inputs.shape[-1], np.float32) if layer.gamma is None else layer.gamma
-    return apply(keras.layers.RMSNormalization(epsilon=layer.epsilon, name=name), [gamma], inputs)
+    return apply(keras.layers.RMSNormalization(**options), [gamma], inputs)
 
 
 def padded_shortcut(layer: PaddedShortcut, inputs: Any) -> Any:
@@ -109,7 +109,7 @@ def patch_embedding(layer: PatchEmbedding, inputs: Any) -> Any:
     """
     side = layer.patch_size
     kernel = np.asarray(layer.projection.kernel).reshape(side, side, inputs.shape[-1], layer.hidden_dim)
-    convolution = keras.layers.Conv2D(layer.hidden_dim, side, side, name=layer.name)
+    convolution = keras.layers.Conv2D(layer.hidden_dim, side, side, name=layer.name, trainable=layer.trainable)
     patches = apply(convolution, [kernel, layer.projection.bias], inputs)  # (batch, rows, columns, hidden_dim)
     return keras.layers.Reshape((-1, layer.hidden_dim), name=f"{layer.name}_patches")(patches)
 
@@ -122,6 +122,6 @@ def class_token(layer: ClassToken, inputs: Any) -> Any:
         inputs: ``(batch, patches, dim)``.
     """
     zeros = ops.zeros_like(inputs[:, :1, 0], dtype="int32")  # (batch, 1)
-    embedding = keras.layers.Embedding(1, inputs.shape[-1], name=layer.name)
+    embedding = keras.layers.Embedding(1, inputs.shape[-1], name=layer.name, trainable=layer.trainable)
     token = apply(embedding, [np.asarray(layer.token)[np.newaxis]], zeros)  # (batch, 1, dim)
     return ops.concatenate([token, inputs], 1)  # (batch, 1 + patches, dim)

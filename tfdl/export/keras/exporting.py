@@ -8,11 +8,14 @@ from tfdl.config import ExportReport, ExportRequest
 from tfdl.config.export_formats import FULL_PRECISION
 from tfdl.errors import UserError
 from tfdl.export.differences import checked_difference
+from tfdl.export.exact_numbers import exact_products
 from tfdl.export.export_folder import export_folder
 from tfdl.export.file_export import FileExport
+from tfdl.export.finite_weights import check_finite_weights
 from tfdl.export.float32_run import load_float32
 from tfdl.export.keras.foreign_classes import foreign_classes
 from tfdl.export.keras.task_model import TaskModel, task_model
+from tfdl.export.log_probabilities import with_log_probabilities
 from tfdl.export.parity import answers_in_clean_process
 from tfdl.export.rank_zero import check_rank_zero
 from tfdl.runs import RunDirectory
@@ -27,6 +30,9 @@ for case, named in inputs.items():
     answers[case] = {str(number): numpy.asarray(value) for number, value in enumerate(keras.tree.flatten(outputs))}
 """
 
+# As the program names it.
+_ONLY_OUTPUT = "0"
+
 
 class KerasExport(FileExport):
     """A Keras model that was written, and its largest difference from the run's model."""
@@ -35,6 +41,7 @@ class KerasExport(FileExport):
     asked_by = "loaded by Keras without tfdl and Horovod"
 
 
+@exact_products()
 def export_keras(
     run: str | Path | RunDirectory, directory: str | Path, checkpoint: str = "last", *, overwrite: bool = False
 ) -> KerasExport:
@@ -51,12 +58,13 @@ def export_keras(
 
     Raises:
         UserError: there is no such run or checkpoint, the directory is not free, the model has a class that Keras does
-            not have, or this rank is not rank 0.
+            not have or weights that are NaN, or this rank is not rank 0.
         RunError: the file's answers differ from the model's.
     """
     check_rank_zero("export_keras")
     with export_folder(directory, FORMAT, MODEL, overwrite=overwrite) as folder:
         loaded = load_float32(run, checkpoint)
+        check_finite_weights(loaded.model)
         plain = task_model(loaded.model, loaded.task)
         _check_classes(plain.model)
         plain.model.save(folder.model)
@@ -72,7 +80,7 @@ def export_keras(
             float32_size=size,
             largest_difference=difference,
             compared=plain.compared,
-            notes=notes,
+            notes=(*notes, *plain.notes),
         )
 
 
@@ -100,4 +108,7 @@ def _checked_difference(path: Path, plain: TaskModel) -> float:
     expected = {
         case: {str(number): values for number, values in enumerate(outputs)} for case, outputs in plain.expected.items()
     }
+    if plain.is_classifier:
+        expected = with_log_probabilities(expected, _ONLY_OUTPUT)
+        answers = with_log_probabilities(answers, _ONLY_OUTPUT)
     return checked_difference("the Keras model", expected, answers)

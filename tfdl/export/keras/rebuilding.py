@@ -67,6 +67,7 @@ def plain_outputs(model: Any, inputs: Any) -> Any:
         UserError: the model is neither.
     """
     graph = graph_of(model)
+    _freeze_within(model)
     with compute_precision("float32"):
         return graph._run_through_graph(inputs, operation_fn=lambda layer: layer, call_fn=_Rebuilder().call)
 
@@ -142,6 +143,7 @@ class _Rebuilder:
                 " Keras layers at each call; export it as saved_model or onnx"
             )
         self._replaced.add(id(layer))
+        _freeze_within(layer)
         return counterpart(layer, *arguments, **options)
 
     def _plain(self, layer: Any) -> Any:
@@ -186,6 +188,17 @@ def new_input(tensor: Any, name: str | None = None) -> Any:
     """
     dtype = "float32" if "float" in tensor.dtype else tensor.dtype
     return keras.Input(batch_shape=tensor.shape, dtype=dtype, name=name or tensor.name)
+
+
+def _freeze_within(layer: Any) -> None:
+    """Tells the layers within a layer that is not trained that they are not either: they become layers by themselves.
+
+    Those that a layer makes after it is frozen, as ``from_config`` does, do not know it yet.
+    """
+    if layer.trainable:
+        return
+    for inner in layer._flatten_layers(include_self=False):
+        inner.trainable = False
 
 
 def _in_32_bits(value: Any) -> np.ndarray:

@@ -32,6 +32,7 @@ def recurrent(layer: Recurrent, inputs: Any, state: None = None, **_: Any) -> An
         return_sequences=True,
         return_state=True,
         name=layer.name,
+        trainable=layer.trainable,
     )
     outputs, *last_state = apply(plain, layer.weights, inputs)
     return outputs, tuple(last_state)

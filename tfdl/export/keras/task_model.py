@@ -8,10 +8,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdl.export.compared_texts import fewer_rows, length_notes
 from tfdl.export.keras.rebuilding import graph_of, new_input, plain_outputs
 from tfdl.export.known_tasks import IMAGE, LOGITS, PROBABILITIES, SOURCE, TOKEN_IDS
 from tfdl.export.number_signature import number_signature
 from tfdl.export.parity import Arrays
+from tfdl.export.served_numbers import num_rows
 from tfdl.export.tensors import TensorType
 from tfdl.tasks.classification import Classification
 from tfdl.tasks.image_classification import ImageClassification
@@ -34,6 +36,10 @@ class TaskModel:
     """Several sets of random inputs, by any name."""
     expected: Mapping[str, list[np.ndarray]]
     """What the run's model answers to each."""
+    is_classifier: bool
+    """Whether its only output is that of a softmax."""
+    notes: tuple[str, ...]
+    """What a user should know of the comparison."""
 
     @property
     def inputs(self) -> dict[str, TensorType]:
@@ -48,7 +54,7 @@ class TaskModel:
     @property
     def compared(self) -> int:
         """The number of samples."""
-        return sum(len(next(iter(arrays.values()))) for arrays in self.samples.values())
+        return sum(num_rows(arrays) for arrays in self.samples.values())
 
 
 def task_model(model: Any, task: Task) -> TaskModel:
@@ -79,7 +85,7 @@ def task_model(model: Any, task: Task) -> TaskModel:
     new_model = keras.Model(inputs if len(inputs) > 1 else _only(inputs), outputs, name=model.name)
     samples = _samples(inputs, task)
     expected = {case: _answers(model, graph, task, arrays) for case, arrays in samples.items()}
-    return TaskModel(new_model, samples, expected)
+    return TaskModel(new_model, samples, expected, isinstance(task, Classification), _notes(task))
 
 
 def _only(inputs: Mapping[str, Any]) -> Any:
@@ -125,14 +131,23 @@ def _token_samples(arrays: Arrays, task: Any) -> Arrays:
     """Token numbers of texts that are not too long."""
     tokens = _only(arrays)
     if isinstance(task, Translation):
+        tokens = fewer_rows(tokens, task.tokenizer.vocab_size)
         starts = np.full((len(tokens), 1), task.tokenizer.start_id, np.int32)
         return {SOURCE: tokens, "target": np.concatenate([starts, tokens[:, :-1]], 1)}
     longest = getattr(task, "longest", tokens.shape[1])
     return {TOKEN_IDS: tokens[:, :longest]}
 
 
+def _notes(task: Task) -> tuple[str, ...]:
+    if isinstance(task, Translation):  # here its model returns the logits of all tokens
+        return length_notes(task.longest, task.tokenizer.vocab_size)
+    return number_signature(task).notes if isinstance(task, TextTask) else ()
+
+
 def _random(tensor: Any, count: int, generator: np.random.Generator) -> np.ndarray:
-    shape = (count, *(_SIZE if size is None else size for size in tensor.shape[1:]))
+    shape = [_SIZE if size is None else size for size in tensor.shape]
+    if shape and tensor.shape[0] is None:
+        shape[0] = count
     if tensor.dtype == "string":
         return np.full(shape, b"a")
     if "float" in tensor.dtype:

@@ -30,7 +30,7 @@ def token_embedding(layer: TokenEmbedding) -> keras.layers.Embedding:
     """
     has_two_uses = len(layer._inbound_nodes) > 1
     kind = keras.layers.ReversibleEmbedding if has_two_uses else keras.layers.Embedding
-    return kind(layer.vocab_size, layer.hidden_dim, name=layer.name)
+    return kind(layer.vocab_size, layer.hidden_dim, name=layer.name, trainable=layer.trainable)
 
 
 def position_embedding(layer: PositionEmbedding, inputs: Any, positions: None = None) -> Any:  # noqa: ARG001
@@ -41,7 +41,9 @@ def position_embedding(layer: PositionEmbedding, inputs: Any, positions: None = 
         inputs: ``(batch, time, dim)``.
         positions: none.
     """
-    embedding = keras.layers.Embedding(layer.sequence_length, inputs.shape[-1], name=layer.name)
+    embedding = keras.layers.Embedding(
+        layer.sequence_length, inputs.shape[-1], name=layer.name, trainable=layer.trainable
+    )
     return inputs + apply(embedding, [layer.table], positions_of(inputs))  # (batch, time, dim)
 
 
@@ -88,7 +90,7 @@ def segment_embedding(layer: SegmentEmbedding, inputs: Any, tokens: Any, segment
         is_separator = ops.cast(ops.equal(tokens, layer.separator_id), "int32")
         separators_before = ops.cumsum(is_separator, axis=1) - is_separator
         numbers = ops.minimum(separators_before, layer.num_segments - 1)
-    embedding = keras.layers.Embedding(layer.num_segments, inputs.shape[-1], name=layer.name)
+    embedding = keras.layers.Embedding(layer.num_segments, inputs.shape[-1], name=layer.name, trainable=layer.trainable)
     return inputs + apply(embedding, [layer.table], numbers)
 
 

@@ -16,6 +16,8 @@ from tfdl.tasks.served_signature import DEFAULT_SIGNATURE
 
 # Far more than any conversion here takes. A process that waits for ever would look like a slow export.
 _SECONDS = 3_600
+# Signals that a process gets for what it does. Others, such as SIGKILL where memory is short, come from outside.
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
 _PROGRAM = """\
 import sys
 import numpy
@@ -52,7 +54,7 @@ def converted_with_calibration(module: tf.Module, function: Any, calibration: di
 
     Raises:
         ConverterCrashError: the converter crashed.
-        RunError: the converter failed.
+        RunError: the converter failed, or was ended from outside.
     """
     with tempfile.TemporaryDirectory(prefix="tfdl-litert-") as name:
         work = Path(name)
@@ -72,9 +74,20 @@ def converted_with_calibration(module: tf.Module, function: Any, calibration: di
         except subprocess.TimeoutExpired as error:
             raise RunError(f"the conversion to int8 did not end within {_SECONDS} s") from error
         if done.returncode < 0:
-            cause = signal.Signals(-done.returncode).name
-            raise ConverterCrashError(f"TensorFlow's converter crashes ({cause}) when it measures their ranges")
+            raise _ended_by(-done.returncode)
         if done.returncode != 0:
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
             raise RunError(f"the conversion to int8 failed: {lines[-1]}")
         return (work / "model.tflite").read_bytes()
+
+
+def _ended_by(number: int) -> RunError:
+    """The error of a process that a signal ended."""
+    known = {known.value: known.name for known in signal.Signals}
+    name = known.get(number, f"signal {number}")
+    if number in _CRASHES:
+        return ConverterCrashError(f"TensorFlow's converter crashes ({name}) when it measures their ranges")
+    return RunError(
+        f"the conversion to int8 was ended by {name}, by another process or for lack of memory; export again with more"
+        " memory, or use --precision float16"
+    )

@@ -3,15 +3,22 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
-from tfdl.errors import RunError, UserError
 from tfdl.export.differences import checked_difference
-from tfdl.export.litert.conversion import LiteRTGraph, has_tensor_list, in_precision, traced
+from tfdl.export.file_size import check_size
+from tfdl.export.litert.conversion import (
+    ConverterError,
+    LiteRTGraph,
+    MissingOperationError,
+    has_tensor_list,
+    in_precision,
+    traced,
+)
 from tfdl.export.litert.functions import LiteRTFunction
 from tfdl.export.litert.interpreter import answers_of_litert
 from tfdl.export.parity import Arrays
+from tfdl.export.served_numbers import as_arrays, num_rows
 
 
 @dataclass(frozen=True)
@@ -24,11 +31,13 @@ class Compared:
     samples: dict[str, Arrays]
     """What was compared."""
     largest_difference: float
+    notes: tuple[str, ...]
+    """Why the file takes one row at a time, if it does."""
 
     @property
     def num_rows(self) -> int:
         """The number of rows that were compared."""
-        return sum(len(next(iter(sample.values()))) for sample in self.samples.values())
+        return sum(num_rows(sample) for sample in self.samples.values())
 
 
 def written_and_compared(function: LiteRTFunction, path: Path) -> Compared:
@@ -39,28 +48,31 @@ def written_and_compared(function: LiteRTFunction, path: Path) -> Compared:
         path: of the file.
 
     Raises:
-        UserError: LiteRT does not have the function's operations.
+        UserError: LiteRT does not have the function's operations, or the model is too large.
         RunError: LiteRT cannot use the file, or answers otherwise than the model.
     """
+    check_size(function.model, "a LiteRT file")
     graph = traced(function, one_row=False)
-    if not has_tensor_list(graph):
+    if has_tensor_list(graph):
+        reason = "LiteRT has the lists of its loops for a known number of rows only"
+    else:
         try:
             return _compared(function, graph, path)
-        except (UserError, RunError):  # LiteRT has some operations for known sizes only
-            pass
-    return _compared(function, traced(function, one_row=True), path)
+        except (MissingOperationError, ConverterError) as refusal:  # LiteRT has some operations for known sizes only
+            reason = f"for any number of them, {refusal.reason}"
+    note = f"the file takes one row at a time; {reason}"
+    return _compared(function, traced(function, one_row=True), path, note)
 
 
-def _compared(function: LiteRTFunction, graph: LiteRTGraph, path: Path) -> Compared:
+def _compared(function: LiteRTFunction, graph: LiteRTGraph, path: Path, *notes: str) -> Compared:
     content = in_precision(graph)
     path.write_bytes(content)
     samples = function.samples(one_row=graph.one_row)
     expected = {case: _own_answers(function, sample) for case, sample in samples.items()}
     difference = checked_difference("the LiteRT file", expected, answers_of_litert(path, samples))
-    return Compared(graph, content, samples, difference)
+    return Compared(graph, content, samples, difference, notes)
 
 
 def _own_answers(function: LiteRTFunction, sample: Arrays) -> Arrays:
     """The model's answers in this process, without a graph."""
-    answers = function.answer({name: tf.constant(values) for name, values in sample.items()})
-    return {name: np.asarray(values) for name, values in answers.items()}
+    return as_arrays(function.answer({name: tf.constant(values) for name, values in sample.items()}))

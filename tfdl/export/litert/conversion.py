@@ -22,6 +22,30 @@ _TENSOR_LIST = "TensorListReserve"
 _MISSING = re.compile(r"'tf\.(\w+)' op (?:is neither|requires)|legalize operation 'tf\.(\w+)'")
 
 
+class MissingOperationError(UserError):
+    """LiteRT does not have an operation of a graph, or not for the sizes that it has there.
+
+    Args:
+        reason: which one.
+    """
+
+    def __init__(self, reason: str):
+        super().__init__(f"{reason}; use --format saved_model")
+        self.reason = reason
+
+
+class ConverterError(RunError):
+    """TensorFlow's converter refused a graph, without a word that LiteRT lacks an operation.
+
+    Args:
+        reason: its own.
+    """
+
+    def __init__(self, reason: str):
+        super().__init__(f"TensorFlow's converter failed: {reason}")
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class LiteRTGraph:
     """A function's graph, before conversion."""
@@ -50,9 +74,7 @@ def traced(function: LiteRTFunction, *, one_row: bool) -> LiteRTGraph:
     """
     specs = dict(function.inputs)
     if one_row:
-        specs = {
-            name: tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name=name) for name, spec in function.inputs.items()
-        }
+        specs = {name: _of_one_row(name, spec) for name, spec in function.inputs.items()}
     module = tf.Module()
     module.model_variables = [variable.value for variable in function.model.variables]
     answer = tf.function(lambda **inputs: function.answer(inputs), autograph=False)
@@ -60,6 +82,11 @@ def traced(function: LiteRTFunction, *, one_row: bool) -> LiteRTGraph:
         concrete = answer.get_concrete_function(**specs)
     inputs = {name: TensorType.of(spec) for name, spec in specs.items()}
     return LiteRTGraph(concrete, module, inputs, one_row)
+
+
+def _of_one_row(name: str, spec: tf.TensorSpec) -> tf.TensorSpec:
+    is_scalar = spec.shape.rank == 0
+    return spec if is_scalar else tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name=name)
 
 
 def in_precision(
@@ -74,8 +101,9 @@ def in_precision(
             these.
 
     Raises:
-        UserError: LiteRT does not have the graph's operations.
-        RunError: the converter failed.
+        MissingOperationError: LiteRT does not have the graph's operations.
+        ConverterError: the converter failed.
+        RunError: the conversion with calibration failed.
     """
     if calibration is not None:
         return converted_with_calibration(graph.module, graph.function, calibration)
@@ -91,7 +119,7 @@ def in_precision(
         raise _refusal(error) from error
     foreign = foreign_operators(content)
     if foreign:
-        raise UserError(_message(foreign))
+        raise MissingOperationError(_message(foreign))
     return content
 
 
@@ -106,16 +134,13 @@ def has_tensor_list(graph: LiteRTGraph) -> bool:
     return any(node.op == _TENSOR_LIST for node in nodes)
 
 
-def _refusal(error: Exception) -> UserError | RunError:
+def _refusal(error: Exception) -> MissingOperationError | ConverterError:
     names = sorted({name for pair in _MISSING.findall(str(error)) for name in pair if name})
     if names:
-        return UserError(_message(names))
+        return MissingOperationError(_message(names))
     first_line, *_ = str(error).strip().splitlines() or [type(error).__name__]  # the others show the graph
-    return RunError(f"TensorFlow's converter failed: {first_line}")
+    return ConverterError(first_line)
 
 
 def _message(names: list[str]) -> str:
-    return (
-        f"LiteRT cannot compute {', '.join(names)} of this model's graph with its own operations; use --format"
-        " saved_model"
-    )
+    return f"LiteRT cannot compute {', '.join(names)} of this model's graph with its own operations"

@@ -7,8 +7,10 @@ from typing import Any
 from tfdl.config import ExportReport, ExportRequest
 from tfdl.config.export_formats import EXPORT_FORMATS, FULL_PRECISION
 from tfdl.export.differences import check_lower_precision
+from tfdl.export.exact_numbers import exact_products
 from tfdl.export.export_folder import export_folder
 from tfdl.export.file_export import FileExport
+from tfdl.export.finite_weights import check_finite_weights
 from tfdl.export.float32_run import load_float32
 from tfdl.export.litert.choice import function_for
 from tfdl.export.litert.comparison import Compared, written_and_compared
@@ -24,13 +26,14 @@ MODEL = "model.tflite"
 _PACKAGES = ("ai-edge-litert",)
 
 
-class ExportedLiteRT(FileExport):
+class LiteRTExport(FileExport):
     """A LiteRT file that was written, and its largest difference from the run's model."""
 
     title = "LiteRT model"
     asked_by = "run by ai-edge-litert without tfdl, Horovod and TensorFlow"
 
 
+@exact_products()
 def export_litert(
     run: str | Path | RunDirectory,
     directory: str | Path,
@@ -39,12 +42,12 @@ def export_litert(
     precision: str = FULL_PRECISION,
     overwrite: bool = False,
     data: Mapping[str, Any] | None = None,
-) -> ExportedLiteRT:
+) -> LiteRTExport:
     """Writes ``directory/model.tflite``, and the classes or the tokenizer beside it.
 
     The file has LiteRT's own operations only. It is kept only if LiteRT, in a process without TensorFlow, gives the
     model's answers in float32. A lower precision is kept only if the task's metric on the test split, in LiteRT, is not
-    much worse: by 0.02 of accuracy, or 5% of perplexity.
+    much worse (``tfdl.export.cost.BOUNDS``).
 
     Args:
         run: a run directory.
@@ -57,7 +60,8 @@ def export_litert(
 
     Raises:
         UserError: there is no such run or checkpoint, the directory is not free, the package ``ai-edge-litert`` is
-            missing, LiteRT cannot compute the model, a precision costs too much, or this rank is not rank 0.
+            missing, LiteRT cannot compute the model, weights are NaN, a precision costs too much, or this rank is not
+            rank 0.
         RunError: the file's answers differ from the model's.
     """
     check_rank_zero("export_litert")
@@ -65,6 +69,7 @@ def export_litert(
     EXPORT_FORMATS[FORMAT].checked_precision(precision)
     with export_folder(directory, FORMAT, MODEL, overwrite=overwrite) as folder:
         loaded = load_float32(run, checkpoint)
+        check_finite_weights(loaded.model)
         function = function_for(loaded.model, loaded.task)
         is_lower = precision != FULL_PRECISION
         splits = run_splits(loaded, precision, data, "export_litert") if is_lower else {}
@@ -76,7 +81,7 @@ def export_litert(
             _check_lower(folder.model, lower, compared, precision)
         graph = compared.graph
         notes = folder.write_beside(loaded.task, precision, graph.inputs, graph.outputs)
-        return ExportedLiteRT(
+        return LiteRTExport(
             path=folder.target,
             inputs=graph.inputs,
             outputs=graph.outputs,
@@ -87,7 +92,7 @@ def export_litert(
             compared=compared.num_rows,
             precision=precision,
             cost=None if lower is None else lower.cost,
-            notes=(*notes, *function.notes, *(() if lower is None else (lower.note,))),
+            notes=(*notes, *function.notes, *compared.notes, *(() if lower is None else (lower.note,))),
         )
 
 

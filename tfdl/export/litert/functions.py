@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfdl.export.compared_texts import length_notes, length_of_batch, longest_text
 from tfdl.export.known_tasks import IMAGE, LOGITS, PROBABILITIES, TOKEN_IDS
 from tfdl.export.parity import Arrays
 
@@ -14,8 +15,6 @@ from tfdl.export.parity import Arrays
 _BATCH_SIZES = (1, 16, 5)
 # How many single rows are compared, where a file takes no more.
 _SINGLE_ROWS = 8
-# Most logits of such a batch of a language model.
-_MOST_LOGITS = 2**24
 
 
 class LiteRTFunction(ABC):
@@ -28,12 +27,15 @@ class LiteRTFunction(ABC):
 
     calibrates: bool = False
     """Whether int8 also means the numbers between layers, whose ranges are then measured on training samples."""
-    notes: tuple[str, ...] = ()
-    """What a user must know to ask the file."""
 
     def __init__(self, model: Any, task: Any):
         self.model = model
         self.task = task
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user must know to ask the file, and of its comparison with the model."""
+        return ()
 
     @property
     @abstractmethod
@@ -118,16 +120,22 @@ class TextFunction(Classifier):
         return self.classes(inputs[TOKEN_IDS])
 
     def sample(self, generator: np.random.Generator, count: int, number: int) -> Arrays:
-        """Random texts, the shorter ones padded."""
+        """Random texts, the shorter ones padded. The first one of a sample is not."""
         longest = some_length(self.task.longest, number)
         tokens = generator.integers(1, self.task.tokenizer.vocab_size, (count, longest), np.int32)
         lengths = generator.integers(1, longest + 1, (count, 1))
+        lengths[0] = longest
         is_token = np.arange(longest) < lengths
         return {TOKEN_IDS: np.where(is_token, tokens, np.int32(0))}
 
 
 class LanguageFunction(LiteRTFunction):
     """Tokens of texts, int32 ``(b, t)``, to the logits of the tokens that follow each of them."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See ``length_notes``."""
+        return length_notes(self.task.sequence_length, self.task.tokenizer.vocab_size)
 
     @property
     def inputs(self) -> dict[str, tf.TensorSpec]:
@@ -156,6 +164,8 @@ def some_length(longest: int, number: int) -> int:
 def random_tokens(task: Any, generator: np.random.Generator, count: int, number: int) -> np.ndarray:
     """Tokens ``(count, t)`` for a language model; fewer where their logits would take too much memory.
 
+    The first sample, of one row, has the longest text.
+
     Args:
         task: a ``LanguageModeling``.
         generator: of the random numbers.
@@ -163,6 +173,8 @@ def random_tokens(task: Any, generator: np.random.Generator, count: int, number:
         number: of the sample.
     """
     vocab_size = task.tokenizer.vocab_size
-    most = max(1, _MOST_LOGITS // (count * vocab_size))
-    length = min(most, some_length(task.sequence_length, number))
+    if number == 0:
+        length = longest_text(task.sequence_length, vocab_size)
+    else:
+        length = min(some_length(task.sequence_length, number), length_of_batch(count, vocab_size))
     return generator.integers(0, vocab_size, (count, length), np.int32)

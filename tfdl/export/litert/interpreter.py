@@ -5,16 +5,22 @@ from pathlib import Path
 
 import numpy as np
 
+from tfdl.errors import in_one_line
+from tfdl.export.litert.conversion import MissingOperationError
 from tfdl.export.litert.native_output import hidden_native_output
 from tfdl.export.parity import TRAINING_PACKAGES, Arrays, answers_in_clean_process
 from tfdl.tasks.served_signature import DEFAULT_SIGNATURE
 
 _PROGRAM = """\
 from ai_edge_litert.interpreter import Interpreter
-interpreter = Interpreter(model_path=arguments[0])
-for case, named in inputs.items():
-    answers[case] = interpreter.get_signature_runner(arguments[1])(**named)
+try:
+    interpreter = Interpreter(model_path=arguments[0])
+    for case, named in inputs.items():
+        answers[case] = interpreter.get_signature_runner(arguments[1])(**named)
+except RuntimeError as error:
+    answers = {"refusal": {"reason": numpy.array(str(error))}}
 """
+_REFUSAL = "refusal"
 
 
 def answers_of_litert(path: Path, samples: Mapping[str, Arrays]) -> dict[str, Arrays]:
@@ -25,10 +31,15 @@ def answers_of_litert(path: Path, samples: Mapping[str, Arrays]) -> dict[str, Ar
         samples: several sets of inputs by name.
 
     Raises:
-        RunError: the process could not load or ask the file.
+        MissingOperationError: LiteRT cannot run the file, such as for an operation that it has for known sizes only.
+        RunError: the process failed otherwise.
     """
     hidden = (*TRAINING_PACKAGES, "tensorflow", "keras")  # a device has none of them
-    return answers_in_clean_process("the LiteRT file", _PROGRAM, [path, DEFAULT_SIGNATURE], samples, hidden=hidden)
+    answers = answers_in_clean_process("the LiteRT file", _PROGRAM, [path, DEFAULT_SIGNATURE], samples, hidden=hidden)
+    if _REFUSAL in answers:
+        reason = in_one_line(str(answers[_REFUSAL]["reason"]))
+        raise MissingOperationError(f"LiteRT cannot run this model: {reason}")
+    return answers
 
 
 class LiteRTModel:

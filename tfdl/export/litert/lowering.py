@@ -7,7 +7,7 @@ import numpy as np
 
 from tfdl.data import Source
 from tfdl.export.cost import Cost, cost_of
-from tfdl.export.file_metrics import FileInGraph, file_metrics
+from tfdl.export.file_metrics import FileInGraph, file_metrics, num_measured
 from tfdl.export.known_tasks import IMAGE
 from tfdl.export.litert.calibrated_conversion import ConverterCrashError
 from tfdl.export.litert.conversion import LiteRTGraph, in_precision
@@ -62,7 +62,9 @@ def lowered(
         inputs = None if calibration is None else {IMAGE: calibration}
         lower_content = in_precision(graph, precision, inputs)
         after = _metrics(lower_content, graph, function, test)
-        return Lowered(lower_content, cost_of(before, after, test.num_examples), note)
+        return Lowered(
+            lower_content, cost_of(before, after, num_measured(function.task, test), test.num_examples), note
+        )
 
     note = _WEIGHTS_ALONE[precision]
     if precision == "int8" and function.calibrates:

@@ -23,13 +23,16 @@ class RecurrentLanguageFunction(LiteRTFunction):
         task: a ``LanguageModeling``.
     """
 
-    notes = ("a text begins with states of zeros; it is continued with the states that the last call returned",)
-
     def __init__(self, model: Any, task: Any):
         super().__init__(model, task)
         self._state = model.initial_state(1)
         flat_state = tf.nest.flatten(self._state)
         self._widths = {f"{_STATE}{number}": int(part.shape[1]) for number, part in enumerate(flat_state)}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How to use the state."""
+        return ("a text begins with states of zeros; it is continued with the states that the last call returned",)
 
     @property
     def inputs(self) -> dict[str, tf.TensorSpec]:

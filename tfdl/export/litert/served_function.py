@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfdl.errors import UserError
 from tfdl.export.litert.functions import LiteRTFunction
 from tfdl.export.parity import Arrays
+from tfdl.export.served_numbers import as_arrays, check_numbers, numbers_of
 
 
 class ServedFunction(LiteRTFunction):
@@ -24,12 +24,7 @@ class ServedFunction(LiteRTFunction):
 
     def __init__(self, model: Any, task: Any):
         super().__init__(model, task)
-        texts = [name for name, spec in self.inputs.items() if spec.dtype == tf.string]
-        if texts:
-            raise UserError(
-                f"the task {task.name!r} takes strings ({', '.join(texts)}), which LiteRT does not have; use --format"
-                " saved_model"
-            )
+        check_numbers(self.inputs, task)
 
     @property
     def inputs(self) -> dict[str, tf.TensorSpec]:
@@ -38,15 +33,8 @@ class ServedFunction(LiteRTFunction):
 
     def answer(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """See ``Task.serve``."""
-        answers = self.task.serve(self.model, **inputs)
-        numbers = {name: value for name, value in answers.items() if value.dtype != tf.string}
-        if not numbers:
-            raise UserError(
-                f"the task {self.task.name!r} returns strings alone ({', '.join(answers)}), which LiteRT does not have;"
-                " use --format saved_model"
-            )
-        return numbers
+        return numbers_of(self.task.serve(self.model, **inputs), self.task)
 
     def sample(self, generator: np.random.Generator, count: int, number: int) -> Arrays:  # noqa: ARG002
         """See ``Task.serving_sample``."""
-        return self.task.serving_sample(count, seed=number)
+        return as_arrays(self.task.serving_sample(count, seed=number))

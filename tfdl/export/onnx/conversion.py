@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,16 +11,16 @@ import tensorflow as tf
 import tf2onnx
 
 from tfdl.errors import UserError, in_one_line
+from tfdl.export.file_size import check_size
 from tfdl.export.number_signature import NumberSignature
 from tfdl.export.onnx import large_weights
 from tfdl.export.onnx.handlers import handlers
-from tfdl.export.tensors import Axes, TensorType
+from tfdl.export.served_numbers import named_axes
+from tfdl.export.tensors import TensorType
 from tfdl.layers.cudnn import portable_kernels
 
 # The newest operations that tf2onnx writes.
 _OPSET = 18
-# Protocol buffers, which ONNX files are, hold no more; the rest of the file needs little.
-_MOST_BYTES = 2**31 - 2**24
 _NAME = "tfdl"
 _RESHAPE = ("Reshape",)
 
@@ -39,7 +38,7 @@ def to_onnx(model: Any, signature: NumberSignature) -> tuple[onnx.ModelProto, di
     Raises:
         UserError: the model is too large, or has an operation that ONNX does not have.
     """
-    _check_size(model)
+    check_size(model, "an ONNX file")
     specs = [tf.TensorSpec(tensor.shape, tensor.dtype, name) for name, tensor in signature.inputs.items()]
 
     def answer(*arguments: Any) -> dict[str, Any]:
@@ -57,7 +56,7 @@ def to_onnx(model: Any, signature: NumberSignature) -> tuple[onnx.ModelProto, di
             ) from error
     _check_operations(converted)
     outputs = dict(signature.outputs) or {
-        name: TensorType(value.dtype.name, _named_axes(name, value.shape))
+        name: TensorType(value.dtype.name, named_axes(name, value.shape))
         for name, value in graph.structured_outputs.items()
     }
     _name_axes(converted.graph.input, signature.inputs)
@@ -97,15 +96,6 @@ def add_metadata(model: onnx.ModelProto, values: Mapping[str, Any]) -> None:
         model.metadata_props.add(key=name, value=value if isinstance(value, str) else json.dumps(value))
 
 
-def _check_size(model: Any) -> None:
-    size = sum(4 * math.prod(variable.shape) for variable in model.variables)
-    if size > _MOST_BYTES:
-        raise UserError(
-            f"the model has {size / 2**30:.1f} GiB of weights, but an ONNX file holds at most 2 GiB; export it as"
-            " saved_model or huggingface"
-        )
-
-
 def _check_operations(model: onnx.ModelProto) -> None:
     unknown = sorted({node.op_type for node in _nodes(model.graph) if not onnx.defs.has(node.op_type)})
     if unknown:
@@ -123,20 +113,15 @@ def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 
 def _name_axes(tensors: Any, described: Mapping[str, TensorType]) -> None:
-    """Puts the names of axes of any size in the place of numbered ones."""
+    """Declares the axes of tensors, those of any size by name."""
     for tensor in tensors:
-        axes = described[tensor.name].axes
-        for dimension, axis in zip(tensor.type.tensor_type.shape.dim, axes, strict=True):
-            dimension.Clear()
+        shape = tensor.type.tensor_type.shape
+        del shape.dim[:]
+        for axis in described[tensor.name].axes:
             if isinstance(axis, str):
-                dimension.dim_param = axis
+                shape.dim.add(dim_param=axis)
             else:
-                dimension.dim_value = axis
-
-
-def _named_axes(name: str, shape: Any) -> Axes:
-    sizes = [f"{name}_{axis}" if size is None else size for axis, size in enumerate(shape)]
-    return ("batch", *sizes[1:])
+                shape.dim.add(dim_value=axis)
 
 
 @contextmanager

@@ -1,30 +1,32 @@
 """Writes an ONNX file, and keeps it only if onnxruntime gives the model's answers with it."""
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfdl.config import ExportReport, ExportRequest
 from tfdl.config.export_formats import EXPORT_FORMATS, FULL_PRECISION
 from tfdl.export.cost import Cost
 from tfdl.export.differences import checked_difference
+from tfdl.export.exact_numbers import exact_products
 from tfdl.export.export_folder import export_folder
 from tfdl.export.file_export import FileExport
+from tfdl.export.finite_weights import check_finite_weights
 from tfdl.export.float32_run import load_float32
+from tfdl.export.known_tasks import PROBABILITIES, known_task
+from tfdl.export.log_probabilities import with_log_probabilities
 from tfdl.export.number_signature import NumberSignature, number_signature
 from tfdl.export.packages import check_packages
-from tfdl.export.parity import Arrays
 from tfdl.export.rank_zero import check_rank_zero
 from tfdl.export.run_splits import run_splits
+from tfdl.export.served_numbers import as_arrays
 from tfdl.export.task_description import described_task
 from tfdl.runs import RunDirectory
 from tfdl.runs.load import LoadedRun
+from tfdl.tasks.classification import Classification
 
 FORMAT = "onnx"
 MODEL = "model.onnx"
@@ -38,6 +40,7 @@ class OnnxExport(FileExport):
     asked_by = "run by onnxruntime without tfdl, Horovod and TensorFlow"
 
 
+@exact_products()
 def export_onnx(
     run: str | Path | RunDirectory,
     directory: str | Path,
@@ -63,29 +66,29 @@ def export_onnx(
 
     Raises:
         UserError: there is no such run or checkpoint, the directory is not free, ONNX does not have what the model
-            computes, the precision costs too much, a package is missing, or this rank is not rank 0.
+            computes, weights are NaN, the precision costs too much, a package is missing, or this rank is not rank 0.
         RunError: the file's answers differ from the model's.
     """
     check_rank_zero("export_onnx")
     check_packages("an ONNX file", _PACKAGES, "onnx")
     EXPORT_FORMATS[FORMAT].checked_precision(precision)
-    with (
-        export_folder(directory, FORMAT, MODEL, overwrite=overwrite) as folder,
-        tempfile.TemporaryDirectory(prefix="tfdl-onnx-") as work,
-    ):
+    with export_folder(directory, FORMAT, MODEL, overwrite=overwrite) as folder:
         loaded = load_float32(run, checkpoint)
+        check_finite_weights(loaded.model)
         is_lower = precision != FULL_PRECISION
         splits = run_splits(loaded, precision, data, "export_onnx") if is_lower else {}
-        float32_model = Path(work) / MODEL
-        signature = _write_float32(float32_model, loaded, precision)
-        difference = _checked_difference(float32_model, loaded, signature)
         cost: Cost | None = None
-        if is_lower:
-            from tfdl.export.onnx.lowering import write_lowered
+        with folder.work_folder() as work:
+            float32_model = work / MODEL
+            signature = _write_float32(float32_model, loaded, precision)
+            float32_size = float32_model.stat().st_size
+            difference = _checked_difference(float32_model, loaded, signature)
+            if is_lower:
+                from tfdl.export.onnx.lowering import write_lowered
 
-            cost = write_lowered(float32_model, folder.model, precision, loaded.task, signature, splits)
-        else:
-            shutil.copyfile(float32_model, folder.model)
+                cost = write_lowered(float32_model, folder.model, precision, loaded.task, signature, splits)
+            else:
+                float32_model.rename(folder.model)
         notes = folder.write_beside(loaded.task, precision, signature.inputs, signature.outputs)
         return OnnxExport(
             path=folder.target,
@@ -93,12 +96,12 @@ def export_onnx(
             outputs=signature.outputs,
             files=folder.files,
             size=folder.model.stat().st_size,
-            float32_size=float32_model.stat().st_size,
+            float32_size=float32_size,
             largest_difference=difference,
             compared=signature.compared,
             precision=precision,
             cost=cost,
-            notes=notes,
+            notes=(*notes, *signature.notes),
         )
 
 
@@ -133,9 +136,9 @@ def _checked_difference(path: Path, loaded: LoadedRun, signature: NumberSignatur
     expected = {}
     for case, inputs in signature.samples.items():
         tensors = {name: tf.constant(array) for name, array in inputs.items()}
-        expected[case] = _arrays(signature.answer(loaded.model, **tensors))
-    return checked_difference("the ONNX model", expected, answers_of_onnx(path, signature.samples))
-
-
-def _arrays(answers: Mapping[str, Any]) -> Arrays:
-    return {name: np.asarray(value) for name, value in answers.items()}
+        expected[case] = as_arrays(signature.answer(loaded.model, **tensors))
+    answers = answers_of_onnx(path, signature.samples)
+    if isinstance(loaded.task, Classification) and known_task(loaded.task) is not None:
+        expected = with_log_probabilities(expected, PROBABILITIES)
+        answers = with_log_probabilities(answers, PROBABILITIES)
+    return checked_difference("the ONNX model", expected, answers)

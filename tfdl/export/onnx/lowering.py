@@ -9,7 +9,7 @@ import onnx
 from tfdl.data import Source
 from tfdl.export.cost import Cost, cost_of
 from tfdl.export.differences import check_lower_precision
-from tfdl.export.file_metrics import FileInGraph, file_metrics
+from tfdl.export.file_metrics import FileInGraph, file_metrics, num_measured
 from tfdl.export.known_tasks import IMAGE, known_task
 from tfdl.export.number_signature import NumberSignature
 from tfdl.export.onnx import precision as precisions
@@ -53,7 +53,7 @@ def write_lowered(
     test = splits["test"]
     before = file_metrics(FileInGraph(OnnxModel(source).answers, signature.outputs), task, test)
     after = file_metrics(FileInGraph(lower_model.answers, signature.outputs), task, test)
-    cost = cost_of(before, after, test.num_examples)
+    cost = cost_of(before, after, num_measured(task, test), test.num_examples)
     cost.check(precision)
     return cost
 
