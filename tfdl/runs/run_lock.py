@@ -61,7 +61,8 @@ class RunLock:
         """Gives the lock back, if this object has it."""
         if self._lock is None:
             return
-        (self._folder / _HOLDER).unlink(missing_ok=True)
+        for name in (_HOLDER, _LOCK):  # while the lock is still held
+            (self._folder / name).unlink(missing_ok=True)
         self._lock.release()
         self._lock = None
 
