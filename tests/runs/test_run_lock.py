@@ -1,5 +1,6 @@
 """Only one job at a time writes to a run directory."""
 
+import errno
 import json
 import os
 import signal
@@ -69,10 +70,10 @@ def test_without_a_note_of_the_holder(holder, tmp_path):  # noqa: ARG001
 
 
 def test_a_file_system_without_locks(tmp_path, monkeypatch):
-    def no_locks(*_, **__):
-        raise NotImplementedError("FileSystem does not appear to support flock")
+    def no_locks(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
 
-    monkeypatch.setattr(run_lock.FileLock, "acquire", no_locks)
+    monkeypatch.setattr(run_lock.fcntl, "flock", no_locks)
     lock = RunLock(tmp_path)
     assert lock.acquire().startswith("the run directory has no locks (")
     lock.release()
@@ -105,6 +106,39 @@ def test_a_second_job_is_refused_and_changes_nothing(tiny, tmp_path, options):
     assert json.loads(run.status_path.read_text()) == {"code": 0, "reason": "done"}
     again = tfdl.train(tiny(epochs=3), run.path, resume=True)  # the lock is free again
     assert again.read_summary()["epochs"] == 3
+
+
+def test_a_lock_file_that_is_removed_meanwhile_is_no_lock(tmp_path, monkeypatch):
+    """Another process has opened it, waits, and gets the lock of a file that is no longer there."""
+    flock = run_lock.fcntl.flock
+    attempts = []
+
+    def removed_once(file, operation):
+        attempts.append(file)
+        flock(file, operation)
+        if len(attempts) == 1:
+            (tmp_path / ".lock").unlink()
+
+    monkeypatch.setattr(run_lock.fcntl, "flock", removed_once)
+    lock = RunLock(tmp_path)
+    assert lock.acquire() == ""
+    assert len(attempts) == 2
+    assert (tmp_path / ".lock").exists()
+    lock.release()
+
+
+def test_a_job_that_trained_while_this_one_prepared_keeps_its_run(tiny, tmp_path):
+    """Both found an empty directory."""
+
+    class Other(Callback):
+        def on_built(self, parts):  # noqa: ARG002
+            self.run = tfdl.train(tiny(epochs=1), tmp_path / "run")
+
+    other = Other()
+    with pytest.raises(UserError, match=r"another job has trained in '.*run' while this one prepared its data"):
+        tfdl.train(tiny(), tmp_path / "run", callbacks=[other])
+    assert other.run.read_summary()["epochs"] == 1
+    assert tfdl.evaluate(other.run)
 
 
 def test_a_failed_run_gives_it_back(tiny, tmp_path):

@@ -13,6 +13,7 @@ import pytest
 
 import tfdl
 from tfdl.errors import UserError
+from tfdl.runs.variables import write_variables
 from tfdl.training import Callback, checkpoint_writer, checkpoints
 from tfdl.training.checkpoint_writer import CheckpointWriter
 
@@ -146,7 +147,7 @@ def test_a_stop_waits_until_everything_is_written(tiny, tmp_path, monkeypatch):
 
 
 class FullDisk:
-    """Makes the writing of some checkpoints fail as a full disk does, after half of the files."""
+    """Makes the writing of some checkpoints fail as a full disk does, after the first file."""
 
     def __init__(self, monkeypatch, *steps):
         self.steps = steps
@@ -158,11 +159,15 @@ class FullDisk:
             return WRITE(folder, content)
         try:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("tfdl.runs.checkpoint.write_state", full)
-                patch.setattr("tfdl.runs.checkpoint.asdict", full)
+                patch.setattr("tfdl.runs.checkpoint.write_variables", self.write_variables)
                 return WRITE(folder, content)
         finally:
             self.failed.set()
+
+    def write_variables(self, path, variables):
+        if path.name != "model.safetensors":
+            full()
+        write_variables(path, variables)
 
 
 def full(*_):
@@ -211,8 +216,24 @@ def test_a_run_may_go_on_without_a_checkpoint(tiny, tmp_path, monkeypatch, strai
     assert steps_of(run) == [5, 15, 20]
     assert results(run) == results(straight)
     assert len(watcher.notices) == 2
-    assert watcher.notices[0].startswith("warning: a checkpoint before step 12 was not written: ")
+    assert watcher.notices[0].startswith("warning: the checkpoint of step 10 was not written: ")
     assert "No space left on device" in watcher.notices[0]
+
+
+def test_a_stop_without_a_checkpoint_says_so(tiny, tmp_path, monkeypatch):
+    """Exit code 75 promises one."""
+    FullDisk(monkeypatch, *range(100))
+
+    class Stop(Callback):
+        def on_steps(self, report):
+            if report.progress.step == 4:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    config = tiny(steps=20, steps_per_execution=4, on_checkpoint_error="continue")
+    with pytest.raises(tfdl.RunError, match="stopped by SIGTERM at step 8, whose checkpoint could not be written") as e:
+        tfdl.train(config, tmp_path / "run", callbacks=[Stop()])
+    assert e.value.exit_code == 1
+    assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
 
 
 def test_the_last_checkpoint_that_cannot_be_written(tiny, tmp_path, monkeypatch):
@@ -282,6 +303,25 @@ def test_evaluation_does_not_pass_over_a_damaged_checkpoint(stopped):
         tfdl.evaluate(stopped)
 
 
+def test_later_checkpoints_that_were_passed_over_do_not_outlive_new_ones(tiny, stopped, straight):
+    """By their numbers they would be the newest ones, and the new ones would be removed."""
+    for step in (10, 12, 15):
+        damage(stopped.checkpoint(f"step-{step:08d}"))
+    found = []
+
+    class Look(Callback):
+        def on_steps(self, report):
+            found.append((report.progress.step, sorted(path.name for path in stopped.checkpoints.glob("step-*"))))
+
+    config = tiny(steps=20, checkpoint_steps=3, keep_checkpoints=1)
+    resumed = tfdl.train(config, stopped.path, resume=True, callbacks=[Look()])
+    assert results(resumed) == results(straight)
+    at_12 = dict(found)[12]  # the checkpoint of step 6 is written, since that of step 9 has begun
+    assert {"step-00000006", "step-00000009"} & set(at_12)
+    assert "step-00000015" not in at_12
+    assert "last" in [path.name for path in resumed.checkpoints.iterdir() if path.exists()]
+
+
 def test_unfinished_checkpoints_of_a_killed_process_are_removed(tiny, stopped):
     unfinished = stopped.checkpoints / ".step-00000020.abc"
     unfinished.mkdir()
@@ -314,7 +354,7 @@ def test_a_writer_raises_an_error_once(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint_writer, "write_checkpoint", full)
     writer = CheckpointWriter(tmp_path, 3)
     assert not writer.has_failed
-    writer.start(None)
+    writer.start(SimpleNamespace(progress=SimpleNamespace(step=7)))
     deadline = time.monotonic() + 60
     while not writer.has_failed:
         assert time.monotonic() < deadline
@@ -322,4 +362,4 @@ def test_a_writer_raises_an_error_once(tmp_path, monkeypatch):
         writer.finish()
     assert not writer.has_failed
     writer.finish()
-    writer.close()
+    assert writer.step == 7

@@ -2,15 +2,17 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 
 import tfdl
 from tfdl.config import compose
 from tfdl.errors import UserError
-from tfdl.runs import Progress, load_run, weights_sha256
+from tfdl.runs import Progress, RunDirectory, load_run, save_checkpoint, weights_sha256
 from tfdl.tasks import ImageClassification
 from tfdl.training import Callback
+from tfdl.training.best_weights import restore_best_weights
 from tfdl.training.early_stopping import EarlyStopping
 from tfdl.training.monitor import Monitor
 
@@ -28,6 +30,7 @@ LOSS = Monitor("loss", larger_is_better=False)
         (LOSS, 2, 0.15, [1.0, 0.9, 0.8, 0.7], None),  # 0.8 is better than 1.0 by enough
         (LOSS, 1, 0.15, [1.0, 0.9, 0.8, 0.7], 2),
         (LOSS, 1, 0.0, [1.0, float("nan")], 2),
+        (ACCURACY, 2, 0.0, [float("nan"), 0.5, 0.4, 0.6], None),
     ],
 )
 def test_when_it_stops(monitor, patience, min_delta, values, expected):
@@ -96,7 +99,86 @@ def test_the_best_weights_are_restored(tiny, tmp_path, ema):
     assert run.read_summary()["weights_sha256"] == weights_sha256(best)
     assert run.read_summary()["steps"] == 48
     assert weights_sha256(load_run(run).model) == weights_sha256(best)
+    assert tfdl.evaluate(run)["loss"] == run.read_summary()["test"]["loss"]
     assert run.checkpoint("best").resolve().name == "step-00000024"
+    # What was trained last is there as well, for a run that is to be continued from it.
+    assert weights_sha256(load_run(run, "step-00000048").model) != weights_sha256(best)
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+class Dies(Callback):
+    """Ends the process, as it were, when the last checkpoint is written and training has ended."""
+
+    def on_training_end(self):
+        raise KilledError
+
+
+@pytest.mark.usefixtures("scored")
+def test_a_run_that_was_killed_after_its_early_end_trains_no_further(tiny, tmp_path):
+    config = tiny(epochs=9, early_stopping_patience=2, keep_checkpoints=9)
+    with pytest.raises(KilledError):
+        tfdl.train(config, tmp_path / "run", callbacks=[Dies()])
+    notices = Notices()
+    run = tfdl.train(config, tmp_path / "run", resume=True, callbacks=[notices])
+    assert notices.epochs == []
+    assert notices.lines[-1] == "the weights of step 24 are restored, the best ones"
+    assert run.read_summary()["weights_sha256"] == weights_sha256(load_run(run, "step-00000024").model)
+
+
+@pytest.mark.usefixtures("scored")
+def test_more_patience_continues_an_ended_run(tiny, tmp_path):
+    """From the best checkpoint, whose training state is whole."""
+    config = tiny(epochs=9, early_stopping_patience=2, keep_checkpoints=9)
+    run = tfdl.train(config, tmp_path / "run")
+    straight = tfdl.train(tiny(epochs=5, keep_checkpoints=9), tmp_path / "straight")
+    more = tiny(epochs=5, early_stopping_patience=6, keep_checkpoints=9)
+    tfdl.train(more, run.path, resume=True)
+    names = ("step-00000036", "step-00000060")
+    for name in names:
+        expected = weights_sha256(load_run(straight, name).model)
+        assert weights_sha256(load_run(run, name).model) == expected
+
+
+@pytest.mark.usefixtures("scored")
+def test_a_damaged_best_checkpoint_does_not_end_the_run(tiny, tmp_path):
+    class Damages(Callback):
+        def on_training_end(self):
+            path = tmp_path / "run" / "checkpoints" / "step-00000024" / "model.safetensors"
+            path.write_bytes(b"damaged")
+
+    notices = Notices()
+    config = tiny(epochs=9, early_stopping_patience=2, keep_checkpoints=9)
+    run = tfdl.train(config, tmp_path / "run", callbacks=[notices, Damages()])
+    assert "those of step 24, cannot be used (checkpoint " in notices.lines[-1]
+    assert notices.lines[-1].endswith(": the last ones stay")
+    assert run.read_summary()["weights_sha256"] == weights_sha256(load_run(run, "step-00000048").model)
+
+
+def test_each_rank_gets_the_best_weights(tmp_path, ranks):
+    """Rank 0 alone has the checkpoint."""
+    world = ranks(2)
+    models = [keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="a")]) for _ in range(2)]
+    run = RunDirectory(tmp_path)
+    run.checkpoints.mkdir()
+    optimizer = keras.optimizers.SGD()
+    save_checkpoint(run.checkpoints, models[0], [], Progress(step=3))
+    best = [np.array(weight) for weight in models[0].weights]
+    for model in models:
+        for weight in model.weights:
+            weight.assign(weight + 1.0)
+
+    def restore(rank):
+        progress = Progress(step=9, best_step=3, validation={"loss": 1.0})
+        note = restore_best_weights(models[rank], optimizer, run, progress, world, by_order=True)
+        return note, progress.validation
+
+    assert world.run(restore) == [("the weights of step 3 are restored, the best ones", {})] * 2
+    for model in models:
+        for weight, expected in zip(model.weights, best, strict=True):
+            np.testing.assert_array_equal(weight, expected)
 
 
 @pytest.mark.usefixtures("scored")

@@ -84,7 +84,7 @@ class TrainConfig:
     early_stopping_min_delta: float = 0.0
     """How much better a value must be to count as better for early stopping."""
     time_limit: float | None = None
-    """Seconds from the start of the process. The run then stops with a checkpoint, as a signal stops it."""
+    """Seconds from the call of ``train``. The run then stops with a checkpoint, as a signal stops it."""
     checkpoint_steps: int | None = None
     """Optimizer steps between two checkpoints; by default there is one at the end of each epoch alone."""
     checkpoint_minutes: float | None = None

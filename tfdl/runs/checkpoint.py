@@ -171,8 +171,11 @@ def verify(folder: Path) -> None:
         )
 
 
-def prune(folder: Path, keep: int, best_step: int) -> None:
+def prune(folder: Path, keep: int, best_step: int, newest: Path) -> None:
     """Removes old checkpoints and unfinished ones, and makes the link ``best`` point to the best one.
+
+    Checkpoints of later steps than the newest one are removed as well: a run that was resumed from an earlier one, as
+    when they are damaged, makes these steps again.
 
     An unfinished one is left when a process is killed while it writes. No other process writes to the folder.
 
@@ -180,13 +183,18 @@ def prune(folder: Path, keep: int, best_step: int) -> None:
         folder: the run's folder of checkpoints.
         keep: number of the newest checkpoints that stay, at least 1.
         best_step: the step of the best checkpoint, which always stays; 0 without one.
+        newest: the checkpoint that was written last.
     """
     link = folder / "best"
     # It is not there if it could not be written. The best one that is there stays then.
     if best_step and (folder / checkpoint_name(best_step)).is_dir():
         replace_link(link, checkpoint_name(best_step))
+    if link.is_symlink() and link.resolve().name > newest.name:
+        link.unlink()  # of steps that are made again
     best = link.resolve().name
-    for path in sorted(folder.glob("step-*"))[:-keep]:
+    checkpoints = sorted(folder.glob("step-*"))
+    place = checkpoints.index(newest)
+    for path in [*checkpoints[: max(0, place + 1 - keep)], *checkpoints[place + 1 :]]:
         if path.name != best:
             shutil.rmtree(path)
     for path in folder.glob(".step-*"):

@@ -1,5 +1,6 @@
 """Gives a model the weights of its best checkpoint."""
 
+from pathlib import Path
 from typing import Any
 
 from tfdl.distributed import World
@@ -7,7 +8,8 @@ from tfdl.distributed.state import broadcast_state
 from tfdl.distributed.watchdog import long_work
 from tfdl.models.keras_model import finalize_layers
 from tfdl.runs import Progress, RunDirectory, load_checkpoint
-from tfdl.runs.checkpoint import checkpoint_name
+from tfdl.runs.atomic import replace_link
+from tfdl.runs.checkpoint import DamagedCheckpointError, checkpoint_name
 from tfdl.training.averaged_weights import keep_as_averages
 
 
@@ -15,6 +17,9 @@ def restore_best_weights(
     model: Any, optimizer: Any, run: RunDirectory, progress: Progress, world: World, *, by_order: bool
 ) -> str:
     """Gives every rank's model the weights of the best checkpoint; called on every rank.
+
+    The link ``last`` then points to it, so that whatever uses the run has these weights. The checkpoint of the last
+    step stays as it is.
 
     Args:
         model: the trained model.
@@ -26,19 +31,30 @@ def restore_best_weights(
 
     Returns:
         What was done, in words; empty if the model has the best weights already.
-
-    Raises:
-        DamagedCheckpointError: the checkpoint is damaged. It is raised on every rank.
     """
     if progress.best_step in (0, progress.step):
         return ""
-    folder = run.checkpoints / checkpoint_name(progress.best_step)
-    if not world.broadcast_object(folder.is_dir()):
-        return f"the best weights, those of step {progress.best_step}, could not be written: the last ones stay"
+    fault = ""
     with world.agreement(), long_work("reading the best checkpoint"):
         if world.is_chief:
-            load_checkpoint(folder, model, by_order=by_order)
+            fault = _read(model, run.checkpoints / checkpoint_name(progress.best_step), by_order)
+    fault = world.broadcast_object(fault)
+    if fault:
+        return f"the best weights, those of step {progress.best_step}, {fault}: the last ones stay"
     broadcast_state(model.weights, world)
     finalize_layers(model)
     keep_as_averages(optimizer)
+    progress.validation = {}  # it was measured with the weights before
     return f"the weights of step {progress.best_step} are restored, the best ones"
+
+
+def _read(model: Any, folder: Path, by_order: bool) -> str:
+    """Reads weights, and makes the checkpoint the last one; returns why it cannot be used, or nothing."""
+    if not folder.is_dir():
+        return "could not be written"
+    try:
+        load_checkpoint(folder, model, by_order=by_order)
+    except DamagedCheckpointError as error:
+        return f"cannot be used ({error.fault})"
+    replace_link(folder.parent / "last", folder.name)
+    return ""

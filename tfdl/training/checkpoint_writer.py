@@ -1,7 +1,7 @@
 """Writes checkpoints while the training goes on."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 
 from tfdl.runs.checkpoint import CheckpointContent, prune, write_checkpoint
 
@@ -9,24 +9,25 @@ from tfdl.runs.checkpoint import CheckpointContent, prune, write_checkpoint
 class CheckpointWriter:
     """Writes copies of a training's state in a thread, one after the other.
 
-    Python waits at its exit until the last one is written.
-
     Args:
         folder: the run's folder of checkpoints.
         keep: the number of checkpoints to keep, besides the best one.
+
+    Attributes:
+        step: of the last checkpoint that was begun.
     """
 
     def __init__(self, folder: Path, keep: int):
+        self.step = 0
         self._folder = folder
         self._keep = keep
-        self._thread = ThreadPoolExecutor(1, "checkpoints")
-        self._written: Future[None] | None = None
+        self._thread: Thread | None = None
+        self._error: Exception | None = None
 
     @property
     def has_failed(self) -> bool:
         """Whether the last checkpoint could not be written. ``finish`` raises the reason."""
-        is_done = self._written is not None and self._written.done()
-        return is_done and self._written.exception() is not None  # type: ignore[union-attr]
+        return self._error is not None
 
     def start(self, content: CheckpointContent) -> None:
         """Begins to write a checkpoint. The one before must be finished.
@@ -34,25 +35,33 @@ class CheckpointWriter:
         Args:
             content: a copy, which nobody changes.
         """
-        assert self._written is None
-        self._written = self._thread.submit(self._write, content)
+        assert self._thread is None
+        self.step = content.progress.step
+        # A process that is interrupted twice does not wait for a disk that hangs.
+        self._thread = Thread(target=self._write, args=(content,), name="checkpoint", daemon=True)
+        self._thread.start()
 
     def finish(self) -> None:
         """Waits until the last checkpoint is written.
 
         Raises:
             OSError: it could not be written.
-            RunError: a callback's state cannot be written.
         """
-        written = self._written
-        self._written = None  # also after an error, which is raised once
-        if written is not None:
-            written.result()
+        self.wait()
+        error = self._error
+        self._error = None  # it is raised once
+        if error is not None:
+            raise error
 
-    def close(self) -> None:
+    def wait(self) -> None:
         """Waits until the last checkpoint is written, or cannot be."""
-        self._thread.shutdown()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
 
     def _write(self, content: CheckpointContent) -> None:
-        write_checkpoint(self._folder, content)
-        prune(self._folder, self._keep, content.progress.best_step)
+        try:
+            path = write_checkpoint(self._folder, content)
+            prune(self._folder, self._keep, content.progress.best_step, path)
+        except Exception as error:  # raised where the training waits for it
+            self._error = error

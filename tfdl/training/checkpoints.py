@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tfdl.config import TrainConfig
 from tfdl.distributed import World
 from tfdl.distributed.watchdog import long_work
-from tfdl.errors import RunError, first_line
+from tfdl.errors import first_line
 from tfdl.runs import RunDirectory
 from tfdl.training.checkpoint_writer import CheckpointWriter
 from tfdl.training.training_state import TrainingState
@@ -81,26 +81,36 @@ class Checkpoints:
             self._writer.start(content)
         self._saved_at = time.monotonic()
 
-    def finish(self) -> None:
+    def finish(self) -> bool:
         """Waits until the last checkpoint is written.
+
+        Returns:
+            On rank 0, whether it was; True on the other ranks.
 
         Raises:
             OSError: as ``save`` does.
         """
+        is_written = True
         with self._world.agreement(), long_work("saving a checkpoint"):
             if self._world.is_chief:
-                self._finish()
+                is_written = self._finish()
+        return is_written
 
     def close(self) -> None:
-        """Waits until nothing is being written any more, whether it succeeds or not."""
-        self._writer.close()
+        """Waits until nothing is being written any more. An error that nothing has raised is shown."""
+        with long_work("saving a checkpoint"):
+            self._writer.wait()
+        if self._writer.has_failed:
+            self._goes_on = True
+            self._finish()
 
-    def _finish(self) -> None:
+    def _finish(self) -> bool:
         try:
             self._writer.finish()
-        except (OSError, RunError) as error:
+        except OSError as error:
             if not self._goes_on:
                 raise
-            step = self._state.progress.step
             reason = first_line(error)
-            self._warn(f"warning: a checkpoint before step {step} was not written: {reason}; the run goes on")
+            self._warn(f"warning: the checkpoint of step {self._writer.step} was not written: {reason}")
+            return False
+        return True

@@ -48,10 +48,7 @@ class EarlyStopping(Callback):
             self._waited = 0
             return
         self._waited += 1
-        if self._waited >= self._patience:
-            self.wants_stop = True
-            validations = "1 validation" if self._waited == 1 else f"{self._waited} validations"
-            self.reason = f"stopped early: {validations} without a better {self._monitor.metric} than {self._best:.4f}"
+        self._decide()
 
     def get_state(self) -> dict[str, Any]:
         return {"best": self._best, "waited": self._waited}
@@ -59,3 +56,12 @@ class EarlyStopping(Callback):
     def set_state(self, state: dict[str, Any]) -> None:
         self._best = state["best"]
         self._waited = state["waited"]
+        self._decide()  # the run may have been killed after the last validation
+
+    def _decide(self) -> None:
+        if self._waited < self._patience:
+            return
+        self.wants_stop = True
+        validations = "1 validation" if self._waited == 1 else f"{self._waited} validations"
+        best = "a number" if self._best is None else f"{self._best:.4f}"
+        self.reason = f"stopped early: {validations} without a better {self._monitor.metric} than {best}"

@@ -11,7 +11,7 @@ import numpy as np
 from tfdl.data import Position, Source, training_batches
 from tfdl.distributed.sync_proof import SyncProof
 from tfdl.distributed.watchdog.current import tick
-from tfdl.errors import RunError, StoppedError
+from tfdl.errors import RunError, StoppedError, mark_agreed
 from tfdl.runs import Progress
 from tfdl.training.callbacks import Callback, EpochReport, StepReport
 from tfdl.training.checkpoints import Checkpoints
@@ -108,6 +108,8 @@ class Fit:
             RunError: the loss is NaN or infinite, or the ranks' states are no longer equal.
         """
         batches = iter(open_batches(self._plan, self._trainer, self._progress))  # one iterator for the whole run
+        # A resumed run may have reached its early end already.
+        self._ends = any(self._world.all_gather_object(bool(self._callback.wants_stop)))
         with StopRequest(self._plan.deadline) as stop:
             while not self._is_done():
                 self._run_epoch(batches, stop)
@@ -145,6 +147,8 @@ class Fit:
             return
         if self._stop_requests:
             self._stop(stop, is_saved=True)
+        if self._change_requests:
+            self._checkpoints.finish()
         self._membership.after_epoch(self._change_requests)
 
     def _run_steps_of_epoch(self, batches: Any, stop: StopRequest) -> None:
@@ -165,6 +169,8 @@ class Fit:
             if self._checkpoint_requests or self._checkpoints.is_due(progress.step):
                 self.proof.before_results(progress.step)
                 self._save()
+            if self._change_requests:
+                self._checkpoints.finish()
             self._membership.after_steps(self._change_requests)
 
     def _next_steps(self) -> int:
@@ -285,9 +291,13 @@ class Fit:
         if not is_saved:
             self.proof.before_results(self._progress.step)
             self._save()
-        self._checkpoints.finish()
+        is_saved = self._world.broadcast_object(self._checkpoints.finish())
         names = [name for name in self._world.all_gather_object(stop.name) if name]
         name = names[0] if names else "a signal"
+        if not is_saved:
+            error = RunError(f"stopped by {name} at step {self._progress.step}, whose checkpoint could not be written")
+            mark_agreed(error)
+            raise error
         raise StoppedError(f"stopped by {name} at step {self._progress.step} with a checkpoint saved")
 
 

@@ -1,5 +1,6 @@
 """The validation metric by which a run decides."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -60,6 +61,8 @@ class Monitor:
             best: the best one; none if the new one is the first.
             by: how much better it must be, at least.
         """
+        if math.isnan(value):
+            return False
         if best is None:
             return True
         return value > best + by if self.larger_is_better else value < best - by

@@ -29,6 +29,7 @@ class RunRecord:
         weights_note: a line about the run whose weights this one starts from; empty without any.
         checkpoint_note: a line about damaged checkpoints that a resumed run passes over; empty without any.
         lock_note: a line about a run directory that cannot be locked; empty if it is locked.
+        held_lock: of the directory. An elastic job gives it to its next session.
     """
 
     def __init__(self, output: Output):
@@ -38,7 +39,7 @@ class RunRecord:
         self.weights_note = ""
         self.checkpoint_note = ""
         self.lock_note = ""
-        self._lock: RunLock | None = None
+        self.held_lock: RunLock | None = None
 
     @property
     def checkpoint(self) -> Any:
@@ -67,7 +68,9 @@ class RunRecord:
         if self._output.is_named_by_us:
             self.run = self.run.claim()
         self.run.make()
-        self.lock()
+        if self.held_lock is None:
+            self.lock()
+            self._check_unchanged()
         self.is_open = True
         self.run.create(config)
         task.save(self.run.assets)
@@ -75,22 +78,33 @@ class RunRecord:
         python_parts.save(self.run.assets)
         self.note(None, "running")
 
+    def _check_unchanged(self) -> None:
+        """Refuses a directory that another job has written to since this one looked."""
+        has_new_run = self.run.has_run() and not self._output.replaces
+        # A run without a checkpoint begins again when it is resumed. Now it could be continued.
+        has_new_checkpoint = self._output.before is not None and self.run.newest_checkpoint() is not None
+        if has_new_run or has_new_checkpoint:
+            raise UserError(
+                f"another job has trained in {str(self.run.path)!r} while this one prepared its data; start it again,"
+                " with --resume or with another --output"
+            )
+
     def lock(self) -> None:
         """Keeps other jobs from writing to the directory, until ``release``; called on rank 0.
 
         Raises:
             UserError: another job has it.
         """
-        if self._lock is None:
+        if self.held_lock is None:
             lock = RunLock(self.run.path)
             self.lock_note = lock.acquire()
-            self._lock = lock
+            self.held_lock = lock
 
     def release(self) -> None:
         """Lets other jobs write to the directory."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        if self.held_lock is not None:
+            self.held_lock.release()
+            self.held_lock = None
 
     def resume(self, config: TrainConfig) -> None:
         """Opens the directory of a resumed run; called on rank 0.

@@ -139,9 +139,14 @@ class Session:
             self._end_training(watchers, checkpoints, proof)
             summary = self._finish(watchers, checkpoints)
             watchers.on_end(summary)
-        finally:
+        except KeyboardInterrupt:
+            watchers.close()
+            raise  # at once: the disk may be what hangs
+        except BaseException:
             checkpoints.close()
             watchers.close()
+            raise
+        watchers.close()
 
     def _fit(self, watchers: Callback, checkpoints: Checkpoints) -> SyncProof:
         """Trains, and returns the comparison of the ranks."""
@@ -167,15 +172,15 @@ class Session:
         """
         before = weights_sha256(self.parts.model)
         watchers.on_training_end()
-        if self._early_stopping is not None:
-            self._notify(watchers, self._early_stopping.reason)
-            self._restore_best_weights(watchers, checkpoints)
         has_changed = weights_sha256(self.parts.model) != before
         # Saving is collective, so all ranks save if one of them has other weights.
         if any(self._world.all_gather_object(has_changed)):
             self._check_equal_ranks(proof)
             self.state.progress.validation = {}
             checkpoints.save()
+        if self._early_stopping is not None:
+            self._notify(watchers, self._early_stopping.reason)
+            self._restore_best_weights(watchers, checkpoints)
 
     def _restore_best_weights(self, watchers: Callback, checkpoints: Checkpoints) -> None:
         checkpoints.finish()
