@@ -42,14 +42,20 @@ _OPTIONS = {
     "--config": ("cfg", "config-file", "yaml"),
     "--xla": ("compile", "jit", "jit-compile"),
     "--seed": ("random-seed", "rng-seed"),
+    "--early-stopping-patience": ("patience", "early-stopping", "early-stop"),
+    "--checkpoint-steps": (
+        "save-steps",
+        "save-every",
+        "checkpoint-every",
+        "checkpoint-interval",
+        "every-n-train-steps",
+    ),
+    "--checkpoint-minutes": ("save-minutes", "checkpoint-time", "train-time-interval"),
+    "--time-limit": ("max-time", "timeout", "wall-time"),
+    "--monitor": ("metric", "metric-for-best-model", "monitor-metric"),
 }
 # What to do -> names of options that other programs have for it.
 _ADVICE = {
-    "Stop early from Python: tfdl.train(callbacks=[keras.callbacks.EarlyStopping(patience=3)])": (
-        "patience",
-        "early-stopping",
-        "early-stopping-patience",
-    ),
     "Give --set model.dropout=0.1": ("dropout",),
     "Give --set model.filters=[32,64]": ("filters",),
     "Give --set optimizer.momentum=0.9": ("momentum",),

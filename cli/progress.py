@@ -96,6 +96,9 @@ class Progress(Callback):
         scaling = _scaling(report.loss_scale)
         self._print_line(f"{self._position(report)}  {metrics}{scaling}{self._pace(report)}")
 
+    def on_notice(self, text: str) -> None:
+        self._print_line(text)
+
     def on_warning(self, text: str) -> None:
         self._warnings.append(text)
 

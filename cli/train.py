@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tfdl.cli.durations import Duration
 from tfdl.cli.failures import is_printing_rank
 from tfdl.cli.options import debug_option
 from tfdl.cli.parts import load_parts_and_model, plugin_option
@@ -30,6 +31,8 @@ Examples:
   horovodrun -np 4 tfdl train                               # one model on four ranks
   tfdl train --dataset cifar10 --image-size 24 --output runs/cifar
   tfdl train --output runs/cifar --resume --epochs 60       # continue it
+  tfdl train --epochs 200 --early-stopping-patience 5       # as long as it gets better
+  tfdl train --time-limit 3h55m --checkpoint-minutes 10     # in a job of four hours
   tfdl train --optimizer adamw --schedule cosine --warmup-steps 50 --weight-decay 0.01
   tfdl train --set model.filters=[64,128] --set model.dropout=0.3
   tfdl train --model my_parts:mlp                           # your own model, registered by my_parts.py
@@ -127,6 +130,17 @@ class ImageSize(click.ParamType):
          help="How long ranks wait for one that hangs; 0 for no limit.  [default: 600]")  # fmt: skip
 @setting("--sync-check-steps", "sync_check_steps", type=int,
          help="Steps between comparisons of the ranks' states; 0 for the end only.  [default: 200]")  # fmt: skip
+@setting("--early-stopping-patience", "early_stopping_patience", type=int, metavar="N",
+         help="End after N validations without a better result, and restore the best weights.")  # fmt: skip
+@setting("--monitor", "monitor", metavar="METRIC",
+         help="Validation metric that decides what is better.  [default: the task's, such as accuracy]")  # fmt: skip
+@setting("--time-limit", "time_limit", type=Duration(),
+         help="Stop with a checkpoint and exit code 75 after this time, such as 3h55m.")  # fmt: skip
+@setting("--checkpoint-steps", "checkpoint_steps", type=int,
+         help="Steps between checkpoints.  [default: one at the end of each epoch]")  # fmt: skip
+@setting("--checkpoint-minutes", "checkpoint_minutes", type=float, help="Minutes between checkpoints within an epoch.")
+@setting("--on-checkpoint-error", "on_checkpoint_error", metavar="WHAT", names=field_choices("on_checkpoint_error"),
+         help="When a checkpoint cannot be written: {names}.  [default: stop]")  # fmt: skip
 @click.option("--output", type=click.Path(), metavar="DIR", help="Run directory.  [default: runs/MODEL-DATASET-TIME]")
 @click.option("--resume", is_flag=True, help="Continue from the last checkpoint in --output.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")

@@ -16,7 +16,7 @@ from tfdl.cli.train import command as train
         ("train --Epochs 8", "Did you mean --epochs?"),
         (
             "train --patience 3",
-            "Stop early from Python: tfdl.train(callbacks=[keras.callbacks.EarlyStopping(patience=3)]).",
+            "Did you mean --early-stopping-patience?",
         ),
         ("train --num-workers 4", "The input pipeline chooses its own threads."),
         ("train --modle cnn", "--model"),

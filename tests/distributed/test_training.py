@@ -69,9 +69,13 @@ def test_evaluation_is_exact_for_any_number_of_ranks(straight: tuple[Path, Finis
 
 
 def test_a_stopped_job_saves_and_resumes(straight: tuple[Path, Finished], tmp_path: Path) -> None:
-    """SIGTERM reaches the ranks at different times. They stop at the same step, and resume to the same weights."""
+    """SIGTERM reaches the ranks at different times. They stop at the same step, and resume to the same weights.
+
+    There are checkpoints within epochs, and the newest one is damaged.
+    """
     run = tmp_path / "run"
-    command = ("tfdl", "train", "--output", str(run), *SMALL, "--set", "steps_per_execution=1", "--epochs", "4")
+    often = ("--set", "steps_per_execution=1", "--checkpoint-steps", "5", "--checkpoint-minutes", "0.01")
+    command = ("tfdl", "train", "--output", str(run), *SMALL, *often, "--epochs", "4")
     job = start(2, *command)
     log = run / "metrics.jsonl"
     assert job.stdout is not None
@@ -85,14 +89,18 @@ def test_a_stopped_job_saves_and_resumes(straight: tuple[Path, Finished], tmp_pa
     assert status["code"] == 75, output
     assert "SIGTERM" in status["reason"]
     assert not (run / "summary.json").exists()
+    newest = RunDirectory(run).checkpoint().resolve()
+    (newest / "optimizer.safetensors").write_bytes(b"damaged")
     job_resumed = launch(2, *command, "--resume")
     assert job_resumed.code == 0, job_resumed.output
+    assert f"{newest.name} is damaged: optimizer.safetensors differs" in job_resumed.output
     assert summary(run)["weights_sha256"] == summary(straight[0])["weights_sha256"]
 
 
 OPTIONS = (
     "--accumulation-steps", "3", "--batch-size", "16", "--schedule", "cosine", "--warmup-steps", "5",
-    "--precision", "mixed_float16", "--epochs", "2", "--xla", "auto",
+    "--precision", "mixed_float16", "--epochs", "3", "--xla", "auto",
+    "--early-stopping-patience", "1", "--set", "early_stopping_min_delta=2.0",
     "--set", "optimizer.ema_momentum=0.9", "--set", "optimizer.scale_learning_rate=linear",
 )  # fmt: skip
 XLA = ("--set", "model.synchronized=false", "--steps", "3")
@@ -109,11 +117,13 @@ def short_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path
 
 
 def test_all_options_of_a_step_work_over_ranks(short_runs: dict[str, tuple[Path, Finished]]) -> None:
-    """Pieces with synchronized statistics, a short last batch, a schedule, averaged weights, 16 bits, a scaled rate."""
+    """Pieces with synchronized statistics, a short last batch, a schedule, averaged weights, 16 bits, a scaled rate,
+    and an end before the planned one."""
     run, job = short_runs["options"]
     assert job.code == 0, job.output
     assert "learning rate 0.001 x 2 (2 ranks) = 0.002" in job.output
     assert "XLA off: synchronized batch normalization reduces over the ranks within the forward pass" in job.output
+    assert "stopped early: 1 validation without a better accuracy than" in job.output
     results = summary(run)
     assert results["batch_size"] == 16
     assert results["global_batch_size"] == 96

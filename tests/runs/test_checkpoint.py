@@ -203,7 +203,7 @@ def test_the_newest_and_the_best_are_kept(tmp_path, keep, best, kept):
     for step in range(1, 6):
         (tmp_path / f"step-{step:08d}").mkdir()
         (tmp_path / f"step-{step:08d}" / "file").touch()
-    prune(tmp_path, keep, best)
+    prune(tmp_path, keep, best, tmp_path / "step-00000005")
     left = sorted(path.name for path in tmp_path.glob("step-*"))
     assert left == [f"step-{step:08d}" for step in kept]
     assert (tmp_path / "best").is_symlink() == bool(best)

@@ -130,7 +130,10 @@ def test_resuming_a_run_that_failed_before_its_first_checkpoint(trained_run, tin
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seed": 1}, r"--resume with seed=1, but the run has 0 \(only epochs or steps may change\)"),
+        (
+            {"seed": 1},
+            r"--resume with seed=1, but the run has 0 \(only epochs, steps, time_limit and checkpoints may change\)",
+        ),
         ({"batch_size": 64}, r"--resume with batch_size=64, but the run has 128"),
         ({"model.units": 9}, r"--resume with model\.units=9, but the run has 8"),
         ({"optimizer": "sgd"}, r"--resume with optimizer\.name='sgd', but the run has 'adam'"),

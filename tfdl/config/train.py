@@ -75,6 +75,22 @@ class TrainConfig:
     """Steps that run in one graph call; progress, logs and signals are handled between calls."""
     sync_check_steps: int = 200
     """On several ranks, steps between two comparisons of their whole state; 0 compares at the end only."""
+    monitor: str | None = None
+    """The validation metric that decides which checkpoint is the best, and whether training stops early; by default the
+    task's, such as accuracy."""
+    early_stopping_patience: int | None = None
+    """Validations without a better value of the monitored metric, after which training ends. The best weights are then
+    restored. By default training does not end early."""
+    early_stopping_min_delta: float = 0.0
+    """How much better a value must be to count as better for early stopping."""
+    time_limit: float | None = None
+    """Seconds from the call of ``train``. The run then stops with a checkpoint, as a signal stops it."""
+    checkpoint_steps: int | None = None
+    """Optimizer steps between two checkpoints; by default there is one at the end of each epoch alone."""
+    checkpoint_minutes: float | None = None
+    """Minutes between two checkpoints within an epoch."""
+    on_checkpoint_error: Literal["stop", "continue"] = "stop"
+    """What happens when a checkpoint cannot be written: the run ends, or continues and tries again at the next one."""
     keep_checkpoints: int = 3
     """Number of checkpoints that are kept, besides the best one."""
     watchdog_timeout: float = 600.0
@@ -98,6 +114,12 @@ class TrainConfig:
         if self.epochs is not None and self.steps is not None:
             raise UserError(f"epochs={self.epochs} and steps={self.steps}, pass one of them, not both")
         require_at_least(self, "", 1, "epochs", "steps", "batch_size", "steps_per_execution", "keep_checkpoints")
+        require_at_least(self, "", 1, "checkpoint_steps", "early_stopping_patience")
+        require_at_least(self, "", 0, "early_stopping_min_delta")
+        for name in ("checkpoint_minutes", "time_limit"):
+            duration = getattr(self, name)
+            require(duration is None or 0 < duration < math.inf, name, duration, "a number above 0")
+        self._check_early_stopping()
         require_at_least(self, "", 0, "sync_check_steps")
         require_at_least(self, "", 1, "accumulation_steps")
         require_fraction(self, "", "label_smoothing")
@@ -105,6 +127,12 @@ class TrainConfig:
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 4294967295")
         self._check_low_rank()
         self._record_plugins()
+
+    def _check_early_stopping(self) -> None:
+        """Refuses a difference that nothing would use."""
+        is_used = self.early_stopping_patience is not None or not self.early_stopping_min_delta
+        expected = "nothing without early_stopping_patience"
+        require(is_used, "early_stopping_min_delta", self.early_stopping_min_delta, expected)
 
     def _check_low_rank(self) -> None:
         """Refuses updates of low rank to random weights, which would stay as they are."""

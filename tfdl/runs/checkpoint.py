@@ -1,10 +1,11 @@
 """Checkpoints: weights, optimizer, random state and progress. Each is a folder that is complete or absent."""
 
+import copy
 import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from safetensors.numpy import load_file
 from tfdl.errors import RunError
 from tfdl.models.keras_model import finalize_layers
 from tfdl.runs.atomic import new_folder, replace_link
-from tfdl.runs.plain_state import read_state, write_state
+from tfdl.runs.plain_state import copied_state, read_state, write_state
 from tfdl.runs.progress import Progress
 from tfdl.runs.variables import by_path, read_variables, write_variables
 
-_ADVICE = "use another one (--checkpoint NAME; to resume from it, make the link `last` beside it point to it)"
+_ADVICE = "use another one (--checkpoint NAME); --resume passes over it"
 WEIGHTS = "model.safetensors"
 """The file of the model's variables, within a checkpoint."""
 _FILES = (WEIGHTS, "optimizer.safetensors", "random.safetensors", "progress.json")
@@ -28,40 +29,88 @@ _CARRIED = "carried.safetensors"
 _CALLBACKS = "callbacks"
 
 
-def save_checkpoint(
-    folder: Path,
-    model: Any,
-    optimizer: Any,
-    progress: Progress,
-    carried: Mapping[str, np.ndarray] | None = None,
-    callbacks: Mapping[str, Any] | None = None,
-) -> Path:
+class DamagedCheckpointError(RunError):
+    """A checkpoint that cannot be used."""
+
+    @property
+    def fault(self) -> str:
+        """The message without the advice."""
+        return str(self).removesuffix(f"; {_ADVICE}")
+
+
+@dataclass(frozen=True)
+class CheckpointContent:
+    """What is written to a checkpoint."""
+
+    weights: Mapping[str, Any]
+    """Name -> variable of the model, or an array with its value."""
+    optimizer: Mapping[str, Any]
+    """The same for the variables that updates need besides the model's."""
+    random: Mapping[str, Any]
+    """The same for the states of the model's seed generators."""
+    progress: Progress
+    carried: Mapping[str, np.ndarray] | None = None
+    """State of a recurrent language model within an epoch, name -> array with one row for each row of the global
+    batch."""
+    callbacks: Mapping[str, Any] = field(default_factory=dict)
+    """States of callbacks, by name."""
+
+    @classmethod
+    def of(cls, model: Any, optimizer: Any, progress: Progress, **states: Any) -> "CheckpointContent":
+        """The content of a checkpoint of a model as it is now.
+
+        Args:
+            model: the ``keras.Model``.
+            optimizer: an optimizer, or a list of all variables that updates need besides the model's.
+            progress: how far the run has come.
+            **states: ``carried`` and ``callbacks``.
+        """
+        return cls(by_path(model.weights), by_path(_variables(optimizer)), _random_state(model), progress, **states)
+
+    def copied(self) -> "CheckpointContent":
+        """A copy in memory, which stays as it is while the training goes on."""
+        return CheckpointContent(
+            _arrays(self.weights),
+            _arrays(self.optimizer),
+            _arrays(self.random),
+            copy.deepcopy(self.progress),
+            self.carried,  # it was gathered for this checkpoint
+            copied_state(self.callbacks),
+        )
+
+
+def _arrays(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: np.array(variable) for name, variable in variables.items()}
+
+
+def save_checkpoint(folder: Path, model: Any, optimizer: Any, progress: Progress, **states: Any) -> Path:
+    """``write_checkpoint`` of a model as it is now; the arguments are those of ``CheckpointContent.of``."""
+    return write_checkpoint(folder, CheckpointContent.of(model, optimizer, progress, **states))
+
+
+def write_checkpoint(folder: Path, content: CheckpointContent) -> Path:
     """Writes ``folder/step-00001234`` and makes the link ``last`` point to it.
 
     The checkpoint has a manifest with the SHA-256 of each file. Reading it runs no code from it.
 
     Args:
         folder: the run's folder of checkpoints.
-        model: the ``keras.Model``.
-        optimizer: an optimizer, or a list of all variables that updates need besides the model's.
-        progress: how far the run has come.
-        carried: state of a recurrent language model within an epoch, name -> array with one row for each row of the
-            global batch.
-        callbacks: states of callbacks, by name.
+        content: what to write.
 
     Returns:
         The path of the checkpoint.
     """
-    target = folder / checkpoint_name(progress.step)
+    target = folder / checkpoint_name(content.progress.step)
+    progress = json.dumps(asdict(content.progress), indent=2)
     with new_folder(target, replace=True) as temporary:
-        write_variables(temporary / WEIGHTS, by_path(model.weights))
-        write_variables(temporary / "optimizer.safetensors", by_path(_variables(optimizer)))
-        write_variables(temporary / "random.safetensors", _random_state(model))
-        (temporary / "progress.json").write_text(json.dumps(asdict(progress), indent=2) + "\n", encoding="utf-8")
-        if carried is not None:
-            write_variables(temporary / _CARRIED, carried)
-        if callbacks:
-            write_state(temporary, _CALLBACKS, callbacks)
+        write_variables(temporary / WEIGHTS, content.weights)
+        write_variables(temporary / "optimizer.safetensors", content.optimizer)
+        write_variables(temporary / "random.safetensors", content.random)
+        (temporary / "progress.json").write_text(f"{progress}\n", encoding="utf-8")
+        if content.carried is not None:
+            write_variables(temporary / _CARRIED, content.carried)
+        if content.callbacks:
+            write_state(temporary, _CALLBACKS, content.callbacks)
         manifest = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
         (temporary / "manifest.json").write_text(json.dumps({"sha256": manifest}, indent=2) + "\n", encoding="utf-8")
     replace_link(folder / "last", target.name)
@@ -79,7 +128,7 @@ def load_checkpoint(folder: Path, model: Any, optimizer: Any = None, *, by_order
 
     Raises:
         UserError: the checkpoint belongs to another model or optimizer.
-        RunError: a file is missing, or its SHA-256 differs from the manifest.
+        DamagedCheckpointError: a file is missing, or its SHA-256 differs from the manifest.
     """
     verify(folder)
     read_variables(folder / WEIGHTS, by_path(model.weights), by_order=by_order)
@@ -106,34 +155,62 @@ def verify(folder: Path) -> None:
     """Compares every file of a checkpoint with its manifest.
 
     Raises:
-        RunError: a file is missing, or its SHA-256 differs from the manifest.
+        DamagedCheckpointError: a file is missing, or its SHA-256 differs from the manifest.
     """
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["sha256"]
         names = dict.fromkeys((*_FILES, *manifest))  # in this order, each once
         damaged = [name for name in names if manifest.get(name) != _sha256(folder / name)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"checkpoint {folder} is incomplete ({error}); {_ADVICE}") from error
+        raise DamagedCheckpointError(f"checkpoint {folder} is incomplete ({error}); {_ADVICE}") from error
     if damaged:
         verb = "differs" if len(damaged) == 1 else "differ"
         names_of_damaged = ", ".join(damaged)
-        raise RunError(f"checkpoint {folder} is damaged: {names_of_damaged} {verb} from its manifest; {_ADVICE}")
+        raise DamagedCheckpointError(
+            f"checkpoint {folder} is damaged: {names_of_damaged} {verb} from its manifest; {_ADVICE}"
+        )
 
 
-def prune(folder: Path, keep: int, best_step: int) -> None:
-    """Removes old checkpoints, and makes the link ``best`` point to the best one.
+def prune(folder: Path, keep: int, best_step: int, newest: Path) -> None:
+    """Removes old checkpoints and unfinished ones, and makes the link ``best`` point to the best one.
+
+    Checkpoints of later steps than the newest one are removed as well: a run that was resumed from an earlier one, as
+    when they are damaged, makes these steps again.
+
+    An unfinished one is left when a process is killed while it writes. No other process writes to the folder.
 
     Args:
         folder: the run's folder of checkpoints.
         keep: number of the newest checkpoints that stay, at least 1.
         best_step: the step of the best checkpoint, which always stays; 0 without one.
+        newest: the checkpoint that was written last.
     """
-    if best_step:
-        replace_link(folder / "best", checkpoint_name(best_step))
-    best = checkpoint_name(best_step)
-    for path in sorted(folder.glob("step-*"))[:-keep]:
+    link = folder / "best"
+    # It is not there if it could not be written. The best one that is there stays then.
+    if best_step and (folder / checkpoint_name(best_step)).is_dir():
+        replace_link(link, checkpoint_name(best_step))
+    if link.is_symlink() and link.resolve().name > newest.name:
+        link.unlink()  # of steps that are made again
+    best = link.resolve().name
+    checkpoints = sorted(folder.glob("step-*"))
+    place = checkpoints.index(newest)
+    for path in [*checkpoints[: max(0, place + 1 - keep)], *checkpoints[place + 1 :]]:
         if path.name != best:
             shutil.rmtree(path)
+    for path in folder.glob(".step-*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def newest_first(folder: Path) -> list[Path]:
+    """A run's checkpoints: that of the link ``last``, then the others by their steps.
+
+    Args:
+        folder: the run's folder of checkpoints.
+    """
+    last = folder / "last"
+    others = sorted(folder.glob("step-*"), reverse=True)
+    first = [last.resolve()] if last.is_dir() else []
+    return list(dict.fromkeys([*first, *(path.resolve() for path in others)]))
 
 
 def checkpoint_name(step: int) -> str:

@@ -29,6 +29,20 @@ def write_state(folder: Path, name: str, state: Any) -> None:
     (folder / f"{name}.safetensors").write_bytes(save(arrays))
 
 
+def copied_state(state: Any) -> Any:
+    """A copy, which stays as it is when its owner changes the original.
+
+    Args:
+        state: as for ``write_state``.
+
+    Raises:
+        RunError: a value of another type.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    plain = _without_arrays(state, arrays)
+    return _with_arrays(plain, {key: np.array(array) for key, array in arrays.items()})
+
+
 def read_state(folder: Path, name: str) -> Any:
     """The inverse of ``write_state``; an empty mapping if the files are not there.
 

@@ -9,6 +9,7 @@ from tfdl.config import TrainConfig, load_yaml, to_yaml
 from tfdl.errors import UserError
 from tfdl.runs.atomic import write_json, write_text
 from tfdl.runs.json_values import json_values
+from tfdl.runs.run_lock import LOCK_FILES
 
 # All that a run writes. --overwrite removes these files and nothing else. The configuration is the last one: with it
 # the directory is still recognized as a run, should the removal be interrupted.
@@ -55,7 +56,7 @@ class RunDirectory:
         """Whether a new run can be written here: the directory does not exist, or is empty."""
         if not self.path.exists():
             return True
-        return self.path.is_dir() and not any(self.path.iterdir())
+        return self.path.is_dir() and all(path.name in LOCK_FILES for path in self.path.iterdir())
 
     def has_run(self) -> bool:
         """Whether the directory contains a run."""
@@ -102,11 +103,11 @@ class RunDirectory:
                 number += 1
                 run = RunDirectory(self.path.with_name(f"{self.path.name}-{number}"))
 
-    def create(self, config: TrainConfig) -> None:
-        """Makes the folders and writes the configuration; the files of an earlier run are removed.
+    def make(self) -> None:
+        """Makes the directory, if it does not exist.
 
         Raises:
-            UserError: the directory cannot be made.
+            UserError: it cannot be made.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -114,6 +115,14 @@ class RunDirectory:
             raise UserError(
                 f"cannot make --output {str(self.path)!r} ({error.strerror}); choose another directory"
             ) from error
+
+    def create(self, config: TrainConfig) -> None:
+        """Makes the folders and writes the configuration; the files of an earlier run are removed.
+
+        Raises:
+            UserError: the directory cannot be made.
+        """
+        self.make()
         for name in _RUN_FILES:
             old = self.path / name
             # A link is removed, never the folder that it points to.

@@ -24,6 +24,20 @@ def swap_averages(optimizer: Any) -> None:
         average.assign(value)
 
 
+def keep_as_averages(optimizer: Any) -> None:
+    """Makes the weights their own averages, so that both are what a checkpoint of averages has.
+
+    Args:
+        optimizer: with or without averages.
+    """
+    if not optimizer.use_ema:
+        return
+    for variable, average in zip(
+        optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True
+    ):
+        average.assign(variable)
+
+
 @contextmanager
 def averaged_weights(optimizer: Any) -> Iterator[None]:
     """Within the block the model has its averaged weights, and the optimizer has the trained weights as averages.

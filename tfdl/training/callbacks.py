@@ -38,7 +38,7 @@ class RunPlan:
     notes: tuple[str, ...] = ()
     """Lines to show when the run starts: about the data, the learning rate, XLA, and what was not restored."""
     monitor: str = "loss"
-    """The validation metric that decides which checkpoint is the best."""
+    """The validation metric that decides which checkpoint is the best, and whether training stops early."""
     headline: tuple[str, ...] = ()
     """Validation metrics to show after each epoch, besides those that are also measured in training."""
     membership: str = ""
@@ -105,10 +105,13 @@ class Callback:
         """An epoch is done and validated, and its checkpoint comes next. Change the rest of the training here."""
 
     def on_epoch(self, report: EpochReport) -> None:
-        """An epoch is done, validated and saved."""
+        """An epoch is done and validated, and its checkpoint is being written."""
 
     def on_training_end(self) -> None:
         """There are no more steps, and the final results come next. Change the final weights here."""
+
+    def on_notice(self, text: str) -> None:
+        """Something has happened that the user should know, and the run goes on. It is called on rank 0 alone."""
 
     def on_warning(self, text: str) -> None:
         """The results are there, and the user should know this about them."""
@@ -193,6 +196,10 @@ class Callbacks(Callback):
     def on_training_end(self) -> None:
         for member in self.members:
             member.on_training_end()
+
+    def on_notice(self, text: str) -> None:
+        for member in self.members:
+            member.on_notice(text)
 
     def on_warning(self, text: str) -> None:
         for member in self.members:

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import keras
 
@@ -11,6 +12,7 @@ from tfdl.distributed import World
 from tfdl.distributed.elastic import ElasticRanks
 from tfdl.errors import UserError
 from tfdl.runs import RunDirectory
+from tfdl.runs.run_lock import RunLock
 from tfdl.training.callbacks import Callback
 from tfdl.training.membership import Membership
 from tfdl.training.opening import Opened
@@ -35,6 +37,8 @@ class Memory:
     commit: Commit | None = None
     committed_ranks: int = 0
     """The number of ranks at the last commit."""
+    lock: RunLock | None = None
+    """Of the run directory, on a rank that is or was rank 0."""
     reached_step: int = 0
     """The step that training had reached. The steps between the commit and this one are repeated."""
 
@@ -106,11 +110,25 @@ def train_elastic(
         )
     ranks = ElasticRanks()
     memory = Memory()
+
+    def build_session(root: Root) -> Session:
+        return _build_session(ranks, memory, root, callbacks, python_parts, steps_between_commits, begin)
+
+    try:
+        return _train_on_changing_ranks(ranks, memory, partial(_meet, ranks, memory, resolve, claim), build_session)
+    finally:
+        if memory.lock is not None:
+            memory.lock.release()
+
+
+def _train_on_changing_ranks(
+    ranks: ElasticRanks, memory: Memory, meet: Callable[[], "Root"], build_session: Callable[["Root"], Session]
+) -> RunDirectory:
+    """One session after the other, until the run is done."""
     while True:
         session: Session | None = None
         try:
-            root = _meet(ranks, memory, resolve, claim)
-            session = _build_session(ranks, memory, root, callbacks, python_parts, steps_between_commits, begin)
+            session = build_session(meet())
             session.prepare()
             session.run()
             ranks.close()
@@ -123,6 +141,9 @@ def train_elastic(
                     session.record.note_error(error)
                 raise
             reason = "a rank was lost"
+        finally:
+            if session is not None:
+                memory.lock = session.record.held_lock or memory.lock
         if session is not None:
             memory.reached_step = max(memory.reached_step, session.step)
         memory.note(f"{reason} at step {memory.reached_step}; waiting until there are --min-np ranks again")
@@ -183,7 +204,7 @@ def _build_session(
     """The run from this change of the ranks to the next."""
     assert memory.output is not None
     membership = ElasticMembership(ranks, memory, root.offer, steps_between_commits)
-    return Session(
+    session = Session(
         memory.output,
         ranks.world,
         begin,
@@ -193,6 +214,8 @@ def _build_session(
         membership=membership,
         opened=memory.opened,
     )
+    session.record.held_lock = memory.lock
+    return session
 
 
 class ElasticMembership(Membership):
@@ -279,7 +302,7 @@ class CommitOrStart(StartingPoint):
             NewOrCheckpoint().restore(config, parts, state, record, python_parts, world)
             # The directory exists now, and must be used again if a rank is lost before the first commit.
             assert self._memory.output is not None
-            self._memory.output = replace(self._memory.output, run=record.run, is_named_by_us=False)
+            self._memory.output = replace(self._memory.output, run=record.run, is_named_by_us=False, replaces=True)
         else:
             with world.agreement():
                 if world.is_chief:

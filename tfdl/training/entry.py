@@ -103,6 +103,8 @@ def train(
         if world.is_chief:
             session.record.note_error(error)
         raise
+    finally:
+        session.record.release()
     watchdog.on_verdict(None)
     return session.run_directory
 

@@ -11,10 +11,12 @@ import numpy as np
 from tfdl.data import Position, Source, training_batches
 from tfdl.distributed.sync_proof import SyncProof
 from tfdl.distributed.watchdog.current import tick
-from tfdl.errors import RunError, StoppedError
+from tfdl.errors import RunError, StoppedError, mark_agreed
 from tfdl.runs import Progress
 from tfdl.training.callbacks import Callback, EpochReport, StepReport
+from tfdl.training.checkpoints import Checkpoints
 from tfdl.training.membership import Membership
+from tfdl.training.monitor import Monitor
 from tfdl.training.optimization import check_equal_rates
 from tfdl.training.run_length import RunLength
 from tfdl.training.signals import StopRequest
@@ -37,8 +39,12 @@ class FitPlan:
     steps_per_execution: int
     """The most steps in one graph call."""
     length: RunLength
+    monitor: Monitor
+    """Decides which checkpoint is the best."""
     validation_samples: int = 0
     """Samples of the validation split."""
+    deadline: float = math.inf
+    """When the run's time is over, in seconds since the epoch."""
     sync_check_steps: int = 200
     """Steps between two comparisons of the ranks' states; 0 compares at the end only."""
 
@@ -55,7 +61,7 @@ class Fit:
         plan: the data and the length of the run.
         progress: where to begin; kept up to date.
         validate: returns the metrics of the validation split.
-        save: writes a checkpoint of the current state; called on every rank.
+        checkpoints: save the current state.
         callback: watches the run.
         membership: what happens when ranks are lost or join.
 
@@ -69,7 +75,7 @@ class Fit:
         plan: FitPlan,
         progress: Progress,
         validate: Callable[[], dict[str, float]],
-        save: Callable[[], None],
+        checkpoints: Checkpoints,
         callback: Callback,
         membership: Membership,
     ):
@@ -77,7 +83,7 @@ class Fit:
         self._plan = plan
         self._progress = progress
         self._validate = validate
-        self._save = save
+        self._checkpoints = checkpoints
         self._callback = callback
         self._membership = membership
         self._world = trainer.world
@@ -88,6 +94,7 @@ class Fit:
         )
         self._change_requests = 0.0  # the number of ranks that ask the ranks to meet again
         self._stop_requests = 0.0  # the number of ranks that a signal asked to stop
+        self._checkpoint_requests = 0.0  # the number of ranks that ask for a checkpoint
         self._ends = False  # whether a callback wants training to end
         self._step_seconds = 0.0  # the ranks' mean; 0 while it is unknown
         self._is_compiled = False  # the first graph call compiles, so its time is not counted
@@ -101,7 +108,9 @@ class Fit:
             RunError: the loss is NaN or infinite, or the ranks' states are no longer equal.
         """
         batches = iter(open_batches(self._plan, self._trainer, self._progress))  # one iterator for the whole run
-        with StopRequest() as stop:
+        # A resumed run may have reached its early end already.
+        self._ends = any(self._world.all_gather_object(bool(self._callback.wants_stop)))
+        with StopRequest(self._plan.deadline) as stop:
             while not self._is_done():
                 self._run_epoch(batches, stop)
         # The last epoch was compared before its callbacks were called.
@@ -130,7 +139,6 @@ class Fit:
         self._first_call = None
         report = EpochReport(progress, metrics, validation, seconds, speed, self._trainer.loss_scale.report())
         self._callback.before_checkpoint(report)
-        check_equal_rates(self._trainer.optimizer, self._world)
         self._save()
         self._callback.on_epoch(report)
         self._agree_on_end(stop)
@@ -139,6 +147,8 @@ class Fit:
             return
         if self._stop_requests:
             self._stop(stop, is_saved=True)
+        if self._change_requests:
+            self._checkpoints.finish()
         self._membership.after_epoch(self._change_requests)
 
     def _run_steps_of_epoch(self, batches: Any, stop: StopRequest) -> None:
@@ -156,6 +166,11 @@ class Fit:
                 return
             if self._stop_requests:
                 self._stop(stop)
+            if self._checkpoint_requests or self._checkpoints.is_due(progress.step):
+                self.proof.before_results(progress.step)
+                self._save()
+            if self._change_requests:
+                self._checkpoints.finish()
             self._membership.after_steps(self._change_requests)
 
     def _next_steps(self) -> int:
@@ -164,6 +179,7 @@ class Fit:
         steps = min(
             self._plan.length.remaining_in_epoch(progress),
             self.proof.steps_until_due(progress.step),
+            self._checkpoints.steps_until_due(progress.step),
             self._plan.steps_per_execution,
         )
         if self._step_seconds:
@@ -181,8 +197,10 @@ class Fit:
         is_asked_to_stop = float(bool(stop.name))
         wants_change = float(self._membership.wants_change())
         wants_stop = float(self._callback.wants_stop)
-        totals = self._trainer.take_sums(is_asked_to_stop, wants_change, wants_stop, seconds)
-        *sums, self._stop_requests, self._change_requests, callback_stops, seconds_of_ranks = totals.tolist()
+        wants_checkpoint = float(self._checkpoints.is_wanted)
+        totals = self._trainer.take_sums(is_asked_to_stop, wants_change, wants_checkpoint, wants_stop, seconds)
+        *sums, self._stop_requests, self._change_requests, self._checkpoint_requests = totals[:-2].tolist()
+        callback_stops, seconds_of_ranks = totals[-2:].tolist()
         self._ends = callback_stops > 0
         examples = self._count_steps(num_steps, sums, seconds)
         if not self._is_compiled:
@@ -233,12 +251,12 @@ class Fit:
         self._callback.on_validation_begin()
         validation = self._validate()
         check_finite("validation loss", validation, self._progress.step)
-        self._callback.on_validation_end(validation)
         self._progress.validation = validation
-        value = validation[self._task.monitor]
-        if self._is_best(value):
+        value = self._plan.monitor.value(validation)
+        if self._plan.monitor.is_better(value, self._progress.best_value):
             self._progress.best_value = value
             self._progress.best_step = self._progress.step
+        self._callback.on_validation_end(validation)
         return validation
 
     def _compilation_seconds(self, validation_seconds: float, speed: float) -> float:
@@ -257,14 +275,10 @@ class Fit:
         in_validation = validation_seconds - self._plan.validation_samples / speed
         return max(0.0, in_training) + max(0.0, in_validation)
 
-    def _is_best(self, value: float) -> bool:
-        """Whether a value of the monitored metric is better than all values before it."""
-        best = self._progress.best_value
-        if best is None:
-            return True
-        if self._task.larger_is_better:
-            return value > best
-        return value < best
+    def _save(self) -> None:
+        """Begins to write a checkpoint. The ranks' states have been compared."""
+        check_equal_rates(self._trainer.optimizer, self._world)
+        self._checkpoints.save()
 
     def _agree_on_end(self, stop: StopRequest) -> None:
         """After an epoch every rank learns whether a signal or a callback ends the run."""
@@ -277,8 +291,13 @@ class Fit:
         if not is_saved:
             self.proof.before_results(self._progress.step)
             self._save()
+        is_saved = self._world.broadcast_object(self._checkpoints.finish())
         names = [name for name in self._world.all_gather_object(stop.name) if name]
         name = names[0] if names else "a signal"
+        if not is_saved:
+            error = RunError(f"stopped by {name} at step {self._progress.step}, whose checkpoint could not be written")
+            mark_agreed(error)
+            raise error
         raise StoppedError(f"stopped by {name} at step {self._progress.step} with a checkpoint saved")
 
 

@@ -12,7 +12,10 @@ from tfdl.errors import UserError
 from tfdl.runs import RunDirectory
 
 # Fields that a resumed run may change: its length, and what has no influence on its results.
-_FREE_ON_RESUME = {"epochs", "steps", "watchdog_timeout"}
+_FREE_ON_RESUME = {
+    *("epochs", "steps", "early_stopping_patience", "time_limit", "watchdog_timeout"),
+    *("checkpoint_steps", "checkpoint_minutes", "on_checkpoint_error", "keep_checkpoints"),
+}
 # Bytes of a data set's name in that of a run directory.
 _MOST_BYTES = 150
 
@@ -28,6 +31,8 @@ class Output:
     """The configuration of a resumed run until now."""
     is_named_by_us: bool = False
     """Whether tfdl chose the name. The directory then gets another name if another run takes this one first."""
+    replaces: bool = False
+    """Whether a run that is in the directory is replaced."""
     note: str = ""
     """A line about a run that was to be resumed and begins at its first step."""
 
@@ -61,11 +66,11 @@ def claim_output(
         before = run.read_config()
         checkpoint = run.newest_checkpoint()
         note = "" if checkpoint else f"--resume: {run.path} has no checkpoint yet, so the run begins at its first step"
-        return Output(run, _same_run(before, config), checkpoint, before, note=note)
+        return Output(run, _same_run(before, config), checkpoint, before, replaces=checkpoint is None, note=note)
     if not run.is_free() and not (overwrite and run.has_run()):
         raise UserError(_occupied(run))
     note = f"--resume: {run.path} contains no run yet, so a new one begins" if resume else ""
-    return Output(run, config or TrainConfig(), None, note=note)
+    return Output(run, config or TrainConfig(), None, replaces=overwrite, note=note)
 
 
 def _new_run(config: TrainConfig) -> RunDirectory:
@@ -121,8 +126,9 @@ def _same_run(old: TrainConfig, new: TrainConfig | None) -> TrainConfig:
     for key in {**before, **after}:
         if key not in _FREE_ON_RESUME and before.get(key) != after.get(key):
             raise UserError(
-                f"--resume with {key}={after.get(key)!r}, but the run has {before.get(key)!r} (only epochs or steps may"
-                " change); leave the option out, or start another run in a new --output"
+                f"--resume with {key}={after.get(key)!r}, but the run has {before.get(key)!r} (only epochs, steps,"
+                " time_limit and checkpoints may change); leave the option out, or start another run in a new"
+                " --output"
             )
     return new
 

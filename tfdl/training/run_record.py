@@ -8,8 +8,9 @@ from typing import Any
 from tfdl.config import TrainConfig
 from tfdl.data import Source
 from tfdl.data.sources import sample_counts
-from tfdl.errors import RunError, advise, exit_code, first_line
+from tfdl.errors import RunError, UserError, advise, exit_code, first_line
 from tfdl.runs import RunDirectory
+from tfdl.runs.run_lock import RunLock
 from tfdl.runs.sample_counts import save_sample_counts
 from tfdl.tasks.task import Task
 from tfdl.training.output import Output
@@ -26,6 +27,9 @@ class RunRecord:
         run: the directory. It has another name than planned if another run took the planned name first.
         is_open: whether this session may write to the directory.
         weights_note: a line about the run whose weights this one starts from; empty without any.
+        checkpoint_note: a line about damaged checkpoints that a resumed run passes over; empty without any.
+        lock_note: a line about a run directory that cannot be locked; empty if it is locked.
+        held_lock: of the directory. An elastic job gives it to its next session.
     """
 
     def __init__(self, output: Output):
@@ -33,6 +37,9 @@ class RunRecord:
         self.run: RunDirectory = output.run
         self.is_open = False
         self.weights_note = ""
+        self.checkpoint_note = ""
+        self.lock_note = ""
+        self.held_lock: RunLock | None = None
 
     @property
     def checkpoint(self) -> Any:
@@ -60,12 +67,44 @@ class RunRecord:
         """
         if self._output.is_named_by_us:
             self.run = self.run.claim()
+        self.run.make()
+        if self.held_lock is None:
+            self.lock()
+            self._check_unchanged()
         self.is_open = True
         self.run.create(config)
         task.save(self.run.assets)
         save_sample_counts(self.run.assets, sample_counts(sources))
         python_parts.save(self.run.assets)
         self.note(None, "running")
+
+    def _check_unchanged(self) -> None:
+        """Refuses a directory that another job has written to since this one looked."""
+        has_new_run = self.run.has_run() and not self._output.replaces
+        # A run without a checkpoint begins again when it is resumed. Now it could be continued.
+        has_new_checkpoint = self._output.before is not None and self.run.newest_checkpoint() is not None
+        if has_new_run or has_new_checkpoint:
+            raise UserError(
+                f"another job has trained in {str(self.run.path)!r} while this one prepared its data; start it again,"
+                " with --resume or with another --output"
+            )
+
+    def lock(self) -> None:
+        """Keeps other jobs from writing to the directory, until ``release``; called on rank 0.
+
+        Raises:
+            UserError: another job has it.
+        """
+        if self.held_lock is None:
+            lock = RunLock(self.run.path)
+            self.lock_note = lock.acquire()
+            self.held_lock = lock
+
+    def release(self) -> None:
+        """Lets other jobs write to the directory."""
+        if self.held_lock is not None:
+            self.held_lock.release()
+            self.held_lock = None
 
     def resume(self, config: TrainConfig) -> None:
         """Opens the directory of a resumed run; called on rank 0.
@@ -91,6 +130,8 @@ class RunRecord:
                 f"the run directory {str(self.run.path)!r} is not on this host, which now has rank 0; an elastic run"
                 " needs a directory on storage that all hosts share"
             )
+        with contextlib.suppress(UserError):  # the job's former rank 0, which was lost, may not have ended yet
+            self.lock()
         self.is_open = True
         self.note(None, reason)
 

@@ -18,13 +18,17 @@ from tfdl.runs import RunDirectory, weights_sha256
 from tfdl.runs.load import may_rename_variables
 from tfdl.runs.sample_counts import changed_counts_note
 from tfdl.training.averaged_weights import averaged_weights
+from tfdl.training.best_weights import restore_best_weights
 from tfdl.training.callback_states import CallbackStates
 from tfdl.training.callbacks import Callback, Callbacks, RunPlan
+from tfdl.training.checkpoints import Checkpoints
 from tfdl.training.compilation import decide
+from tfdl.training.early_stopping import EarlyStopping
 from tfdl.training.fit import Fit, FitPlan, check_finite, open_batches
 from tfdl.training.initial_weights import initial_weights
 from tfdl.training.membership import Membership
 from tfdl.training.metrics_log import MetricsLog
+from tfdl.training.monitor import Monitor
 from tfdl.training.opening import Opened, open_data, samples_in_words
 from tfdl.training.optimization import changed_schedule_note, early_end_note, follow_plan, rate_note
 from tfdl.training.output import Output
@@ -107,6 +111,10 @@ class Session:
         # Variables are broadcast below; what else layers keep, such as adapted statistics, must be equal already.
         layers = self.parts.model._flatten_layers()
         check_equal_constants(world.all_gather_object(constants_of(layers)))
+        self._monitor = Monitor.of(self.config, self.parts.task)
+        self._early_stopping = EarlyStopping.of(self.config, self._monitor)
+        if self._early_stopping is not None:
+            self._callbacks.append(self._early_stopping)
         self._state = TrainingState(
             self.parts.trainer, CallbackStates(self._callbacks), self._begin, may_rename_variables(self.config)
         )
@@ -123,31 +131,38 @@ class Session:
         watchers = Callbacks(self._callbacks)
         with self._world.agreement():
             watchers = self._with_logs()
+        checkpoints = Checkpoints(self.state, self.run_directory, self.config, self._world, watchers.on_notice)
         try:
             watchers.on_start(self._plan())
             self.state.restore_callbacks()
-            proof = self._fit(watchers)
-            self._end_training(watchers, proof)
-            summary = self._finish(watchers)
+            proof = self._fit(watchers, checkpoints)
+            self._end_training(watchers, checkpoints, proof)
+            summary = self._finish(watchers, checkpoints)
             watchers.on_end(summary)
-        finally:
+        except KeyboardInterrupt:
             watchers.close()
+            raise  # at once: the disk may be what hangs
+        except BaseException:
+            checkpoints.close()
+            watchers.close()
+            raise
+        watchers.close()
 
-    def _fit(self, watchers: Callback) -> SyncProof:
+    def _fit(self, watchers: Callback, checkpoints: Checkpoints) -> SyncProof:
         """Trains, and returns the comparison of the ranks."""
         fit = Fit(
             self.parts.trainer,
             self._fit_plan(),
             self.state.progress,
             self._validate,
-            self._save,
+            checkpoints,
             watchers,
             self._membership,
         )
         fit.run()
         return fit.proof
 
-    def _end_training(self, watchers: Callback, proof: SyncProof) -> None:
+    def _end_training(self, watchers: Callback, checkpoints: Checkpoints, proof: SyncProof) -> None:
         """Ends training, and writes the last checkpoint again if a callback changed the final weights.
 
         ``EarlyStopping`` changes them when it restores the best weights.
@@ -162,7 +177,27 @@ class Session:
         if any(self._world.all_gather_object(has_changed)):
             self._check_equal_ranks(proof)
             self.state.progress.validation = {}
-            self._save()
+            checkpoints.save()
+        if self._early_stopping is not None:
+            self._notify(watchers, self._early_stopping.reason)
+            self._restore_best_weights(watchers, checkpoints)
+
+    def _restore_best_weights(self, watchers: Callback, checkpoints: Checkpoints) -> None:
+        checkpoints.finish()
+        parts = self.parts
+        note = restore_best_weights(
+            parts.model,
+            parts.trainer.optimizer,
+            self.run_directory,
+            self.state.progress,
+            self._world,
+            by_order=may_rename_variables(self.config),
+        )
+        self._notify(watchers, note)
+
+    def _notify(self, watchers: Callback, text: str) -> None:
+        if text and self._world.is_chief:
+            watchers.on_notice(text)
 
     def _check_equal_ranks(self, proof: SyncProof) -> None:
         """Raises ``RunError`` if the ranks' states differ after the callbacks have ended training."""
@@ -211,6 +246,8 @@ class Session:
         notes = (
             "" if self.step else self.record.beginning_note,
             self.record.weights_note,
+            self.record.checkpoint_note,
+            self.record.lock_note,
             parts.trained_note,
             *parts.task.notes,
             changed_counts_note(self.run_directory.assets, sample_counts(parts.sources)),
@@ -237,7 +274,7 @@ class Session:
             samples=samples_in_words(parts.sources),
             class_names=parts.task.class_names,
             notes=tuple(note for note in notes if note),
-            monitor=parts.task.monitor,
+            monitor=self._monitor.metric,
             headline=parts.task.headline,
             membership=self._membership.note,
             plugins=config.plugins,
@@ -261,6 +298,8 @@ class Session:
             seed=self.config.seed,
             steps_per_execution=self.config.steps_per_execution,
             length=self.parts.length,
+            monitor=self._monitor,
+            deadline=self._begin + (self.config.time_limit or math.inf),
             validation_samples=self.parts.sources["validation"].num_examples,
             sync_check_steps=self.config.sync_check_steps,
         )
@@ -272,10 +311,7 @@ class Session:
         with averaged_weights(self.parts.trainer.optimizer):
             return self._evaluator.metrics(self.parts.sources[split], self._world, quickly=quickly)
 
-    def _save(self) -> None:
-        self.state.save(self.run_directory, self.config.keep_checkpoints)
-
-    def _finish(self, watchers: Callback) -> dict[str, Any]:
+    def _finish(self, watchers: Callback, checkpoints: Checkpoints) -> dict[str, Any]:
         progress = self.state.progress
         validation = progress.validation
         if not validation or self._evaluator.quick_results_differ:
@@ -288,6 +324,7 @@ class Session:
         warning = self.parts.task.warning(test_rows)
         if warning:
             watchers.on_warning(f"test: {warning}")
+        checkpoints.finish()
         self.state.count_wall_time()
         summary = summarize(self._plan(), progress, validation, test, digest)
         with self._world.agreement():

@@ -5,8 +5,9 @@ from abc import ABC, abstractmethod
 from tfdl.config import TrainConfig
 from tfdl.distributed import World
 from tfdl.distributed.watchdog import long_work
-from tfdl.errors import UserError
+from tfdl.errors import RunError, UserError
 from tfdl.runs import Progress
+from tfdl.runs.checkpoint import DamagedCheckpointError, newest_first
 from tfdl.training.python_parts import PythonParts
 from tfdl.training.run_parts import RunParts
 from tfdl.training.run_record import RunRecord
@@ -58,12 +59,33 @@ class NewOrCheckpoint(StartingPoint):
                     record.create(config, parts.task, parts.sources, python_parts)
                     parts.initial_weights.save(record.run.assets)
                 else:
-                    state.load(record.checkpoint)
+                    record.lock()
+                    _load_newest(state, record)
                     _check_not_past(config, state.progress)
                     record.resume(config)
         record.run = world.broadcast_object(record.run)
         record.is_open = True
         state.share()
+
+
+def _load_newest(state: TrainingState, record: RunRecord) -> None:
+    """Loads the newest checkpoint that is whole.
+
+    Raises:
+        RunError: there is none.
+    """
+    faults = []
+    for folder in newest_first(record.run.checkpoints):
+        try:
+            state.load(folder)
+        except DamagedCheckpointError as error:
+            faults.append(error.fault)
+            continue
+        if faults:
+            reasons = "; ".join(faults)
+            record.checkpoint_note = f"{reasons}; the run continues from {folder.name}, the newest one that is whole"
+        return
+    raise RunError(f"the run has no whole checkpoint to resume from: {'; '.join(faults)}; begin again with --overwrite")
 
 
 def _check_not_past(config: TrainConfig, progress: Progress) -> None:

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
-from tfdl.distributed.watchdog import long_work
 from tfdl.models.keras_model import finalize_layers
-from tfdl.runs import Progress, RunDirectory, load_callbacks, load_carried, load_checkpoint, save_checkpoint
-from tfdl.runs.checkpoint import prune
+from tfdl.runs import Progress, load_callbacks, load_carried, load_checkpoint
+from tfdl.runs.checkpoint import CheckpointContent
 from tfdl.training.averaged_weights import averaged_weights, swap_averages
 from tfdl.training.callback_states import CallbackStates
 from tfdl.training.carried_state import Rows
@@ -138,26 +137,21 @@ class TrainingState:
             time=self._counted_until,
         )
 
-    def save(self, run: RunDirectory, keep: int) -> None:
-        """Writes a checkpoint from rank 0; called on every rank.
-
-        Args:
-            run: the run directory.
-            keep: the number of checkpoints to keep, besides the best one.
-
-        Raises:
-            OSError: rank 0 could not write it. The other ranks raise the same error.
-        """
+    def content(self) -> CheckpointContent | None:
+        """Copies what a checkpoint contains to memory; called on every rank. Only rank 0 gets it."""
         self.count_wall_time()
         rows = self._gathered_rows()
         trainer = self._trainer
-        with self._world.agreement(), long_work("saving a checkpoint"):
-            if self._world.is_chief:
-                states = self._callbacks.get()
-                updates = trainer.update_variables
-                with averaged_weights(trainer.optimizer):
-                    save_checkpoint(run.checkpoints, trainer.model, updates, self.progress, rows, states)
-                prune(run.checkpoints, keep, self.progress.best_step)
+        with self._world.agreement():
+            if not self._world.is_chief:
+                return None
+            states = self._callbacks.get()
+            updates = trainer.update_variables
+            with averaged_weights(trainer.optimizer):
+                content = CheckpointContent.of(
+                    trainer.model, updates, self.progress, carried=rows, callbacks=states
+                ).copied()
+        return content
 
     def count_wall_time(self) -> None:
         """Adds the wall time since the last call to the progress."""

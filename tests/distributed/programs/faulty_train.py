@@ -57,11 +57,11 @@ def slow_to_compile():
 def slow_to_prepare_and_save():
     """Makes rank 0 slow while the other ranks wait for it."""
     from tfdl.config import TASKS
-    from tfdl.training import training_state
+    from tfdl.training import checkpoint_writer
 
     image_task = TASKS.load("image-classification")
     image_task.open = slowly(image_task.open, 0, "prepared")
-    training_state.save_checkpoint = slowly(training_state.save_checkpoint, 0, "saved")
+    checkpoint_writer.write_checkpoint = slowly(checkpoint_writer.write_checkpoint, 0, "saved")
 
 
 def slowly(function, rank, done):
