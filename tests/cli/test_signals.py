@@ -99,7 +99,7 @@ def start_export(start, run, tmp_path, format_name, **options):
 @pytest.mark.parametrize("name", list(CODES))
 def test_an_export(start, trained_run, tmp_path, name):
     process = start_export(start, trained_run, tmp_path, "onnx")
-    wait_until(lambda: list(tmp_path.glob("temporary/tfdl-onnx-*/*")), process)
+    wait_until(lambda: list(tmp_path.glob("work/deep/.out.*/**/model.onnx")), process)
     process.send_signal(getattr(signal, name))
     assert_ended(process, name)
     assert [path.name for path in tmp_path.iterdir()] == ["temporary"]

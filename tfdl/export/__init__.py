@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tfdl.lazy import lazy_names
 
 _PUBLIC = {
-    "ExportedAdapter": "tfdl.export.adapter",
+    "AdapterExport": "tfdl.export.adapter",
     "HuggingFaceExport": "tfdl.export.huggingface.exporting",
     "KerasExport": "tfdl.export.keras.exporting",
     "LiteRTExport": "tfdl.export.litert.exporting",
@@ -22,7 +22,7 @@ _PUBLIC = {
 __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
-    from tfdl.export.adapter import ExportedAdapter as ExportedAdapter
+    from tfdl.export.adapter import AdapterExport as AdapterExport
     from tfdl.export.adapter import export_adapter as export_adapter
     from tfdl.export.huggingface.exporting import HuggingFaceExport as HuggingFaceExport
     from tfdl.export.huggingface.exporting import export_huggingface as export_huggingface

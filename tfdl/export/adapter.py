@@ -15,7 +15,7 @@ from tfdl.runs.free_folder import free_folder
 
 
 @dataclass(frozen=True)
-class ExportedAdapter:
+class AdapterExport:
     """An adapter that was written."""
 
     path: Path
@@ -27,7 +27,7 @@ class ExportedAdapter:
 
 def export_adapter(
     run: str | Path | RunDirectory, directory: str | Path, checkpoint: str = "last", *, overwrite: bool = False
-) -> ExportedAdapter:
+) -> AdapterExport:
     """Writes what was trained (updates of low rank, a new head, what ``!`` excepts from freezing), the run's
     configuration without paths, and what its task needs.
 
@@ -56,7 +56,7 @@ def export_adapter(
     with new_folder(target, replace=overwrite) as unfinished:
         parameters = write_adapter_files(unfinished, loaded, base)
         free_folder(directory, is_replaceable)  # somebody may have put something there meanwhile
-    return ExportedAdapter(target, parameters, base)
+    return AdapterExport(target, parameters, base)
 
 
 def write_adapter(request: ExportRequest) -> ExportReport:

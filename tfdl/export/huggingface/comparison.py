@@ -1,7 +1,6 @@
 """Asks a folder for transformers for its logits, by tfdl's own importer and by transformers itself."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +11,7 @@ import tensorflow as tf
 
 from tfdl.errors import RunError, UserError
 from tfdl.export.differences import checked_difference
+from tfdl.export.exact_numbers import exact_products
 from tfdl.export.huggingface.samples import as_transformers, network_samples
 from tfdl.export.known_tasks import LOGITS
 from tfdl.export.parity import TRAINING_PACKAGES, Arrays, answers_in_clean_process
@@ -110,18 +110,7 @@ def _read_again(folder: Path, loaded: LoadedRun, samples: Mapping[str, np.ndarra
 
 
 def _logits(model: Any, samples: Mapping[str, np.ndarray]) -> dict[str, Arrays]:
-    with _exact_products():
+    with exact_products():
         return {
             case: {LOGITS: np.asarray(model(tf.constant(inputs), training=False))} for case, inputs in samples.items()
         }
-
-
-@contextmanager
-def _exact_products() -> Iterator[None]:
-    """Products in float32 on a GPU too, which by default rounds their factors to 10 bits (TensorFloat-32)."""
-    was_enabled = tf.config.experimental.tensor_float_32_execution_enabled()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-    try:
-        yield
-    finally:
-        tf.config.experimental.enable_tensor_float_32_execution(was_enabled)
