@@ -62,12 +62,21 @@ def modules_of(command: list[str]) -> list[str]:
 
 def run(lines: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
     for _, *arguments in lines:
-        if arguments[0] == "train" and "--output" not in arguments:
-            arguments += ["--epochs", "1"]
+        if arguments[0] == "train":
+            arguments = in_two_steps(arguments)
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         captured = capsys.readouterr()
         assert ended.value.code == 0, f"{arguments}: {captured.err}"
+
+
+def in_two_steps(arguments: list[str]) -> list[str]:
+    """The command of a training with another length, which shows as much of a part that the user declared."""
+    for option in ("--epochs", "--steps"):
+        if option in arguments:
+            place = arguments.index(option)
+            arguments = arguments[:place] + arguments[place + 2 :]
+    return [*arguments, "--steps", "2"]
 
 
 def check_message(text: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,8 +40,9 @@ def test_fashion_mnist(real_data, tfdl_command, tmp_path):
     assert "fashion_mnist/3.0.1 is prepared in " in done.stdout
     assert "train 60,000, test 10,000" in done.stdout
 
-    part = ("--set", "dataset.train_split=train[:40%]", "--set", "dataset.validation_split=train[40%:42%]")
-    options = (*part, "--batch-size", 128, "--steps", 180, "--learning-rate", 0.003, "--schedule", "one_cycle")
+    parts = {"train": "train[:40%]", "validation": "train[40%:41%]", "test": "test[:20%]"}
+    splits = [word for name, part in parts.items() for word in ("--set", f"dataset.{name}_split={part}")]
+    options = (*splits, "--batch-size", 128, "--steps", 180, "--learning-rate", 0.003, "--schedule", "one_cycle")
     done = tfdl_command("train", "--dataset", "fashion_mnist", *options, "--output", tmp_path / "run", env=place)
     assert done.returncode == 0, done.stderr
     assert "cnn on fashion_mnist" in done.stdout

@@ -89,6 +89,7 @@ def test_the_graph_holds_no_foreign_op(exported):
         assert name not in graph
 
 
+@pytest.mark.usefixtures("quickly")
 def test_versions_count_up(trained_run, tmp_path):
     (tmp_path / "9").mkdir()
     (tmp_path / "10").mkdir()
@@ -96,6 +97,7 @@ def test_versions_count_up(trained_run, tmp_path):
     assert tfdl.export_saved_model(trained_run, tmp_path, "best").path == tmp_path / "11"
 
 
+@pytest.mark.usefixtures("quickly")
 def test_the_newest_version_is_overwritten(trained_run, tmp_path):
     assert tfdl.export_saved_model(trained_run, tmp_path, overwrite=True).path == tmp_path / "1"
     (tmp_path / "1" / "variables" / "variables.index").unlink()
@@ -170,6 +172,7 @@ def test_a_number_that_is_taken_between_looking_and_renaming(tmp_path, monkeypat
     assert (tmp_path / "2" / "file").is_file()
 
 
+@pytest.mark.usefixtures("quickly")
 def test_odd_names_beside_the_versions(trained_run, exported, tmp_path):
     (tmp_path / "\N{SUPERSCRIPT TWO}").mkdir()
     shutil.copytree(exported.path, tmp_path / "007")
@@ -257,6 +260,7 @@ def assert_not_written(trained_run, folder, message):
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.usefixtures("quickly")
 def test_too_large_a_difference(trained_run, tmp_path, monkeypatch):
     monkeypatch.setattr(differences, "TOLERANCE", -1.0)
     assert_not_written(

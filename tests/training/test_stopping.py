@@ -83,18 +83,18 @@ def test_killed_in_the_middle(config, uninterrupted, tmp_path):
 
 
 @pytest.fixture
-def stopped(request, config, tmp_path):
-    """The folder of a run that a signal has stopped, and the step at which it stopped."""
+def stopped(config, tmp_path):
+    """The folder of a run that SIGTERM has stopped, and the step at which it stopped."""
     process = start(config, tmp_path)
     wait_for_epoch(process, tmp_path, 3)
-    process.send_signal(getattr(signal, request.param))
+    process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 75
     reason = status(tmp_path)["reason"]
     line, advice = err.splitlines()
     assert line == f"tfdl: error: {reason}"
     assert status(tmp_path)["code"] == 75
-    assert reason.startswith(f"stopped by {request.param} at step ")
+    assert reason.startswith("stopped by SIGTERM at step ")
     assert reason.endswith(" with a checkpoint saved")
     step = int(reason.split()[5])
     path = tmp_path / "run"
@@ -104,17 +104,10 @@ def stopped(request, config, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stopped", ["SIGINT", "SIGUSR1"], indirect=True)
-def test_a_signal_stops_the_command_with_a_checkpoint(stopped):
+def test_a_stopped_command_is_resumed(stopped, uninterrupted):
     folder, step = stopped
     assert step >= 36
     assert not (folder / "run" / "summary.json").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("stopped", ["SIGTERM"], indirect=True)
-def test_a_stopped_command_is_resumed(stopped, uninterrupted):
-    folder, step = stopped
     done = resume(folder)
     assert done.returncode == 0, done.stderr
     assert f"resuming from step {step}" in done.stdout
@@ -125,21 +118,25 @@ def test_a_stopped_command_is_resumed(stopped, uninterrupted):
 class StopAt(Callback):
     """Sends this process a signal at a step, as a scheduler would."""
 
-    def __init__(self, step):
+    def __init__(self, step, number=signal.SIGTERM):
         self.step = step
+        self.number = number
 
     def on_steps(self, report):
         if report.progress.step == self.step:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), self.number)
 
 
-@pytest.mark.parametrize("step", [5, 12, 17])  # within an epoch, at its end, in the last one
-def test_from_python_a_stop_raises_a_stopped_error(tiny, tmp_path, step):
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(StoppedError, match=r"stopped by SIGTERM at step \d+ with a checkpoint saved") as raised:
-        tfdl.train(tiny(), tmp_path / "run", callbacks=[StopAt(step)])
+# Within an epoch, at its end, in the last one.
+@pytest.mark.parametrize(("step", "name"), [(5, "SIGINT"), (12, "SIGUSR1"), (17, "SIGTERM")])
+def test_from_python_a_stop_raises_a_stopped_error(tiny, tmp_path, step, name):
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    with pytest.raises(StoppedError, match=rf"stopped by {name} at step \d+ with a checkpoint saved") as raised:
+        tfdl.train(tiny(), tmp_path / "run", callbacks=[StopAt(step, number)])
     assert raised.value.exit_code == 75
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.getsignal(number) == before
+    assert (tmp_path / "run" / "checkpoints" / "last").exists()
     assert not (tmp_path / "run" / "summary.json").exists()
 
 
