@@ -117,6 +117,18 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture
+def own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is forgotten afterwards."""
+    from tfdl import config
+
+    for registry in (
+        config.AUGMENTATIONS, config.DATASETS, config.EXPORT_FORMATS, config.MODELS, config.OPTIMIZERS,
+        config.SAMPLERS, config.SCHEDULES, config.TASKS, config.TOKENIZERS,
+    ):  # fmt: skip
+        monkeypatch.setattr(registry, "_parts", dict(registry._parts))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Callable[[str], Path]:
     """``real_data(name)``: a public data set's original files, kept beside the checkout; tests skip without them."""

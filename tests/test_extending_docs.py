@@ -30,6 +30,7 @@ def test_the_page_has_a_section_and_a_module_for_each_kind_of_part():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_registries")
 def test_every_block_runs(tmp_path, monkeypatch, capsys):
     """Modules are written to files, commands are run where they stand, and Python is executed."""
     monkeypatch.chdir(tmp_path)

@@ -66,13 +66,16 @@ def start(tmp_path):
     processes = []
 
     def begin(*arguments, **options):
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        # The tests themselves may run under nohup.
+        options = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL), **options}
         process = subprocess.Popen(
             [sys.executable, *map(str, arguments)],
             text=True,
             cwd=tmp_path,
             env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
             **pipes,
+            **options,
         )
         processes.append(process)
         return process

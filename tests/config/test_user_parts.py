@@ -11,13 +11,7 @@ import yaml
 
 from tfdl.cli.models import _families
 from tfdl.config import (
-    AUGMENTATIONS,
-    DATASETS,
-    MODELS,
-    OPTIMIZERS,
-    SCHEDULES,
     TASKS,
-    TOKENIZERS,
     AdamConfig,
     DatasetConfig,
     ModelConfig,
@@ -39,12 +33,7 @@ from tfdl.errors import UserError
 from tfdl.models import build_model
 from tfdl.tasks.text_inputs import longest_text
 
-
-@pytest.fixture(autouse=True)
-def _own_registries(monkeypatch: Any) -> None:
-    """What a test registers is forgotten afterwards."""
-    for registry in (AUGMENTATIONS, DATASETS, MODELS, OPTIMIZERS, SCHEDULES, TASKS, TOKENIZERS):
-        monkeypatch.setattr(registry, "_parts", dict(registry._parts))
+pytestmark = pytest.mark.usefixtures("own_registries")
 
 
 def test_a_field_with_the_name_of_a_section() -> None:
