@@ -59,6 +59,14 @@ def wait_until(condition, process):
     return found
 
 
+@pytest.fixture(autouse=True)
+def default_handlers():
+    """As in a shell. The tests themselves may run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def start(tmp_path):
     """``start(*arguments)``: a process of Python, whose temporary files are in a folder of the test."""
@@ -66,16 +74,13 @@ def start(tmp_path):
     processes = []
 
     def begin(*arguments, **options):
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        # The tests themselves may run under nohup.
-        options = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL), **options}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         process = subprocess.Popen(
             [sys.executable, *map(str, arguments)],
             text=True,
             cwd=tmp_path,
             env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
             **pipes,
-            **options,
         )
         processes.append(process)
         return process
