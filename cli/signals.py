@@ -1,6 +1,7 @@
 """Signals of commands: those that end one, and those while no training steps run."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ _GRACE_SECONDS = 2.0
 # How long the first signal's cleaning up is left alone. A terminal that closes, or a service that is stopped, sends
 # several signals at once.
 _CLEANUP_SECONDS = 5.0
+_MOMENT_SECONDS = 0.02
 
 
 class SignalledError(BaseException):
@@ -41,6 +43,9 @@ class EndingSignals:
     Their default action ends the process at once: temporary files stay, and so do the processes that it has started. A
     signal that is ignored, as SIGHUP is under nohup, or that the calling program handles, stays as it is. Outside the
     main thread, where Python allows no handlers, signals act as before.
+
+    Python ignores an error that is raised while it frees an object or calls a weak reference's function. It is then
+    raised again, a moment later.
     """
 
     def __init__(self) -> None:
@@ -49,6 +54,7 @@ class EndingSignals:
         its place."""
         self._raised_at = 0.0
         self._handled: list[signal.Signals] = []
+        self._unraisable_hook: Any = None
 
     def __enter__(self) -> "EndingSignals":
         if threading.current_thread() is threading.main_thread():
@@ -56,13 +62,31 @@ class EndingSignals:
                 if signal.getsignal(number) == signal.SIG_DFL:
                     signal.signal(number, self._end)
                     self._handled.append(number)
+        if self._handled and signal.getsignal(signal.SIGALRM) == signal.SIG_DFL:
+            signal.signal(signal.SIGALRM, self._raise_again)
+            self._handled.append(signal.SIGALRM)
+            self._unraisable_hook = sys.unraisablehook
+            sys.unraisablehook = self._on_unraisable
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if signal.SIGALRM in self._handled:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            sys.unraisablehook = self._unraisable_hook
         for number in self._handled:
             signal.signal(number, signal.SIG_DFL)
+
+    def _on_unraisable(self, unraisable: Any) -> None:
+        if isinstance(unraisable.exc_value, SignalledError):
+            signal.setitimer(signal.ITIMER_REAL, _MOMENT_SECONDS)
+            return
+        self._unraisable_hook(unraisable)
+
+    def _raise_again(self, *_: Any) -> None:
+        if self.error is not None:
+            raise self.error
 
     def _end(self, number: int, _: Any) -> None:
         now = time.monotonic()

@@ -303,3 +303,26 @@ def test_a_launched_rank_has_its_own_way(monkeypatch):
 
 def test_exit_codes():
     assert [exit_code_of(SignalledError(getattr(signal, name))) for name in CODES] == list(CODES.values())
+
+
+class Freed:
+    """Gets a signal while Python frees it."""
+
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1_000):  # the handler runs between two statements
+            pass
+
+
+def test_a_signal_while_an_object_is_freed_is_not_lost():
+    hook = sys.unraisablehook
+
+    def freed_while_it_waits():
+        freed = Freed()
+        del freed
+        threading.Event().wait(60)
+
+    with EndingSignals(), pytest.raises(SignalledError, match="stopped by SIGTERM"):
+        freed_while_it_waits()
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+    assert sys.unraisablehook is hook
