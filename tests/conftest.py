@@ -118,7 +118,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_registries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test registers is forgotten afterwards."""
     from tfdl import config
 
@@ -127,6 +127,10 @@ def own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
         config.SAMPLERS, config.SCHEDULES, config.TASKS, config.TOKENIZERS,
     ):  # fmt: skip
         monkeypatch.setattr(registry, "_parts", dict(registry._parts))
+    known = dict(config.PRESETS)
+    yield
+    for name in config.PRESETS.keys() - known.keys():
+        del config.PRESETS[name]
 
 
 @pytest.fixture(scope="session")

@@ -69,21 +69,3 @@ def test_one_of_three_fails_and_one_is_killed(tmp_path: Path) -> None:
     records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     rates = [record["learning_rate"] for record in records if record["kind"] == "steps"]
     assert rates == sorted(rates, reverse=True), "the schedule continues from its position"
-
-
-def test_a_rank_that_cannot_start_is_left_out_and_too_few_ranks_fail(tmp_path: Path) -> None:
-    """One of three ranks is broken, and the others continue. Then one of those is killed."""
-    faults = [(f"join:{HOSTS[2]}", 0, 5), ("kill", 1, 20)]
-    env = {"BROKEN_HOST": HOSTS[2], "TFDL_START_SECONDS": "5"}
-    launcher = ("--min-np", "2", "--elastic-timeout", "10")
-    job = train(tmp_path, faults, "--elastic", "--epochs", "6", *SMALL, launcher=launcher, **env)
-    assert "this host is broken" in job.output
-    records = changes(tmp_path / "run")
-    assert len(records) == 1, job.output
-    assert records[0]["step"] == 11
-    assert records[0]["world_size"] == 2
-    assert job.code != 0
-    status = json.loads((tmp_path / "run" / "status.json").read_text())
-    reason = "a rank was lost at step 22; waiting until there are --min-np ranks again"
-    assert status == {"code": None, "reason": reason}
-    assert not (tmp_path / "run" / "summary.json").exists()

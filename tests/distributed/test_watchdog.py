@@ -1,4 +1,7 @@
-"""Ranks that hang are found, named with their stacks, and ended in time. No process is left."""
+"""Ranks that hang are found, named with their stacks, and ended in time. No process is left.
+
+The control, a job without the watchdog, is in ``tests/soak/test_watchdog.py``.
+"""
 
 from pathlib import Path
 
@@ -30,14 +33,6 @@ def test_a_rank_that_hangs_in_python_ends_the_job_with_its_stack(tmp_path: Path)
     assert any(line.endswith("in never_returns") for line in job.lines)
     assert job.status["code"] == 1
     assert job.status["reason"].startswith("rank 1: error: hangs (on ")
-
-
-def test_without_the_watchdog_the_job_keeps_hanging(tmp_path: Path) -> None:
-    """The control: the same job still runs when the watchdog would have ended it."""
-    job = train("hang", 1, tmp_path / "run", "--watchdog-timeout", "0", patience=TIMEOUT + GRACE)
-    assert job.code is None, job.lines
-    assert job.complaints == []
-    assert job.status["code"] is None
 
 
 def test_preparing_compiling_saving_and_declared_work_may_take_longer(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
-"""Elastic training of a language model, which loses the recurrent state of a lost rank; and a job without it."""
+"""Elastic training of a language model, which loses the state of a lost rank; a broken host; a job without it."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from tests.distributed.elastic_jobs import SMALL, changes, ends, train
+from tests.distributed.elastic_jobs import HOSTS, SMALL, changes, ends, train
 
 pytestmark = pytest.mark.distributed
 
@@ -35,3 +35,21 @@ def test_without_elastic_a_dead_rank_ends_the_job(tmp_path: Path) -> None:
     assert job.code != 0
     assert not (tmp_path / "run" / "summary.json").exists()
     assert ends(job) == []
+
+
+def test_a_rank_that_cannot_start_is_left_out_and_too_few_ranks_fail(tmp_path: Path) -> None:
+    """One of three ranks is broken, and the others continue. Then one of those is killed."""
+    faults = [(f"join:{HOSTS[2]}", 0, 5), ("kill", 1, 20)]
+    env = {"BROKEN_HOST": HOSTS[2], "TFDL_START_SECONDS": "5"}
+    launcher = ("--min-np", "2", "--elastic-timeout", "10")
+    job = train(tmp_path, faults, "--elastic", "--epochs", "6", *SMALL, launcher=launcher, **env)
+    assert "this host is broken" in job.output
+    records = changes(tmp_path / "run")
+    assert len(records) == 1, job.output
+    assert records[0]["step"] == 11
+    assert records[0]["world_size"] == 2
+    assert job.code != 0
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    reason = "a rank was lost at step 22; waiting until there are --min-np ranks again"
+    assert status == {"code": None, "reason": reason}
+    assert not (tmp_path / "run" / "summary.json").exists()

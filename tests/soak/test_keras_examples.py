@@ -8,7 +8,7 @@ from tests.distributed.test_keras_examples import check_example, train_alone_and
 
 pytestmark = pytest.mark.distributed
 
-EXAMPLES = ["convnet", "vae", "vit"]
+EXAMPLES = ["convnet", "vae", "vit", "embeddings", "simclr", "seq2seq", "actor_critic"]
 
 
 @pytest.fixture(scope="module")
