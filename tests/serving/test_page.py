@@ -18,6 +18,7 @@ from PIL import Image
 import tfdl
 from tfdl.config import compose
 from tfdl.serving import ServeOptions, find_sources, make_app, open_state
+from tfdl.serving.text_writer import StoppedWriting, TextWriter
 
 CHROMIUM = shutil.which("chromium")
 FEW_TEXTS = {
@@ -199,7 +200,16 @@ def test_a_text_is_continued_as_it_is_written(page: Any, address: str) -> None:
     assert page.locator(".given").text_content() == "Hello <i>you</i>"
 
 
-def test_a_text_can_be_stopped(page: Any) -> None:
+def test_a_text_can_be_stopped(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that a model draws may end before it is stopped. This one never ends."""
+
+    def write(self: TextWriter, text: str, settings: Any, on_piece: Any, is_wanted: Any) -> None:  # noqa: ARG001
+        while is_wanted():
+            on_piece("a")
+            threading.Event().wait(0.02)  # as a model would take
+        raise StoppedWriting
+
+    monkeypatch.setattr(TextWriter, "write", write)
     choose(page, "writer")
     page.fill("textarea", "Hello")
     page.fill("[name=max_new_tokens]", str(MOST_TOKENS))
