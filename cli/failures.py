@@ -128,7 +128,7 @@ def _line_of(error: BaseException) -> str:
         return f"error: {error}"
     if isinstance(error, OSError) and error.errno is not None:
         path = f" {str(error.filename)!r}" if error.filename else " a file"
-        advice = "; make room, or choose another --output" if error.errno in DISK_FULL else ""
+        advice = "; make room, or write to another disk" if error.errno in DISK_FULL else ""
         return f"error: cannot use{path}: {error.strerror}{advice}"
     # By name, so that this module imports no TensorFlow.
     if type(error).__name__ == "ResourceExhaustedError":

@@ -56,7 +56,7 @@ def test_a_full_disk_is_exit_1_and_is_reported(tfdl_command, tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("tfdl: error: ")
     line, advice = done.stderr.splitlines()
-    assert line.endswith("File too large; make room, or choose another --output")
+    assert line.endswith("File too large; make room, or write to another disk")
     run = tmp_path / "run"
     assert advice == f"tfdl: no checkpoint was saved; begin again with --output {run} --overwrite"
 
