@@ -22,7 +22,7 @@ import tfdl  # noqa: E402
 from tfdl.config import compose  # noqa: E402
 from tfdl.training import Callback  # noqa: E402
 
-# Parts of the data, so that opening and validation are short.
+# Small parts of the data: opening and validation are short.
 SPLITS = {"dataset.validation_split": "validation[:1]", "dataset.test_split": "test[:1]"}
 
 

@@ -46,6 +46,14 @@ def test_when_it_stops(monitor, patience, min_delta, values, expected):
     assert bool(stopping.reason) == (expected is not None)
 
 
+def test_values_that_are_never_numbers():
+    stopping = EarlyStopping(ACCURACY, 2, 0.0)
+    for _ in range(2):
+        stopping.on_validation_end({"accuracy": float("nan")})
+    assert stopping.wants_stop
+    assert stopping.reason == "stopped early: 2 validations whose accuracy is not a number"
+
+
 def test_its_state_continues_the_count():
     first = EarlyStopping(ACCURACY, 2, 0.0)
     first.on_validation_end({"accuracy": 0.5})

@@ -10,13 +10,13 @@ _PUBLIC = {
     "KerasExport": "tfdl.export.keras.exporting",
     "LiteRTExport": "tfdl.export.litert.exporting",
     "OnnxExport": "tfdl.export.onnx.exporting",
+    "SavedModelExport": "tfdl.export.saved_model",
     "export_adapter": "tfdl.export.adapter",
     "export_huggingface": "tfdl.export.huggingface.exporting",
     "export_keras": "tfdl.export.keras.exporting",
     "export_litert": "tfdl.export.litert.exporting",
     "export_onnx": "tfdl.export.onnx.exporting",
     "export_saved_model": "tfdl.export.saved_model",
-    "SavedModelExport": "tfdl.export.saved_model",
 }
 
 __all__ = sorted(_PUBLIC)

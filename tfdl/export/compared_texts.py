@@ -50,7 +50,7 @@ def batch_size_and_length(longest: int, vocab_size: int, most: int) -> tuple[int
 
 
 def length_of_batch(count: int, vocab_size: int) -> int:
-    """Most tokens of the texts of a batch, so that their logits do not take too much memory.
+    """Most tokens of the texts of a batch, whose logits then do not take too much memory.
 
     Args:
         count: texts.

@@ -25,7 +25,7 @@ def swap_averages(optimizer: Any) -> None:
 
 
 def keep_as_averages(optimizer: Any) -> None:
-    """Makes the weights their own averages, so that both are what a checkpoint of averages has.
+    """Makes the weights their own averages, as both are after a checkpoint of averages was read.
 
     Args:
         optimizer: with or without averages.

@@ -18,8 +18,8 @@ def restore_best_weights(
 ) -> str:
     """Gives every rank's model the weights of the best checkpoint; called on every rank.
 
-    The link ``last`` then points to it, so that whatever uses the run has these weights. The checkpoint of the last
-    step stays as it is.
+    The link ``last`` then points to it: whatever uses the run has these weights. The checkpoint of the last step stays
+    as it is.
 
     Args:
         model: the trained model.

@@ -47,17 +47,13 @@ class CheckpointWriter:
         Raises:
             OSError: it could not be written.
         """
-        self.wait()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
         error = self._error
         self._error = None  # it is raised once
         if error is not None:
             raise error
-
-    def wait(self) -> None:
-        """Waits until the last checkpoint is written, or cannot be."""
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
 
     def _write(self, content: CheckpointContent) -> None:
         try:

@@ -93,22 +93,20 @@ class Checkpoints:
         is_written = True
         with self._world.agreement(), long_work("saving a checkpoint"):
             if self._world.is_chief:
-                is_written = self._finish()
+                is_written = self._finish(raises=not self._goes_on)
         return is_written
 
     def close(self) -> None:
         """Waits until nothing is being written any more. An error that nothing has raised is shown."""
         with long_work("saving a checkpoint"):
-            self._writer.wait()
-        if self._writer.has_failed:
-            self._goes_on = True
-            self._finish()
+            self._finish(raises=False)
 
-    def _finish(self) -> bool:
+    def _finish(self, *, raises: bool) -> bool:
+        """Waits until the last checkpoint is written; returns whether it was."""
         try:
             self._writer.finish()
         except OSError as error:
-            if not self._goes_on:
+            if raises:
                 raise
             reason = first_line(error)
             self._warn(f"warning: the checkpoint of step {self._writer.step} was not written: {reason}")

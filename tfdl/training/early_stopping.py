@@ -63,5 +63,8 @@ class EarlyStopping(Callback):
             return
         self.wants_stop = True
         validations = "1 validation" if self._waited == 1 else f"{self._waited} validations"
-        best = "a number" if self._best is None else f"{self._best:.4f}"
-        self.reason = f"stopped early: {validations} without a better {self._monitor.metric} than {best}"
+        if self._best is None:  # all values were NaN
+            self.reason = f"stopped early: {validations} whose {self._monitor.metric} is not a number"
+        else:
+            metric = self._monitor.metric
+            self.reason = f"stopped early: {validations} without a better {metric} than {self._best:.4f}"
