@@ -12,6 +12,7 @@ import tensorflow as tf
 import uvicorn
 
 from tests.serving.asking import Client
+from tests.serving.slow_model import Slow, program_of
 from tfdl.serving.body_room import BodyRoom
 from tfdl.serving.listening import listen, names_of
 from tfdl.serving.metrics import Metrics
@@ -100,3 +101,30 @@ def state_of_programs(programs: Mapping[str, Program], **options: Any) -> Server
         models[name] = Model(ModelSource(name, Path(name), "run"), lambda *_, it=program: it, settings, metrics)
         models[name].load_first()
     return ServerState(models, settings, metrics, Streams(settings.max_streams), BodyRoom(4 * settings.max_body))
+
+
+@pytest.fixture
+def slow():
+    """A model that waits where a test says so."""
+    model = Slow()
+    yield model
+    model.may_run.set()
+
+
+@pytest.fixture
+def server(slow):
+    """``server(**options)`` starts a server of the model ``slow``, and returns a client of it."""
+    contexts = []
+
+    def start(**options):
+        state = state_of_programs({"slow": program_of(slow)}, **options)
+        context = running(state)
+        contexts.append(context)
+        client = context.__enter__()
+        client.state = state
+        return client
+
+    yield start
+    slow.may_run.set()
+    for context in contexts:
+        context.__exit__(None, None, None)

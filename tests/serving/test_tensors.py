@@ -68,6 +68,7 @@ def test_inputs(text, signature, expected):
         ('{"instances": [["1", 2]]}', VECTOR, "has the value '1', expected numbers"),
         ('{"instances": [[1e39, 2]]}', VECTOR, "a number that is too large for float32"),
         ('{"instances": [[1e999, 2]]}', VECTOR, "a number that is too large for float32"),
+        ('{"instances": [[Infinity, -1e999]]}', VECTOR, "a number that is too large for float32"),
         (f'{{"instances": [[1{"0" * 400}, 2]]}}', VECTOR, "a number that is too large, expected numbers"),
         ('{"instances": [[[[256]]]]}', IMAGE, "the value 256, expected whole numbers from 0 to 255"),
         ('{"instances": [[[[-1]]]]}', IMAGE, "the value -1, expected whole numbers from 0 to 255"),

@@ -6,8 +6,7 @@ from pathlib import Path
 from tfdl.config.models.keras import KerasModelConfig
 from tfdl.errors import UserError
 from tfdl.export.keras.rebuilding import float32_model, has_graph, layers_in_other_precisions
-from tfdl.models import build_model, compute_precision
-from tfdl.models.low_rank import update_scale, without_updates
+from tfdl.export.rebuilt_model import rebuilt_model
 from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.load import LoadedRun
 
@@ -30,11 +29,7 @@ def load_float32(run: str | Path | RunDirectory, checkpoint: str, *, may_be_floa
         return _own_model_in_float32(loaded, may_be_float64)
     if not is_double:
         return loaded
-    model_config = config.model if update_scale(config.model) is None else without_updates(config.model)
-    with compute_precision("float32"):
-        model = build_model(model_config, **loaded.task.model_arguments)
-    for variable, value in zip(model.weights, loaded.model.weights, strict=True):
-        variable.assign(value)  # rounded to float32
+    model = rebuilt_model(loaded, "float32")
     loaded.task.fit_to(model)
     return replace(loaded, model=model)
 

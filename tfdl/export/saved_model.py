@@ -103,7 +103,7 @@ def export_saved_model(
         set_classify_method(version.unfinished)
         write_description(version.unfinished, describe(loaded))
         answers = answers_of_saved_model(version.unfinished, samples)
-        difference = checked_difference("the SavedModel", expected, answers)
+        difference = checked_difference("the SavedModel", expected, answers).largest
     written = {name: _exported(signature, functions[name]) for name, signature in signatures.items()}
     return SavedModelExport(
         path=version.path,

@@ -6,6 +6,8 @@ from typing import Any
 from tfdl.garbage_collection import garbage_collection_off
 from tfdl.serving.errors import BAD_REQUEST, RequestError
 
+# The objects that a body's infinities become. Any other infinite float was a number that is too large, such as 1e400.
+_WRITTEN = {"Infinity": float("inf"), "-Infinity": float("-inf"), "NaN": float("nan")}
 _MOST_SHOWN = 60
 
 
@@ -20,8 +22,6 @@ class Body(dict[str, Any]):
     def __init__(self, values: dict[str, Any], text: bytes):
         super().__init__(values)
         self.num_bytes = len(text)
-        self.has_infinity = b"Infinity" in text
-        """Whether infinite numbers may be written as such. Otherwise they are numbers that are too large."""
 
 
 def read_object(body: bytes) -> Body:
@@ -36,7 +36,7 @@ def read_object(body: bytes) -> Body:
     try:
         # Looking for cycles, which JSON does not have, takes most of the time of many small lists.
         with garbage_collection_off():
-            values = json.loads(body.decode(), object_pairs_hook=_unique)
+            values = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_WRITTEN.__getitem__)
     except UnicodeDecodeError as error:
         raise RequestError(BAD_REQUEST, f"the body is not UTF-8 (byte {error.start}), expected JSON") from error
     except RecursionError as error:
@@ -52,6 +52,15 @@ def read_object(body: bytes) -> Body:
             BAD_REQUEST, f'the body is a JSON {json_type(values)}, expected an object: {{"instances": ...}}'
         )
     return Body(values, body)
+
+
+def is_written_infinity(value: float) -> bool:
+    """Whether a number was written as ``Infinity`` or ``-Infinity``.
+
+    Args:
+        value: that ``read_object`` read.
+    """
+    return any(value is written for written in _WRITTEN.values())
 
 
 def json_type(value: Any) -> str:

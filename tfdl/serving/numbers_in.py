@@ -8,18 +8,17 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.serving.errors import BAD_REQUEST, RequestError
-from tfdl.serving.json_body import shown
+from tfdl.serving.json_body import is_written_infinity, shown
 from tfdl.serving.signature import TensorInfo
 
 
-def numbers_of(leaves: Sequence[Any], info: TensorInfo, what: str, has_infinity: bool) -> np.ndarray:
+def numbers_of(leaves: Sequence[Any], info: TensorInfo, what: str) -> np.ndarray:
     """An array of one axis.
 
     Args:
         leaves: values that were read from JSON.
         info: the tensor.
         what: it is, for messages.
-        has_infinity: whether infinite numbers were written as such.
 
     Raises:
         RequestError: a value of another type, or out of its range.
@@ -32,7 +31,7 @@ def numbers_of(leaves: Sequence[Any], info: TensorInfo, what: str, has_infinity:
         raise RequestError(BAD_REQUEST, f"{what} has the value {shown(wrong)}, expected {expected}")
     try:
         if dtype.is_floating:
-            return _floats(np.array(leaves, np.float64), dtype, what, has_infinity)
+            return _floats(leaves, dtype, what)
         return np.array(leaves, dtype.as_numpy_dtype)
     except OverflowError as error:
         wrong = next((leaf for leaf in leaves if dtype.is_integer and not dtype.min <= leaf <= dtype.max), None)
@@ -53,9 +52,11 @@ def _number_type(name: str) -> tuple[Any, frozenset[type], str]:
     return dtype, frozenset(), ""
 
 
-def _floats(values: np.ndarray, dtype: Any, what: str, has_infinity: bool) -> np.ndarray:
+def _floats(leaves: Sequence[Any], dtype: Any, what: str) -> np.ndarray:
+    values = np.array(leaves, np.float64)
     is_infinite = np.isinf(values)
     is_too_large = (np.abs(values) > float(dtype.max)) & ~is_infinite
-    if is_too_large.any() or (is_infinite.any() and not has_infinity):
+    are_written = all(is_written_infinity(leaves[index]) for index in np.flatnonzero(is_infinite).tolist())
+    if is_too_large.any() or not are_written:
         raise RequestError(BAD_REQUEST, f"{what} has a number that is too large for {dtype.name}")
     return values.astype(dtype.as_numpy_dtype, copy=False)

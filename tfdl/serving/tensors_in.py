@@ -37,18 +37,17 @@ def inputs_of(body: Body, signature: Signature) -> tuple[Arrays, bool]:
     columns = _columns_of_rows(body["instances"], signature) if is_row else _columns(body["inputs"], signature)
     arrays = {}
     for name, info in signature.inputs.items():
-        arrays[name] = to_array(columns[name], info, f"input {name!r}", body.has_infinity)
+        arrays[name] = to_array(columns[name], info, f"input {name!r}")
     return arrays, is_row
 
 
-def to_array(value: Any, info: TensorInfo, what: str, has_infinity: bool = True) -> np.ndarray:
+def to_array(value: Any, info: TensorInfo, what: str) -> np.ndarray:
     """A tensor's nested lists as an array.
 
     Args:
         value: that was read from JSON.
         info: the tensor.
         what: it is, for messages.
-        has_infinity: whether infinite numbers were written as such.
 
     Raises:
         RequestError: another shape, type or range than the tensor's.
@@ -58,7 +57,7 @@ def to_array(value: Any, info: TensorInfo, what: str, has_infinity: bool = True)
         array = np.empty(len(leaves), object)
         array[:] = [_bytes(leaf, what) for leaf in leaves]
     else:
-        array = numbers_of(leaves, info, what, has_infinity)
+        array = numbers_of(leaves, info, what)
     return array.reshape(shape)
 
 

@@ -98,7 +98,7 @@ def _checked_difference(what: str, expected: Mapping[str, Arrays], answers: Mapp
         scaled_expected[case] = {LOGITS: named[LOGITS] / scale}
         logits = answers[case][LOGITS]
         scaled_answers[case] = {LOGITS: logits / scale if logits.shape == named[LOGITS].shape else logits}
-    return checked_difference(what, scaled_expected, scaled_answers)
+    return checked_difference(what, scaled_expected, scaled_answers).largest
 
 
 def _read_again(folder: Path, loaded: LoadedRun, samples: Mapping[str, np.ndarray]) -> dict[str, Arrays]:

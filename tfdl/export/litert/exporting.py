@@ -1,6 +1,7 @@
 """Writes a LiteRT file, and keeps it only if it gives the model's answers and is as accurate as it should be."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ from tfdl.export.finite_weights import check_finite_weights
 from tfdl.export.float32_run import load_float32
 from tfdl.export.litert.choice import function_for
 from tfdl.export.litert.comparison import Compared, written_and_compared
+from tfdl.export.litert.functions import LiteRTFunction
 from tfdl.export.litert.interpreter import LiteRTModel, answers_of_litert
 from tfdl.export.litert.lowering import Lowered, lowered
 from tfdl.export.packages import check_packages
 from tfdl.export.rank_zero import check_rank_zero
+from tfdl.export.rebuilt_model import float64_model
 from tfdl.export.run_splits import run_splits
 from tfdl.runs import RunDirectory
+from tfdl.runs.load import LoadedRun
 
 FORMAT = "litert"
 MODEL = "model.tflite"
@@ -73,7 +77,7 @@ def export_litert(
         function = function_for(loaded.model, loaded.task)
         is_lower = precision != FULL_PRECISION
         splits = run_splits(loaded, precision, data, "export_litert") if is_lower else {}
-        compared = written_and_compared(function, folder.model)
+        compared = written_and_compared(function, folder.model, partial(_in_float64, loaded))
         lower: Lowered | None = None
         if is_lower:
             lower = lowered(compared.content, compared.graph, function, precision, splits)
@@ -106,6 +110,11 @@ def write_litert(request: ExportRequest) -> ExportReport:
         request.run, request.directory, request.checkpoint, precision=request.precision, overwrite=request.overwrite
     )
     return exported.report()
+
+
+def _in_float64(loaded: LoadedRun) -> LiteRTFunction | None:
+    model = float64_model(loaded)
+    return None if model is None else function_for(model, loaded.task)
 
 
 def _check_lower(path: Path, lower: Lowered, compared: Compared, precision: str) -> None:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfdl.config import ExportReport, ExportRequest
 from tfdl.config.export_formats import EXPORT_FORMATS, FULL_PRECISION
 from tfdl.export.cost import Cost
-from tfdl.export.differences import checked_difference
+from tfdl.export.differences import Difference, checked_difference
 from tfdl.export.exact_numbers import exact_products
 from tfdl.export.export_folder import export_folder
 from tfdl.export.file_export import FileExport
@@ -20,7 +20,9 @@ from tfdl.export.known_tasks import PROBABILITIES, known_task
 from tfdl.export.log_probabilities import with_log_probabilities
 from tfdl.export.number_signature import NumberSignature, number_signature
 from tfdl.export.packages import check_packages
+from tfdl.export.parity import Arrays
 from tfdl.export.rank_zero import check_rank_zero
+from tfdl.export.rebuilt_model import float64_model
 from tfdl.export.run_splits import run_splits
 from tfdl.export.served_numbers import as_arrays
 from tfdl.export.task_description import described_task
@@ -97,11 +99,11 @@ def export_onnx(
             files=folder.files,
             size=folder.model.stat().st_size,
             float32_size=float32_size,
-            largest_difference=difference,
+            largest_difference=difference.largest,
             compared=signature.compared,
             precision=precision,
             cost=cost,
-            notes=(*notes, *signature.notes),
+            notes=(*notes, *signature.notes, *difference.notes),
         )
 
 
@@ -130,15 +132,27 @@ def _write_float32(path: Path, loaded: LoadedRun, precision: str) -> NumberSigna
     return replace(signature, outputs=outputs)
 
 
-def _checked_difference(path: Path, loaded: LoadedRun, signature: NumberSignature) -> float:
+def _checked_difference(path: Path, loaded: LoadedRun, signature: NumberSignature) -> Difference:
     from tfdl.export.onnx.runtime import answers_of_onnx
 
-    expected = {}
+    is_classification = isinstance(loaded.task, Classification) and known_task(loaded.task) is not None
+
+    def compared(answers: Mapping[str, Arrays]) -> Mapping[str, Arrays]:
+        return with_log_probabilities(answers, PROBABILITIES) if is_classification else answers
+
+    def in_float64() -> Mapping[str, Arrays] | None:
+        model = float64_model(loaded)
+        return None if model is None else compared(_answers(model, signature))
+
+    expected = compared(_answers(loaded.model, signature))
+    answers = compared(answers_of_onnx(path, signature.samples))
+    return checked_difference("the ONNX model", expected, answers, in_float64)
+
+
+def _answers(model: Any, signature: NumberSignature) -> dict[str, Arrays]:
+    """What a model answers in this process, by case and name."""
+    answers = {}
     for case, inputs in signature.samples.items():
         tensors = {name: tf.constant(array) for name, array in inputs.items()}
-        expected[case] = as_arrays(signature.answer(loaded.model, **tensors))
-    answers = answers_of_onnx(path, signature.samples)
-    if isinstance(loaded.task, Classification) and known_task(loaded.task) is not None:
-        expected = with_log_probabilities(expected, PROBABILITIES)
-        answers = with_log_probabilities(answers, PROBABILITIES)
-    return checked_difference("the ONNX model", expected, answers)
+        answers[case] = as_arrays(signature.answer(model, **tensors))
+    return answers
