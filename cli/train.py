@@ -32,6 +32,7 @@ Examples:
   tfdl train --dataset cifar10 --image-size 24 --output runs/cifar
   tfdl train --output runs/cifar --resume --epochs 60       # continue it
   tfdl train --epochs 200 --early-stopping-patience 5       # as long as it gets better
+  tfdl train --on-divergence rollback                       # back to a checkpoint, with half the learning rate
   tfdl train --time-limit 3h55m --checkpoint-minutes 10     # in a job of four hours
   tfdl train --optimizer adamw --schedule cosine --warmup-steps 50 --weight-decay 0.01
   tfdl train --set model.filters=[64,128] --set model.dropout=0.3
@@ -141,6 +142,10 @@ class ImageSize(click.ParamType):
 @setting("--checkpoint-minutes", "checkpoint_minutes", type=float, help="Minutes between checkpoints within an epoch.")
 @setting("--on-checkpoint-error", "on_checkpoint_error", metavar="WHAT", names=field_choices("on_checkpoint_error"),
          help="When a checkpoint cannot be written: {names}.  [default: stop]")  # fmt: skip
+@setting("--on-divergence", "on_divergence", metavar="WHAT", names=field_choices("on_divergence"),
+         help="When a loss or gradient is NaN or infinite: {names}, with half the rate.  [default: stop]")  # fmt: skip
+@setting("--debug-numerics", "debug_numerics", is_flag=True, default=None,
+         help="Also stop when a layer returns NaN or infinite values; slower.")  # fmt: skip
 @click.option("--output", type=click.Path(), metavar="DIR", help="Run directory.  [default: runs/MODEL-DATASET-TIME]")
 @click.option("--resume", is_flag=True, help="Continue from the last checkpoint in --output.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import tfdl
 from tfdl.data import Position, training_batches
+from tfdl.data.pipeline import WEIGHT
 from tfdl.data.tokenizers import CharacterTokenizer
 from tfdl.data.tokens.stream import TokenStream
 from tfdl.data.tokens.table import TokenColumn
@@ -159,6 +160,22 @@ def test_with_another_batch_windows_begin_at_zero_until_the_epoch_ends():
     np.testing.assert_allclose(trainer.take_sums(), alone.take_sums(), rtol=1e-12)
     trainer.run(iterator, 1)
     assert trainer.carried.gathered() is not None
+
+
+def test_a_step_that_is_not_made_leaves_the_state():
+    """The third batch has a weight that is NaN; training then continues as if it had not been there."""
+    found = []
+    for is_faulty in (True, False):
+        model = build()
+        trainer = trainer_of(model)
+        stream = training_batches(SOURCE, batch_size=ROWS, seed=1).take(3)
+        faulty = stream.skip(2).map(lambda batch: {**batch, WEIGHT: batch[WEIGHT] * np.float32("nan")})
+        data = stream.take(2).concatenate(faulty) if is_faulty else stream.take(2)
+        assert trainer.run(iter(data), 3 if is_faulty else 2) == 2
+        trainer.run(iter(stream.skip(2)), 1)
+        found.append([*trainer.carried.gathered().values(), *map(np.array, model.weights)])
+    for mine, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(mine, other)
 
 
 @pytest.fixture

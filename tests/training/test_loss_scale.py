@@ -130,7 +130,7 @@ def test_a_loss_of_nan_ends_no_run_in_float16(tiny, tmp_path, monkeypatch):
     assert [row["step"] for row in steps] == list(range(2, 13))
     assert epoch["skipped_steps"] == 1
     passes = tf.Variable(0)
-    with pytest.raises(RunError, match="the loss is nan at step 1"):
+    with pytest.raises(RunError, match="step 1 was not made"):
         tfdl.train(tiny(**fields), tmp_path / "float32")
 
 

@@ -273,14 +273,12 @@ def test_an_optimizer_in_place_of_the_configuration(tmp_path):
     assert int(optimizer.iterations) == run.read_summary()["steps"]
 
 
-@pytest.mark.parametrize(
-    ("split", "loss"), [("train", "loss"), ("validation", "validation loss"), ("test", "test loss")]
-)
-def test_a_loss_that_is_nan_ends_the_run(tmp_path, split, loss):
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_loss_that_is_nan_ends_the_run(tmp_path, split):
     data = {name: numbers() for name in ("train", "validation", "test")}
     data[split][1][3] = np.nan
     with pytest.raises(
-        tfdl.RunError, match=f"the {loss} is nan at step .*; if the data may have NaN or infinite values"
+        tfdl.RunError, match=f"the {split} loss is nan at step .*; if the data may have NaN or infinite values"
     ):
         train(tmp_path / "run", model=model_of(loss="mse"), data=data)
     assert not (tmp_path / "run" / "summary.json").exists()

@@ -91,6 +91,13 @@ class TrainConfig:
     """Minutes between two checkpoints within an epoch."""
     on_checkpoint_error: Literal["stop", "continue"] = "stop"
     """What happens when a checkpoint cannot be written: the run ends, or continues and tries again at the next one."""
+    on_divergence: Literal["stop", "rollback"] = "stop"
+    """What happens at a loss or gradient that is NaN or infinite: the run ends before that step, or it goes back to its
+    last checkpoint and continues with half the learning rate."""
+    max_rollbacks: int = 3
+    """How often a run may go back to a checkpoint."""
+    debug_numerics: bool = False
+    """Whether a layer whose output is NaN or infinite also counts as divergence, though the loss may be finite."""
     keep_checkpoints: int = 3
     """Number of checkpoints that are kept, besides the best one."""
     watchdog_timeout: float = 600.0
@@ -114,7 +121,7 @@ class TrainConfig:
         if self.epochs is not None and self.steps is not None:
             raise UserError(f"epochs={self.epochs} and steps={self.steps}, pass one of them, not both")
         require_at_least(self, "", 1, "epochs", "steps", "batch_size", "steps_per_execution", "keep_checkpoints")
-        require_at_least(self, "", 1, "checkpoint_steps", "early_stopping_patience")
+        require_at_least(self, "", 1, "checkpoint_steps", "early_stopping_patience", "max_rollbacks")
         require_at_least(self, "", 0, "early_stopping_min_delta")
         for name in ("checkpoint_minutes", "time_limit"):
             duration = getattr(self, name)

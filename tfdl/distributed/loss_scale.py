@@ -18,17 +18,28 @@ class LossScale(ABC):
 
     variables: Sequence[Any] = ()
     """What belongs to a checkpoint, and must be equal on all ranks."""
+    skips_steps: bool
+    """Whether a step that was not applied is skipped. Otherwise training ends before it."""
 
     @abstractmethod
     def scaled(self, loss: Any) -> Any:
         """The loss to differentiate."""
 
     @abstractmethod
+    def marked(self, weight: Any, loss: Any) -> Any:
+        """The weight of a rank's samples, as it is sent to all ranks.
+
+        Args:
+            weight: scalar, the sum of the samples' weights.
+            loss: scalar, the sum of their losses, before it is scaled.
+        """
+
+    @abstractmethod
     def snapshot(self, variables: Sequence[Any]) -> list[Any]:
         """The values that a forward pass may change and a skipped step must restore; runs before it, in the graph.
 
         Args:
-            variables: the model's non-trainable weights.
+            variables: what is not trained: statistics, and where a step is not skipped random streams.
         """
 
     @abstractmethod
@@ -65,29 +76,36 @@ class LossScale(ABC):
 
 
 class NoLossScale(LossScale):
-    """For formats with the range of float32: every step is applied as it is."""
+    """For formats with the range of float32. A step with a loss or gradient that is NaN or infinite ends the training.
+
+    It is not applied on any rank, and leaves statistics and random streams as they were. Which step that is depends on
+    the *reduced* gradients, so all ranks end before the same one without a further message. A loss may be infinite
+    while its gradients are finite. It marks the weight by which the gradients are divided, and so reaches all ranks.
+    """
+
+    skips_steps = False
 
     def scaled(self, loss: Any) -> Any:
         """The loss itself."""
         return loss
 
-    def snapshot(self, variables: Sequence[Any]) -> list[Any]:  # noqa: ARG002
-        """Nothing: no step is skipped."""
-        return []
+    def marked(self, weight: Any, loss: Any) -> Any:
+        """The weight; NaN if the loss is NaN or infinite."""
+        return weight + (loss - loss)
+
+    def snapshot(self, variables: Sequence[Any]) -> list[Any]:
+        """Their values."""
+        return _values(variables)
 
     def update(
-        self,
-        gradients: Sequence[Any],
-        apply: Callable[[Sequence[Any]], None],
-        restore: Callable[[], None],  # noqa: ARG002
+        self, gradients: Sequence[Any], apply: Callable[[Sequence[Any]], None], restore: Callable[[], None]
     ) -> Any:
-        """Applies the step."""
-        apply(gradients)
-        return True
+        """Applies the step if all gradients are finite."""
+        return _apply_if(all_finite(gradients), gradients, apply, restore)
 
-    def counted(self, sums: Any, applied: Any) -> Any:  # noqa: ARG002
-        """All sums."""
-        return sums
+    def counted(self, sums: Any, applied: Any) -> Any:
+        """The sums of an applied step."""
+        return tf.where(applied, sums, tf.zeros_like(sums))
 
     def report(self) -> dict[str, float]:
         """Nothing to report."""
@@ -114,6 +132,8 @@ class DynamicLossScale(LossScale):
         largest: what $s$ does not grow past. 2**24 lifts the smallest number that float16 can hold to 1.
     """
 
+    skips_steps = True
+
     def __init__(self, initial: float = 2.0**15, growth_steps: int = 2000, largest: float = 2.0**24):
         self.growth_steps = growth_steps
         self.largest = largest
@@ -126,30 +146,24 @@ class DynamicLossScale(LossScale):
         """``loss`` times the scale."""
         return loss * tf.cast(self.scale, loss.dtype)
 
+    def marked(self, weight: Any, loss: Any) -> Any:  # noqa: ARG002
+        """The weight itself: the step is skipped if the gradients overflow, whatever the loss is."""
+        return weight
+
     def unscaled(self, gradients: Sequence[Any]) -> list[Any]:
         """Gradients of the loss itself."""
         return [None if gradient is None else gradient / tf.cast(self.scale, gradient.dtype) for gradient in gradients]
 
     def snapshot(self, variables: Sequence[Any]) -> list[Any]:
         """Their values."""
-        return [tf.convert_to_tensor(variable) for variable in variables]
+        return _values(variables)
 
     def update(
         self, gradients: Sequence[Any], apply: Callable[[Sequence[Any]], None], restore: Callable[[], None]
     ) -> Any:
         """Applies the step if all gradients are finite."""
         gradients = self.unscaled(gradients)
-        finite = all_finite(gradients)
-
-        def take_step() -> Any:
-            apply(gradients)
-            return tf.constant(True)
-
-        def skip_step() -> Any:
-            restore()
-            return tf.constant(False)
-
-        tf.cond(finite, take_step, skip_step)
+        finite = _apply_if(all_finite(gradients), gradients, apply, restore)
         self.adjust(finite)
         return finite
 
@@ -191,6 +205,38 @@ class DynamicLossScale(LossScale):
 
 
 def all_finite(gradients: Sequence[Any]) -> Any:
-    """Scalar boolean: whether no gradient holds an infinity or a NaN."""
-    # x - x is 0 for a finite x and NaN otherwise; a sum of them costs one pass and no boolean tensor.
-    return tf.equal(tf.add_n([tf.reduce_sum(g - g) for g in gradients if g is not None]), 0.0)
+    """Scalar boolean: whether no gradient holds an infinity or a NaN.
+
+    A sum is finite only if all of its values are. It takes one pass and no other memory. The sum of finite values is
+    infinite only if they are so large that no optimizer could use them.
+
+    Args:
+        gradients: tensors; ``None`` where a variable has none.
+    """
+    sums = [tf.cast(tf.reduce_sum(gradient), tf.float64) for gradient in gradients if gradient is not None]
+    return tf.math.is_finite(tf.add_n(sums)) if sums else tf.constant(True)
+
+
+def _values(variables: Sequence[Any]) -> list[Any]:
+    return [tf.convert_to_tensor(variable) for variable in variables]
+
+
+def _apply_if(
+    finite: Any, gradients: Sequence[Any], apply: Callable[[Sequence[Any]], None], restore: Callable[[], None]
+) -> Any:
+    """Applies a step's gradients if they are finite, else restores what the forward pass changed.
+
+    Returns:
+        ``finite``.
+    """
+
+    def take_step() -> Any:
+        apply(gradients)
+        return tf.constant(True)
+
+    def skip_step() -> Any:
+        restore()
+        return tf.constant(False)
+
+    tf.cond(finite, take_step, skip_step)
+    return finite

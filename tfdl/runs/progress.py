@@ -32,6 +32,10 @@ class Progress:
     """Time of the whole run, without the time between a stop and its resumption."""
     rate_scale: float | None = None
     """What a constant learning rate is multiplied by on the ranks of this checkpoint; none in checkpoints of 0.1."""
+    rate_factor: float = 1.0
+    """What the learning rate is multiplied by because training diverged or came to a plateau."""
+    rollbacks: int = 0
+    """How often training went back to a checkpoint."""
     best_step: int = 0
     """The step of the best checkpoint; 0 without one."""
     best_value: float | None = None

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,15 @@ class RunDirectory:
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Writes ``summary.json``, the results of a finished run. A number that is NaN or infinite becomes null."""
         write_json(self.summary_path, json_values(summary))
+
+    def write_divergence(self, step: int, findings: Sequence[Mapping[str, Any]]) -> None:
+        """Writes ``divergence.json``: why a step could not be made.
+
+        Args:
+            step: the number of the step, from 1.
+            findings: of each rank.
+        """
+        write_json(self.path / "divergence.json", {"step": step, "ranks": list(findings)})
 
     def read_summary(self) -> dict[str, Any]:
         """Reads ``summary.json``.

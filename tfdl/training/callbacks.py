@@ -110,6 +110,13 @@ class Callback:
     def on_training_end(self) -> None:
         """There are no more steps, and the final results come next. Change the final weights here."""
 
+    def on_return(self, progress: Progress) -> None:
+        """Training has diverged and goes back to a checkpoint. What came after it will be done again.
+
+        Args:
+            progress: of the checkpoint. ``set_state`` has been called with its state.
+        """
+
     def on_notice(self, text: str) -> None:
         """Something has happened that the user should know, and the run goes on. It is called on rank 0 alone."""
 
@@ -196,6 +203,10 @@ class Callbacks(Callback):
     def on_training_end(self) -> None:
         for member in self.members:
             member.on_training_end()
+
+    def on_return(self, progress: Progress) -> None:
+        for member in self.members:
+            member.on_return(progress)
 
     def on_notice(self, text: str) -> None:
         for member in self.members:

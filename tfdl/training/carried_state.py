@@ -34,12 +34,13 @@ class CarriedState(ABC):
         """
 
     @abstractmethod
-    def keep(self, batch: Mapping[str, Any], states: list[Any]) -> None:
+    def keep(self, batch: Mapping[str, Any], states: list[Any], is_done: Any) -> None:
         """Ends a step: the next one continues from ``states``.
 
         Args:
             batch: the step's batch.
             states: what ``outputs`` returned, for all rows.
+            is_done: scalar boolean; nothing changes after a step that was not done.
         """
 
     @abstractmethod
@@ -72,7 +73,7 @@ class NoCarriedState(CarriedState):
     def outputs(self, batch: Mapping[str, Any], inputs: Any) -> tuple[Any, list[Any]]:  # noqa: ARG002
         return self._model(inputs, training=True), []
 
-    def keep(self, batch: Mapping[str, Any], states: list[Any]) -> None:  # noqa: ARG002
+    def keep(self, batch: Mapping[str, Any], states: list[Any], is_done: Any) -> None:  # noqa: ARG002
         """Nothing to keep."""
         assert not states
 
@@ -133,14 +134,15 @@ class RecurrentState(CarriedState):
         ]
         return logits, after
 
-    def keep(self, batch: Mapping[str, Any], states: list[Any]) -> None:
+    def keep(self, batch: Mapping[str, Any], states: list[Any], is_done: Any) -> None:
         """See ``CarriedState.keep``."""
         follows = tf.logical_or(self._follows_streams, tf.reduce_any(batch[BEGINS]))
-        self._follows_streams.assign(follows)
+        self._follows_streams.assign(tf.where(is_done, follows, self._follows_streams))
         for variable, value in zip(self._values, states, strict=True):
             kept = tf.where(follows, value, tf.zeros_like(value))
             missing_rows = self._rows - tf.shape(kept)[0]
-            variable.assign(tf.pad(kept, [[0, missing_rows], [0, 0]]))
+            kept = tf.pad(kept, [[0, missing_rows], [0, 0]])
+            variable.assign(tf.where(is_done, kept, variable))
 
     def gathered(self) -> Rows | None:
         """Returns all ranks' rows in the order of the global batch; None if rows do not follow streams."""

@@ -4,17 +4,21 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from tfdl.data import Position, Source, training_batches
+from tfdl.data.order import shard_rows
+from tfdl.data.python_reading import taken
 from tfdl.distributed.sync_proof import SyncProof
+from tfdl.distributed.watchdog import long_work
 from tfdl.distributed.watchdog.current import tick
 from tfdl.errors import RunError, StoppedError, mark_agreed
 from tfdl.runs import Progress
 from tfdl.training.callbacks import Callback, EpochReport, StepReport
 from tfdl.training.checkpoints import Checkpoints
+from tfdl.training.divergence import check_finite_weights, divergence
 from tfdl.training.membership import Membership
 from tfdl.training.monitor import Monitor
 from tfdl.training.optimization import check_equal_rates
@@ -105,7 +109,8 @@ class Fit:
 
         Raises:
             StoppedError: a signal asked a rank to stop; a checkpoint is saved.
-            RunError: the loss is NaN or infinite, or the ranks' states are no longer equal.
+            DivergenceError: a loss, gradient or weight is NaN or infinite. The weights are those before that step.
+            RunError: the validation loss is NaN or infinite, or the ranks' states are no longer equal.
         """
         batches = iter(open_batches(self._plan, self._trainer, self._progress))  # one iterator for the whole run
         # A resumed run may have reached its early end already.
@@ -192,7 +197,7 @@ class Fit:
         progress = self._progress
         progress.epoch_batch = progress.epoch_batch or self._global_batch
         begin = time.perf_counter()
-        self._trainer.run(batches, num_steps)
+        num_done = self._trainer.run(batches, num_steps)
         seconds = time.perf_counter() - begin
         is_asked_to_stop = float(bool(stop.name))
         wants_change = float(self._membership.wants_change())
@@ -202,7 +207,9 @@ class Fit:
         *sums, self._stop_requests, self._change_requests, self._checkpoint_requests = totals[:-2].tolist()
         callback_stops, seconds_of_ranks = totals[-2:].tolist()
         self._ends = callback_stops > 0
-        examples = self._count_steps(num_steps, sums, seconds)
+        examples = self._count_steps(num_done, sums, seconds)
+        if num_done < num_steps:
+            self._diverge()
         if not self._is_compiled:
             self._first_call = (seconds, examples)
         else:
@@ -215,6 +222,19 @@ class Fit:
         weight = progress.running[-1]
         if weight:
             self._report_steps(examples, seconds)
+
+    def _diverge(self) -> NoReturn:
+        """Raises an error that says why the next step cannot be made."""
+        progress = self._progress
+        plan = self._plan
+        world = self._world
+        check_finite_weights(self._trainer, progress.step)
+        with long_work("finding out why training diverged"):
+            batch = next(taken(open_batches(plan, self._trainer, progress)))
+            order = plan.source.epoch_order(plan.seed, progress.epoch, progress.epoch_batch)[progress.sample :]
+            rows = shard_rows(order[: self._global_batch], plan.batch_size, world.rank, world.size)
+            samples = rows[rows >= 0].tolist()
+            raise divergence(self._trainer, batch, samples, progress.step + 1, plan.source.unit)
 
     def _count_steps(self, num_steps: int, sums: list[float], seconds: float) -> int:
         """Adds steps to the progress, and returns the number of their samples over all ranks."""
@@ -277,6 +297,7 @@ class Fit:
 
     def _save(self) -> None:
         """Begins to write a checkpoint. The ranks' states have been compared."""
+        check_finite_weights(self._trainer, self._progress.step)
         check_equal_rates(self._trainer.optimizer, self._world)
         self._checkpoints.save()
 

@@ -4,7 +4,7 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tfdl.runs import Progress
 from tfdl.runs.json_values import json_values
@@ -20,12 +20,8 @@ class MetricsLog(Callback):
     """
 
     def __init__(self, path: Path, step: int):
-        kept: list[str] = []
-        if path.exists():
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-            kept = [line for line in lines if _step_of(line) <= step]
-        path.write_text("".join(kept), encoding="utf-8")
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
+        self._file = _opened(path, step)
 
     def on_start(self, plan: RunPlan) -> None:
         if plan.membership:
@@ -53,6 +49,11 @@ class MetricsLog(Callback):
             **report.loss_scale,
         )
 
+    def on_return(self, progress: Progress) -> None:
+        self._file.close()
+        self._file = _opened(self._path, progress.step)
+        self._append({"kind": "return", "step": progress.step, "rate_factor": progress.rate_factor})
+
     def close(self) -> None:
         self._file.close()
 
@@ -63,6 +64,16 @@ class MetricsLog(Callback):
         line["time"] = round(time.time(), 3)
         self._file.write(json.dumps(json_values(line)) + "\n")
         self._file.flush()
+
+
+def _opened(path: Path, step: int) -> TextIO:
+    """The file, without lines of later steps, to be appended to."""
+    kept: list[str] = []
+    if path.exists():
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        kept = [line for line in lines if _step_of(line) <= step]
+    path.write_text("".join(kept), encoding="utf-8")
+    return path.open("a", encoding="utf-8")
 
 
 def _step_of(line: str) -> float:

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfdl.config import OptimizerConfig
 from tfdl.distributed import World
@@ -55,11 +56,20 @@ def optimizer_for(config: OptimizerConfig, model: Any, *, total_steps: int, step
     return optimizer
 
 
-def follow_plan(optimizer: Any, config: OptimizerConfig, progress: Progress, num_ranks: int, ahead: int) -> None:
-    """Adapts a restored optimizer's learning rate to the number of ranks and to the run's position in its plan.
+def follow_plan(
+    optimizer: Any,
+    config: OptimizerConfig,
+    progress: Progress,
+    num_ranks: int,
+    ahead: int,
+    *,
+    may_change: bool = False,
+) -> None:
+    """Adapts a restored optimizer's learning rate to the run: its ranks, its position in its plan, its reductions.
 
-    A constant rate is a variable of the restored state. It is multiplied if it was scaled for another number of ranks.
-    A schedule depends on the number of optimizer steps, and the steps of an epoch depend on the number of ranks.
+    A constant rate is a variable of the restored state. It is multiplied if it was scaled for another number of ranks
+    or has been reduced since. A schedule depends on the number of optimizer steps, and the steps of an epoch depend on
+    the number of ranks.
 
     Args:
         optimizer: with the restored state.
@@ -67,12 +77,16 @@ def follow_plan(optimizer: Any, config: OptimizerConfig, progress: Progress, num
         progress: of the run; records the scale of the learning rate.
         num_ranks: the number of ranks.
         ahead: the run's position in a plan for ``num_ranks`` ranks, minus the number of steps that are done.
+        may_change: whether this is called again, after steps were made.
     """
-    scale = rate_scale(config, num_ranks)
+    scale = rate_scale(config, num_ranks) * progress.rate_factor
     schedule = optimizer._learning_rate
     if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
-        if ahead:
-            optimizer.learning_rate = _Shifted(schedule, ahead)
+        if ahead or progress.rate_factor != 1.0 or may_change:
+            if not isinstance(schedule, _AdaptedSchedule):
+                schedule = optimizer.learning_rate = _AdaptedSchedule(schedule)
+            schedule.ahead.assign(ahead)
+            schedule.factor.assign(progress.rate_factor)
     elif progress.rate_scale is None and progress.step:
         # Checkpoints of tfdl 0.1 do not have it; there, nothing but the number of ranks changed a constant rate.
         optimizer.learning_rate = config.learning_rate * scale
@@ -81,18 +95,23 @@ def follow_plan(optimizer: Any, config: OptimizerConfig, progress: Progress, num
     progress.rate_scale = scale
 
 
-class _Shifted(keras.optimizers.schedules.LearningRateSchedule):
-    """A schedule that is ``ahead`` steps ahead of the optimizer's step count."""
+class _AdaptedSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule that is ``ahead`` steps ahead of the optimizer's step count, times ``factor``.
 
-    def __init__(self, schedule: Any, ahead: int):
+    Both are variables: the graph of a step need not be built again when they change.
+    """
+
+    def __init__(self, schedule: Any):
         self.schedule = schedule
-        self.ahead = ahead
+        self.ahead = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.factor = tf.Variable(1.0, dtype=tf.float32, trainable=False)
 
     def __call__(self, step: Any) -> Any:
-        return self.schedule(step + self.ahead)
+        rate = self.schedule(step + tf.cast(self.ahead, step.dtype))
+        return rate * tf.cast(self.factor, rate.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return {"schedule": self.schedule, "ahead": self.ahead}
+        return {"schedule": self.schedule}
 
 
 def rate_scale(config: OptimizerConfig, ranks: int) -> float:

@@ -80,6 +80,7 @@ def build_parts(
         loss_scale=_loss_scale(config),
         carried=_carried_state(model, task, rank_batch, world),
     )
+    trainer.checks_layers = config.debug_numerics
     return RunParts(task, sources, model, trainer, length, rank_batch, weights, trained_note)
 
 

@@ -23,6 +23,7 @@ from tfdl.training.callback_states import CallbackStates
 from tfdl.training.callbacks import Callback, Callbacks, RunPlan
 from tfdl.training.checkpoints import Checkpoints
 from tfdl.training.compilation import decide
+from tfdl.training.divergence import DivergenceError
 from tfdl.training.early_stopping import EarlyStopping
 from tfdl.training.fit import Fit, FitPlan, check_finite, open_batches
 from tfdl.training.initial_weights import initial_weights
@@ -33,6 +34,7 @@ from tfdl.training.opening import Opened, open_data, samples_in_words
 from tfdl.training.optimization import changed_schedule_note, early_end_note, follow_plan, rate_note
 from tfdl.training.output import Output
 from tfdl.training.python_parts import PythonParts
+from tfdl.training.recovery import Recovery
 from tfdl.training.run_parts import RunParts, build_parts
 from tfdl.training.run_record import RunRecord
 from tfdl.training.starting_point import NewOrCheckpoint, StartingPoint
@@ -120,10 +122,7 @@ class Session:
         )
         self._compilation_note = self._decide_compilation()
         self._starting_point.restore(self.config, self.parts, self.state, self.record, self._python_parts, world)
-        # A schedule that is planned in steps counts them, whatever an epoch has.
-        is_planned_in_steps = bool(self.config.optimizer.schedule_steps)
-        ahead = 0 if is_planned_in_steps else self.parts.length.ahead(self.state.progress)
-        follow_plan(self.parts.trainer.optimizer, self.config.optimizer, self.state.progress, world.size, ahead)
+        self._follow_plan()
 
     def run(self) -> None:
         """Trains to the planned end, evaluates the final weights and writes ``summary.json``."""
@@ -150,7 +149,21 @@ class Session:
 
     def _fit(self, watchers: Callback, checkpoints: Checkpoints) -> SyncProof:
         """Trains, and returns the comparison of the ranks."""
-        fit = Fit(
+        recovery = Recovery(
+            self.config, self.state, self.record, self._world, checkpoints, watchers, self._after_return
+        )
+        recovery.begin()
+        while True:
+            fit = self._new_fit(watchers, checkpoints)
+            try:
+                fit.run()
+            except DivergenceError as error:
+                recovery.recover(error, fit.proof)
+            else:
+                return fit.proof
+
+    def _new_fit(self, watchers: Callback, checkpoints: Checkpoints) -> Fit:
+        return Fit(
             self.parts.trainer,
             self._fit_plan(),
             self.state.progress,
@@ -159,8 +172,21 @@ class Session:
             watchers,
             self._membership,
         )
-        fit.run()
-        return fit.proof
+
+    def _after_return(self) -> None:
+        """Follows the state of a checkpoint that training has gone back to."""
+        self._follow_plan()
+        self._membership.after_epoch(0.0)  # commits this state
+
+    def _follow_plan(self) -> None:
+        """Adapts the restored learning rate."""
+        config = self.config
+        progress = self.state.progress
+        # A schedule that is planned in steps counts them, whatever an epoch has.
+        ahead = 0 if config.optimizer.schedule_steps else self.parts.length.ahead(progress)
+        may_change = config.on_divergence == "rollback"
+        optimizer = self.parts.trainer.optimizer
+        follow_plan(optimizer, config.optimizer, progress, self._world.size, ahead, may_change=may_change)
 
     def _end_training(self, watchers: Callback, checkpoints: Checkpoints, proof: SyncProof) -> None:
         """Ends training, and writes the last checkpoint again if a callback changed the final weights.

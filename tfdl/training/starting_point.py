@@ -60,7 +60,7 @@ class NewOrCheckpoint(StartingPoint):
                     parts.initial_weights.save(record.run.assets)
                 else:
                     record.lock()
-                    _load_newest(state, record)
+                    load_newest(state, record)
                     _check_not_past(config, state.progress)
                     record.resume(config)
         record.run = world.broadcast_object(record.run)
@@ -68,8 +68,12 @@ class NewOrCheckpoint(StartingPoint):
         state.share()
 
 
-def _load_newest(state: TrainingState, record: RunRecord) -> None:
-    """Loads the newest checkpoint that is whole.
+def load_newest(state: TrainingState, record: RunRecord) -> None:
+    """Loads the newest checkpoint that is whole; called on rank 0.
+
+    Args:
+        state: to restore.
+        record: of the run; notes the checkpoints that it passes over.
 
     Raises:
         RunError: there is none.

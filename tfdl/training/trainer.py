@@ -1,6 +1,9 @@
 """One optimizer step: forward, backward, one reduction over the ranks, update."""
 
+import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,9 +12,11 @@ import tensorflow as tf
 from tfdl.data.pipeline import WEIGHT
 from tfdl.data.python_reading import own_errors
 from tfdl.distributed import LossScale, NoLossScale, World, reduce_gradients
+from tfdl.distributed.state import seed_generators
 from tfdl.distributed.world import statistics_weight
 from tfdl.tasks.task import Task
 from tfdl.training.carried_state import CarriedState, NoCarriedState
+from tfdl.training.layer_outputs import LayerOutputs, layer_outputs
 from tfdl.training.micro_batches import cut
 
 Result = tuple[list[Any], Any, list[Any]]
@@ -19,6 +24,24 @@ Result = tuple[list[Any], Any, list[Any]]
 
 A gradient is None where the loss does not depend on the variable.
 """
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A forward pass of a batch in training."""
+
+    outputs: Any
+    """Of the model."""
+    states: list[Any]
+    """The carried state after the batch."""
+    losses: Any
+    """Of each sample, ``(b,)``."""
+    weight: Any
+    """Scalar, the sum of the samples' weights."""
+    objective: Any
+    """Scalar, what is differentiated: the sum of the losses times the weights, and the model's own losses."""
+    layers_marker: Any
+    """Scalar: NaN if ``Trainer.checks_layers`` and a layer's output is not finite, else 0."""
 
 
 class Trainer:
@@ -35,14 +58,16 @@ class Trainer:
         accumulation_steps: the number of pieces of a batch. They are computed one after the other, before one reduction
             and one update. Batch statistics are those of each piece; all else is the same as for the whole batch.
         compression: ``float16`` or ``bfloat16`` sends float32 gradients in half the bytes, rounded.
-        loss_scale: for float16. A step whose gradients are NaN or infinite is skipped: it changes neither weights nor
-            batch statistics nor the optimizer on any rank. Its loss counts in the metrics unless it is itself NaN or
-            infinite.
+        loss_scale: what happens at gradients that are NaN or infinite. By default training ends before that step. For
+            float16 it is skipped: it changes neither weights nor batch statistics nor the optimizer on any rank. Its
+            loss counts in the metrics unless it is itself NaN or infinite.
         carried: the state that a recurrent language model carries from step to step.
 
     Attributes:
         xla: whether XLA compiles the forward and backward pass of a batch (or of a piece), once for each shape. Set it
             before the first step. The reduction and the update are never compiled.
+        checks_layers: whether a layer whose output is NaN or infinite also ends the training before the step, though
+            the loss and the gradients may be finite. Set it before the first step.
     """
 
     def __init__(
@@ -65,6 +90,7 @@ class Trainer:
         self.loss_scale = loss_scale or NoLossScale()
         self.carried = carried or NoCarriedState(model)
         self.xla = False
+        self.checks_layers = False
         self._wire_dtype = None if compression == "none" else compression
         optimizer.build(model.trainable_variables)
         # Sums of the running metrics and of the weights since the last take_sums.
@@ -83,15 +109,30 @@ class Trainer:
         """The variables of the optimizer and of the loss scale."""
         return [*self.optimizer.variables, *self.loss_scale.variables]
 
-    def run(self, batches: Any, num_steps: int) -> None:
+    @property
+    def restored_variables(self) -> list[Any]:
+        """What a step that is not applied leaves as it was, besides the weights and the optimizer.
+
+        A step that is skipped has used its random numbers.
+        """
+        statistics = list(self.model.non_trainable_weights)
+        if self.loss_scale.skips_steps:
+            return statistics
+        return [*statistics, *(generator.state for generator in seed_generators(self.model))]
+
+    def run(self, batches: Any, num_steps: int) -> int:
         """Makes ``num_steps`` steps, one for each batch, in one graph call.
 
         Args:
             batches: an iterator over training batches.
             num_steps: the number of steps.
+
+        Returns:
+            The number of steps done, the same on all ranks. It is smaller if the step after them has a loss or
+            gradient that is NaN or infinite. Nothing of that step remains, but its batch has been taken.
         """
         with own_errors():
-            self._run_steps(batches, tf.constant(num_steps))
+            return int(self._run_steps(batches, tf.constant(num_steps)))
 
     def gradients(self, batch: Any, xla: bool) -> Result:
         """Computes a step without its update: the gradient of the mean loss over all ranks' samples.
@@ -118,44 +159,67 @@ class Trainer:
         reduced = reduce_gradients(gradients, sums[-1], self.world, wire_dtype=self._wire_dtype)
         return reduced, sums, states
 
+    def forward(self, batch: Any) -> Forward:
+        """The forward pass of a batch in training, and what is differentiated.
+
+        Args:
+            batch: with the carried state (``carried.joined``).
+        """
+        watched = layer_outputs(self.model) if self.checks_layers else nullcontext(LayerOutputs())
+        with statistics_weight(_has_samples(batch)), watched as returned:
+            outputs, states = self.carried.outputs(batch, self.task.inputs(batch))
+        losses, weights = self.task.losses(batch, outputs)  # (b,), (b,)
+        weight = tf.reduce_sum(weights)
+        objective = tf.reduce_sum(losses * weights) + weight * self._penalty(weight.dtype)
+        marker = 0.0
+        if returned.tensors:
+            marker = tf.where(tf.reduce_all(returned.are_finite()), tf.zeros_like(objective), math.nan)
+        return Forward(outputs, states, losses, weight, objective, marker)
+
     def take_sums(self, *extra: float) -> np.ndarray:
         """Returns, over all ranks, the running sums and the weight since the last call, then the sums of ``extra``."""
         own = tf.concat([self._sums.value(), tf.constant(list(extra), tf.float64)], 0)
         self._sums.assign(tf.zeros_like(self._sums))
         return np.asarray(self.world.all_reduce(own))
 
-    def _steps(self, batches: Any, num_steps: Any) -> None:
-        def take_step(step: Any) -> list[Any]:
-            self._step(next(batches))
-            return [step + 1]
+    def _steps(self, batches: Any, num_steps: Any) -> Any:
+        def take_step(step: Any, _: Any) -> list[Any]:
+            is_done = self._step(next(batches))
+            return [step + tf.cast(is_done, tf.int32), is_done]
 
-        tf.while_loop(lambda step: step < num_steps, take_step, [tf.constant(0)])
+        steps, _ = tf.while_loop(
+            lambda step, is_done: tf.logical_and(is_done, step < num_steps),
+            take_step,
+            [tf.constant(0), tf.constant(True)],
+        )
+        return steps
 
-    def _step(self, batch: Any) -> None:
-        statistics = self.loss_scale.snapshot(self.model.non_trainable_weights)
+    def _step(self, batch: Any) -> Any:
+        """Makes one step; returns whether it is done. One that float16's loss scale skips is done too."""
+        statistics = self.loss_scale.snapshot(self.restored_variables)
         batch = self.carried.joined(batch)
         gradients, sums, states = self.gradients(batch, self.xla)
         applied = self._update(gradients, statistics)
         self._sums.assign_add(self.loss_scale.counted(sums, applied))
-        self.carried.keep(batch, states)
+        is_done = tf.constant(True) if self.loss_scale.skips_steps else applied
+        self.carried.keep(batch, states, is_done)
+        return is_done
 
     def _forward_backward(self, batch: Any) -> Result:
         """Differentiates the *sum* of the losses, not the mean.
 
         The sums of pieces and ranks are added up, and divided once by the weight of all samples.
         """
-        with tf.GradientTape() as tape, statistics_weight(_has_samples(batch)):
-            outputs, states = self.carried.outputs(batch, self.task.inputs(batch))
-            losses, weights = self.task.losses(batch, outputs)  # (b,), (b,)
-            weight = tf.reduce_sum(weights)
-            objective = tf.reduce_sum(losses * weights) + weight * self._penalty(weight.dtype)
+        with tf.GradientTape() as tape:
+            forward = self.forward(batch)
             # Keras divides the gradients by ``loss_scale_factor`` when it applies them.
-            objective = self.optimizer.scale_loss(self.loss_scale.scaled(objective))
+            objective = self.optimizer.scale_loss(self.loss_scale.scaled(forward.objective))
         variables = self.model.trainable_variables
         gradients = tape.gradient(objective, variables)
         gradients = [_with_shape(gradient, variable) for gradient, variable in zip(gradients, variables, strict=True)]
-        sums = [*self.task.running_sums(batch, outputs, losses), weight]
-        return gradients, tf.stack([tf.cast(value, tf.float64) for value in sums]), states
+        weight = self.loss_scale.marked(forward.weight, forward.objective + forward.layers_marker)
+        sums = [*self.task.running_sums(batch, forward.outputs, forward.losses), weight]
+        return gradients, tf.stack([tf.cast(value, tf.float64) for value in sums]), forward.states
 
     def _accumulated(self, batch: Any, forward_backward: Callable[[Any], Result]) -> Result:
         """Computes the result of ``_forward_backward`` piece by piece."""
@@ -197,7 +261,7 @@ class Trainer:
             self.optimizer.apply(unscaled, variables)
 
         def restore() -> None:
-            for variable, value in zip(self.model.non_trainable_weights, statistics, strict=True):
+            for variable, value in zip(self.restored_variables, statistics, strict=True):
                 variable.assign(value)
 
         return self.loss_scale.update(gradients, apply, restore)
