@@ -1,6 +1,7 @@
 """What ``tfdl train`` prints: a progress bar on a terminal, a line for each epoch, and the results at the end."""
 
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +16,7 @@ from tfdl.cli.failures import is_printing_rank
 from tfdl.data.labels import shown
 from tfdl.errors import RunError
 from tfdl.training import Callback
-from tfdl.training.callbacks import EpochReport, RunPlan, StepReport
+from tfdl.training.callbacks import EpochReport, RunPlan, StepReport, ValidationReport
 
 # Without a terminal there is no bar: within a long epoch, a line is printed this often.
 _SECONDS_BETWEEN_LINES = 30.0
@@ -42,14 +43,17 @@ class Progress(Callback):
 
     Args:
         console: where to print; by default standard output.
+        is_trial: whether nothing is kept of the run.
     """
 
-    def __init__(self, console: Console | None = None):
+    def __init__(self, console: Console | None = None, *, is_trial: bool = False):
+        self._is_trial = is_trial
         self._console = console or _Console(highlight=False, soft_wrap=True)
         self._bar: Bar | None = None
         self._task: Any = None
         self._last_line_time = time.monotonic()
         self._last_report: EpochReport | None = None
+        self._last_steps_metrics: dict[str, float] = {}
         self._warnings: list[str] = []
 
     def on_start(self, plan: RunPlan) -> None:
@@ -82,6 +86,7 @@ class Progress(Callback):
             self._console.print(f"resuming from step {plan.resumed_from}")
 
     def on_steps(self, report: StepReport) -> None:
+        self._last_steps_metrics = report.metrics
         text = f"{_shown(report.metrics)}  {report.examples_per_second:,.0f} examples/s"
         if self._bar is not None:
             self._bar.update(self._task, completed=report.progress.step, metrics=text)
@@ -90,11 +95,13 @@ class Progress(Callback):
 
     def on_epoch(self, report: EpochReport) -> None:
         self._last_report = report
-        names = [name for name in (*report.metrics, *self._plan.headline) if name in report.validation]
-        validation = {f"val_{name}": report.validation[name] for name in names}
-        metrics = f"{_shown(report.metrics)}  {_shown(validation)}"
+        metrics = f"{_shown(report.metrics)}  {self._headline(report.metrics, report.validation)}"
         scaling = _scaling(report.loss_scale)
         self._print_line(f"{self._position(report)}  {metrics}{scaling}{self._pace(report)}")
+
+    def on_validation(self, report: ValidationReport) -> None:
+        validation = self._headline(self._last_steps_metrics, report.validation)
+        self._print_line(f"step {report.progress.step}/{self._plan.total_steps}  {validation}")
 
     def on_notice(self, text: str) -> None:
         self._print_line(text)
@@ -109,6 +116,10 @@ class Progress(Callback):
         rate = summary["examples_per_second"]
         if rate:  # it is 0 if the run's only graph call was the one that compiled
             line += f" {rate:,.0f} examples/s;"
+        if self._is_trial:
+            seconds = duration(summary["wall_seconds"])
+            self._console.print(f"fast dev run: every part of the run worked, in {seconds}; nothing is kept")
+            return
         self._console.print(f"{line} weights {summary['weights_sha256'][:12]}")
         for warning in self._warnings:
             self._console.print(f"warning: {warning}", markup=False)
@@ -160,6 +171,11 @@ class Progress(Callback):
         self._bar = Bar(*columns, console=self._console, transient=True)
         self._task = self._bar.add_task("train", total=plan.total_steps, completed=plan.resumed_from, metrics="")
         self._bar.start()
+
+    def _headline(self, training: Iterable[str], validation: Mapping[str, float]) -> str:
+        """The validation metrics that are also measured in training, and the task's headline."""
+        names = [name for name in (*training, *self._plan.headline) if name in validation]
+        return _shown({f"val_{name}": validation[name] for name in names})
 
     def _print_line(self, line: str) -> None:
         self._last_line_time = time.monotonic()

@@ -39,6 +39,7 @@ Examples:
   tfdl train --model my_parts:mlp                           # your own model, registered by my_parts.py
   tfdl train --config runs/cifar/config.yaml                # repeat a run
   tfdl train --epochs 5 --print-config > my.yaml
+  horovodrun -np 4 tfdl train --fast-dev-run                # the smoke test before a long job
 """
 
 
@@ -93,6 +94,10 @@ class ImageSize(click.ParamType):
          help="Compare labels as they are written: 7 and 007 are two classes.")  # fmt: skip
 @setting("--skip-bad-rows", "dataset.skip_bad_rows", is_flag=True, default=None,
          help="Skip rows that cannot be used, and print how many.")  # fmt: skip
+@setting("--limit-train-samples", "limit_train_samples", type=int, metavar="N",
+         help="Use at most N training samples; also --limit-validation-samples, --limit-test-samples.")  # fmt: skip
+@setting("--limit-validation-samples", "limit_validation_samples", type=int, metavar="N", hidden=True)
+@setting("--limit-test-samples", "limit_test_samples", type=int, metavar="N", hidden=True)
 @click.option("--config", "config_file", type=click.Path(), metavar="FILE", help="YAML configuration.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set any configuration key; repeatable.")
 @plugin_option
@@ -133,6 +138,10 @@ class ImageSize(click.ParamType):
          help="Steps between comparisons of the ranks' states; 0 for the end only.  [default: 200]")  # fmt: skip
 @setting("--early-stopping-patience", "early_stopping_patience", type=int, metavar="N",
          help="End after N validations without a better result, and restore the best weights.")  # fmt: skip
+@setting("--plateau-patience", "plateau_patience", type=int, metavar="N",
+         help="Multiply the learning rate by 0.1 after N validations without a better result.")  # fmt: skip
+@setting("--validation-steps", "validation_steps", type=int,
+         help="Steps between validations.  [default: one at the end of each epoch]")  # fmt: skip
 @setting("--monitor", "monitor", metavar="METRIC",
          help="Validation metric that decides what is better.  [default: the task's, such as accuracy]")  # fmt: skip
 @setting("--time-limit", "time_limit", type=Duration(),
@@ -151,6 +160,7 @@ class ImageSize(click.ParamType):
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")
 @click.option("--elastic", is_flag=True, help="Let ranks die and join (horovodrun --host-discovery-script).")
 @click.option("--commit-steps", type=int, help="With --elastic, steps between commits to memory.  [default: 100]")
+@click.option("--fast-dev-run", is_flag=True, help="Try every part of the run once, in seconds, and keep nothing.")
 @click.option("--print-config", is_flag=True, help="Print the resolved configuration and do nothing else.")
 @debug_option
 @click.pass_context
@@ -164,6 +174,7 @@ def command(
     output: str | None,
     resume: bool,
     overwrite: bool,
+    fast_dev_run: bool,
     print_config: bool,
     elastic: bool,
     commit_steps: int | None,
@@ -196,10 +207,11 @@ def command(
         return
 
     with stop_between_steps():
-        _train(config, output, resume=resume, overwrite=overwrite, elastic=elastic, commit_steps=commit_steps)
+        choices = {"resume": resume, "overwrite": overwrite, "commit_steps": commit_steps}
+        _train(config, output, elastic=elastic, fast_dev_run=fast_dev_run, **choices)
 
 
-def _train(config: Any, output: str | None, *, elastic: bool, **choices: Any) -> None:
+def _train(config: Any, output: str | None, *, elastic: bool, fast_dev_run: bool, **choices: Any) -> None:
     from tfdl.cli.quiet import quick_start
 
     quick_start()
@@ -207,8 +219,8 @@ def _train(config: Any, output: str | None, *, elastic: bool, **choices: Any) ->
     from tfdl.training import train
 
     # In an elastic job any rank may become the one that prints.
-    watchers = [Progress()] if is_printing_rank() or elastic else []
-    train(config, output, callbacks=watchers, elastic=elastic, **choices)
+    watchers = [Progress(is_trial=fast_dev_run)] if is_printing_rank() or elastic else []
+    train(config, output, callbacks=watchers, elastic=elastic, fast_dev_run=fast_dev_run, **choices)
 
 
 def _layers(

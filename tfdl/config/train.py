@@ -55,6 +55,12 @@ class TrainConfig:
     """Batches of a rank whose gradients one optimizer step adds up."""
     label_smoothing: float = 0.0
     """Fraction of the training target that is spread over all classes; validation and test losses are not smoothed."""
+    limit_train_samples: int | None = None
+    """The most training samples that are used, spread evenly over the split (of a language model the first windows)."""
+    limit_validation_samples: int | None = None
+    """The same for the validation split."""
+    limit_test_samples: int | None = None
+    """The same for the test split."""
     precision: PRECISIONS = "float32"
     """The number format of computations; mixed formats keep weights, statistics and logits in float32."""
     compression: Literal["none", "float16", "bfloat16"] = "none"
@@ -83,6 +89,14 @@ class TrainConfig:
     restored. By default training does not end early."""
     early_stopping_min_delta: float = 0.0
     """How much better a value must be to count as better for early stopping."""
+    plateau_patience: int | None = None
+    """Validations without a better value of the monitored metric, after which the learning rate is multiplied by
+    plateau_factor. By default it is not."""
+    plateau_factor: float = 0.1
+    """What the learning rate is then multiplied by."""
+    validation_steps: int | None = None
+    """Optimizer steps between two validations within an epoch, each with a checkpoint; by default there is one at the
+    end of each epoch alone."""
     time_limit: float | None = None
     """Seconds from the call of ``train``. The run then stops with a checkpoint, as a signal stops it."""
     checkpoint_steps: int | None = None
@@ -122,6 +136,9 @@ class TrainConfig:
             raise UserError(f"epochs={self.epochs} and steps={self.steps}, pass one of them, not both")
         require_at_least(self, "", 1, "epochs", "steps", "batch_size", "steps_per_execution", "keep_checkpoints")
         require_at_least(self, "", 1, "checkpoint_steps", "early_stopping_patience", "max_rollbacks")
+        require_at_least(self, "", 1, *(f"limit_{split}_samples" for split in ("train", "validation", "test")))
+        require_at_least(self, "", 1, "plateau_patience", "validation_steps")
+        require(0 < self.plateau_factor < 1, "plateau_factor", self.plateau_factor, "a number between 0 and 1")
         require_at_least(self, "", 0, "early_stopping_min_delta")
         for name in ("checkpoint_minutes", "time_limit"):
             duration = getattr(self, name)
@@ -146,6 +163,11 @@ class TrainConfig:
         lora_rank = getattr(self.model, "lora_rank", None)
         expected = "nothing, except with --initial-checkpoint RUN: only updates of its weights would be trained"
         require(lora_rank is None or self.initial_checkpoint is not None, "model.lora_rank", lora_rank, expected)
+
+    @property
+    def sample_limits(self) -> dict[str, int | None]:
+        """Split -> the most samples that are used of it; none for all of them."""
+        return {split: getattr(self, f"limit_{split}_samples") for split in ("train", "validation", "test")}
 
     @property
     def task_spec(self) -> TaskSpec:

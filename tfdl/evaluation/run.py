@@ -9,6 +9,7 @@ from tfdl.config import TASKS
 from tfdl.config.dataset import PythonDataConfig
 from tfdl.data import Source
 from tfdl.data.hash_split import SPLITS
+from tfdl.data.limited import limited_splits
 from tfdl.data.objects.description import describe_splits
 from tfdl.data.objects.splits import data_of_split
 from tfdl.data.sources import sample_counts
@@ -169,6 +170,8 @@ def open_split(
         if data is not None:
             data = data_of_split(data, split, loaded.task.class_names)
         task, sources = task_class.open(loaded.config, loaded.run.assets, data)
+        if data is None:
+            sources = limited_splits(sources, loaded.config.sample_limits)
         task.fit_to(loaded.model)
         task.check_data({split: sources[split]})
         if beams is not None:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfdl.config import TASKS
 from tfdl.config.dataset import PythonDataConfig
 from tfdl.data import Source
+from tfdl.data.limited import limited_splits
 from tfdl.errors import UserError
 from tfdl.export.known_tasks import IMAGE, KNOWN_TASKS, known_task
 from tfdl.runs.load import LoadedRun
@@ -46,7 +47,7 @@ def run_splits(loaded: LoadedRun, precision: str, data: Mapping[str, Any] | None
         raise UserError(
             f"what precision {precision!r} costs is measured on the run's own data, which cannot be read: {error}"
         ) from error
-    return dict(sources)
+    return limited_splits(sources, loaded.config.sample_limits) if data is None else dict(sources)
 
 
 def calibration_images(source: Source) -> np.ndarray:

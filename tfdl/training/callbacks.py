@@ -71,6 +71,15 @@ class EpochReport:
     """``loss_scale`` and ``skipped_steps``; empty unless the run computes in float16."""
 
 
+@dataclass(frozen=True)
+class ValidationReport:
+    """A validation within an epoch."""
+
+    progress: Progress
+    validation: dict[str, float]
+    seconds: float
+
+
 class Callback:
     """Watches a run. Override the methods that you need; those of this class do nothing.
 
@@ -100,6 +109,9 @@ class Callback:
 
     def on_validation_end(self, metrics: dict[str, float]) -> None:
         """The validation after an epoch is done."""
+
+    def on_validation(self, report: ValidationReport) -> None:
+        """The validation split was measured within an epoch, and a checkpoint is being written."""
 
     def before_checkpoint(self, report: EpochReport) -> None:
         """An epoch is done and validated, and its checkpoint comes next. Change the rest of the training here."""
@@ -191,6 +203,10 @@ class Callbacks(Callback):
     def on_validation_end(self, metrics: dict[str, float]) -> None:
         for member in self.members:
             member.on_validation_end(metrics)
+
+    def on_validation(self, report: ValidationReport) -> None:
+        for member in self.members:
+            member.on_validation(report)
 
     def before_checkpoint(self, report: EpochReport) -> None:
         for member in self.members:

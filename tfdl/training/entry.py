@@ -1,7 +1,8 @@
 """``tfdl.train``: what ``tfdl train`` does, as a function."""
 
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,16 @@ from tfdl.distributed.watchdog import current_watchdog
 from tfdl.errors import UserError
 from tfdl.runs import RunDirectory
 from tfdl.training.elastic import train_elastic
+from tfdl.training.fast_dev_run import shortened, trial_directory
 from tfdl.training.keras_callbacks import adapted
 from tfdl.training.output import Output, claim_output
 from tfdl.training.python_parts import PythonParts
 from tfdl.training.session import Session
+
+Resolve = Callable[[], TrainConfig | None]
+"""Returns the run's configuration; None for the default one, or that of the resumed run."""
+Claim = Callable[[TrainConfig | None], Output]
+"""Decides where the run goes."""
 
 
 def train(
@@ -31,6 +38,7 @@ def train(
     overwrite: bool = False,
     elastic: bool = False,
     commit_steps: int | None = None,
+    fast_dev_run: bool = False,
 ) -> RunDirectory:
     """Trains as ``tfdl train`` does, alone or as one of the ranks that horovodrun started.
 
@@ -60,9 +68,11 @@ def train(
         overwrite: replace a run in ``output``.
         elastic: ranks may die and join while the run trains; needs horovodrun with a host discovery script.
         commit_steps: with ``elastic``, steps between two copies of the state to memory; by default 100.
+        fast_dev_run: try every part of the run once, in seconds: two steps, validations, checkpoints, the evaluation.
+            They are written to a directory beside ``output``, which is removed at the end.
 
     Returns:
-        The finished run's directory.
+        The finished run's directory; it no longer exists after ``fast_dev_run``.
 
     Raises:
         UserError: the input cannot be used; nothing is written.
@@ -77,8 +87,12 @@ def train(
         )
     watchers = adapted(callbacks)
     python_parts = PythonParts(model, optimizer, data, task)
-    resolve = partial(_resolved, python_parts, output, config, resume)
-    claim = partial(claim_output, output, resume=resume, overwrite=overwrite)
+    resolve: Resolve = partial(_resolved, python_parts, output, config, resume)
+    claim: Claim = partial(claim_output, output, resume=resume, overwrite=overwrite)
+    if fast_dev_run:
+        _check_trial(resume=resume, elastic=elastic)
+        resolve = partial(_resolved_trial, resolve)
+        claim = partial(_claimed_trial, claim, output)
     if elastic:
         return train_elastic(resolve, claim, watchers, python_parts, commit_steps, begin)
     if commit_steps is not None:
@@ -105,8 +119,27 @@ def train(
         raise
     finally:
         session.record.release()
+        if fast_dev_run and world.is_chief and session.record.is_open:
+            shutil.rmtree(session.run_directory.path, ignore_errors=True)
     watchdog.on_verdict(None)
     return session.run_directory
+
+
+def _check_trial(*, resume: bool, elastic: bool) -> None:
+    """Raises ``UserError`` for what a trial cannot do."""
+    for option, is_given in (("--resume", resume), ("--elastic", elastic)):
+        if is_given:
+            raise UserError(f"--fast-dev-run with {option}: it tries a new run on ranks that stay; leave {option} out")
+
+
+def _resolved_trial(resolve: Resolve) -> TrainConfig | None:
+    return shortened(resolve() or TrainConfig())
+
+
+def _claimed_trial(claim: Claim, output: str | Path | None, config: TrainConfig | None) -> Output:
+    """The directory of a trial, if the run itself could be written."""
+    claim(config)
+    return claim_output(trial_directory(output), config, resume=False, overwrite=True)
 
 
 def _resolved(

@@ -16,7 +16,7 @@ from tfdl.distributed.watchdog import long_work
 from tfdl.distributed.watchdog.current import tick
 from tfdl.errors import RunError, StoppedError, mark_agreed
 from tfdl.runs import Progress
-from tfdl.training.callbacks import Callback, EpochReport, StepReport
+from tfdl.training.callbacks import Callback, EpochReport, StepReport, ValidationReport
 from tfdl.training.checkpoints import Checkpoints
 from tfdl.training.divergence import check_finite_weights, divergence
 from tfdl.training.membership import Membership
@@ -45,6 +45,8 @@ class FitPlan:
     length: RunLength
     monitor: Monitor
     """Decides which checkpoint is the best."""
+    validation_steps: int | None = None
+    """Steps between two validations within an epoch; none for one at the end of each epoch alone."""
     validation_samples: int = 0
     """Samples of the validation split."""
     deadline: float = math.inf
@@ -160,6 +162,10 @@ class Fit:
         """Makes steps until the epoch or the run ends."""
         progress = self._progress
         while not self._is_done():
+            if self._is_validation_due():
+                self._validate_within_epoch(stop)
+                if self._is_done():
+                    return
             self._callback.on_steps_begin(progress)
             self._run_steps(batches, self._next_steps(), stop)
             if progress.sample >= self._plan.source.num_examples:
@@ -185,6 +191,7 @@ class Fit:
             self._plan.length.remaining_in_epoch(progress),
             self.proof.steps_until_due(progress.step),
             self._checkpoints.steps_until_due(progress.step),
+            self._steps_until_validation(),
             self._plan.steps_per_execution,
         )
         if self._step_seconds:
@@ -278,6 +285,25 @@ class Fit:
             self._progress.best_step = self._progress.step
         self._callback.on_validation_end(validation)
         return validation
+
+    def _steps_until_validation(self) -> float:
+        steps = self._plan.validation_steps
+        return math.inf if steps is None else steps - self._progress.step % steps
+
+    def _is_validation_due(self) -> bool:
+        """Whether a validation is due before the next step. If a run was stopped there, it is due when it resumes."""
+        steps = self._plan.validation_steps
+        progress = self._progress
+        return steps is not None and bool(progress.sample) and progress.step % steps == 0 and not progress.validation
+
+    def _validate_within_epoch(self, stop: StopRequest) -> None:
+        """Measures the validation split between two steps, and saves a checkpoint with its result."""
+        self.proof.before_results(self._progress.step)
+        begin = time.perf_counter()
+        validation = self._measure_validation()
+        self._save()
+        self._callback.on_validation(ValidationReport(self._progress, validation, time.perf_counter() - begin))
+        self._agree_on_end(stop)
 
     def _compilation_seconds(self, validation_seconds: float, speed: float) -> float:
         """About how long the compilation of training and validation took in this epoch.

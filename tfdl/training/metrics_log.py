@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from tfdl.runs import Progress
 from tfdl.runs.json_values import json_values
-from tfdl.training.callbacks import Callback, EpochReport, RunPlan, StepReport
+from tfdl.training.callbacks import Callback, EpochReport, RunPlan, StepReport, ValidationReport
 
 
 class MetricsLog(Callback):
@@ -37,6 +37,9 @@ class MetricsLog(Callback):
             examples_per_second=round(report.examples_per_second, 1),
             train=report.metrics,
         )
+
+    def on_validation(self, report: ValidationReport) -> None:
+        self._write(report.progress, "validation", seconds=round(report.seconds, 3), validation=report.validation)
 
     def on_epoch(self, report: EpochReport) -> None:
         self._write(

@@ -12,6 +12,7 @@ from tfdl.config.dataset import PythonDataConfig
 from tfdl.config.models.keras import KerasModelConfig
 from tfdl.config.optimizers import KerasOptimizerConfig
 from tfdl.data import Source
+from tfdl.data.limited import limited_splits
 from tfdl.distributed.optimizer import undo
 from tfdl.errors import UserError
 from tfdl.models import build_model, compute_precision
@@ -140,7 +141,7 @@ class PythonParts:
             task, sources = Supervised.open_with(self._objective, config, self._data)
         else:
             task, sources = TASKS.load(config.task).open(config, assets, self._data)
-        return task, sources
+        return task, limited_splits(sources, config.sample_limits)
 
     def build_model(self, config: TrainConfig, task: Task, num_ranks: int) -> Any:
         """Builds the configured model with new weights, or returns the model that was passed.

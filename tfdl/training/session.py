@@ -33,6 +33,7 @@ from tfdl.training.monitor import Monitor
 from tfdl.training.opening import Opened, open_data, samples_in_words
 from tfdl.training.optimization import changed_schedule_note, early_end_note, follow_plan, rate_note
 from tfdl.training.output import Output
+from tfdl.training.plateau import Plateau
 from tfdl.training.python_parts import PythonParts
 from tfdl.training.recovery import Recovery
 from tfdl.training.run_parts import RunParts, build_parts
@@ -117,6 +118,9 @@ class Session:
         self._early_stopping = EarlyStopping.of(self.config, self._monitor)
         if self._early_stopping is not None:
             self._callbacks.append(self._early_stopping)
+        plateau = Plateau.of(self.config, self._monitor, self._multiply_rate, self._notify)
+        if plateau is not None:
+            self._callbacks.append(plateau)
         self._state = TrainingState(
             self.parts.trainer, CallbackStates(self._callbacks), self._begin, may_rename_variables(self.config)
         )
@@ -129,7 +133,7 @@ class Session:
         self._evaluator = evaluator_for(self.parts.model, self.parts.task)
         watchers = Callbacks(self._callbacks)
         with self._world.agreement():
-            watchers = self._with_logs()
+            watchers = self._watchers = self._with_logs()
         checkpoints = Checkpoints(self.state, self.run_directory, self.config, self._world, watchers.on_notice)
         try:
             watchers.on_start(self._plan())
@@ -173,6 +177,11 @@ class Session:
             self._membership,
         )
 
+    def _multiply_rate(self, factor: float) -> None:
+        """Lowers the learning rate of the rest of the run."""
+        self.state.progress.rate_factor *= factor
+        self._follow_plan()
+
     def _after_return(self) -> None:
         """Follows the state of a checkpoint that training has gone back to."""
         self._follow_plan()
@@ -184,7 +193,7 @@ class Session:
         progress = self.state.progress
         # A schedule that is planned in steps counts them, whatever an epoch has.
         ahead = 0 if config.optimizer.schedule_steps else self.parts.length.ahead(progress)
-        may_change = config.on_divergence == "rollback"
+        may_change = config.on_divergence == "rollback" or config.plateau_patience is not None
         optimizer = self.parts.trainer.optimizer
         follow_plan(optimizer, config.optimizer, progress, self._world.size, ahead, may_change=may_change)
 
@@ -205,10 +214,10 @@ class Session:
             self.state.progress.validation = {}
             checkpoints.save()
         if self._early_stopping is not None:
-            self._notify(watchers, self._early_stopping.reason)
-            self._restore_best_weights(watchers, checkpoints)
+            self._notify(self._early_stopping.reason)
+            self._restore_best_weights(checkpoints)
 
-    def _restore_best_weights(self, watchers: Callback, checkpoints: Checkpoints) -> None:
+    def _restore_best_weights(self, checkpoints: Checkpoints) -> None:
         checkpoints.finish()
         parts = self.parts
         note = restore_best_weights(
@@ -219,11 +228,11 @@ class Session:
             self._world,
             by_order=may_rename_variables(self.config),
         )
-        self._notify(watchers, note)
+        self._notify(note)
 
-    def _notify(self, watchers: Callback, text: str) -> None:
+    def _notify(self, text: str) -> None:
         if text and self._world.is_chief:
-            watchers.on_notice(text)
+            self._watchers.on_notice(text)
 
     def _check_equal_ranks(self, proof: SyncProof) -> None:
         """Raises ``RunError`` if the ranks' states differ after the callbacks have ended training."""
@@ -325,6 +334,7 @@ class Session:
             steps_per_execution=self.config.steps_per_execution,
             length=self.parts.length,
             monitor=self._monitor,
+            validation_steps=self.config.validation_steps,
             deadline=self._begin + (self.config.time_limit or math.inf),
             validation_samples=self.parts.sources["validation"].num_examples,
             sync_check_steps=self.config.sync_check_steps,

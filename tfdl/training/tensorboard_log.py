@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfdl.training.callbacks import Callback, EpochReport, StepReport
+from tfdl.training.callbacks import Callback, EpochReport, StepReport, ValidationReport
 
 _SCALARS = tf.compat.v1.SummaryMetadata(plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"))
 
@@ -25,6 +25,9 @@ class TensorBoardLog(Callback):
     def on_steps(self, report: StepReport) -> None:
         values = {**report.metrics, "learning_rate": report.learning_rate}
         self._write("train", report.progress.step, values)
+
+    def on_validation(self, report: ValidationReport) -> None:
+        self._write("validation", report.progress.step, report.validation)
 
     def on_epoch(self, report: EpochReport) -> None:
         self._write("validation", report.progress.step, report.validation)

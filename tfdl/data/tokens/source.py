@@ -96,7 +96,8 @@ class TokenSource(ShuffledSource):
 
     def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:
         """See ``Source.epoch_order``; random, with samples of about equal length in each batch."""
-        return order_by_length(self.lengths, seed, epoch, global_batch)
+        samples = self.samples
+        return samples[order_by_length(self.lengths[samples], seed, epoch, global_batch)]
 
     def evaluation_pieces(self, batch_size: int, most_tokens: int | None = None) -> list[np.ndarray]:
         """See ``Source.evaluation_pieces``; the longest samples come first.
@@ -122,6 +123,16 @@ class TokenSource(ShuffledSource):
         samples = self.samples
         count = min(most, len(samples))
         return self.chosen(samples[np.arange(count) * len(samples) // count])
+
+    def limited(self, most: int) -> "TokenSource":
+        """A split of at most so many of the samples, which keep their numbers.
+
+        Args:
+            most: of the samples.
+        """
+        part = self.spread(most)
+        part.num_examples = len(part.samples)
+        return part
 
     def chosen(self, samples: np.ndarray) -> "TokenSource":
         """Some of the samples, which keep their numbers.

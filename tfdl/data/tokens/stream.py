@@ -1,5 +1,7 @@
 """All texts of a split, one after the other, as one circular stream of tokens."""
 
+import copy
+
 import numpy as np
 
 from tfdl.data.tokens.table import TokenColumn
@@ -22,6 +24,16 @@ class TokenStream:
         self._ends = np.arange(len(column))  # the position of each text's end token in the stream
         self._ends += column.starts[1:]
         self.num_tokens = len(self._tokens) + len(column)
+
+    def beginning(self, num_tokens: int) -> "TokenStream":
+        """The first tokens as a circular stream.
+
+        Args:
+            num_tokens: at most those that there are.
+        """
+        part = copy.copy(self)
+        part.num_tokens = num_tokens
+        return part
 
     def read(self, positions: np.ndarray) -> np.ndarray:
         """Tokens of the stream.

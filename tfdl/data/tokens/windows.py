@@ -45,6 +45,14 @@ class Windows(ShuffledSource):
         self.num_examples = -(-stream.num_tokens // length)
         self.unit = f"training windows of {length} tokens"
 
+    def limited(self, most: int) -> "Windows":
+        """The first windows.
+
+        Args:
+            most: of them.
+        """
+        return type(self)(self._stream.beginning(most * self.length), self.length, self._pad_id)
+
     def read(self, indices: Any) -> dict[str, Any]:
         """See ``Source.read``.
 

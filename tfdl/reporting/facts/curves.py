@@ -10,7 +10,7 @@ from tfdl.reporting.facts.report_means import finite, interval_means, section
 from tfdl.reporting.regular_file import check_regular
 
 # In the order in which a run writes them at the same step.
-_KINDS = ("steps", "epoch", "ranks")
+_KINDS = ("steps", "validation", "epoch", "ranks")
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,13 @@ def read_curves(path: Path, *, may_grow: bool = False) -> Curves:
     kept = _without_repeated(report for report in reports if report is not None)
     of_steps = [report for report in kept if report["kind"] == "steps"]
     of_epochs = [report for report in kept if report["kind"] == "epoch"]
+    validated = [report for report in kept if report["kind"] in ("validation", "epoch")]
     # A run of few steps may have reports of epochs alone.
     course = of_steps or of_epochs
     changes = [(report["step"], str(report.get("text", ""))) for report in kept if report["kind"] == "ranks"]
     return Curves(
         training=_training(course, [report["step"] for report in of_epochs]),
-        validation=_validation(of_epochs),
+        validation=_validation(validated),
         learning_rate=_series(course, "learning_rate"),
         examples_per_second=_series(course, "examples_per_second"),
         epochs=_series(of_epochs, "epoch"),
