@@ -121,6 +121,8 @@ class ImageSize(click.ParamType):
          help="Decoupled weight decay, not of biases and gains.  [default: the recipe's; 0, adamw 0.004]")  # fmt: skip
 @setting("--label-smoothing", "label_smoothing", type=float,
          help="Fraction of the target that is spread over all classes, 0 to 1.  [default: 0]")  # fmt: skip
+@setting("--class-weight", "class_weight", metavar="WHAT",
+         help="Weigh rare classes more: balanced, or NAME=WEIGHT,...")  # fmt: skip
 @setting("--precision", "precision", metavar="NAME", names=field_choices("precision"),
          help="Number format of the computation: {names}.  [default: float32]")  # fmt: skip
 @setting("--compression", "compression", metavar="NAME", names=field_choices("compression"),
@@ -136,6 +138,9 @@ class ImageSize(click.ParamType):
          help="How long ranks wait for one that hangs; 0 for no limit.  [default: 600]")  # fmt: skip
 @setting("--sync-check-steps", "sync_check_steps", type=int,
          help="Steps between comparisons of the ranks' states; 0 for the end only.  [default: 200]")  # fmt: skip
+@setting("--log-norms", "log_norms", is_flag=True, default=None, help="Log the norms of gradients and weights.")
+@setting("--deterministic", "deterministic", is_flag=True, default=None,
+         help="Use deterministic kernels alone; may be slower on GPUs.")  # fmt: skip
 @setting("--early-stopping-patience", "early_stopping_patience", type=int, metavar="N",
          help="End after N validations without a better result, and restore the best weights.")  # fmt: skip
 @setting("--plateau-patience", "plateau_patience", type=int, metavar="N",

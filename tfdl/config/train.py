@@ -61,6 +61,9 @@ class TrainConfig:
     """The same for the validation split."""
     limit_test_samples: int | None = None
     """The same for the test split."""
+    class_weight: tuple[str, ...] = ()
+    """Weights of classes in the training loss: ``balanced``, or ``NAME=WEIGHT`` for some of them; by default all
+    weigh 1. Validation and test are not weighted."""
     precision: PRECISIONS = "float32"
     """The number format of computations; mixed formats keep weights, statistics and logits in float32."""
     compression: Literal["none", "float16", "bfloat16"] = "none"
@@ -112,6 +115,10 @@ class TrainConfig:
     """How often a run may go back to a checkpoint."""
     debug_numerics: bool = False
     """Whether a layer whose output is NaN or infinite also counts as divergence, though the loss may be finite."""
+    log_norms: bool = False
+    """Whether the norms of gradients and weights are logged."""
+    deterministic: bool = False
+    """Whether TensorFlow uses deterministic kernels alone. An operation that has none is an error."""
     keep_checkpoints: int = 3
     """Number of checkpoints that are kept, besides the best one."""
     watchdog_timeout: float = 600.0
@@ -123,6 +130,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         self._set("plugins", convert(self.plugins, tuple[str, ...], "plugins"))
+        self._set("class_weight", convert(self.class_weight, tuple[str, ...], "class_weight"))
         self._set("freeze", convert(self.freeze, tuple[str, ...], "freeze"))
         require_plugins(self.plugins)
         self._inherit()

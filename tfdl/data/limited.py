@@ -55,23 +55,18 @@ class SpreadSamples(ShuffledSource):
         self._numbers = np.arange(count) * source.num_examples // count
 
     def __getattr__(self, name: str) -> Any:
-        """What else a task knows of the source, such as its ``signature``."""
+        """What else a task knows of the source: its ``signature``, and ``values`` if it has them."""
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self._source, name)
+        member = getattr(self._source, name)
+        if name == "values":
+            return lambda feature: np.asarray(member(feature))[self._numbers]
+        return member
 
     def read(self, indices: Any) -> dict[str, Any]:
         """See ``Source.read``."""
         features: dict[str, Any] = self._source.read(tf.gather(tf.constant(self._numbers), indices))
         return features
-
-    def values(self, name: str) -> np.ndarray:
-        """A feature of all samples, ``(n, ...)``, of a source that has them in memory.
-
-        Args:
-            name: the feature.
-        """
-        return np.asarray(self._source.values(name))[self._numbers]
 
     def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:
         """See ``Source.epoch_order``; as the source orders these samples."""

@@ -36,6 +36,8 @@ class Progress:
     """What the learning rate is multiplied by because training diverged or came to a plateau."""
     rollbacks: int = 0
     """How often training went back to a checkpoint."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of tfdl, TensorFlow and Keras, by name; empty in checkpoints of earlier versions."""
     best_step: int = 0
     """The step of the best checkpoint; 0 without one."""
     best_value: float | None = None

@@ -32,6 +32,8 @@ class Classification(Task):
     def __init__(self, class_names: tuple[str, ...], label_smoothing: float = 0.0):
         self.class_names = class_names
         self.label_smoothing = label_smoothing
+        self.class_weights: Any = None
+        """The weight of each class in the training loss, ``(classes,)``; none if all of them weigh 1."""
 
     def fit_to(self, model: Any) -> None:
         """See ``Task.fit_to``.
@@ -46,14 +48,31 @@ class Classification(Task):
     def losses(self, batch: Batch, outputs: Any) -> tuple[Any, Any]:
         """Cross-entropy of each sample, ``(b,)``, and each sample's weight, ``(b,)``."""
         losses = cross_entropy(batch["label"], outputs, self.label_smoothing)
+        weights = self._weights(batch, losses.dtype)
         if SHARE in batch:
             partner_losses = cross_entropy(batch[MIXED_LABEL], outputs, self.label_smoothing)
+            if self.class_weights is not None:  # each label's loss has the weight of its class
+                losses = tf.math.divide_no_nan(self._of_class(batch["label"], losses.dtype) * losses, weights)
+                partner_losses *= tf.math.divide_no_nan(self._of_class(batch[MIXED_LABEL], losses.dtype), weights)
             losses = mixed_loss(losses, partner_losses, batch[SHARE])
-        return losses, sample_weights(batch, losses.dtype)
+        return losses, weights
+
+    def _weights(self, batch: Batch, dtype: Any) -> Any:
+        """The weight of each sample in the training loss, ``(b,)``; of a mixed one that of its two labels."""
+        weights = sample_weights(batch, dtype)
+        if self.class_weights is None:
+            return weights
+        of_class = self._of_class(batch["label"], dtype)
+        if SHARE in batch:
+            of_class = mixed_loss(of_class, self._of_class(batch[MIXED_LABEL], dtype), batch[SHARE])
+        return weights * of_class
+
+    def _of_class(self, labels: Any, dtype: Any) -> Any:
+        return tf.gather(tf.constant(self.class_weights, dtype), labels)
 
     def running_sums(self, batch: Batch, outputs: Any, losses: Any) -> list[Any]:
         """Sums of the losses and of correct answers."""
-        weights = sample_weights(batch, losses.dtype)  # (b,)
+        weights = self._weights(batch, losses.dtype)  # (b,)
         is_correct = tf.equal(tf.argmax(outputs, axis=-1, output_type=tf.int32), batch["label"])
         correct_weights = tf.cast(is_correct, weights.dtype) * weights
         return [tf.reduce_sum(losses * weights), tf.reduce_sum(correct_weights)]

@@ -55,6 +55,8 @@ class StepReport:
     metrics: dict[str, float]
     learning_rate: float
     examples_per_second: float
+    norms: dict[str, float] = field(default_factory=dict)
+    """``gradient_norm`` and ``weight_norm`` of the last step; empty unless ``--log-norms`` was given."""
 
 
 @dataclass(frozen=True)

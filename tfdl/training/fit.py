@@ -265,7 +265,8 @@ class Fit:
         check_finite("loss", metrics, self._progress.step)
         speed = _rate(examples, seconds)
         learning_rate = float(np.asarray(self._trainer.optimizer.learning_rate))
-        self._callback.on_steps(StepReport(self._progress, metrics, learning_rate, speed))
+        norms = self._trainer.norms()
+        self._callback.on_steps(StepReport(self._progress, metrics, learning_rate, speed, norms))
 
     def _running_metrics(self) -> dict[str, float]:
         *sums, weight = self._progress.running

@@ -36,6 +36,7 @@ class MetricsLog(Callback):
             learning_rate=report.learning_rate,
             examples_per_second=round(report.examples_per_second, 1),
             train=report.metrics,
+            **report.norms,
         )
 
     def on_validation(self, report: ValidationReport) -> None:

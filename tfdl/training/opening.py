@@ -1,7 +1,10 @@
 """Opens a run's data on every rank."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
 
 from tfdl.config import TrainConfig
 from tfdl.config.dataset import PythonDataConfig
@@ -10,7 +13,10 @@ from tfdl.data.objects.description import describe_splits
 from tfdl.data.sources import sample_counts
 from tfdl.distributed import World
 from tfdl.distributed.equal_data import check_equal_data, check_equal_splits
+from tfdl.distributed.watchdog import long_work
 from tfdl.errors import UserError
+from tfdl.tasks.class_weights import class_counts, class_weights, weights_in_words
+from tfdl.tasks.classification import Classification
 from tfdl.tasks.task import Task
 from tfdl.training.python_parts import PythonParts
 
@@ -52,6 +58,37 @@ def open_data(
     else:
         check_equal_splits(config.dataset.name, task.class_names, sample_counts(sources), world)
     return opened
+
+
+def weigh_classes(chosen: tuple[str, ...], task: Task, sources: Mapping[str, Source], world: World) -> str:
+    """Gives a task the weights of its classes in the training loss.
+
+    Args:
+        chosen: the weights (``TrainConfig.class_weight``); none for the weight 1.
+        task: of the run.
+        sources: the splits.
+        world: the ranks; all of them must call. Rank 0 counts.
+
+    Returns:
+        The weights in words; empty if all are 1.
+
+    Raises:
+        UserError: the task has no classes, or the weights cannot be used. It is raised on every rank.
+    """
+    if not chosen:
+        return ""
+    weights = np.zeros(0)
+    with world.agreement(), long_work("counting the samples of each class", math.inf):
+        if not isinstance(task, Classification):
+            raise UserError(
+                f"class_weight={', '.join(chosen)}, expected nothing: {task.name} has no classes; leave it out (of your"
+                " own data, pass sample weights)"
+            )
+        if world.is_chief:
+            weights = class_weights(chosen, task.class_names, class_counts(sources["train"], len(task.class_names)))
+    weights = world.broadcast_object(weights)
+    task.class_weights = weights
+    return weights_in_words(weights, task.class_names)
 
 
 def check_batch_size(config: TrainConfig, source: Source, num_ranks: int) -> None:

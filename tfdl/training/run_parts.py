@@ -81,6 +81,7 @@ def build_parts(
         carried=_carried_state(model, task, rank_batch, world),
     )
     trainer.checks_layers = config.debug_numerics
+    trainer.logs_norms = config.log_norms
     return RunParts(task, sources, model, trainer, length, rank_batch, weights, trained_note)
 
 

@@ -5,6 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import tensorflow as tf
+
 from tfdl.config import TrainConfig
 from tfdl.data.python_reading import taken
 from tfdl.data.sources import sample_counts
@@ -22,6 +24,7 @@ from tfdl.training.best_weights import restore_best_weights
 from tfdl.training.callback_states import CallbackStates
 from tfdl.training.callbacks import Callback, Callbacks, RunPlan
 from tfdl.training.checkpoints import Checkpoints
+from tfdl.training.code_versions import changed_versions_note, code_versions
 from tfdl.training.compilation import decide
 from tfdl.training.divergence import DivergenceError
 from tfdl.training.early_stopping import EarlyStopping
@@ -30,7 +33,7 @@ from tfdl.training.initial_weights import initial_weights
 from tfdl.training.membership import Membership
 from tfdl.training.metrics_log import MetricsLog
 from tfdl.training.monitor import Monitor
-from tfdl.training.opening import Opened, open_data, samples_in_words
+from tfdl.training.opening import Opened, open_data, samples_in_words, weigh_classes
 from tfdl.training.optimization import changed_schedule_note, early_end_note, follow_plan, rate_note
 from tfdl.training.output import Output
 from tfdl.training.plateau import Plateau
@@ -103,10 +106,13 @@ class Session:
     def prepare(self) -> None:
         """Does everything before the first step. If a rank fails here, its error ends all ranks."""
         world = self._world
+        if self.config.deterministic:
+            tf.config.experimental.enable_op_determinism()
         with long_work("preparing the data", math.inf):
             # A resumed run has what its task learned from the data, such as a vocabulary.
             assets = self.run_directory.assets if self.record.checkpoint else None
             self.opened = open_data(self.config, world, self._python_parts, assets, self.opened)
+        self._class_weights_note = weigh_classes(self.config.class_weight, *self.opened, world)
         with world.agreement(), long_work("building the model"):
             weights = initial_weights(self.config, assets)
             self.parts = build_parts(self.config, *self.opened, self._python_parts, world, weights)
@@ -126,6 +132,8 @@ class Session:
         )
         self._compilation_note = self._decide_compilation()
         self._starting_point.restore(self.config, self.parts, self.state, self.record, self._python_parts, world)
+        self._versions_note = changed_versions_note(self.state.progress.versions)
+        self.state.progress.versions = code_versions()
         self._follow_plan()
 
     def run(self) -> None:
@@ -283,7 +291,9 @@ class Session:
             self.record.weights_note,
             self.record.checkpoint_note,
             self.record.lock_note,
+            self._versions_note,
             parts.trained_note,
+            self._class_weights_note,
             *parts.task.notes,
             changed_counts_note(self.run_directory.assets, sample_counts(parts.sources)),
             rate_note(config.optimizer, world.size),

@@ -23,7 +23,7 @@ class TensorBoardLog(Callback):
         self._writers = {name: tf.summary.create_file_writer(path) for name, path in paths.items()}
 
     def on_steps(self, report: StepReport) -> None:
-        values = {**report.metrics, "learning_rate": report.learning_rate}
+        values = {**report.metrics, "learning_rate": report.learning_rate, **report.norms}
         self._write("train", report.progress.step, values)
 
     def on_validation(self, report: ValidationReport) -> None:

@@ -66,6 +66,7 @@ class Trainer:
     Attributes:
         xla: whether XLA compiles the forward and backward pass of a batch (or of a piece), once for each shape. Set it
             before the first step. The reduction and the update are never compiled.
+        logs_norms: whether ``norms`` has values. Set it before the first step.
         checks_layers: whether a layer whose output is NaN or infinite also ends the training before the step, though
             the loss and the gradients may be finite. Set it before the first step.
     """
@@ -91,6 +92,8 @@ class Trainer:
         self.carried = carried or NoCarriedState(model)
         self.xla = False
         self.checks_layers = False
+        self.logs_norms = False
+        self._gradient_norm = tf.Variable(0.0, trainable=False)
         self._wire_dtype = None if compression == "none" else compression
         optimizer.build(model.trainable_variables)
         # Sums of the running metrics and of the weights since the last take_sums.
@@ -182,6 +185,16 @@ class Trainer:
         self._sums.assign(tf.zeros_like(self._sums))
         return np.asarray(self.world.all_reduce(own))
 
+    def norms(self) -> dict[str, float]:
+        """The 2-norms of all gradients of the last step, reduced and not yet clipped, and of all trained weights.
+
+        Empty unless ``logs_norms``. In float16 a skipped step has none, so the norm is that of the step before.
+        """
+        if not self.logs_norms:
+            return {}
+        weights = [variable.value for variable in self.model.trainable_variables]
+        return {"gradient_norm": float(self._gradient_norm), "weight_norm": float(_norm(weights))}
+
     def _steps(self, batches: Any, num_steps: Any) -> Any:
         def take_step(step: Any, _: Any) -> list[Any]:
             is_done = self._step(next(batches))
@@ -258,6 +271,8 @@ class Trainer:
         variables = self.model.trainable_variables
 
         def apply(unscaled: Sequence[Any]) -> None:
+            if self.logs_norms:
+                self._gradient_norm.assign(tf.cast(_norm(unscaled), tf.float32))
             self.optimizer.apply(unscaled, variables)
 
         def restore() -> None:
@@ -271,6 +286,11 @@ class Trainer:
         # In mixed precision, a layer's activities and its weights have different dtypes.
         losses = [tf.cast(loss, dtype) for loss in self.model.losses]
         return tf.add_n(losses) if losses else 0.0
+
+
+def _norm(tensors: Sequence[Any]) -> Any:
+    """The square root of the sum of all squares."""
+    return tf.linalg.global_norm([tensor for tensor in tensors if tensor is not None])
 
 
 def _has_samples(batch: Any) -> Any:

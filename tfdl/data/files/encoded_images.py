@@ -82,6 +82,15 @@ class EncodedImages(ShuffledSource):
         with tf.device("CPU:0"):
             self._labels = tf.constant(np.array(labels, np.int32))
 
+    def values(self, name: str) -> np.ndarray:
+        """The class numbers of all images, ``(n,)``; the images themselves are not in memory.
+
+        Args:
+            name: ``label``.
+        """
+        assert name == "label"
+        return np.asarray(self._labels)
+
     def read(self, indices: Any) -> dict[str, Any]:
         """See ``Source.read``."""
         files = {"found": self._contents.find(indices), **self._decode.choices(indices)}

@@ -87,6 +87,14 @@ class TokenSource(ShuffledSource):
         """Numbers of the samples that an evaluation reads, in the split's order."""
         return np.arange(self.num_examples) if self._samples is None else self._samples
 
+    def values(self, name: str) -> np.ndarray:
+        """A number of each sample that training reads, ``(n,)``, such as its class.
+
+        Args:
+            name: a feature that is no text.
+        """
+        return np.asarray(self._numbers[name])[self.samples]
+
     def read(self, indices: Any) -> dict[str, Any]:
         """See ``Source.read``."""
         features = {role: texts.read(indices) for role, texts in self._texts.items()}
