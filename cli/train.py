@@ -105,6 +105,8 @@ class ImageSize(click.ParamType):
 @click.option("--steps", type=int, help="Optimizer steps, instead of epochs.")
 @setting("--batch-size", "batch_size", type=int,
          help="Samples that a rank computes at a time.  [default: the recipe's, such as 64]")  # fmt: skip
+@setting("--auto-batch-size", "auto_batch_size", is_flag=True, default=None,
+         help="Find the largest batch size that the GPUs' memory holds.")  # fmt: skip
 @setting("--accumulation-steps", "accumulation_steps", type=int,
          help="Batches of a rank whose gradients one optimizer step adds up.  [default: 1]")  # fmt: skip
 @setting("--learning-rate", "optimizer.learning_rate", type=float,

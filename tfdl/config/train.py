@@ -51,6 +51,9 @@ class TrainConfig:
     batch_size: int = None  # type: ignore[assignment]
     """Samples that a rank computes at a time; by default the recipe's. The global batch is this number times
     accumulation_steps times the number of ranks."""
+    auto_batch_size: bool = False
+    """Whether the largest batch size that the GPUs' memory holds is found before the first step. It is then recorded as
+    batch_size, and this as false."""
     accumulation_steps: int = 1
     """Batches of a rank whose gradients one optimizer step adds up."""
     label_smoothing: float = 0.0

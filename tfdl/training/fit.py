@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
+import tensorflow as tf
 
 from tfdl.data import Position, Source, training_batches
 from tfdl.data.order import shard_rows
@@ -204,7 +205,7 @@ class Fit:
         progress = self._progress
         progress.epoch_batch = progress.epoch_batch or self._global_batch
         begin = time.perf_counter()
-        num_done = self._trainer.run(batches, num_steps)
+        num_done = self._make_steps(batches, num_steps)
         seconds = time.perf_counter() - begin
         is_asked_to_stop = float(bool(stop.name))
         wants_change = float(self._membership.wants_change())
@@ -229,6 +230,19 @@ class Fit:
         weight = progress.running[-1]
         if weight:
             self._report_steps(examples, seconds)
+
+    def _make_steps(self, batches: Any, num_steps: int) -> int:
+        """See ``Trainer.run``."""
+        try:
+            return self._trainer.run(batches, num_steps)
+        except tf.errors.ResourceExhaustedError as error:
+            pieces = self._trainer.accumulation_steps
+            size = self._plan.batch_size // pieces
+            if size == 1:
+                advice = "a smaller model or image, or --precision mixed_bfloat16"
+            else:
+                advice = f"--batch-size {size // 2} --accumulation-steps {2 * pieces}, which makes the same steps"
+            raise RunError(f"out of memory in a step with batch_size={size}; train again with {advice}") from error
 
     def _diverge(self) -> NoReturn:
         """Raises an error that says why the next step cannot be made."""

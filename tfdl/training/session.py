@@ -5,9 +5,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfdl.config import TrainConfig
+from tfdl.data import training_batches
 from tfdl.data.python_reading import taken
 from tfdl.data.sources import sample_counts
 from tfdl.distributed import World
@@ -19,6 +21,7 @@ from tfdl.evaluation import evaluator_for
 from tfdl.runs import RunDirectory, weights_sha256
 from tfdl.runs.load import may_rename_variables
 from tfdl.runs.sample_counts import changed_counts_note
+from tfdl.training.auto_batch_size import check_possible, chosen_batch_size
 from tfdl.training.averaged_weights import averaged_weights
 from tfdl.training.best_weights import restore_best_weights
 from tfdl.training.callback_states import CallbackStates
@@ -29,7 +32,7 @@ from tfdl.training.compilation import decide
 from tfdl.training.divergence import DivergenceError
 from tfdl.training.early_stopping import EarlyStopping
 from tfdl.training.fit import Fit, FitPlan, check_finite, open_batches
-from tfdl.training.initial_weights import initial_weights
+from tfdl.training.initial_weights import InitialWeights, initial_weights
 from tfdl.training.membership import Membership
 from tfdl.training.metrics_log import MetricsLog
 from tfdl.training.monitor import Monitor
@@ -86,6 +89,7 @@ class Session:
         self._python_parts = python_parts or PythonParts()
         self._starting_point = starting_point or NewOrCheckpoint()
         self._membership = membership or Membership()
+        self._batch_size_note = ""
 
     @property
     def run_directory(self) -> RunDirectory:
@@ -116,6 +120,9 @@ class Session:
         with world.agreement(), long_work("building the model"):
             weights = initial_weights(self.config, assets)
             self.parts = build_parts(self.config, *self.opened, self._python_parts, world, weights)
+        if self.config.auto_batch_size:
+            self._choose_batch_size(weights)
+        with world.agreement():
             Callbacks(self._callbacks).on_built(self.parts)
         # Variables are broadcast below; what else layers keep, such as adapted statistics, must be equal already.
         layers = self.parts.model._flatten_layers()
@@ -255,6 +262,40 @@ class Session:
         mark_agreed(error)
         raise error
 
+    def _choose_batch_size(self, weights: InitialWeights) -> None:
+        """Finds the largest batch size for the GPUs' memory, records it, and builds the parts for it.
+
+        A resumed run has the batch size that was recorded.
+        """
+        size = self.config.batch_size
+        if self.record.checkpoint is None:
+            with self._world.agreement():
+                check_possible(self.parts.trainer)
+            with long_work("looking for the batch size", math.inf):
+                source = self.parts.sources["train"]
+                most = source.num_examples // (self._world.size * self.config.accumulation_steps)
+                size = chosen_batch_size(self.parts.trainer, self._some_batch, size, most)
+            self._batch_size_note = f"batch size {size}, the largest that the GPUs' memory holds"
+        self.config = self.config.replace(batch_size=size, auto_batch_size=False)
+        del self.parts
+        keras.utils.clear_session()  # the names of the new model's layers are those of a run with this batch size
+        assert self.opened is not None
+        with self._world.agreement(), long_work("building the model"):
+            self.parts = build_parts(self.config, *self.opened, self._python_parts, self._world, weights)
+
+    def _some_batch(self, size: int) -> Any:
+        """A training batch of this rank with so many samples."""
+        trainer = self.parts.trainer
+        batches = training_batches(
+            self.parts.sources["train"],
+            batch_size=size,
+            seed=self.config.seed,
+            shard_index=self._world.rank,
+            num_shards=self._world.size,
+            augment=trainer.task.augment,
+        )
+        return next(taken(batches))
+
     def _decide_compilation(self) -> str:
         """Decides whether XLA compiles, and records it in the configuration.
 
@@ -292,6 +333,7 @@ class Session:
             self.record.checkpoint_note,
             self.record.lock_note,
             self._versions_note,
+            self._batch_size_note,
             parts.trained_note,
             self._class_weights_note,
             *parts.task.notes,
