@@ -33,6 +33,7 @@ class RunDirectory:
         self.path = Path(path)
         self.config_path = self.path / "config.yaml"
         self.metrics_path = self.path / "metrics.jsonl"
+        self.csv_path = self.path / "metrics.csv"
         self.summary_path = self.path / "summary.json"
         self.status_path = self.path / "status.json"
         self.checkpoints = self.path / "checkpoints"

@@ -29,6 +29,7 @@ from tfdl.training.callbacks import Callback, Callbacks, RunPlan
 from tfdl.training.checkpoints import Checkpoints
 from tfdl.training.code_versions import changed_versions_note, code_versions
 from tfdl.training.compilation import decide
+from tfdl.training.csv_log import CsvLog
 from tfdl.training.divergence import DivergenceError
 from tfdl.training.early_stopping import EarlyStopping
 from tfdl.training.fit import Fit, FitPlan, check_finite, open_batches
@@ -47,6 +48,7 @@ from tfdl.training.run_record import RunRecord
 from tfdl.training.starting_point import NewOrCheckpoint, StartingPoint
 from tfdl.training.summary import summarize
 from tfdl.training.tensorboard_log import TensorBoardLog
+from tfdl.training.tracker import Tracker
 from tfdl.training.training_state import TrainingState
 
 
@@ -320,7 +322,11 @@ class Session:
         if not self._world.is_chief:
             return Callbacks(self._callbacks)
         run = self.run_directory
-        logs = [MetricsLog(run.metrics_path, self.step), TensorBoardLog(run.tensorboard)]
+        logs = [
+            MetricsLog(run.metrics_path, self.step),
+            Tracker(lambda: CsvLog(run.csv_path, self.step), run.csv_path.name, self._notify),
+            Tracker(lambda: TensorBoardLog(run.tensorboard), "TensorBoard's log", self._notify),
+        ]
         return Callbacks([*logs, *self._callbacks])
 
     def _plan(self) -> RunPlan:
