@@ -190,7 +190,9 @@ def command(
             click.echo(to_yaml(config), nl=False)
         return
 
-    with stop_between_steps():
+    from tfdl.distributed.launchers import find_launch
+
+    with stop_between_steps(find_launch().launcher):
         _train(config, output, resume=resume, overwrite=overwrite, elastic=elastic, commit_steps=commit_steps)
 
 
