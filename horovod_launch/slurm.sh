@@ -69,10 +69,10 @@ find_lost_node() {
   local code lines
   lines=$(sinfo --noheader --Node --nodes="$SLURM_JOB_NODELIST" --format="%N is %T" | grep -E -m 1 "\*|down") &&
     echo "node $lines" && return
-  lines=$(timeout 90 srun --overlap --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 \
-    --cpus-per-task=1 true 2>&1)
+  lines=$(timeout --kill-after=10 90 srun --overlap --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" \
+    --ntasks-per-node=1 --cpus-per-task=1 true 2>&1)
   code=$?
-  [[ $code != 124 ]] || echo "a node does not answer"
+  [[ $code != 124 && $code != 137 ]] || echo "a node does not answer"
   grep -oE -m 1 "failed on node [^ :]+|Node failure on [^ :]+" <<<"$lines"
 }
 

@@ -100,10 +100,10 @@ def test_a_job_that_its_user_requeues_resumes(cluster: SlurmCluster, straight: o
 def test_ranks_may_start_further_apart_than_gloo_allows(
     cluster: SlurmCluster, straight: object, tmp_path: Path
 ) -> None:
-    """The second node starts its rank 40 s later, as one that reads its packages over a slow network."""
+    """The second node starts its rank 45 s later, as one that reads its packages over a slow network."""
     (tmp_path / "bin").mkdir()
     command = shutil.which("tfdl", path=environment()["PATH"])
-    text = f'#!/bin/sh\n[ "$SLURM_PROCID" = 0 ] || sleep 40\nexec {command} "$@"\n'
+    text = f'#!/bin/sh\n[ "$SLURM_PROCID" = 0 ] || sleep 45\nexec {command} "$@"\n'
     (tmp_path / "bin" / "tfdl").write_text(text)
     (tmp_path / "bin" / "tfdl").chmod(0o755)
     options = (f"--export=ALL,PATH={tmp_path}/bin:{environment()['PATH']}",)
