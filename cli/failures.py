@@ -120,8 +120,8 @@ def _is_of_this_rank(error: BaseException) -> bool:
 def _line_of(error: BaseException) -> str:
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return "interrupted"
-    if isinstance(error, SignalledError):
-        return str(error)
+    if isinstance(error, SignalledError | StoppedError):
+        return str(error)  # what was asked for is no error
     if isinstance(error, click.ClickException):
         return _line_of_click(error)
     if isinstance(error, UserError | RunError):

@@ -128,18 +128,28 @@ def delayed_termination(termination_requested: Event) -> Iterator[None]:
 
 
 @contextmanager
-def stop_between_steps() -> Iterator[None]:
+def stop_between_steps(launcher: str = "none") -> Iterator[None]:
     """Ends with exit code 75 on SIGUSR1 while no steps run. Nothing is lost: a resumed run does that work again.
 
     A scheduler may send its warning while data is prepared or a model is compiled. The default action of SIGUSR1 kills
-    the process, and the scheduler would take that for a failure.
+    the process, and the scheduler would take that for a failure. Slurm sends SIGTERM to all ranks of srun before it
+    preempts a job; horovodrun sends it to end the ranks after a failure.
+
+    A script may start tfdl with these signals blocked, so that none comes before there is a handler.
+
+    Args:
+        launcher: the name of the program that started this process.
     """
+    numbers = (signal.SIGUSR1, signal.SIGTERM) if launcher == "srun" else (signal.SIGUSR1,)
 
-    def stop(*_: Any) -> None:
-        raise StoppedBetweenStepsError("stopped by SIGUSR1 while no training steps ran; continue with --resume")
+    def stop(number: int, _: Any) -> None:
+        name = signal.Signals(number).name
+        raise StoppedBetweenStepsError(f"stopped by {name} while no training steps ran; continue with --resume")
 
-    previous_handler = signal.signal(signal.SIGUSR1, stop)
+    previous_handlers = {number: signal.signal(number, stop) for number in numbers}
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGUSR1, signal.SIGTERM))
         yield
     finally:
-        signal.signal(signal.SIGUSR1, previous_handler)
+        for number, handler in previous_handlers.items():
+            signal.signal(number, handler)

@@ -213,8 +213,10 @@ def command(
             click.echo(to_yaml(config), nl=False)
         return
 
-    with stop_between_steps():
-        choices = {"resume": resume, "overwrite": overwrite, "commit_steps": commit_steps}
+    from tfdl.distributed.launchers import find_launch
+
+    choices = {"resume": resume, "overwrite": overwrite, "commit_steps": commit_steps}
+    with stop_between_steps(find_launch().launcher):
         _train(config, output, elastic=elastic, fast_dev_run=fast_dev_run, **choices)
 
 

@@ -15,7 +15,8 @@
 #   bsub < horovod_launch/lsf.sh         # from the folder that contains horovod_launch, with tfdl's environment active
 #
 # horovodrun starts the ranks by ssh: the hosts of a job must reach each other without a password. On SIGUSR1 all ranks
-# stop at the same step and save a checkpoint. The job exits with 75, is requeued (-Q) and resumes from there.
+# stop at the same step and save a checkpoint. The job exits with 75, is requeued (-Q) and resumes from there. A job that has
+# saved no new checkpoint exits with 1 and is not requeued: its time limit is too short.
 options=(
   --output runs/resnet # on storage that all hosts share
   --model resnet20

@@ -4,7 +4,8 @@
 #   horovod_launch/stoppable.sh -np 4 -H a:2,b:2 -- tfdl train --output runs/big --resume
 #
 # The arguments before `--` go to horovodrun. On SIGUSR1, SIGTERM or SIGINT the script asks rank 0 to stop; all ranks then
-# stop at the same step, save a checkpoint and exit with 75. Run the same command again to resume. Without this script
+# stop at the same step, save a checkpoint and exit with 75. Run the same command again to resume. If no new checkpoint was
+# saved, the script exits with 1: a scheduler that starts the job again at 75 would do so for ever. Without this script
 # horovodrun kills its ranks five seconds after SIGTERM, dies of SIGUSR1, and exits with 1 for every code of its ranks.
 # Rank 0 runs on the first of the hosts, which must be this one; elsewhere the ranks have only horovodrun's five seconds.
 set -uo pipefail
@@ -35,6 +36,11 @@ command -v horovodrun >/dev/null ||
 # Changes whenever status.json is written.
 status() { stat --format='%i %y' "$run/status.json" 2>/dev/null || echo none; }
 
+newest_checkpoint() {
+  local folders=("$run"/checkpoints/step-*)
+  echo "${folders[-1]}"
+}
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 asked=
@@ -53,6 +59,7 @@ trap 'ask SIGTERM' TERM
 trap 'ask SIGINT' INT
 
 before=$(status)
+checkpoint_before=$(newest_checkpoint)
 # Some schedulers signal every process of a job. horovodrun must ignore SIGUSR1, which would kill it; tfdl installs its own
 # handler again. Rank 0 writes its process id into a file; exec keeps the id when the shell becomes tfdl.
 (
@@ -71,8 +78,12 @@ done
 
 if [[ $code != 0 && "$(status)" != "$before" ]]; then # this job has written the file
   found=$(sed -n 's/.*"code": *\([0-9]*\).*/\1/p' "$run/status.json")
-  [[ "${found:-0}" == 0 ]] || exit "$found"
+  [[ "${found:-0}" == 0 ]] || code=$found
+elif [[ $code != 0 && -n "$asked" ]]; then
+  code=75 # killed before it had saved: it can be resumed from its last checkpoint
 fi
-# The job was killed before it had saved: it can be resumed from its last checkpoint.
-[[ $code == 0 || -z "$asked" ]] || exit 75
+if [[ $code == 75 && "$(newest_checkpoint)" == "$checkpoint_before" ]]; then
+  echo "stoppable.sh: stopped before a new checkpoint was saved; if a scheduler stops the job, raise its time limit" >&2
+  exit 1
+fi
 exit "$code"

@@ -37,6 +37,14 @@ def test_exit_code(error, code):
     assert exit_code_of(error) == code
 
 
+def test_a_stop_that_was_asked_for_is_no_error(capsys):
+    report_failure(StoppedError("stopped by SIGUSR1 at step 3 with a checkpoint saved"), debug=False)
+    report_failure(RunError("the disk is gone"), debug=False)
+    stopped, failed = capsys.readouterr().err.splitlines()
+    assert stopped == "tfdl: stopped by SIGUSR1 at step 3 with a checkpoint saved"
+    assert failed == "tfdl: error: the disk is gone"
+
+
 def test_a_damaged_checkpoint_is_exit_1(run_here, trained_run, tmp_path):
     copy = shutil.copytree(trained_run.path, tmp_path / "copy", symlinks=True)
     (copy / "checkpoints" / "last" / "model.safetensors").write_bytes(b"")

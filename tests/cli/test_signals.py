@@ -22,7 +22,7 @@ from tfdl.cli import signals
 from tfdl.cli.failures import exit_code_of
 from tfdl.cli.main import HANDLE_SIGNALS, main
 from tfdl.cli.signals import EndingSignals, SignalledError
-from tfdl.errors import RunError
+from tfdl.errors import RunError, StoppedBetweenStepsError
 
 CODES = {"SIGTERM": 143, "SIGHUP": 129}
 _PATIENCE_SECONDS = 60
@@ -326,3 +326,32 @@ def test_a_signal_while_an_object_is_freed_is_not_lost():
         freed_while_it_waits()
     assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
     assert sys.unraisablehook is hook
+
+
+@pytest.mark.parametrize("launcher", ["srun", "horovodrun"])
+def test_which_signals_stop_a_rank_between_steps(launcher):
+    """Slurm sends SIGTERM before it preempts a job; horovodrun sends it to end the ranks."""
+    with pytest.raises(StoppedBetweenStepsError, match="stopped by SIGUSR1"), signals.stop_between_steps(launcher):
+        signal.raise_signal(signal.SIGUSR1)
+    ended = []
+    before = signal.signal(signal.SIGTERM, lambda *_: ended.append(launcher))
+    try:
+        if launcher == "srun":
+            with pytest.raises(StoppedBetweenStepsError, match="SIGTERM"), signals.stop_between_steps(launcher):
+                signal.raise_signal(signal.SIGTERM)
+        else:
+            with signals.stop_between_steps(launcher):
+                signal.raise_signal(signal.SIGTERM)
+        assert ended == ([] if launcher == "srun" else ["horovodrun"])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_signal_that_was_blocked_when_the_command_started_still_stops_it():
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    try:
+        signal.raise_signal(signal.SIGUSR1)  # its default action would end the process
+        with pytest.raises(StoppedBetweenStepsError, match="stopped by SIGUSR1"), signals.stop_between_steps():
+            pytest.fail("the signal did not come")
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])

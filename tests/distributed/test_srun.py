@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -93,18 +94,39 @@ def test_ranks_of_an_mpi_plugin_are_left_to_an_mpi_horovod(monkeypatch):
     assert not is_for_mpi(["gloo", "mpi"])
 
 
-def srun(tmp_path: Path, *, size: int, nodes: int = 1, **extra: str) -> "subprocess.CompletedProcess[str]":
-    """Runs ``programs/rank_position.py`` on ``size`` ranks of ``nodes`` nodes, with extra environment variables."""
+def start(tmp_path: Path, *command: str, size: int, nodes: int = 1, **extra: str) -> "subprocess.Popen[str]":
+    """Starts a command on ``size`` ranks of ``nodes`` nodes, with extra environment variables."""
     variables = {"SLURM_JOB_ID": str(time.time_ns()), "SLURM_NTASKS": str(size), "SLURM_JOB_NUM_NODES": str(nodes)}
-    return subprocess.run(
-        [sys.executable, str(PROGRAMS / "srun.py"), *program("rank_position")],
+    return subprocess.Popen(
+        [sys.executable, str(PROGRAMS / "srun.py"), *command],
         env=environment(TF_CPP_MIN_LOG_LEVEL="3", **variables, **extra),
         cwd=tmp_path,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=240,
-        check=False,
     )
+
+
+def srun(
+    tmp_path: Path, *, size: int, nodes: int = 1, before: tuple[str, ...] = (), **extra: str
+) -> "subprocess.CompletedProcess[str]":
+    """Runs ``programs/rank_position.py`` on all ranks to its end, as an argument of the command ``before``."""
+    job = start(tmp_path, *before, *program("rank_position"), size=size, nodes=nodes, **extra)
+    output, errors = job.communicate(timeout=240)
+    return subprocess.CompletedProcess(job.args, job.returncode, output, errors)
+
+
+def late_rank(seconds: int) -> tuple[str, ...]:
+    """A command whose arguments are a command. On rank 1 it starts that command later."""
+    # A shell would also unblock signals.
+    wait = f"time.sleep({seconds} * int(os.environ['SLURM_PROCID']))"
+    return (sys.executable, "-S", "-c", f"import os, sys, time; {wait}; os.execvp(sys.argv[1], sys.argv[1:])")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def own_address() -> str:
@@ -156,3 +178,43 @@ def test_rank_0_s_node_must_be_reachable(tmp_path):
     done = srun(tmp_path, size=2, nodes=2, TFDL_START_SECONDS="1", HOROVOD_GLOO_RENDEZVOUS_ADDR="localhost")
     message = "node1 resolves to 127.0.0.1 on its own node, where other nodes cannot reach it; give it its routable"
     assert f"{message} address in /etc/hosts" in done.stderr
+
+
+@pytest.mark.distributed
+@pytest.mark.slow
+def test_a_rank_that_does_not_start_in_time_ends_the_job(tmp_path):
+    done = srun(tmp_path, size=2, before=late_rank(20), TFDL_START_SECONDS="1")
+    assert done.returncode == 1
+    assert "rank 1 did not start within 1 s of rank 0" in done.stderr
+
+
+@pytest.mark.distributed
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGTERM"])
+def test_a_signal_while_ranks_start_has_one_outcome(tmp_path, name):
+    """Rank 0 waits for rank 1, which has not begun yet, as a node does that reads its packages over a slow network."""
+    port = free_port()
+    command = ("env", "--block-signal=USR1", "--block-signal=TERM", *late_rank(10), *program("commands"))
+    train = json.dumps([["train", "--output", "run"]])
+    job = start(tmp_path, *command, train, size=2, HOROVOD_GLOO_RENDEZVOUS_PORT=str(port))
+    deadline = time.monotonic() + 120
+    while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    for rank in Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split():
+        os.kill(int(rank), signal.Signals[name])
+    output, errors = job.communicate(timeout=120)
+    assert output.splitlines() == ["command ended: 75"] * 2, errors
+    assert f"stopped by {name} while no training steps ran; continue with --resume" in errors
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.distributed
+@pytest.mark.slow
+def test_a_signal_of_one_rank_stops_connected_ranks_before_the_first_step(tmp_path):
+    """Rank 0 alone has the signal. The fake srun exits with the highest code of the ranks."""
+    job = start(tmp_path, *program("stopped_at_start"), "train", "--output", "run", size=2)
+    _, errors = job.communicate(timeout=240)
+    assert job.returncode == 75, errors
+    assert "tfdl: rank 0: stopped by SIGUSR1 while no training steps ran; continue with --resume" in errors
+    assert "error" not in errors

@@ -6,7 +6,7 @@ import pytest
 
 from tfdl.distributed.watchdog.clock import AwakeClock
 from tfdl.distributed.watchdog.coordinator import Coordinator, choose_coordinators
-from tfdl.distributed.watchdog.decision import HANGING_KINDS, decide
+from tfdl.distributed.watchdog.decision import HANGING_KINDS, Verdict, decide
 from tfdl.distributed.watchdog.members import Member
 from tfdl.distributed.watchdog.messages import format_verdict
 from tfdl.distributed.watchdog.rank_state import Failure, RankState, Report
@@ -158,6 +158,25 @@ def test_the_message_names_ranks_host_and_step():
     assert text.startswith(
         "rank 1: error: hangs (on b, last step 40): ranks 0 and 2 waited for it in a collective for 100 s"
     )
+
+
+@pytest.mark.parametrize(
+    ("hosts", "gone", "cause"),
+    [
+        pytest.param(["a", "a", "b"], [2], "its host has failed, or it may have run out of memory", id="a whole host"),
+        pytest.param(["a", "b", "b"], [1, 2], "its host has failed, or it may have run out of memory", id="all ranks"),
+        pytest.param(["a", "b", "b"], [2], "it may have run out of memory", id="one of two ranks"),
+        pytest.param(["a", "a", "a"], [2], "it may have run out of memory", id="one host"),
+    ],
+)
+def test_a_rank_that_died_with_its_host_may_be_lost_with_it(hosts, gone, cause):
+    states = ranks(WORKS, WORKS, WORKS)
+    for rank in gone:
+        states[rank].disconnected_at = 99.0
+    verdict = Verdict("died", (gone[-1],))
+    host = hosts[gone[-1]]
+    message = f"was killed without an error message (on {host}, last step 0); {cause}"
+    assert format_verdict(verdict, hosts, states) == f"rank {gone[-1]}: error: {message}"
 
 
 def members(*hosts: str) -> list[Member]:

@@ -155,6 +155,11 @@ def test_ranks_ports_volumes_and_paths_agree(job):
         volumes = {volume["name"] for volume in pod["volumes"]}
         assert {mount["name"] for mount in pod["containers"][0]["volumeMounts"]} == volumes
         assert pod["securityContext"]["runAsUser"] == 1000
+    (program,) = launcher["command"]
+    assert (FOLDER / program).exists()
+    assert spec["runPolicy"]["backoffLimit"] <= 1, "Kubernetes would repeat a typing error"
+    claims = [volume["persistentVolumeClaim"]["claimName"] for volume in pods["Launcher"]["volumes"]]
+    assert f"metadata: {{ name: {claims[0]} }}" in (FOLDER / "mpijob.yaml").read_text(), "the header makes the volume"
     sshd = (FOLDER / "pod_sshd.conf").read_text()
     port = worker["readinessProbe"]["tcpSocket"]["port"]
     assert f"Port {port}\n" in sshd
@@ -162,6 +167,7 @@ def test_ranks_ports_volumes_and_paths_agree(job):
     assert f"HostKey {spec['sshAuthMountPath']}/id_rsa\n" in sshd
     for path in FOLDER.glob("Dockerfile*"):
         text = path.read_text()
+        assert f"COPY horovod_launch/{program} /usr/local/bin/{program}\n" in text
         assert f"COPY horovod_launch/pod_sshd.conf {worker['args'][-1]}\n" in text
         assert re.search(r"useradd .*--uid 1000 tfdl\n", text)
         assert "USER 1000\n" in text

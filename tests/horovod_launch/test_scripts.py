@@ -106,6 +106,8 @@ ONE_LINE = [
     ("elastic.sh", ("1", "2", "silent.sh", "--output", "run"), {}, "silent.sh prints no host now"),
     ("local.sh", (), {"PATH": "/usr/bin:/bin"}, "no horovodrun on PATH; .* tfdl install-horovod"),
     ("elastic.sh", ("1", "2", "x", "--output"), {"PATH": "/usr/bin:/bin"}, "no program /.*/x"),
+    ("restarting.sh", ("horovodrun", "tfdl", "train", "--output", "run"), {}, "expected: restarting.sh horovodrun"),
+    ("restarting.sh", ("--hostfile", "none", "--output=run", "--resume"), {}, "no hostfile none, expected a file"),
     ("stoppable.sh", ("-np", "2", "tfdl", "train"), {}, "expected: stoppable.sh HOROVODRUN_FLAGS -- tfdl train"),
     ("stoppable.sh", ("-np", "2", "--", "tfdl", "train"), {}, "no --output, expected the run directory"),
     ("stoppable.sh", ("--", "tfdl", "--output", "x"), {"PATH": "/usr/bin:/bin"}, "no horovodrun on PATH"),

@@ -56,5 +56,5 @@ def test_an_elastic_job_on_one_host(straight: dict[str, object], tmp_path: Path)
 
 
 def test_slurm_does_not_requeue_a_cancelled_job(tmp_path: Path) -> None:
-    environment = fake_slurm(tmp_path)
+    environment = fake_slurm(tmp_path, state="CANCELLED")
     assert stop_by_slurm(tmp_path, "SIGTERM", environment) == (75, "")

@@ -4,6 +4,7 @@ import os
 
 import tensorflow as tf
 
+from tfdl.distributed.cores import cores_of_rank
 from tfdl.errors import UserError
 
 
@@ -37,5 +38,4 @@ def _share_cores(local_size: int) -> None:
     """Limits TensorFlow's threads. By default each rank would start one thread per core, and ranks would compete."""
     if "TF_NUM_INTRAOP_THREADS" in os.environ:
         return  # the user's choice
-    num_cores = len(os.sched_getaffinity(0))
-    tf.config.threading.set_intra_op_parallelism_threads(max(1, num_cores // local_size))
+    tf.config.threading.set_intra_op_parallelism_threads(cores_of_rank(local_size))

@@ -11,6 +11,7 @@ from tfdl.distributed.collective_names import next_collective_name
 from tfdl.distributed.connected_world import ConnectedWorld
 from tfdl.distributed.device_placement import place_on_device
 from tfdl.distributed.gloo_sums import is_faster_gathered, sum_16_bit, sum_gathered
+from tfdl.distributed.held_signals import HeldSignals
 from tfdl.distributed.srun import Rendezvous, is_for_mpi
 from tfdl.distributed.world import World
 from tfdl.errors import RunError, UserError
@@ -23,20 +24,29 @@ class HorovodWorld(ConnectedWorld):
         launcher: the name of the program that started the ranks.
         size: the number of ranks that it started. Horovod must see the same number.
         subsets: groups of ranks that get their own collectives (Horovod's process sets); see ``subset``.
+        signals: that are held until the ranks are connected.
 
     Raises:
         UserError: Horovod is missing or was built for another TensorFlow; it sees another number of ranks than the
             launcher started; a subset contains a rank that does not exist; or a host has more ranks than GPUs.
+        RunError: a rank that srun should have started did not appear in time.
+        StoppedBetweenStepsError: a signal asked a rank that srun started to stop.
     """
 
-    def __init__(self, launcher: str, size: int, subsets: Sequence[Sequence[int]] = ()):
+    def __init__(
+        self,
+        launcher: str,
+        size: int,
+        subsets: Sequence[Sequence[int]] = (),
+        signals: HeldSignals | None = None,
+    ):
         _set_environment_defaults()  # Horovod reads them when it is initialized
         self._horovod = import_horovod(launcher, size)
         self._process_set = self._horovod.global_process_set
         self._process_sets = self._make_process_sets(subsets, size)
         rendezvous = None
         if launcher == "srun" and not is_for_mpi(transports()):
-            rendezvous = Rendezvous(size)
+            rendezvous = Rendezvous(size, signals or HeldSignals())
         self._horovod.init(process_sets=list(self._process_sets.values()))
         if self._horovod.size() != size:
             raise UserError(

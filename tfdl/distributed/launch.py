@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tfdl.distributed.held_signals import STOP_SIGNALS, HeldSignals
 from tfdl.distributed.launchers import find_launch
 from tfdl.distributed.watchdog.current import DEFAULT_TIMEOUT, current_watchdog
 from tfdl.distributed.world import SingleWorld, World, current_world, set_current_world
@@ -31,6 +32,7 @@ def init(watchdog_timeout: float = DEFAULT_TIMEOUT, *, subsets: Sequence[Sequenc
     Raises:
         UserError: several ranks without a working Horovod, a size that differs from the launcher's, fewer GPUs than
             ranks on a host, a negative timeout, or several ranks after ``shutdown``.
+        RunError: a rank that srun should have started did not appear in time.
     """
     if not watchdog_timeout >= 0:  # also refuses NaN
         raise UserError(f"watchdog_timeout={watchdog_timeout}, expected seconds, or 0 for no limit")
@@ -46,16 +48,16 @@ def init(watchdog_timeout: float = DEFAULT_TIMEOUT, *, subsets: Sequence[Sequenc
         )
     # Heavy imports, which a single process does not need.
     from tfdl.distributed.horovod import HorovodWorld
-
-    world: World = HorovodWorld(launch.launcher, launch.size, subsets)
-    set_current_world(world)
+    from tfdl.distributed.keras_guards import guard_fit
     from tfdl.distributed.watchdog.watchdog import Watchdog
 
-    Watchdog.start(world, watchdog_timeout)
-    from tfdl.distributed.keras_guards import guard_fit
-
-    guard_fit()
-    _is_open = True
+    # srun sends signals to all ranks. horovodrun ends its ranks with a signal, which must not wait.
+    with HeldSignals(STOP_SIGNALS if launch.launcher == "srun" else ()) as signals:
+        world: World = HorovodWorld(launch.launcher, launch.size, subsets, signals)
+        set_current_world(world)
+        Watchdog.start(world, watchdog_timeout)
+        guard_fit()
+        _is_open = True
     return world
 
 

@@ -35,13 +35,23 @@ def _message_of_ranks(verdict: Verdict, hosts: Sequence[str], states: Mapping[in
     host_names = dict.fromkeys(hosts[rank] for rank in verdict.ranks)  # each host once
     where = f"(on {', '.join(host_names)}, last step {report.step})"
     if verdict.kind == "died":
-        return f"error: was killed without an error message {where}; it may have run out of memory"
+        cause = "it may have run out of memory"
+        if _has_lost_host(verdict.ranks[0], hosts, states):
+            cause = f"its host has failed, or {cause}"
+        return f"error: was killed without an error message {where}; {cause}"
     if verdict.kind == "left":
         return f"error: its program ended {where} while other ranks were still training"
     if verdict.kind == "silent":
         causes = "it is stopped or cut off from the network, or its host is down"
         return f"error: no heartbeat for {verdict.seconds:.0f} s {where}: {causes}"
     return _late_message(verdict, where, report.long_work)
+
+
+def _has_lost_host(rank: int, hosts: Sequence[str], states: Mapping[int, RankState]) -> bool:
+    """Whether all ranks of a rank's host are gone, and the job has ranks on other hosts."""
+    neighbours = [other for other, host in enumerate(hosts) if host == hosts[rank]]
+    is_gone = all(states[other].disconnected_at is not None for other in neighbours)
+    return is_gone and len(neighbours) < len(hosts)
 
 
 def _late_message(verdict: Verdict, where: str, long_work: str) -> str:
