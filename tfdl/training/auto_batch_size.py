@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from tfdl.distributed import World
 from tfdl.errors import UserError
-from tfdl.layers import BatchNormalization
 from tfdl.training.trainer import Trainer
 
 # The search ends when the next size is closer than this share of the size.
@@ -62,8 +60,7 @@ def check_possible(trainer: Trainer) -> None:
             "--auto-batch-size for a model that carries its state: the batch size is the number of streams that are"
             " read side by side, and decides the results; give --batch-size"
         )
-    kinds = (BatchNormalization, keras.layers.BatchNormalization)
-    layers = [layer for layer in trainer.model._flatten_layers() if isinstance(layer, kinds)]
+    layers = [layer for layer in trainer.model._flatten_layers() if hasattr(layer, "moving_mean")]
     if layers:
         raise UserError(
             f"--auto-batch-size for a model with batch statistics ({layers[0].name}), whose results depend on the batch"
