@@ -10,9 +10,11 @@ import tfdl
 from tfdl.data.augmentation.plan import MIXED_LABEL, SHARE
 from tfdl.data.limited import limited
 from tfdl.data.sources import ArraySource, ShuffledSource
+from tfdl.distributed import SingleWorld
 from tfdl.errors import UserError
 from tfdl.tasks import ImageClassification
 from tfdl.tasks.class_weights import class_counts, class_weights
+from tfdl.training.opening import weigh_classes
 
 NAMES = ("cat", "dog", "emu")
 LABELS = np.array([0, 0, 0, 1, 2, 2, 0, 0], np.int32)
@@ -111,6 +113,16 @@ def test_a_run_weighs_its_classes(tiny, tmp_path):
     loaded = tfdl.load(run)
     answers = loaded.model.predict(np.random.default_rng(0).uniform(size=(20, 8, 8, 1)), verbose=0)
     assert (answers.argmax(-1) == 3).all()
+
+
+def test_a_task_with_its_own_losses():
+    class Own(ImageClassification):
+        def losses(self, batch, outputs):
+            return super().losses(batch, outputs)
+
+    task = Own((2, 2, 1), NAMES, resized=False)
+    with pytest.raises(UserError, match="class_weight=balanced, expected nothing: Own computes its losses itself"):
+        weigh_classes(("balanced",), task, {"train": ArraySource({"label": LABELS})}, SingleWorld())
 
 
 def test_a_task_without_classes(tiny_language, tmp_path):

@@ -10,10 +10,12 @@ import tensorflow as tf
 import tfdl
 from tfdl.data.pipeline import WEIGHT
 from tfdl.distributed import SingleWorld
+from tfdl.errors import UserError
 from tfdl.runs.load import load_run
 from tfdl.tasks import ImageClassification
-from tfdl.training import Trainer
-from tfdl.training.divergence import DivergenceError, RankFinding, find_cause, in_words
+from tfdl.training import Trainer, divergence
+from tfdl.training.divergence import DivergenceError, find_cause
+from tfdl.training.rank_finding import RankFinding, in_words
 
 TASK = ImageClassification((8, 8, 1), ("a", "b", "c"), resized=False)
 SIZE = 6
@@ -188,7 +190,16 @@ FINE = RankFinding(0, [1, 2])
             "log (Lambda) returns NaN or infinite values in a batch of training sample 7, though loss and gradients are"
             " finite",
         ),
-        ([FINE], "computed again, all its numbers are finite"),
+        (
+            [RankFinding(0, [7], bad_sums=["the sum of the losses"])],
+            "the sum of the losses is NaN or infinite in a batch of training sample 7, though each sample's loss is"
+            " finite",
+        ),
+        (
+            [RankFinding(0, [7], failure="out of scope")],
+            "its loss or a gradient is NaN or infinite (it could not be computed again: out of scope)",
+        ),
+        ([FINE], "its loss or a gradient is NaN or infinite, but computed again, all numbers are finite"),
         ([FINE, FINE], "the gradients are finite on every rank, and their sum over the ranks is not"),
     ],
 )
@@ -214,8 +225,11 @@ def line(rate, **options):
     """
     model = keras.Sequential([keras.layers.Input([1]), keras.layers.Dense(1, "linear", False, "zeros")])
     model.compile(keras.optimizers.SGD(rate), loss="mse")
-    ones = np.ones([32, 1], np.float32)
-    data = dict.fromkeys(("train", "validation", "test"), (ones, 2 * ones))
+
+    def ones():
+        return np.ones([32, 1], np.float32)
+
+    data = {split: (ones(), 2 * ones()) for split in ("train", "validation", "test")}
     return {"model": model, "data": data, **options}
 
 
@@ -224,7 +238,10 @@ def settings(**changes):
 
 
 def test_a_run_ends_with_the_last_finite_weights(tmp_path):
-    with pytest.raises(DivergenceError, match=r"step \d+ was not made: .*; train again with a lower --learning") as e:
+    cause = (
+        r"step \d+ was not made: the (sum of the losses|loss of|gradient of) .*; train again with a lower --learning"
+    )
+    with pytest.raises(DivergenceError, match=cause) as e:
         tfdl.train(settings(), tmp_path / "run", **line(SLOPE))
     directory = tmp_path / "run"
     step = int(str(e.value).split()[1])
@@ -265,6 +282,117 @@ def test_a_run_that_goes_back_too_often_ends(tmp_path):
     config = settings(on_divergence="rollback", max_rollbacks=2)
     with pytest.raises(DivergenceError, match=r"the run had gone back to a checkpoint 2 times \(max_rollbacks=2\)"):
         tfdl.train(config, tmp_path / "run", **line(SLOPE))
+
+
+def test_the_returned_run_has_the_bits_of_one_with_the_smaller_rate(tmp_path):
+    """It diverges in its second epoch, after which it is as if it had been resumed with half the rate."""
+    start = 1.75  # the loss grows by 6.25 in each step, and is infinite in the second epoch
+
+    def run_of(path, rate, **changes):
+        return tfdl.train(settings(epochs=6, **changes), tmp_path / path, **line(rate))
+
+    found = run_of("run", start, on_divergence="rollback", max_rollbacks=2)
+    progress = json.loads((found.checkpoints / "last" / "progress.json").read_text())
+    returns = [row for row in map(json.loads, found.metrics_path.read_text().splitlines()) if row["kind"] == "return"]
+    assert progress["rollbacks"] == len(returns) == 1
+    # By hand: the error is -2 at first, and multiplied by 1 - 2 rate.
+    before = returns[0]["step"]
+    error = np.float32(-2) * np.float32(1 - 2 * start) ** before * np.float32(1 - start) ** (48 - before)
+    assert load_run(found).model.get_weights()[0].item() == pytest.approx(2 + error, rel=1e-3)
+
+
+def test_a_validation_that_diverges_is_a_divergence(tmp_path):
+    """The only step of each epoch makes the weight too large for the loss."""
+    config = settings(batch_size=32, epochs=3, on_divergence="rollback", max_rollbacks=200)
+    run = tfdl.train(config, tmp_path / "run", **line(3e30))
+    assert np.isfinite(run.read_summary()["test"]["loss"])
+    config = settings(batch_size=32, epochs=3)
+    with pytest.raises(DivergenceError, match=r"the validation loss is (inf|nan) at step 1; train again"):
+        tfdl.train(config, tmp_path / "other", **line(3e30))
+
+
+def test_a_divergence_after_a_validation_leaves_its_result(tmp_path):
+    """The checkpoint is the one that the validation wrote, and a resumed run does not validate again."""
+    arguments = line(0.1)
+    arguments["data"]["train"][0][:] = 1
+    order = np.random.Generator(np.random.Philox(key=[0, 0])).permutation(32)
+    arguments["data"]["train"][0][order[8]] = np.nan  # in the third batch
+    with pytest.raises(DivergenceError, match="step 3 was not made"):
+        tfdl.train(settings(validation_steps=2), tmp_path / "run", **arguments)
+    progress = json.loads((tmp_path / "run" / "checkpoints" / "last" / "progress.json").read_text())
+    assert (progress["step"], progress["validation"]["loss"] > 0) == (2, True)
+
+
+@keras.saving.register_keras_serializable(package="divergence")
+class FillMissing(keras.layers.Layer):
+    """Missing values become 1."""
+
+    def call(self, inputs):
+        return tf.where(tf.math.is_nan(inputs), 1.0, inputs)
+
+
+def test_missing_values_that_the_model_expects_are_not_blamed(tmp_path):
+    arguments = line(SLOPE)
+    arguments["data"]["train"][0][::2] = np.nan
+    model = keras.Sequential([keras.layers.Input([1]), FillMissing(), keras.layers.Dense(1, "linear", False, "zeros")])
+    model.compile(keras.optimizers.SGD(SLOPE), loss="mse")
+    config = settings(on_divergence="rollback", max_rollbacks=4)
+    run = tfdl.train(config, tmp_path / "run", **{**arguments, "model": model})
+    assert run.read_summary()["test"]["loss"] < 1e-6
+
+
+@pytest.mark.parametrize("layer", ["lstm", "rnn"])
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_layers_in_loops(tmp_path, layer, pieces):
+    """The outputs of a cell belong to the graph of the loop: they are not looked at, and do no harm."""
+    recurrent = keras.layers.LSTM(3) if layer == "lstm" else keras.layers.RNN(keras.layers.SimpleRNNCell(3))
+    model = keras.Sequential([keras.layers.Input([4, 2]), recurrent, keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(16, 4, 2)).astype(np.float32)
+    y = np.ones([16, 1], np.float32)
+    bad = np.where(np.arange(16)[:, np.newaxis] == 5, np.inf, y).astype(np.float32)
+    splits = {"validation": (x, y), "test": (x, y)}
+    config = settings(batch_size=4, accumulation_steps=pieces, epochs=1, debug_numerics=True)
+    tfdl.train(config, tmp_path / "fine", model=model, data={"train": (x, y), **splits})
+    with pytest.raises(DivergenceError, match=r"'y' of training sample 5 has NaN or infinite values"):
+        tfdl.train(config, tmp_path / "run", model=model, data={"train": (x, bad), **splits})
+
+
+def test_a_cause_that_cannot_be_found_hides_nothing(tmp_path, monkeypatch):
+    """The run still goes back."""
+
+    def fail(*_):
+        raise ValueError("no graph")
+
+    monkeypatch.setattr(divergence, "_examined", fail)
+    with pytest.raises(DivergenceError, match=r"\(it could not be computed again: no graph\); train again"):
+        tfdl.train(settings(), tmp_path / "run", **line(SLOPE))
+    assert (tmp_path / "run" / "checkpoints" / "last").exists()
+
+
+def test_a_callback_that_sets_the_rate_is_refused(tmp_path):
+    callbacks = [keras.callbacks.LearningRateScheduler(lambda _: 6.0)]
+    for changes, option in (
+        ({"on_divergence": "rollback"}, "on_divergence"),
+        ({"plateau_patience": 2}, "plateau_pati"),
+    ):
+        with pytest.raises(
+            UserError, match=f"LearningRateScheduler sets the learning rate of each epoch, and {option}"
+        ):
+            tfdl.train(settings(**changes), tmp_path / "run", callbacks=callbacks, **line(0.1))
+
+
+def test_float16_has_no_debug_numerics():
+    with pytest.raises(UserError, match="debug_numerics=True, expected false with precision mixed_float16"):
+        tfdl.TrainConfig(debug_numerics=True, precision="mixed_float16")
+
+
+def test_a_run_that_diverged_can_be_resumed_with_other_choices(tmp_path):
+    with pytest.raises(DivergenceError):
+        tfdl.train(settings(), tmp_path / "run", **line(SLOPE))
+    config = settings(on_divergence="rollback", max_rollbacks=9)
+    run = tfdl.train(config, tmp_path / "run", resume=True, **line(SLOPE))
+    assert np.isfinite(run.read_summary()["test"]["loss"])
 
 
 def test_a_schedule_is_reduced_and_resumed(tiny, tmp_path):

@@ -47,6 +47,16 @@ def test_norms_of_a_run(tiny, tmp_path, precision):
     assert 1e-3 < last["gradient_norm"] < 1e2  # of the loss, not of the scaled loss
 
 
+def test_a_factor_of_the_optimizer_is_no_part_of_the_norm(tmp_path):
+    model = keras.Sequential([keras.layers.Input([1]), keras.layers.Dense(1, "linear", False, "zeros")])
+    model.compile(keras.optimizers.SGD(0.125, loss_scale_factor=1024.0), loss="mse")
+    ones = np.ones([8, 1], np.float32)
+    data = dict.fromkeys(("train", "validation", "test"), (ones, 2 * ones))
+    config = tfdl.TrainConfig(batch_size=8, epochs=1, log_norms=True)
+    (row,) = steps_of(tfdl.train(config, tmp_path / "run", model=model, data=data))
+    assert (row["gradient_norm"], row["weight_norm"]) == (4.0, 0.5)
+
+
 def test_without_the_option(trained_run):
     assert not any("gradient_norm" in row for row in steps_of(trained_run))
 

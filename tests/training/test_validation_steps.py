@@ -80,9 +80,16 @@ def test_a_stopped_run_resumes_to_the_same_validations_and_weights(validated, ti
 def test_training_ends_early_within_an_epoch(tiny, tmp_path):
     """With a learning rate that changes nothing, no validation is better than the first."""
     changes = {"optimizer.learning_rate": 1e-30, "early_stopping_patience": 1, "validation_steps": 3}
-    run = tfdl.train(tiny({"model.batch_normalization": False, **changes}), tmp_path / "run")
+    notices = []
+
+    class Watch(tfdl.training.Callback):
+        def on_notice(self, text):
+            notices.append(text)
+
+    run = tfdl.train(tiny({"model.batch_normalization": False, **changes}), tmp_path / "run", callbacks=[Watch()])
     assert run.read_summary()["steps"] == 6
-    assert [row["step"] for row in rows_of(run, "validation", "epoch")][:2] == [3, 6]
+    assert [row["step"] for row in rows_of(run, "validation", "epoch")] == [3, 6, 6]
+    assert notices[0].startswith("stopped early: 1 validation without a better accuracy")
 
 
 # The plateau

@@ -155,6 +155,9 @@ class TrainConfig:
             duration = getattr(self, name)
             require(duration is None or 0 < duration < math.inf, name, duration, "a number above 0")
         self._check_early_stopping()
+        can_debug = not self.debug_numerics or self.precision != "mixed_float16"
+        expected = "false with precision mixed_float16, whose loss scale makes layers overflow on purpose; use float32"
+        require(can_debug, "debug_numerics", self.debug_numerics, expected)
         require_at_least(self, "", 0, "sync_check_steps")
         require_at_least(self, "", 1, "accumulation_steps")
         require_fraction(self, "", "label_smoothing")

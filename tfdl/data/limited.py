@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.data.sources import ShuffledSource, Source
+from tfdl.errors import UserError
 
 
 def limited_splits(sources: Mapping[str, Source], limits: Mapping[str, int | None]) -> dict[str, Source]:
@@ -55,8 +56,8 @@ class SpreadSamples(ShuffledSource):
         self._numbers = np.arange(count) * source.num_examples // count
 
     def __getattr__(self, name: str) -> Any:
-        """What else a task knows of the source: its ``signature``, and ``values`` if it has them."""
-        if name.startswith("_"):
+        """What tasks know of the source besides: its ``signature``, and ``values`` if it has them in memory."""
+        if name not in ("signature", "values"):
             raise AttributeError(name)
         member = getattr(self._source, name)
         if name == "values":
@@ -71,6 +72,11 @@ class SpreadSamples(ShuffledSource):
     def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:
         """See ``Source.epoch_order``; as the source orders these samples."""
         order = self._source.epoch_order(seed, epoch, global_batch)
+        if order.max(initial=0) >= self._source.num_examples:
+            raise UserError(
+                f"limit_train_samples with a {type(self._source).__name__}, whose epochs have other sample numbers than"
+                " those below num_examples; leave it out, or give the class a method limited(most)"
+            )
         places = np.full(self._source.num_examples, -1)
         places[self._numbers] = np.arange(self.num_examples)
         own = places[order]

@@ -14,7 +14,10 @@ from tfdl.runs.run_lock import LOCK_FILES
 
 # All that a run writes. --overwrite removes these files and nothing else. The configuration is the last one: with it
 # the directory is still recognized as a run, should the removal be interrupted.
-_RUN_FILES = ("metrics.jsonl", "summary.json", "status.json", "tensorboard", "checkpoints", "assets", "config.yaml")
+_RUN_FILES = (
+    *("metrics.jsonl", "metrics.csv", "divergence.json", "summary.json", "status.json"),
+    *("tensorboard", "checkpoints", "assets", "config.yaml"),
+)
 # Keys of config.yaml that a run must have to be resumed or evaluated. The others have defaults.
 _REQUIRED_KEYS = ("model", "task", "dataset", "optimizer", "batch_size", "seed")
 

@@ -35,6 +35,12 @@ class Classification(Task):
         self.class_weights: Any = None
         """The weight of each class in the training loss, ``(classes,)``; none if all of them weigh 1."""
 
+    @property
+    def has_own_weights(self) -> bool:
+        """Whether a derived task computes its losses or running sums itself, and so knows no weights of classes."""
+        own = type(self)
+        return own.losses is not Classification.losses or own.running_sums is not Classification.running_sums
+
     def fit_to(self, model: Any) -> None:
         """See ``Task.fit_to``.
 

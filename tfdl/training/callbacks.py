@@ -107,10 +107,10 @@ class Callback:
         """A graph call is done: ``steps_per_execution`` steps, or fewer."""
 
     def on_validation_begin(self) -> None:
-        """The validation after an epoch begins."""
+        """A validation begins, after an epoch or within it."""
 
     def on_validation_end(self, metrics: dict[str, float]) -> None:
-        """The validation after an epoch is done."""
+        """A validation is done."""
 
     def on_validation(self, report: ValidationReport) -> None:
         """The validation split was measured within an epoch, and a checkpoint is being written."""

@@ -1,7 +1,7 @@
 """A step whose loss or gradients are NaN or infinite: which rank, samples, layer and variables it was."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -9,17 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfdl.data.pipeline import WEIGHT
-from tfdl.errors import RunError, mark_agreed
+from tfdl.errors import RunError, first_line, mark_agreed
 from tfdl.training.layer_outputs import layer_outputs
 from tfdl.training.micro_batches import cut
+from tfdl.training.rank_finding import OWN_LOSSES, SUM_OF_LOSSES, RankFinding, in_words, listed
 from tfdl.training.trainer import Trainer
 
-# What a message lists at most; divergence.json has all.
-_MOST_LISTED = 5
-_SMALLER_STEPS = (
-    "train again with a lower --learning-rate, or with clipped gradients (--set optimizer.clip_norm=1), or with"
-    " --on-divergence rollback"
-)
+_SMALLER_STEPS = "train again with a lower --learning-rate, or with clipped gradients (--set optimizer.clip_norm=1)"
+_OR_RETURN = ", or with --on-divergence rollback"
 _BETTER_DATA = "remove or repair it in the data"
 
 
@@ -37,11 +34,11 @@ class DivergenceError(RunError):
     def __init__(
         self,
         cause: str,
-        advice: str = _SMALLER_STEPS,
+        advice: str = f"{_SMALLER_STEPS}{_OR_RETURN}",
         *,
         is_saveable: bool = True,
         may_be_repeated: bool = True,
-        findings: Sequence["RankFinding"] = (),
+        findings: Sequence[RankFinding] = (),
     ):
         super().__init__(f"{cause}; {advice}")
         mark_agreed(self)
@@ -56,31 +53,8 @@ class DivergenceError(RunError):
         Args:
             history: what it has tried.
         """
-        return DivergenceError(f"{self.cause}; {history}", is_saveable=self.is_saveable, findings=self.findings)
-
-
-@dataclass(frozen=True)
-class RankFinding:
-    """What one rank found in its part of the batch."""
-
-    rank: int
-    samples: list[int]
-    """The numbers of its samples in the training split."""
-    bad_inputs: dict[str, list[int]] = field(default_factory=dict)
-    """Feature -> the numbers of the samples in which it has NaN or infinite values."""
-    bad_losses: list[int] = field(default_factory=list)
-    """The numbers of the samples whose loss is NaN or infinite."""
-    layer: str = ""
-    """The first layer whose output is NaN or infinite; empty if there is none."""
-    layer_number: int = -1
-    """Its place among the layers' outputs, the same on all ranks; -1 if there is none."""
-    variables: list[str] = field(default_factory=list)
-    """The variables whose gradient on this rank, before the reduction, is NaN or infinite."""
-
-    @property
-    def has_cause(self) -> bool:
-        """Whether anything on this rank is NaN or infinite."""
-        return bool(self.bad_inputs or self.bad_losses or self.layer or self.variables)
+        cause = f"{self.cause}; {history}"
+        return DivergenceError(cause, _SMALLER_STEPS, is_saveable=self.is_saveable, findings=self.findings)
 
 
 def divergence(trainer: Trainer, batch: Any, samples: Sequence[int], step: int, unit: str) -> DivergenceError:
@@ -96,7 +70,16 @@ def divergence(trainer: Trainer, batch: Any, samples: Sequence[int], step: int, 
     Returns:
         The same error on every rank.
     """
-    findings = trainer.world.all_gather_object(find_cause(trainer, batch, samples))
+    world = trainer.world
+    try:
+        finding = find_cause(trainer, batch, samples)
+    except Exception as error:  # the run's end, its checkpoint and its return must not depend on this
+        finding = RankFinding(world.rank, list(samples), failure=first_line(error))
+    findings = world.all_gather_object(finding)
+    # A model may expect NaN, for missing values: such samples have a loss, or the step is not fine without them either.
+    are_suspect = any(finding.bad_inputs for finding in findings) and all(map(_explains_losses, findings))
+    if not (are_suspect and all(world.all_gather_object(_is_fine_without_them(trainer, batch, samples)))):
+        findings = [replace(finding, bad_inputs={}) for finding in findings]
     cause = f"step {step} was not made: {in_words(findings, unit)}"
     if any(finding.bad_inputs for finding in findings):
         return DivergenceError(cause, _BETTER_DATA, may_be_repeated=False, findings=findings)
@@ -115,7 +98,7 @@ def check_finite_weights(trainer: Trainer, step: int) -> None:
     """
     bad = [variable.path for variable in trainer.model.trainable_variables if not _is_finite(variable.value)]
     if bad:
-        raise DivergenceError(f"after step {step} {_listed('', bad)} has NaN or infinite values", is_saveable=False)
+        raise DivergenceError(f"after step {step} {listed('', bad)} has NaN or infinite values", is_saveable=False)
 
 
 def find_cause(trainer: Trainer, batch: Any, samples: Sequence[int]) -> RankFinding:
@@ -128,86 +111,107 @@ def find_cause(trainer: Trainer, batch: Any, samples: Sequence[int]) -> RankFind
         batch: the rank's batch of the step.
         samples: the numbers of its samples; a rank without any has a stand-in in the batch.
     """
+    before = [np.array(variable) for variable in trainer.restored_variables]
+    examined = _examined(trainer, batch)
+    for variable, value in zip(trainer.restored_variables, before, strict=True):
+        variable.assign(value)
     variables = trainer.model.trainable_variables
+    bad_layers = np.flatnonzero(~examined.layers_are_finite).tolist()
+    layer = ""
+    if bad_layers:
+        first_layer = examined.layers[bad_layers[0]]
+        layer = f"{first_layer.name} ({type(first_layer).__name__})"
+    return RankFinding(
+        trainer.world.rank,
+        list(samples),
+        bad_inputs={name: [samples[row] for row in rows] for name, rows in _bad_inputs(batch, len(samples)).items()},
+        bad_losses=[samples[row] for row in _rows_of(~examined.losses_are_finite, len(samples))],
+        bad_sums=[name for name, is_finite in examined.sums_are_finite.items() if not is_finite],
+        layer=layer,
+        layer_number=bad_layers[0] if bad_layers else -1,
+        variables=[variables[index].path for index in np.flatnonzero(~examined.gradients_are_finite)],
+    )
+
+
+@dataclass(frozen=True)
+class _Examined:
+    """A rank's part of a step, computed again."""
+
+    losses_are_finite: np.ndarray
+    """Of each sample."""
+    sums_are_finite: dict[str, bool]
+    gradients_are_finite: np.ndarray
+    """Of each trained variable."""
+    layers_are_finite: np.ndarray
+    """Of each output of a layer."""
+    layers: list[Any]
+    """Whose outputs they are."""
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether all losses and gradients are finite."""
+        return bool(
+            self.losses_are_finite.all() and self.gradients_are_finite.all() and all(self.sums_are_finite.values())
+        )
+
+
+def _examined(trainer: Trainer, batch: Any) -> _Examined:
+    """Computes losses and gradients of a batch, piece by piece as a step does."""
     layers: list[Any] = []
+    variables = trainer.model.trainable_variables
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def examine(rows: Any) -> tuple[Any, Any, Any]:
+    def examine(rows: Any) -> tuple[Any, ...]:
         with tf.GradientTape() as tape, layer_outputs(trainer.model) as returned:
             forward = trainer.forward(rows)
         layers[:] = returned.layers
         gradients = tape.gradient(forward.objective, variables)
         are_finite = [tf.constant(True) if gradient is None else _is_finite(gradient) for gradient in gradients]
-        return tf.math.is_finite(forward.losses), tf.stack(are_finite), tf.stack(returned.are_finite() or [True])
+        own_losses = [_is_finite(loss) for loss in trainer.model.losses]
+        return (
+            tf.math.is_finite(forward.losses),
+            tf.math.is_finite(forward.objective),
+            tf.reduce_all(own_losses or [True]),
+            tf.stack(are_finite or [True]),
+            tf.stack(returned.are_finite() or [True]),
+        )
 
-    before = [np.array(variable) for variable in trainer.restored_variables]
-    found = [[np.asarray(part) for part in examine(rows)] for rows in _pieces(trainer, batch)]
-    for variable, value in zip(trainer.restored_variables, before, strict=True):
-        variable.assign(value)
-    losses_are_finite = np.concatenate([losses for losses, _, _ in found])
-    gradients_are_finite = np.all([gradients for _, gradients, _ in found], axis=0)
-    layers_are_finite = np.all([outputs for _, _, outputs in found], axis=0)
-    bad_layers = np.flatnonzero(~layers_are_finite).tolist()
-    layer = ""
-    if bad_layers:
-        first_layer = layers[bad_layers[0]]
-        layer = f"{first_layer.name} ({type(first_layer).__name__})"
-    return RankFinding(
-        trainer.world.rank,
-        list(samples),
-        bad_inputs=_bad_inputs(batch, samples),
-        bad_losses=[sample for sample, is_finite in zip(samples, losses_are_finite, strict=False) if not is_finite],
-        layer=layer,
-        layer_number=bad_layers[0] if bad_layers else -1,
-        variables=[variables[index].path for index in np.flatnonzero(~gradients_are_finite)],
+    pieces = [[np.asarray(part) for part in examine(rows)] for rows in _pieces(trainer, batch)]
+    losses, objectives, own_losses, gradients, outputs = zip(*pieces, strict=True)
+    return _Examined(
+        losses_are_finite=np.concatenate(losses),
+        sums_are_finite={OWN_LOSSES: all(own_losses), SUM_OF_LOSSES: all(objectives)},
+        gradients_are_finite=np.all(gradients, axis=0)[: len(variables)],
+        layers_are_finite=np.all(outputs, axis=0),
+        layers=layers,
     )
 
 
-def in_words(findings: Sequence[RankFinding], unit: str) -> str:
-    """The cause of a divergence, in one line.
+def _explains_losses(finding: RankFinding) -> bool:
+    """Whether all samples whose features are NaN or infinite have such a loss."""
+    samples = {sample for numbers in finding.bad_inputs.values() for sample in numbers}
+    return samples <= set(finding.bad_losses)
 
-    Args:
-        findings: of all ranks.
-        unit: what samples are called, such as ``training samples``.
+
+def _is_fine_without_them(trainer: Trainer, batch: Any, samples: Sequence[int]) -> bool:
+    """Whether this rank's part of the step is fine without the samples whose features are NaN or infinite.
+
+    Every rank must call it, because a forward pass may have collectives.
     """
-    unit = " ".join(unit.split()[:2])  # of "training windows of 35 tokens"
-    found = _origins([finding for finding in findings if finding.has_cause])
-    if not found:
-        if len(findings) > 1:
-            return "the gradients are finite on every rank, and their sum over the ranks is not"
-        return "computed again, all its numbers are finite"
-    ranks = "" if len(findings) == 1 else f" on {_listed('rank', [finding.rank for finding in found])}"
-    first = found[0]
-    where = f"; the first layer whose output is NaN or infinite is {first.layer}" if first.layer else ""
-    if first.bad_inputs:
-        name = next(iter(first.bad_inputs))
-        samples = [sample for finding in found for sample in finding.bad_inputs.get(name, ())]
-        return f"{name!r} of {_listed(unit, samples)}{ranks} has NaN or infinite values"
-    losses = [sample for finding in found for sample in finding.bad_losses]
-    if losses:
-        return f"the loss of {_listed(unit, losses)}{ranks} is NaN or infinite{where}"
-    variables = list(dict.fromkeys(path for finding in found for path in finding.variables))
-    samples = [sample for finding in found for sample in finding.samples]
-    batch = f"in a batch of {_listed(unit, samples)}{ranks}"
-    if not variables:
-        return f"{first.layer} returns NaN or infinite values {batch}, though loss and gradients are finite"
-    gradients = f"the gradient of {_listed('', variables)} is NaN or infinite {batch}"
-    return gradients + where if where else f"{gradients}, though the loss is finite"
-
-
-def _origins(found: list[RankFinding]) -> list[RankFinding]:
-    """The ranks from which the others may have it: synchronized statistics carry NaN to all ranks, both ways."""
-    with_inputs = [finding for finding in found if finding.bad_inputs]
-    if with_inputs:
-        return with_inputs
-    with_layers = [finding for finding in found if finding.layer]
-    if with_layers:
-        first = min(finding.layer_number for finding in with_layers)
-        return [finding for finding in with_layers if finding.layer_number == first]
-    with_losses = [finding for finding in found if finding.bad_losses]
-    if with_losses:
-        return with_losses
-    return [one for one in found if not any(set(one.variables) < set(other.variables) for other in found)]
+    bad_rows = {row for rows in _bad_inputs(batch, len(samples)).values() for row in rows}
+    good_rows = [row for row in range(len(batch[WEIGHT])) if row not in bad_rows]
+    if trainer.carried.names:
+        return True  # its rows cannot be left out, and its features are whole numbers
+    # A rank without a good row takes part with its first one, and has no say.
+    rest = {name: tf.gather(values, good_rows or [0]) for name, values in batch.items()}
+    before = [np.array(variable) for variable in trainer.restored_variables]
+    try:
+        is_fine = _examined(trainer, rest).is_fine
+    except Exception:  # as above
+        is_fine = True
+    for variable, value in zip(trainer.restored_variables, before, strict=True):
+        variable.assign(value)
+    return is_fine or not good_rows
 
 
 def _pieces(trainer: Trainer, batch: Any) -> list[dict[str, Any]]:
@@ -223,26 +227,21 @@ def _is_finite(values: Any) -> Any:
     return tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(values)))
 
 
-def _bad_inputs(batch: Any, samples: Sequence[int]) -> dict[str, list[int]]:
-    """Feature -> the samples in which it has NaN or infinite values."""
+def _bad_inputs(batch: Any, num_samples: int) -> dict[str, list[int]]:
+    """Feature -> the rows in which it has NaN or infinite values; without the stand-in of a rank without samples."""
     bad = {}
     for name, values in batch.items():
         if name == WEIGHT or not values.dtype.is_floating:
             continue
         flat = np.asarray(values, np.float64).reshape(len(values), -1)
-        rows = np.flatnonzero(~np.isfinite(flat).all(axis=1))
-        numbers = [samples[row] for row in rows.tolist() if row < len(samples)]
-        if numbers:
-            bad[name] = numbers
+        is_bad = ~np.isfinite(flat).all(axis=1)
+        rows = _rows_of(np.asarray(is_bad), num_samples)
+        if rows:
+            bad[name] = rows
     return bad
 
 
-def _listed(unit: str, members: Sequence[Any]) -> str:
-    """Some members, with the unit before them: ``training samples 3, 7 and 2 more``."""
-    shown = ", ".join(map(str, members[:_MOST_LISTED]))
-    if len(members) > _MOST_LISTED:
-        shown += f" and {len(members) - _MOST_LISTED} more"
-    if not unit:
-        return shown
-    singular = unit.removesuffix("s")
-    return f"{singular if len(members) == 1 else f'{singular}s'} {shown}"
+def _rows_of(is_chosen: np.ndarray, num_samples: int) -> list[int]:
+    """The numbers of the chosen rows that are samples."""
+    rows: list[int] = np.flatnonzero(is_chosen[:num_samples]).tolist()
+    return rows

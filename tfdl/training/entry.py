@@ -114,7 +114,7 @@ def train(
         session.run()
     except BaseException as error:
         watchdog.await_cause(error)
-        if world.is_chief:
+        if world.is_chief and not fast_dev_run:  # of which nothing is kept
             session.record.note_error(error)
         raise
     finally:

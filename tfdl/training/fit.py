@@ -19,7 +19,7 @@ from tfdl.errors import RunError, StoppedError, mark_agreed
 from tfdl.runs import Progress
 from tfdl.training.callbacks import Callback, EpochReport, StepReport, ValidationReport
 from tfdl.training.checkpoints import Checkpoints
-from tfdl.training.divergence import check_finite_weights, divergence
+from tfdl.training.divergence import DivergenceError, check_finite_weights, divergence
 from tfdl.training.membership import Membership
 from tfdl.training.monitor import Monitor
 from tfdl.training.optimization import check_equal_rates
@@ -141,7 +141,8 @@ class Fit:
         self.proof.before_results(progress.step)
         speed = _rate(progress.timed_examples - examples_before, progress.train_seconds - seconds_before)
         validation_begin = time.perf_counter()
-        validation = self._measure_validation()
+        # It has been measured at this step already if it made training end.
+        validation = progress.validation or self._measure_validation()
         compilation_seconds = self._compilation_seconds(time.perf_counter() - validation_begin, speed)
         seconds = time.perf_counter() - begin - compilation_seconds
         self._first_call = None
@@ -203,7 +204,6 @@ class Fit:
     def _run_steps(self, batches: Any, num_steps: int, stop: StopRequest) -> None:
         """Makes some steps in one graph call, then exchanges metrics and requests in one collective."""
         progress = self._progress
-        progress.epoch_batch = progress.epoch_batch or self._global_batch
         begin = time.perf_counter()
         num_done = self._make_steps(batches, num_steps)
         seconds = time.perf_counter() - begin
@@ -249,10 +249,12 @@ class Fit:
         progress = self._progress
         plan = self._plan
         world = self._world
+        self.proof.compare(progress.step, again=True)
         check_finite_weights(self._trainer, progress.step)
         with long_work("finding out why training diverged"):
             batch = next(taken(open_batches(plan, self._trainer, progress)))
-            order = plan.source.epoch_order(plan.seed, progress.epoch, progress.epoch_batch)[progress.sample :]
+            epoch_batch = progress.epoch_batch or self._global_batch
+            order = plan.source.epoch_order(plan.seed, progress.epoch, epoch_batch)[progress.sample :]
             rows = shard_rows(order[: self._global_batch], plan.batch_size, world.rank, world.size)
             samples = rows[rows >= 0].tolist()
             raise divergence(self._trainer, batch, samples, progress.step + 1, plan.source.unit)
@@ -260,6 +262,9 @@ class Fit:
     def _count_steps(self, num_steps: int, sums: list[float], seconds: float) -> int:
         """Adds steps to the progress, and returns the number of their samples over all ranks."""
         progress = self._progress
+        if not num_steps:
+            return 0
+        progress.epoch_batch = progress.epoch_batch or self._global_batch
         sample = min(progress.sample + num_steps * self._global_batch, self._plan.source.num_examples)
         examples = sample - progress.sample
         progress.sample = sample
@@ -290,9 +295,12 @@ class Fit:
         return self._task.running_values(means)
 
     def _measure_validation(self) -> dict[str, float]:
+        check_finite_weights(self._trainer, self._progress.step)
         self._callback.on_validation_begin()
         validation = self._validate()
-        check_finite("validation loss", validation, self._progress.step)
+        cause, advice = unfit_loss("validation loss", validation, self._progress.step)
+        if cause:
+            raise DivergenceError(cause, advice)
         self._progress.validation = validation
         value = self._plan.monitor.value(validation)
         if self._plan.monitor.is_better(value, self._progress.best_value):
@@ -397,10 +405,24 @@ def check_finite(name: str, metrics: dict[str, float], step: int) -> None:
     Raises:
         RunError: the loss is NaN or infinite.
     """
+    cause, advice = unfit_loss(name, metrics, step)
+    if cause:
+        raise RunError(f"{cause}; {advice}")
+
+
+def unfit_loss(name: str, metrics: dict[str, float], step: int) -> tuple[str, str]:
+    """What is wrong with a loss that is NaN or infinite, and what to do; empty if it is finite.
+
+    Args:
+        name: of the loss, such as ``validation loss``.
+        metrics: with ``loss``.
+        step: optimizer steps done.
+    """
     loss = metrics["loss"]
     if math.isfinite(loss):
-        return
-    raise RunError(
-        f"the {name} is {loss} at step {step}; train again with a lower --learning-rate, or with clipped gradients"
-        " (--set optimizer.clip_norm=1); if the data may have NaN or infinite values, remove them"
+        return "", ""
+    advice = (
+        "train again with a lower --learning-rate, or with clipped gradients (--set optimizer.clip_norm=1); if the data"
+        " may have NaN or infinite values, remove them"
     )
+    return f"the {name} is {loss} at step {step}", advice

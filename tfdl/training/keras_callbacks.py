@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfdl.config import TrainConfig
 from tfdl.data.order import steps_left
 from tfdl.distributed import World, current_world
 from tfdl.distributed.callbacks.distributed_callback import DistributedCallback
@@ -217,6 +218,28 @@ def _check_rate(callback: Any, optimizer: Any) -> None:
             f"{type(callback).__name__} changes the learning rate, which follows a schedule"
             f" ({type(optimizer._learning_rate).__name__}); use --schedule constant, or leave out the callback"
         )
+
+
+def check_lowered_rates(callbacks: Sequence[Any], config: TrainConfig) -> None:
+    """Refuses a callback that would set again a rate that the run has lowered.
+
+    Args:
+        callbacks: of the run.
+        config: of the run.
+
+    Raises:
+        UserError: there is one.
+    """
+    if config.on_divergence != "rollback" and config.plateau_patience is None:
+        return
+    option = "on_divergence=rollback" if config.on_divergence == "rollback" else "plateau_patience"
+    for callback in callbacks:
+        for member in getattr(callback, "keras_callbacks", ()):
+            if isinstance(member, keras.callbacks.LearningRateScheduler):
+                raise UserError(
+                    f"{type(member).__name__} sets the learning rate of each epoch, and {option} lowers it; leave out"
+                    " one of them, or use --schedule"
+                )
 
 
 def _check_averages(callback: Any, optimizer: Any) -> None:

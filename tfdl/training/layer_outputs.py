@@ -13,6 +13,8 @@ import tensorflow as tf
 class LayerOutputs:
     """What the layers of a model returned, in the order in which they ended: a layer comes before the one it is in."""
 
+    graph: Any = None
+    """The graph in which the layers are called; none outside of graphs."""
     layers: list[Any] = field(default_factory=list)
     tensors: list[Any] = field(default_factory=list)
     """Of real numbers; those of one layer are neighbours."""
@@ -22,12 +24,11 @@ class LayerOutputs:
 
         Args:
             layer: that returned it.
-            outputs: nested tensors. Those of another graph, such as of the inside of a loop, cannot be used outside
-                and are left out.
+            outputs: nested tensors. Those of another graph, such as of the body of a loop in the model, cannot be used
+                outside of it and are left out.
         """
-        graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
         for tensor in tf.nest.flatten(outputs):
-            if tf.is_tensor(tensor) and tensor.dtype.is_floating and getattr(tensor, "graph", None) is graph:
+            if tf.is_tensor(tensor) and tensor.dtype.is_floating and getattr(tensor, "graph", None) is self.graph:
                 self.layers.append(layer)
                 self.tensors.append(tensor)
 
@@ -44,7 +45,8 @@ def layer_outputs(model: Any) -> Iterator[LayerOutputs]:
         model: is called in the block, in this thread.
     """
     watched = {id(layer) for layer in model._flatten_layers(include_self=False)}
-    found = LayerOutputs()
+    # Not the graph of each layer's call, which may be that of a loop's body.
+    found = LayerOutputs(None if tf.executing_eagerly() else tf.compat.v1.get_default_graph())
     call = keras.layers.Layer.__call__
 
     def call_and_record(layer: Any, *args: Any, **kwargs: Any) -> Any:

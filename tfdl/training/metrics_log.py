@@ -56,7 +56,8 @@ class MetricsLog(Callback):
     def on_return(self, progress: Progress) -> None:
         self._file.close()
         self._file = _opened(self._path, progress.step)
-        self._append({"kind": "return", "step": progress.step, "rate_factor": progress.rate_factor})
+        text = f"diverged; back to step {progress.step}, with {progress.rate_factor:g} times the learning rate"
+        self._append({"kind": "return", "step": progress.step, "rate_factor": progress.rate_factor, "text": text})
 
     def close(self) -> None:
         self._file.close()

@@ -84,6 +84,11 @@ def weigh_classes(chosen: tuple[str, ...], task: Task, sources: Mapping[str, Sou
                 f"class_weight={', '.join(chosen)}, expected nothing: {task.name} has no classes; leave it out (of your"
                 " own data, pass sample weights)"
             )
+        if task.has_own_weights:
+            raise UserError(
+                f"class_weight={', '.join(chosen)}, expected nothing: {type(task).__name__} computes its losses itself;"
+                " leave it out"
+            )
         if world.is_chief:
             weights = class_weights(chosen, task.class_names, class_counts(sources["train"], len(task.class_names)))
     weights = world.broadcast_object(weights)

@@ -1,12 +1,14 @@
 """What happens to a run that has diverged: it ends with its last finite weights, or goes back to a checkpoint."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import NoReturn
 
 from tfdl.config import TrainConfig
 from tfdl.distributed import World
 from tfdl.distributed.sync_proof import SyncProof
+from tfdl.errors import RunError
 from tfdl.training.callbacks import Callback
 from tfdl.training.checkpoints import Checkpoints
 from tfdl.training.divergence import DivergenceError
@@ -68,7 +70,8 @@ class Recovery:
         """
         step = self._state.progress.step
         if error.findings and self._world.is_chief:
-            self._record.run.write_divergence(step + 1, [asdict(finding) for finding in error.findings])
+            with suppress(OSError):  # the error itself is printed
+                self._record.run.write_divergence(step + 1, [asdict(finding) for finding in error.findings])
         if not self._returns or not error.may_be_repeated:
             self._end(error, proof)
         num_returns = self._state.progress.rollbacks
@@ -91,7 +94,11 @@ class Recovery:
         factor = diverged.rate_factor * _RATE_FACTOR
         with self._world.agreement():
             if self._world.is_chief:
-                load_newest(self._state, self._record)
+                try:
+                    # No step can be made from a checkpoint of the step where it diverged.
+                    load_newest(self._state, self._record, before_step=diverged.step)
+                except RunError as missing:
+                    raise error.after(f"the run cannot go back: {missing}") from missing
                 self._state.progress.rate_factor = factor
                 self._state.progress.rollbacks = diverged.rollbacks + 1
         self._state.share()
@@ -99,6 +106,7 @@ class Recovery:
         self._after_return()
         progress = self._state.progress
         self._watchers.on_return(progress)
+        self._checkpoints.save()  # a job that is killed now continues with the smaller rate, and counts this return
         if self._world.is_chief:
             self._watchers.on_notice(
                 f"{error.cause}; the run goes back to step {progress.step} and continues with {factor:g} times the"

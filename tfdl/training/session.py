@@ -34,6 +34,7 @@ from tfdl.training.divergence import DivergenceError
 from tfdl.training.early_stopping import EarlyStopping
 from tfdl.training.fit import Fit, FitPlan, check_finite, open_batches
 from tfdl.training.initial_weights import InitialWeights, initial_weights
+from tfdl.training.keras_callbacks import check_lowered_rates
 from tfdl.training.membership import Membership
 from tfdl.training.metrics_log import MetricsLog
 from tfdl.training.monitor import Monitor
@@ -125,6 +126,7 @@ class Session:
         if self.config.auto_batch_size:
             self._choose_batch_size(weights)
         with world.agreement():
+            check_lowered_rates(self._callbacks, self.config)
             Callbacks(self._callbacks).on_built(self.parts)
         # Variables are broadcast below; what else layers keep, such as adapted statistics, must be equal already.
         layers = self.parts.model._flatten_layers()
@@ -201,6 +203,7 @@ class Session:
 
     def _after_return(self) -> None:
         """Follows the state of a checkpoint that training has gone back to."""
+        self.state.progress.versions = code_versions()
         self._follow_plan()
         self._membership.after_epoch(0.0)  # commits this state
 

@@ -7,7 +7,7 @@ from tfdl.distributed import World
 from tfdl.distributed.watchdog import long_work
 from tfdl.errors import RunError, UserError
 from tfdl.runs import Progress
-from tfdl.runs.checkpoint import DamagedCheckpointError, newest_first
+from tfdl.runs.checkpoint import DamagedCheckpointError, checkpoint_name, newest_first
 from tfdl.training.python_parts import PythonParts
 from tfdl.training.run_parts import RunParts
 from tfdl.training.run_record import RunRecord
@@ -68,18 +68,23 @@ class NewOrCheckpoint(StartingPoint):
         state.share()
 
 
-def load_newest(state: TrainingState, record: RunRecord) -> None:
+def load_newest(state: TrainingState, record: RunRecord, *, before_step: int | None = None) -> None:
     """Loads the newest checkpoint that is whole; called on rank 0.
 
     Args:
         state: to restore.
         record: of the run; notes the checkpoints that it passes over.
+        before_step: checkpoints of this step and later ones are passed over, if there are others.
 
     Raises:
         RunError: there is none.
     """
     faults = []
-    for folder in newest_first(record.run.checkpoints):
+    folders = newest_first(record.run.checkpoints)
+    if before_step is not None:
+        limit = checkpoint_name(before_step)
+        folders = [folder for folder in folders if folder.name < limit] or folders
+    for folder in folders:
         try:
             state.load(folder)
         except DamagedCheckpointError as error:

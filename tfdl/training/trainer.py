@@ -272,7 +272,8 @@ class Trainer:
 
         def apply(unscaled: Sequence[Any]) -> None:
             if self.logs_norms:
-                self._gradient_norm.assign(tf.cast(_norm(unscaled), tf.float32))
+                # Keras divides by the factor later.
+                self._gradient_norm.assign(_norm(unscaled) / (self.optimizer.loss_scale_factor or 1.0))
             self.optimizer.apply(unscaled, variables)
 
         def restore() -> None:
@@ -289,8 +290,9 @@ class Trainer:
 
 
 def _norm(tensors: Sequence[Any]) -> Any:
-    """The square root of the sum of all squares."""
-    return tf.linalg.global_norm([tensor for tensor in tensors if tensor is not None])
+    """The square root of the sum of all squares, in float32."""
+    squares = [tf.cast(tf.nn.l2_loss(tensor), tf.float32) for tensor in tensors if tensor is not None]
+    return tf.sqrt(2.0 * tf.add_n(squares))
 
 
 def _has_samples(batch: Any) -> Any:

@@ -10,7 +10,8 @@ from tfdl.reporting.facts.report_means import finite, interval_means, section
 from tfdl.reporting.regular_file import check_regular
 
 # In the order in which a run writes them at the same step.
-_KINDS = ("steps", "validation", "epoch", "ranks")
+_KINDS = ("steps", "validation", "epoch", "ranks", "return")
+_CHANGES = ("ranks", "return")
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def read_curves(path: Path, *, may_grow: bool = False) -> Curves:
     validated = [report for report in kept if report["kind"] in ("validation", "epoch")]
     # A run of few steps may have reports of epochs alone.
     course = of_steps or of_epochs
-    changes = [(report["step"], str(report.get("text", ""))) for report in kept if report["kind"] == "ranks"]
+    changes = [(report["step"], str(report.get("text", ""))) for report in kept if report["kind"] in _CHANGES]
     return Curves(
         training=_training(course, [report["step"] for report in of_epochs]),
         validation=_validation(validated),
@@ -112,7 +113,7 @@ def _without_repeated(reports: Iterable[dict[str, Any]]) -> list[dict[str, Any]]
 
 def _comes_again(earlier: Mapping[str, Any], report: Mapping[str, Any]) -> bool:
     """Whether a report shows that what an earlier one says was done again."""
-    if report["kind"] == "ranks":
+    if report["kind"] in _CHANGES:
         return bool(earlier["step"] > report["step"])  # the ranks may change twice at a step
     return _place(earlier) >= _place(report)
 
