@@ -213,8 +213,12 @@ def all_finite(gradients: Sequence[Any]) -> Any:
     Args:
         gradients: tensors; ``None`` where a variable has none.
     """
-    sums = [tf.cast(tf.reduce_sum(gradient), tf.float64) for gradient in gradients if gradient is not None]
-    return tf.math.is_finite(tf.add_n(sums)) if sums else tf.constant(True)
+    sums: dict[Any, list[Any]] = {}
+    for gradient in gradients:
+        if gradient is not None:
+            sums.setdefault(gradient.dtype, []).append(tf.reduce_sum(gradient))
+    totals = [tf.math.is_finite(tf.add_n(of_dtype)) for of_dtype in sums.values()]
+    return tf.reduce_all(totals) if totals else tf.constant(True)
 
 
 def _values(variables: Sequence[Any]) -> list[Any]:
