@@ -102,14 +102,14 @@ def test_a_context_has_features_of_all_examples(client, files):
         ({"examples": ["x"]}, "example 0 is string, expected an object of features"),
         ({"examples": [{"image": [1, "x"]}]}, "expected strings, whole numbers of 64 bits, or decimals"),
         ({"examples": [{"image": {"b64": "?"}}]}, "value of b64 that is not Base64"),
-        ({"examples": [{"image": 1.5}]}, "the model cannot use these inputs: Key: image."),
+        ({"examples": [{"image": 1.5}]}, "an example has the feature 'image' of the type float, expected string"),
         (
             {"examples": [{}]},
             "the model cannot use these inputs: an example has no feature 'image', expected one (string)",
         ),
-        ({"examples": [{"image": "x"}], "context": {"image": "y"}}, "both have the feature 'image'"),
+        ({"examples": [{"image": "x"}], "context": {"image": "y"}}, 'both have the feature "image"'),
         ({"examples": [{"image": 2**64}]}, "expected strings, whole numbers of 64 bits"),
-        ({"examples": [{"\ud800": "x"}]}, "example 0: feature '\\ud800' has half of a surrogate pair"),
+        ({"examples": [{"\ud800": "x"}]}, 'example 0: feature "\\ud800" has half of a surrogate pair'),
         ({"examples": [{"image": "x"}], "signature_name": "encoded"}, "has the method 'tensorflow/serving/predict'"),
     ],
 )
@@ -166,7 +166,7 @@ def test_versions_in_addresses(client):
     assert "there is no model 'x', expected one of digits, run" in client.error("/v1/models/x:predict", body, 404)
     assert "versions have no labels" in client.error("/v1/models/digits/labels/stable:predict", body, 404)
     assert "no model of tfdl has a signature for regress" in client.error("/v1/models/digits:regress", body, 404)
-    assert "has no signature 'no', expected one of serving_default, classify" in client.error(
+    assert 'has no signature "no", expected one of serving_default, classify' in client.error(
         "/v1/models/digits:predict", {"signature_name": "no"}
     )
 

@@ -37,7 +37,9 @@ def value_name(received: str, runs: Sequence[ListedRun], given: str) -> str:
     known = [*VALUE_NAMES, *SHORT_NAMES, *metrics, *settings]
     advice = nearest(received, known) or _with_this_end(received, [*reversed(metrics), *settings])
     examples = [f"a column such as {', '.join(_EXAMPLES)}"]
-    examples += [f"a metric such as {metrics[-1]}"] if metrics else []
+    of_test = [name for name in metrics if name.startswith("test.")]
+    # The loss comes first, and tells less than the next one.
+    examples += [f"a metric such as {name}" for name in of_test[1:2] or of_test]
     examples += ["a key of config.yaml such as optimizer.learning_rate"] if settings else []
     raise UserError(f"{given}, expected {' or '.join(examples)} (`tfdl runs --json` has all of them).{advice}")
 

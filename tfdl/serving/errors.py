@@ -22,6 +22,9 @@ _CAUSED_BY_INPUTS = frozenset(
 _ASSERTION = re.compile(r"assertion failed: (\[.*\])")
 # What TensorFlow says of a tf.Example, which has no name here.
 _FEATURE = re.compile(r"Name: <unknown>, Feature: (.+) \(data type: (\w+)\) is required but could not be found\.")
+_WRONG_TYPE = re.compile(
+    r"Name: <unknown>, Key: (.+), Index: \d+\.\s+Data types don't match\. Data type: (\w+) but expected type: (\w+)"
+)
 _UNNAMED = "Name: <unknown>, "
 
 
@@ -74,4 +77,7 @@ def _in_words(line: str) -> str:
     feature = _FEATURE.fullmatch(line)
     if feature:
         return f"an example has no feature {feature[1]!r}, expected one ({feature[2]})"
+    wrong_type = _WRONG_TYPE.fullmatch(line)
+    if wrong_type:
+        return f"an example has the feature {wrong_type[1]!r} of the type {wrong_type[2]}, expected {wrong_type[3]}"
     return line.removeprefix(_UNNAMED)
