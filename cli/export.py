@@ -84,7 +84,8 @@ def command(
     RunDirectory.open(run).checkpoint(checkpoint)
     load_parts(plugins)
     spec = EXPORT_FORMATS.part(format_name).declaration
-    chosen = spec.checked_precision(precision)
+    request = ExportRequest(Path(run), Path(directory), checkpoint, overwrite, spec.checked_precision(precision))
+    spec.check_directory(request)
     quick_start()
     from tfdl.distributed.launch import find_launch
     from tfdl.errors import UserError
@@ -96,6 +97,6 @@ def command(
 
     hide_gpus()
     write = EXPORT_FORMATS.load(format_name)
-    report = write(ExportRequest(Path(run), Path(directory), checkpoint, overwrite, chosen))
+    report = write(request)
     for line in report.lines:
         click.echo(line)

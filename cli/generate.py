@@ -123,7 +123,7 @@ def _write(generator: Any, prompts: Sequence[str], as_json: bool, is_alone: bool
         for text in generator.stream(prompts, **options):
             click.echo(json.dumps(dataclasses.asdict(text)))
             if text.finish == "positions":
-                _print_note(text)
+                _print_note(text, generator)
     elif is_alone:
         _print_as_written(generator, prompts[0], options)
     else:
@@ -145,6 +145,7 @@ def _samplers(options: dict[str, Any]) -> list[Any]:
             values.append({"name": "greedy"})  # the limit of small temperatures
         elif value is not None:
             values.append({"name": name, field: value})
+            _check_option(option, values[-1])
     for text in options.pop("named"):
         name, _, fields = text.partition(":")
         assignments = [
@@ -152,6 +153,20 @@ def _samplers(options: dict[str, Any]) -> list[Any]:
         ]
         values.append({"name": name, **dict(assignments)})
     return list(choose_samplers(values))
+
+
+def _check_option(option: str, sampler: dict[str, Any]) -> None:
+    """Raises ``UserError``, with the option that the user wrote in place of the sampler's field, for a wrong value."""
+    from tfdl.config import choose_samplers
+
+    try:
+        choose_samplers(sampler)
+    except UserError as error:
+        _, _, expected = str(error).partition(", expected ")
+        if option == "temperature":
+            expected = "0 (the most likely token) or a positive number such as 0.8"
+        _, field = _FIELDS[option]
+        raise UserError(f"--{option.replace('_', '-')} {sampler[field]:g}, expected {expected}") from error
 
 
 def _usable(prompts: Sequence[str], generator: Any, skip_bad_rows: bool) -> list[str]:
@@ -186,7 +201,7 @@ def _print_as_written(generator: Any, prompt: str, options: dict[str, Any]) -> N
 
     (text,) = generator.generate([prompt], on_text=show, **options)
     click.echo(before)
-    _print_note(text)
+    _print_note(text, generator)
 
 
 def _print_whole(generator: Any, prompts: Sequence[str], options: dict[str, Any]) -> None:
@@ -195,11 +210,17 @@ def _print_whole(generator: Any, prompts: Sequence[str], options: dict[str, Any]
     for text in generator.stream(prompts, **options):
         before = text.prompt if generator.continues_prompts else ""
         click.echo(f"{between}{before}{text.text}")
-        _print_note(text)
+        _print_note(text, generator)
         between = "\n"
 
 
-def _print_note(text: Any) -> None:
-    if text.finish == "positions":
-        count = len(text.tokens)
-        click.echo(f"note: the text ends after {count} tokens, at the last position of the model", err=True)
+def _print_note(text: Any, generator: Any) -> None:
+    """Explains a text that is shorter than the user asked for."""
+    if text.finish != "positions":
+        return
+    count, most = len(text.tokens), generator.num_positions
+    if generator.continues_prompts:
+        reason = f"at the last of the model's {most} positions; a model trained with a larger sequence_length has more"
+    else:
+        reason = f"the most that this model writes ({most} with the end token)"
+    click.echo(f"note: the text ends after {count} tokens, {reason}", err=True)

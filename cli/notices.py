@@ -4,12 +4,19 @@ import logging
 
 import click
 
+_SERVER = "tfdl.serving"
+_TIME = "%Y-%m-%d %H:%M:%S"
+
 
 class _Printed(logging.Handler):
     """Prints messages on standard error, which leaves standard output to results."""
 
+    _times = logging.Formatter()
+
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(record.getMessage(), err=True)
+        # A server runs for days, and its lines are a log.
+        time = f"{self._times.formatTime(record, _TIME)} " if record.name == _SERVER else ""
+        click.echo(f"{time}{record.getMessage()}", err=True)
 
 
 def print_notices() -> None:

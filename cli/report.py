@@ -1,5 +1,6 @@
 """``tfdl report``."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -51,7 +52,7 @@ def command(
     if no_model:
         _check_unused("split", "checkpoint")
     else:
-        _prepare(runs, checkpoint, plugins)
+        _prepare(runs, checkpoint, plugins, output, overwrite)
     from tfdl.reporting import report
 
     made = report(list(runs), output, split=split, checkpoint=checkpoint, use_model=not no_model, overwrite=overwrite)
@@ -66,9 +67,12 @@ def _check_unused(*names: str) -> None:
             raise UserError(f"--{name} has no meaning with --no-model, which reads files alone; leave one of them out")
 
 
-def _prepare(runs: tuple[str, ...], checkpoint: str, plugins: tuple[str, ...]) -> None:
+def _prepare(
+    runs: tuple[str, ...], checkpoint: str, plugins: tuple[str, ...], output: str | None, overwrite: bool
+) -> None:
     """Reports a wrong path before TensorFlow is imported, then imports it."""
     from tfdl.cli.quiet import quick_start
+    from tfdl.reporting.report_output import report_output
     from tfdl.runs import RunDirectory
 
     for path in runs:
@@ -76,6 +80,7 @@ def _prepare(runs: tuple[str, ...], checkpoint: str, plugins: tuple[str, ...]) -
         if checkpoint != "last":  # a run without any checkpoint still gets a report
             run.checkpoint(checkpoint)
     load_parts(plugins)
+    report_output(output, [Path(path) for path in runs], overwrite=overwrite)
     quick_start()
 
 

@@ -209,6 +209,9 @@ def _example(address: str, program: Any) -> str:
     if program.writer is not None:
         body = json.dumps({"text": "TEXT", "max_new_tokens": 50, "stream": True})
         return f"curl -N -d '{body}' {address}:generate"
+    if "generate" in program.signatures and "text" in program.signatures["generate"].inputs:
+        body = json.dumps({"text": "TEXT", "max_new_tokens": 50})
+        return f"curl -d '{body}' {address}:generate"
     signature = program.signatures.get("serving_default")
     if signature is not None and all(info.dtype == "string" for info in signature.inputs.values()):
         return f"""curl -d '{{"instances": ["TEXT"]}}' {address}:predict"""

@@ -8,7 +8,7 @@ def test_what_is_printed(run_here, trained_run, tmp_path):
         "export", trained_run.path, tmp_path / "out", "--format", "litert", "--precision", "float16"
     )
     assert (code, err) == (0, "")
-    title, *tensors, parity, cost, size_note, note = out.splitlines()
+    title, *tensors, parity, cost, size_note, note, load = out.splitlines()
     written = re.escape(f"LiteRT model {tmp_path / 'out'}")
     assert re.fullmatch(rf"{written} \(\d+\.\d KiB\): labels\.txt, model\.tflite, tfdl\.json", title)
     assert tensors == [
@@ -24,6 +24,7 @@ def test_what_is_printed(run_here, trained_run, tmp_path):
     assert float(after) < float(before)
     assert size_note == "note: images must have 8x8 pixels (width x height): the file does not resize them"
     assert note == "note: weights are float16, and computed in float32"
+    assert load.startswith("load it with ai_edge_litert.interpreter.Interpreter('")
 
 
 def test_bad_input(run_here, trained_run, tmp_path):
@@ -31,7 +32,6 @@ def test_bad_input(run_here, trained_run, tmp_path):
     code, out, err = run_here("export", trained_run.path, tmp_path / "mine", "--format", "litert", "--overwrite")
     assert (code, out) == (2, "")
     assert err == (
-        f"tfdl: error: '{tmp_path / 'mine'}' is not only what such an export consists of, expected an earlier export to"
-        " overwrite; give a new folder\n"
+        f"tfdl: error: '{tmp_path / 'mine'}' is a file; expected an earlier export of this format, or a new folder\n"
     )
     assert (tmp_path / "mine").read_text() == "mine"

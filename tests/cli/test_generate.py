@@ -76,7 +76,10 @@ def test_the_last_position_is_noted(generate):
     code, out, err = generate("--prompt", "import os")
     assert code == 0
     assert out.startswith("import os")
-    assert err == "note: the text ends after 55 tokens, at the last position of the model\n"
+    assert err == (
+        "note: the text ends after 55 tokens, at the last of the model's 64 positions; a model trained with a larger"
+        " sequence_length has more\n"
+    )
 
 
 def test_prompts_that_cannot_be_used_are_left_out(generate):
@@ -96,8 +99,15 @@ BAD = [
     ([], "no prompt, expected --prompt TEXT, or --prompts FILE"),
     (["--prompts", "nowhere.txt"], "cannot read 'nowhere.txt' (No such file or directory); expected a file with"),
     (["--prompt", "a", "--max-new-tokens", "0"], "Invalid value for '--max-new-tokens': 0 is not in the range x>=1"),
-    (["--prompt", "a", "--temperature", "-1"], "random.temperature=-1.0, expected a positive number"),
-    (["--prompt", "a", "--top-p", "1.5"], "top_p.p=1.5, expected a probability above 0 and up to 1"),
+    (
+        ["--prompt", "a", "--temperature", "-1"],
+        "--temperature -1, expected 0 (the most likely token) or a positive number such as 0.8",
+    ),
+    (["--prompt", "a", "--top-p", "1.5"], "--top-p 1.5, expected a probability above 0 and up to 1"),
+    (["--prompt", "a", "--top-k", "0"], "--top-k 0, expected a number of tokens of at least 1"),
+    (["--prompt", "a", "--min-p", "2"], "--min-p 2, expected a fraction above 0 and up to 1"),
+    (["--prompt", "a", "--repetition-penalty", "nan"], "--repetition-penalty nan, expected a positive number such as"),
+    (["--prompt", "a", "--sampler", "top_p:p=2"], "top_p.p=2.0, expected a probability above 0 and up to 1"),
     (["--prompt", "a", "--sampler", "nope"], "unknown sampler 'nope', expected one of repetition_penalty, greedy"),
     (["--prompt", "a", "--sampler", "top_k:n=3"], "unknown key 'sampler.n', expected one of k"),
     (["--prompt", "a", "--sampler", "top_k:3"], "--sampler top_k '3', expected KEY=VALUE such as temperature=0.8"),

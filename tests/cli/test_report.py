@@ -153,3 +153,16 @@ except SystemExit as ended:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_report_that_exists_is_refused_before_tensorflow_is_imported(run_here, run, tmp_path, monkeypatch):
+    def imported():
+        raise AssertionError("TensorFlow would be imported")
+
+    monkeypatch.setattr("tfdl.cli.quiet.quick_start", imported)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    code, _, err = run_here("report", run, "--output", tmp_path / "out")
+    assert (code, err) == (2, f"tfdl: error: --output '{tmp_path / 'out'}' is not empty; choose another folder\n")
+    code, _, err = run_here("report", run, "--output", tmp_path / "free")
+    assert (code, "TensorFlow would be imported" in err) == (1, True)  # the control

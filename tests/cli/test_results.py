@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from tests.cli.conftest import TINY
+from tfdl.config import EXPORT_FORMATS
 
 
 def test_train_prints_its_results(run_here, tmp_path):
@@ -81,8 +82,9 @@ def test_export_prints_what_it_wrote(run_here, trained_run, tmp_path):
         "    returns  class_id: int32 (any)",
         "    returns  class_name: string (any)",
     ]
-    assert out.splitlines()[:-1] == [
-        f"SavedModel {tmp_path / 'out' / '1'}",
+    size = sum(path.stat().st_size for path in (tmp_path / "out" / "1").rglob("*") if path.is_file())
+    assert out.splitlines()[:-3] == [
+        f"SavedModel {tmp_path / 'out' / '1'} ({size / 1024:.1f} KiB)",
         "  serving_default",
         "    takes    image: uint8 (any, any, any, 1)",
         *answers,
@@ -97,5 +99,34 @@ def test_export_prints_what_it_wrote(run_here, trained_run, tmp_path):
         "    returns  classes: string (any, 10)",
         "    returns  scores: float32 (any, 10)",
     ]
-    assert "over 256 samples, loaded without tfdl and Horovod" in out
+    assert "over 256 samples of 4 signatures, loaded without tfdl and Horovod" in out
+    assert out.endswith(f"Next:\n  tfdl serve {tmp_path / 'out'}\n")
     assert (tmp_path / "out" / "1" / "saved_model.pb").is_file()
+
+
+@pytest.mark.slow
+def test_paths_of_exports_are_relative_where_the_command_runs(run_here, trained_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, saved_model, _ = run_here("export", trained_run.path, "exported/a b")
+    assert saved_model.startswith("SavedModel exported/a b/1 (")
+    assert saved_model.endswith("Next:\n  tfdl serve 'exported/a b'\n")
+    _, keras, _ = run_here("export", trained_run.path, "exported/keras", "--format", "keras")
+    assert keras.startswith("Keras model exported/keras (")
+    assert keras.endswith("load it with keras.models.load_model('exported/keras/model.keras')\n")
+
+
+@pytest.mark.parametrize("format_name", EXPORT_FORMATS.names)
+def test_a_folder_that_is_not_free_is_refused_before_tensorflow_is_imported(
+    run_here, trained_run, tmp_path, monkeypatch, format_name
+):
+    def imported():
+        raise AssertionError("TensorFlow would be imported")
+
+    monkeypatch.setattr("tfdl.cli.quiet.quick_start", imported)
+    (tmp_path / "file").write_text("mine")
+    for arguments in ((), ("--overwrite",)):
+        code, out, err = run_here("export", trained_run.path, tmp_path / "file", "--format", format_name, *arguments)
+        assert (code, out) == (2, "")
+        assert f"error: '{tmp_path / 'file'}' is " in err
+    code, _, err = run_here("export", trained_run.path, tmp_path / "free", "--format", format_name)
+    assert (code, "TensorFlow would be imported" in err) == (1, True)  # the control

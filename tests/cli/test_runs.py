@@ -185,7 +185,7 @@ def test_no_run_of_a_kind(runs, folder):
     [
         (["x"], "no folder 'x', expected one with runs; make a run with `tfdl train`, or give another folder"),
         (["file"], "'file' is a file, expected a folder with runs, such as runs"),
-        ([".", "--sort", "test.acuracy"], "--sort 'test.acuracy', expected one of run, "),
+        ([".", "--sort", "test.acuracy"], "--sort 'test.acuracy', expected a column such as run, "),
         ([".", "--state", "finishd"], "--state 'finishd', expected one of finished, imported, "),
     ],
 )
@@ -306,7 +306,7 @@ def test_a_hint_for_a_name_that_no_run_has(runs, folder, option, name, near):
     ("columns", "line"),
     [
         ("run,,test", "--columns 'run,,test', expected names separated by commas, such as run,test,wall_seconds"),
-        ("optimzer.name", "--columns 'optimzer.name', expected one of run, "),
+        ("optimzer.name", "--columns 'optimzer.name', expected a column such as run, "),
     ],
 )
 def test_bad_columns(runs, folder, columns, line):

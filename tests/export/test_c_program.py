@@ -1,5 +1,6 @@
 """A C program asks an exported SavedModel through the library that TensorFlow's own wheel has."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -53,6 +54,12 @@ def test_it_gets_the_answers_of_python(program, exported, count):
     found = np.array([line.split() for line in done.stdout.splitlines()], np.float32)
     served = tf.saved_model.load(str(exported)).signatures["serving_default"]
     np.testing.assert_allclose(found, served(image=tf.constant(image))["probabilities"], atol=1e-6)
+
+
+def test_the_operation_of_the_documentation(exported):
+    page = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"ask_saved_model \S+ serving_default_image (\S+) 1 8 8 1", page)
+    assert shown == output_of(exported, "probabilities")
 
 
 def test_it_says_what_is_wrong(program, exported, tmp_path):

@@ -93,20 +93,23 @@ def test_the_command(trained_run, tmp_path, run_here):
 def test_only_an_earlier_export_is_overwritten(trained_run, tmp_path):
     out = tmp_path / "out"
     tfdl.export_keras(trained_run, out)
-    with pytest.raises(UserError, match="is not empty, expected a new or empty folder"):
+    with pytest.raises(
+        UserError,
+        match=r"has an earlier export of this format, .*; replace it with --overwrite",
+    ):
         tfdl.export_keras(trained_run, out)
     inode = (out / "model.keras").stat().st_ino
     tfdl.export_keras(trained_run, out, overwrite=True)
     assert (out / "model.keras").stat().st_ino != inode
     (out / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match="is not only what such an export consists of"):
+    with pytest.raises(UserError, match=r"has 'notes\.txt', which such an export does not write; expected an earlier"):
         tfdl.export_keras(trained_run, out, overwrite=True)
     assert (out / "notes.txt").read_text() == "mine"
 
 
 def test_an_export_of_another_format_is_kept(trained_run, tmp_path):
     (tmp_path / "tfdl.json").write_text('{"format": "onnx"}')
-    with pytest.raises(UserError, match="is not only what such an export consists of"):
+    with pytest.raises(UserError, match="has an export of the format onnx; expected an earlier export of this format"):
         tfdl.export_keras(trained_run, tmp_path, overwrite=True)
 
 

@@ -93,7 +93,10 @@ def test_versions_count_up(trained_run, tmp_path):
     (tmp_path / "9").mkdir()
     (tmp_path / "10").mkdir()
     (tmp_path / "notes").mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
     assert tfdl.export_saved_model(trained_run, tmp_path, "best").path == tmp_path / "11"
+    assert tfdl.export_saved_model(trained_run, tmp_path, overwrite=True).path == tmp_path / "11"
+    assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 @pytest.mark.usefixtures("quickly")

@@ -132,7 +132,10 @@ def test_an_image_classifier_that_tfdl_trained(tmp_path, data_dir):  # noqa: ARG
 
 
 def test_a_model_without_counterpart(trained_run, tmp_path):
-    message = r"the model 'cnn' cannot be written for Hugging Face: vit has no model\.name=cnn"
+    message = (
+        r"the model 'cnn' cannot be written for Hugging Face: transformers has no counterpart of it for the task"
+        r" image-classification; expected a decoder \(GPT-2, Llama\), BERT, ViT or a ResNet, as docs/pretrained.md"
+    )
     with pytest.raises(UserError, match=message):
         export_huggingface(trained_run, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -151,7 +154,7 @@ def test_an_earlier_export_is_overwritten_and_nothing_else(trained, tmp_path):
     export_huggingface(trained, out, overwrite=True)
     assert (out / "model.safetensors").stat().st_ino != first
     (out / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match="is not only what such an export consists of, expected an earlier export"):
+    with pytest.raises(UserError, match=r"has 'notes\.txt', which such an export does not write; expected an earlier"):
         export_huggingface(trained, out, overwrite=True)
     assert (out / "notes.txt").read_text() == "mine"
 
@@ -161,7 +164,7 @@ def test_a_model_that_others_saved_is_not_overwritten(trained, tmp_path):
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     del config["tfdl_version"]
     (tmp_path / "out" / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match="is not only what such an export consists of"):
+    with pytest.raises(UserError, match="has no export of tfdl; expected an earlier export of this format"):
         export_huggingface(trained, tmp_path / "out", overwrite=True)
 
 

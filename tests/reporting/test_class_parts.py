@@ -98,7 +98,8 @@ LOWEST = "Of the classes with at least 5 samples,"
             f" {LOWEST} 'dog' has the lowest recall (0.7000).")),
         # Two classes have no right answer at all, and as many wrong ones.
         (([0, 1, 2], [5, 5, 5]), ([0, 2, 1], [5, 5, 5]), (
-            "10 of 15 samples are wrong. The most frequent mistakes are 'eel' for 'dog' and 1 other, 5 times each."
+            "10 of 15 samples are wrong. The most frequent mistake is 'eel' for 'dog', 5 times (100% of this class);"
+            " 1 other pair of classes is confused as often."
             f" {LOWEST} 2 have the lowest recall (0.0000): 'dog', 'eel'.")),
         # All recalls are equal, and all classes are too small.
         (([0, 1], [5, 5]), ([0, 1, 0, 1], [4, 1, 1, 4]), (
@@ -118,14 +119,14 @@ def test_more_mistakes_of_one_frequency_than_are_listed():
     """20 classes, of each of which two samples are answered as the next class."""
     labels = np.repeat(np.arange(20), 2)
     found = finding(measured([f"c{number}" for number in range(20)], labels, (labels + 1) % 20), "mistakes")
-    assert "The most frequent mistakes are 'c1' for 'c0' and 14 or more others, 2 times each." in found.text
+    assert "; 14 or more other pairs of classes are confused as often." in found.text
 
 
 def test_names_of_classes_in_a_sentence():
     """Not as Python would write them."""
     labels = np.repeat([0, 1], [10, 10])
     found = finding(measured(["C:\\new", "it's\na dog"], labels, 1 - labels), "mistakes")
-    assert "'it's a dog' for 'C:\\new' and 1 other" in found.text
+    assert "'it's a dog' for 'C:\\new', 10 times" in found.text
 
 
 def test_pairs_of_many_classes_take_little_memory():

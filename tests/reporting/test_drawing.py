@@ -104,3 +104,12 @@ def test_a_confusion_matrix_with_any_names():
     names = ["$x", "\ud800\x00", "a" * 500]
     image = Image.open(io.BytesIO(confusion_png(np.array([[3, 0, 0], [0, 0, 0], [1, 2, 3]]), names, "title")))
     assert image.width < 1000
+
+
+def test_a_logarithmic_scale_has_ticks_between_few_powers_of_ten():
+    """A rate of 0.05 has a tick near it."""
+    svg = panel_svg(panel(lines=(Line("", series([0.05, 0.01, 0.001]), 0),), epochs=Series()), "a", "x")
+    words = {"".join(text.itertext()) for text in etree.fromstring(svg).iter("text")}
+    assert {"0.05", "0.02", "0.01", "0.001"} <= words
+    wide = panel_svg(panel(lines=(Line("", series([1.0, 1e-6]), 0),), epochs=Series()), "a", "x")
+    assert "0.05" not in {"".join(text.itertext()) for text in etree.fromstring(wide).iter("text")}

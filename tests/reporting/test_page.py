@@ -5,11 +5,18 @@ import re
 from html.parser import HTMLParser
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from lxml import html as lxml_html
 
-from tests.reporting.made_report import HOSTILE, classifier, page_of, reported
+from tests.reporting.made_report import HOSTILE, classifier, measured, page_of, reported
+from tests.reporting.made_run import DONE, SUMMARY, make_run
+from tfdl.reporting.comparison import compare
+from tfdl.reporting.drawing.curve_panels import run_panels
 from tfdl.reporting.facts.curves import Series
+from tfdl.reporting.facts.run_facts import read_facts
+from tfdl.reporting.page.results import cost_rows
+from tfdl.reporting.reported_run import ReportedRun
 
 VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta"}
 
@@ -184,3 +191,54 @@ def test_results_of_a_run_that_goes_on_are_those_of_its_last_validation(tmp_path
     page = page_of(dataclasses.replace(run, facts=dataclasses.replace(run.facts, listed=listed)))
     assert ">validation, last validation</th>" in page
     assert ">validation, last step</th>" in page_of(run)
+
+
+def test_the_names_above_a_matrix_stand_upright_if_they_are_long(tmp_path):
+    """A name that is wider than its column would be broken within words."""
+    labels = np.arange(20) % 2
+    found = {}
+    for name in ("c", "collections"):
+        run = reported(tmp_path / name, "A", measured(("a", name), labels, 1 - labels))
+        found[name] = 'class="matrix long"' in page_of(run)
+    assert found == {"c": False, "collections": True}
+
+
+def test_mistakes_name_the_answer_and_the_truth(tmp_path):
+    root = lxml_html.fromstring(page_of(classifier(tmp_path / "a")))
+    first = root.find_class("mistakes")[0][0]
+    lines = [" ".join(line.text_content().split()) for line in first.iter("p")]
+    assert re.fullmatch(r"answered .+ \(\d+(\.\d)?%\)", lines[0])
+    assert re.fullmatch(r"true .+ \(\d+(\.\d)?%\)", lines[1])
+
+
+def test_a_digest_is_broken_in_its_middle(tmp_path):
+    page = page_of(reported(tmp_path / "a", "A", None, weights_sha256="0a" * 32))
+    assert f"{'0a' * 16}<wbr>{'0a' * 16}" in page
+    assert "<wbr>" not in page_of(reported(tmp_path / "b", "A", None))
+
+
+def test_the_cost_explains_which_examples_have_a_time(tmp_path):
+    progress = {"step": 60, "examples": 4311, "timed_examples": 3031, "train_seconds": 12.6}
+    run = make_run(tmp_path / "run", summary=SUMMARY, status=DONE, progress=progress)
+    rows = dict(cost_rows(ReportedRun("A", read_facts(run), None, ())))
+    assert rows["time of training steps"] == "12.6 s, for 3,031 of the examples: without calls that compile"
+    assert rows["training examples read"] == "4,311"
+
+
+def test_a_single_validation_has_no_figure(tmp_path):
+    line = {"kind": "epoch", "step": 10, "epoch": 1, "validation": {"loss": 1.0, "accuracy": 0.5}, "time": 1.7e9}
+    later = {**line, "step": 20, "epoch": 2}
+    names = {}
+    for number, lines in enumerate(((line,), (line, later))):
+        run = make_run(tmp_path / str(number), summary=SUMMARY, status=DONE, reports=lines)
+        names[number] = [panel.name for panel in run_panels(read_facts(run))]
+    assert names == {0: [], 1: ["loss", "accuracy"]}
+
+
+def test_what_is_printed_of_a_run_is_short(tmp_path):
+    runs = [classifier(tmp_path / "a"), classifier(tmp_path / "b", letter="B")]
+    comparison = compare(runs, "test")
+    assert comparison.changes
+    assert max(map(len, map(repr, [*runs, *comparison.changes]))) < 300
+    found = runs[0].measured
+    assert max(map(len, map(repr, [found, found.classes, *found.classes.mistakes, runs[0].facts]))) < 2000

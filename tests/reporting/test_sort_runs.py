@@ -51,7 +51,7 @@ def test_runs_of_one_value_keep_their_order(runs):
 
 @pytest.mark.parametrize("order", ["test.acuracy", "-acuracy", "validation.", "path.x", ""])
 def test_a_name_that_no_run_has(runs, order):
-    with pytest.raises(UserError, match=rf"--sort '{order}', expected one of run, .*, test\.accuracy") as raised:
+    with pytest.raises(UserError, match=rf"--sort '{order}', expected a column such as run, .*test\.\w+") as raised:
         sort_runs(runs, order)
     assert ("Did you mean 'test.accuracy'?" in str(raised.value)) == ("acuracy" in order)
 

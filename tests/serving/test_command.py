@@ -15,6 +15,9 @@ import tensorflow as tf
 from tests.cli.conftest import run_here as run_here
 from tests.serving.asking import Client
 from tests.serving.conftest import write_saved_model
+from tfdl.cli.serve import _example
+from tfdl.serving.program import Program
+from tfdl.serving.signature import Signature, TensorInfo
 
 
 @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="n")])
@@ -62,9 +65,11 @@ def test_a_server_from_its_start_to_its_end(folder):
         long.join()
         assert answers == [{"predictions": [many]}]
         assert process.wait(60) == 0
-        *requests, last = process.stderr.read().splitlines()
-        assert last == "the server has ended"
-        shape = re.compile(r"[\d-]{10} [\d:]{8} 127\.0\.0\.1 (GET|POST) (\S+) 200 \d+\.\d ms")
+        loading, *requests, last = process.stderr.read().splitlines()
+        time = r"[\d-]{10} [\d:]{8}"
+        assert re.fullmatch(rf"{time} loading model counter version 1", loading)
+        assert re.fullmatch(rf"{time} the server has ended", last)
+        shape = re.compile(rf"{time} 127\.0\.0\.1 (GET|POST) (\S+) 200 \d+\.\d ms")
         found = [shape.fullmatch(line)[2] for line in requests]
         assert found[:2] == ["/v1/models/counter:predict", "/healthz"]
         assert found[-1] == "/v1/models/counter:predict"
@@ -148,5 +153,16 @@ def test_the_options_become_those_of_the_server(folder, run_here, monkeypatch):
     options = found["options"]
     assert (options.versions, options.batch_timeout, options.max_body) == (0, 0.002, 2**19)
     assert (found["host"], found["drain_seconds"]) == ("0.0.0.0", 3.0)
-    assert err == "warning: 0.0.0.0 can be reached from other machines, and the server asks for no password\n"
+    loading, warning = err.splitlines()
+    assert loading.endswith(" loading model x version 1")
+    assert warning == "warning: 0.0.0.0 can be reached from other machines, and the server asks for no password"
     assert out.count("/v1/models/x/metadata") == 1
+
+
+def test_a_command_for_an_export_that_writes_texts():
+    """Its signature `generate` is asked with the method of this name."""
+    text = TensorInfo("string", (None,))
+    signatures = {"serving_default": {"text": text}, "generate": {"text": text, "seed": TensorInfo("int32", ())}}
+    program = Program({name: Signature(name, inputs, {}) for name, inputs in signatures.items()}, {}, {})
+    found = _example("http://x/v1/models/gpt", program)
+    assert found == """curl -d '{"text": "TEXT", "max_new_tokens": 50}' http://x/v1/models/gpt:generate"""

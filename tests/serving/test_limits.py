@@ -115,8 +115,9 @@ def test_the_log_of_requests(server, caplog):
     client.get("/v1/models/a%0Ab")
     client.send("GET", "/healthz", headers={"Host": "evil.example"})
     client.send("GET", "/v1/models")
-    lines = [record.getMessage() for record in caplog.records]
-    shape = re.compile(r"[\d-]{10} [\d:]{8} 127\.0\.0\.1 (.*) \d+\.\d ms")
+    first, *lines = [record.getMessage() for record in caplog.records]
+    assert first == "loading model slow version 1"
+    shape = re.compile(r"127\.0\.0\.1 (.*) \d+\.\d ms")
     assert [shape.fullmatch(line)[1] for line in lines][:3] == [
         "POST /v1/models/slow:predict 200",
         "GET /v1/models/a\\nb 404",

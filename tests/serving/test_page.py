@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 import shutil
 import socket
 import threading
@@ -48,7 +49,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory, tiny_language: Any, data_dir:
         "topics": compose({"task": "text-classification", "model.units": 8, "steps": 2}, FEW_TEXTS),
         "dates": compose({"task": "translation", "steps": 2}, small, FEW_TEXTS),
     }
-    return {name: tfdl.train(config, folder / name).path for name, config in configs.items()}
+    paths = {name: tfdl.train(config, folder / name).path for name, config in configs.items()}
+    paths["exported-topics"] = tfdl.export_saved_model(paths["topics"], folder / "exported-topics").path.parent
+    return paths
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +97,8 @@ def page(browser: Any, address: str) -> Iterator[Any]:
 
 def choose(page: Any, model: str) -> None:
     page.select_option("#models", model)
-    assert page.locator("#about").inner_text().startswith(f"{model}, version 1: ")
+    about = page.locator("#about").inner_text()
+    assert re.fullmatch(rf"{model}, version 1: [a-z-]+ \(model [\w-]+\)", about)
 
 
 def answered(page: Any) -> str:
@@ -179,8 +183,10 @@ def test_a_picture_that_only_the_browser_reads(page: Any) -> None:
     assert len(shown_classes(page)) == 5
 
 
-def test_a_text_is_classified(page: Any, runs: dict[str, Path]) -> None:
-    choose(page, "topics")
+@pytest.mark.parametrize("model", ["topics", "exported-topics"])
+def test_a_text_is_classified(page: Any, runs: dict[str, Path], model: str) -> None:
+    choose(page, model)
+    assert page.locator("[data-label]").inner_text() == "Text to classify"
     text = "Return a <b>list</b> of all threads."
     page.fill("textarea", text)
     page.press("textarea", "Control+Enter")
@@ -194,6 +200,10 @@ def test_a_text_is_continued_as_it_is_written(page: Any, address: str) -> None:
     page.fill("[name=seed]", "7")
     page.click("text=Ask")
     assert "40 tokens" in answered(page)
+    tops = page.locator("fieldset input").evaluate_all(
+        "all => all.slice(0, 2).map((one) => one.getBoundingClientRect().top)"
+    )
+    assert tops[0] == tops[1]  # whatever the lines of their labels
     request = {"text": "Hello <i>you</i>", "max_new_tokens": 40, "temperature": 0.8, "top_k": 50, "top_p": 1, "seed": 7}
     expected = ask(address, "writer", "generate", request)["generated"]
     assert page.locator("[data-written]").text_content() == expected

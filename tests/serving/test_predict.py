@@ -47,6 +47,13 @@ def assert_rows(predictions, expected):
     np.testing.assert_allclose([row["probabilities"] for row in predictions], expected["probabilities"], atol=1e-5)
 
 
+def test_a_run_and_its_export_list_the_default_signature_first(client):
+    """A client that takes the first one, as the page once did, gets the one that needs no name."""
+    _, answer = client.get("/v1/models")
+    signatures = [list(model["signatures"]) for model in answer["models"]]
+    assert signatures == 2 * [["serving_default", "classify", "encoded", "examples"]]
+
+
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("count", [1, 3, 70])
 def test_pixels_in_rows(client, reference, model, count):
@@ -95,11 +102,14 @@ def test_a_context_has_features_of_all_examples(client, files):
         ({"examples": ["x"]}, "example 0 is string, expected an object of features"),
         ({"examples": [{"image": [1, "x"]}]}, "expected strings, whole numbers of 64 bits, or decimals"),
         ({"examples": [{"image": {"b64": "?"}}]}, "value of b64 that is not Base64"),
-        ({"examples": [{"image": 1.5}]}, "the model cannot use these inputs"),
-        ({"examples": [{}]}, "the model cannot use these inputs"),
-        ({"examples": [{"image": "x"}], "context": {"image": "y"}}, "both have the feature 'image'"),
+        ({"examples": [{"image": 1.5}]}, "an example has the feature 'image' of the type float, expected string"),
+        (
+            {"examples": [{}]},
+            "the model cannot use these inputs: an example has no feature 'image', expected one (string)",
+        ),
+        ({"examples": [{"image": "x"}], "context": {"image": "y"}}, 'both have the feature "image"'),
         ({"examples": [{"image": 2**64}]}, "expected strings, whole numbers of 64 bits"),
-        ({"examples": [{"\ud800": "x"}]}, "example 0: feature '\\ud800' has half of a surrogate pair"),
+        ({"examples": [{"\ud800": "x"}]}, 'example 0: feature "\\ud800" has half of a surrogate pair'),
         ({"examples": [{"image": "x"}], "signature_name": "encoded"}, "has the method 'tensorflow/serving/predict'"),
     ],
 )
@@ -111,7 +121,7 @@ def test_a_broken_file_is_named(client, files):
     message = client.error(
         "/v1/models/digits:predict", {"signature_name": "encoded", "instances": [b64(files[0]), "no image"]}
     )
-    assert message.startswith("the model cannot use these inputs: assertion failed: [not JPEG or PNG files")
+    assert message.startswith("the model cannot use these inputs: not JPEG or PNG files, by their numbers from 0: ")
     cut = [b64(data[: len(data) // 2]) for data in files[:2]]
     assert "the model cannot use" in client.error(
         "/v1/models/digits:predict", {"signature_name": "encoded", "instances": cut}
@@ -133,13 +143,15 @@ def large_file(kind, side):
 def test_images_of_very_many_pixels(client, kind):
     """They are refused before they are decoded, in all forms of requests."""
     data = large_file(kind, 9000)
-    message = "the images have 81000000 pixels or more, expected at most 67108864 in one request"
+    message = "the images have 81,000,000 pixels together, expected at most 67,108,864 in one request"
     path = "/v1/models/digits:predict"
     assert client.error(path, {"signature_name": "encoded", "instances": [b64(data)]}) == message
     assert client.error(path, {"signature_name": "examples", "instances": [b64(example(data))]}) == message
     assert client.error("/v1/models/digits:classify", {"examples": [{"image": b64(data)}]}) == message
     several = [b64(large_file(kind, 5000))] * 3
-    assert "the images have 75000000 pixels" in client.error(path, {"signature_name": "encoded", "instances": several})
+    assert "the images have 75,000,000 pixels together" in client.error(
+        path, {"signature_name": "encoded", "instances": several}
+    )
     segments = data[:2] + b"\xff\xd0" * 10_000 + data[2:]
     if kind == "JPEG":
         assert "more than 10000 segments" in client.error(
@@ -149,12 +161,12 @@ def test_images_of_very_many_pixels(client, kind):
 
 def test_versions_in_addresses(client):
     body = {"inputs": {"image": []}}
-    assert client.error("/v1/models/digits/versions/1:predict", body).startswith("input 'image' has lists of 0 values")
+    assert client.error("/v1/models/digits/versions/1:predict", body).startswith("input 'image' has a list of 0 values")
     assert "has no version 2; loaded: 1" in client.error("/v1/models/digits/versions/2:predict", body, 404)
     assert "there is no model 'x', expected one of digits, run" in client.error("/v1/models/x:predict", body, 404)
     assert "versions have no labels" in client.error("/v1/models/digits/labels/stable:predict", body, 404)
     assert "no model of tfdl has a signature for regress" in client.error("/v1/models/digits:regress", body, 404)
-    assert "has no signature 'no', expected one of classify, encoded" in client.error(
+    assert 'has no signature "no", expected one of serving_default, classify' in client.error(
         "/v1/models/digits:predict", {"signature_name": "no"}
     )
 

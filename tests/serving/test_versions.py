@@ -251,6 +251,12 @@ def test_what_cannot_be_served(folder, argument, message):
     assert message in str(raised.value)
 
 
+def test_an_export_of_another_format_cannot_be_served(tmp_path):
+    (tmp_path / "tfdl.json").write_text('{"format": "onnx"}')
+    with pytest.raises(UserError, match="is an export of the format onnx, which the server does not read; serve the"):
+        find_sources([str(tmp_path)])
+
+
 def test_two_models_of_one_name(folder):
     with pytest.raises(UserError, match=r"has the name 'model', as .* has; give each model a name with NAME=PATH"):
         find_sources([str(folder), str(folder / "1")])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from tfdl.errors import UserError
@@ -51,6 +52,22 @@ class ExportFormatSpec:
     """What is written, in a few words for ``--help``."""
     precisions: tuple[str, ...] = (FULL_PRECISION,)
     """What numbers the weights may become. The first is the default."""
+    directory_check: str = ""
+    """``"module:function"``, which gets the request before TensorFlow is imported, and raises ``UserError`` if the
+    directory cannot be used. Without it, what writes the export finds out."""
+
+    def check_directory(self, request: ExportRequest) -> None:
+        """Checks where an export shall be written, without importing TensorFlow.
+
+        Args:
+            request: what to export, and where to.
+
+        Raises:
+            UserError: the directory cannot be used.
+        """
+        if self.directory_check:
+            module, _, function = self.directory_check.partition(":")
+            getattr(import_module(module), function)(request)
 
     def checked_precision(self, precision: str | None) -> str:
         """The precision that was asked for, or the default one.
@@ -92,6 +109,7 @@ register_export_format(
         name=DEFAULT_FORMAT,
         implementation="tfdl.export.saved_model:write_saved_model",
         summary="a SavedModel for TensorFlow and its servers",
+        directory_check="tfdl.export.directory_checks:check_saved_model",
     )
 )
 register_export_format(
@@ -99,6 +117,7 @@ register_export_format(
         name="keras",
         implementation="tfdl.export.keras.exporting:write_keras",
         summary="a .keras file of Keras's own layers",
+        directory_check="tfdl.export.directory_checks:check_keras",
     )
 )
 register_export_format(
@@ -106,6 +125,7 @@ register_export_format(
         name="onnx",
         implementation="tfdl.export.onnx.exporting:write_onnx",
         summary="an ONNX file for onnxruntime",
+        directory_check="tfdl.export.directory_checks:check_onnx",
         precisions=(FULL_PRECISION, "float16", "int8"),
     )
 )
@@ -114,6 +134,7 @@ register_export_format(
         name="litert",
         implementation="tfdl.export.litert.exporting:write_litert",
         summary="a TensorFlow Lite file for phones",
+        directory_check="tfdl.export.directory_checks:check_litert",
         precisions=(FULL_PRECISION, "float16", "int8"),
     )
 )
@@ -122,6 +143,7 @@ register_export_format(
         name="huggingface",
         implementation="tfdl.export.huggingface.exporting:write_huggingface",
         summary="a folder that Hugging Face's transformers loads",
+        directory_check="tfdl.export.directory_checks:check_huggingface",
     )
 )
 register_export_format(
@@ -129,5 +151,6 @@ register_export_format(
         name="lora",
         implementation="tfdl.export.adapter:write_adapter",
         summary="the updates of low rank alone",
+        directory_check="tfdl.export.directory_checks:check_adapter",
     )
 )

@@ -1,17 +1,17 @@
 """Writes an adapter: what fine-tuning added to a run, without the weights that it started from."""
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from tfdl.config import ExportReport, ExportRequest
 from tfdl.errors import UserError
+from tfdl.export.earlier_export import free_for_adapter
 from tfdl.export.rank_zero import check_rank_zero
-from tfdl.interop.adapter_writing import is_adapter_of, write_adapter_files
+from tfdl.export.report_words import shown_path
+from tfdl.interop.adapter_writing import write_adapter_files
 from tfdl.runs import RunDirectory, load_run
 from tfdl.runs.atomic import new_folder
 from tfdl.runs.base_record import BaseRecord
-from tfdl.runs.free_folder import free_folder
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,15 @@ def export_adapter(
     opened = RunDirectory.open(run)
     if getattr(opened.read_config().model, "lora_rank", None) is None:
         raise UserError(
-            f"run {str(opened.path)!r} has no updates of low rank, expected one of --set model.lora_rank=8; export it"
-            " as a whole"
+            f"run {str(opened.path)!r} has no updates of low rank, expected a run that was trained with"
+            " --set model.lora_rank=8; export this one as a whole, in another --format"
         )
-    is_replaceable = partial(is_adapter_of, opened) if overwrite else None
-    target = free_folder(directory, is_replaceable)
+    target = free_for_adapter(directory, opened, overwrite=overwrite)
     loaded = load_run(opened, checkpoint)
     base = BaseRecord.load(opened.assets)
     with new_folder(target, replace=overwrite) as unfinished:
         parameters = write_adapter_files(unfinished, loaded, base)
-        free_folder(directory, is_replaceable)  # somebody may have put something there meanwhile
+        free_for_adapter(directory, opened, overwrite=overwrite)  # somebody may have put something there meanwhile
     return AdapterExport(target, parameters, base)
 
 
@@ -68,7 +67,7 @@ def write_adapter(request: ExportRequest) -> ExportReport:
     exported = export_adapter(request.run, request.directory, request.checkpoint, overwrite=request.overwrite)
     base = exported.base
     lines = (
-        f"adapter {exported.path}: {exported.parameters:,} parameters, for the weights of {base.run}",
+        f"adapter {shown_path(exported.path)}: {exported.parameters:,} parameters, for the weights of {base.run}",
         f"  SHA-256 of these weights {base.sha256}",
     )
     return ExportReport(exported.path, lines)

@@ -8,24 +8,13 @@ from pathlib import Path
 
 from tfdl import __version__
 from tfdl.data.tokenizers.file import file_bytes
-from tfdl.data.tokenizers.huggingface_files import TOKENIZER_FILE
+from tfdl.export.earlier_export import DESCRIPTION, FORMAT_KEY, LABELS, MODEL_FILES, VOCABULARY, free_for_file
 from tfdl.export.task_description import described_task, described_tokens
 from tfdl.export.tensors import TensorType, as_json
-from tfdl.interop.json_file import read_json
-from tfdl.interop.tokenizer_writing import TOKENIZER_SETTINGS, write_tokenizer
+from tfdl.interop.tokenizer_writing import write_tokenizer
 from tfdl.runs.atomic import new_folder, write_json
-from tfdl.runs.free_folder import free_folder
 from tfdl.tasks.task import Task, TextTask
 from tfdl.tasks.text_classification import TextClassification
-
-DESCRIPTION = "tfdl.json"
-"""What the model takes and returns. Its key ``format`` tells an export from other folders."""
-LABELS = "labels.txt"
-"""The class names, one a line, by class number."""
-VOCABULARY = "vocabulary.json"
-"""What a tokenizer without a counterpart in other libraries has learned."""
-_BESIDE = (DESCRIPTION, LABELS, VOCABULARY, TOKENIZER_FILE, TOKENIZER_SETTINGS)
-_FORMAT = "format"
 
 
 @dataclass(frozen=True)
@@ -37,13 +26,11 @@ class ExportFolder:
     unfinished: Path
     """Where it is made."""
     format_name: str
-    model_name: str
-    """Of the model's file."""
 
     @property
     def model(self) -> Path:
         """The model's file."""
-        return self.unfinished / self.model_name
+        return self.unfinished / MODEL_FILES[self.format_name]
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -74,7 +61,7 @@ class ExportFolder:
             Notes for the user.
         """
         description = {
-            _FORMAT: self.format_name,
+            FORMAT_KEY: self.format_name,
             "tfdl_version": __version__,
             **described_task(task),
             "precision": precision,
@@ -96,33 +83,22 @@ class ExportFolder:
 
 
 @contextmanager
-def export_folder(
-    directory: str | Path, format_name: str, model_name: str, *, overwrite: bool
-) -> Iterator[ExportFolder]:
+def export_folder(directory: str | Path, format_name: str, *, overwrite: bool) -> Iterator[ExportFolder]:
     """Yields a folder to fill. It becomes ``directory`` at the end, and is removed after an error.
 
     Args:
         directory: as the user named it.
-        format_name: of the export.
-        model_name: the name of its model's file.
+        format_name: of the export, one of ``MODEL_FILES``.
         overwrite: whether an earlier export of this format may be replaced.
 
     Raises:
         UserError: something else is there, or it is the working directory.
     """
-
-    def is_export(folder: Path) -> bool:
-        found = list(folder.iterdir())
-        if any(path.name not in (*_BESIDE, model_name) or path.is_symlink() or not path.is_file() for path in found):
-            return False
-        has_description = (folder / DESCRIPTION).is_file()
-        return has_description and read_json(folder / DESCRIPTION).get(_FORMAT) == format_name
-
-    is_replaceable = is_export if overwrite else None
-    target = free_folder(directory, is_replaceable)
+    target = free_for_file(directory, format_name, overwrite=overwrite)
     with new_folder(target, replace=overwrite) as unfinished:
-        yield ExportFolder(target, unfinished, format_name, model_name)
-        free_folder(directory, is_replaceable)  # somebody may have put something there meanwhile
+        yield ExportFolder(target, unfinished, format_name)
+        # Somebody may have put something there meanwhile.
+        free_for_file(directory, format_name, overwrite=overwrite)
 
 
 def _write_tokenizer(folder: Path, task: TextTask) -> tuple[str, ...]:

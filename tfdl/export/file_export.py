@@ -8,6 +8,7 @@ from typing import ClassVar
 from tfdl.config import ExportReport
 from tfdl.config.export_formats import FULL_PRECISION
 from tfdl.export.cost import Cost
+from tfdl.export.report_words import shown_path, size_of
 from tfdl.export.tensors import TensorType
 
 
@@ -19,6 +20,10 @@ class FileExport:
     """What it is, for the report."""
     asked_by: ClassVar[str]
     """Who gave the answers that were compared."""
+    model_name: ClassVar[str]
+    """Of its file."""
+    loader: ClassVar[str]
+    """What loads the model's file in Python."""
 
     path: Path
     """The folder, with the model's file in it."""
@@ -44,9 +49,14 @@ class FileExport:
     notes: tuple[str, ...] = ()
     """What a user of the file must know."""
 
+    @property
+    def model(self) -> Path:
+        """The model's file."""
+        return self.path / self.model_name
+
     def report(self) -> ExportReport:
         """What ``tfdl export`` prints."""
-        lines = [f"{self.title} {self.path} ({size_of(self.size)}): {', '.join(self.files)}"]
+        lines = [f"{self.title} {shown_path(self.path)} ({size_of(self.size)}): {', '.join(self.files)}"]
         lines += [f"  takes    {name}: {tensor}" for name, tensor in self.inputs.items()]
         lines += [f"  returns  {name}: {tensor}" for name, tensor in self.outputs.items()]
         in_float32 = "" if self.cost is None else " in float32"
@@ -58,17 +68,5 @@ class FileExport:
             sizes = f"size {size_of(self.float32_size)} -> {size_of(self.size)}"
             lines.append(f"{self.precision}: {self.cost}; {sizes}")
         lines += [f"note: {note}" for note in self.notes]
+        lines.append(f"load it with {self.loader}({shown_path(self.model)!r})")
         return ExportReport(self.path, tuple(lines))
-
-
-def size_of(count: float) -> str:
-    """A number of bytes for people, such as ``1.4 MiB``.
-
-    Args:
-        count: the number.
-    """
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.1f} {unit}" if unit != "B" else f"{count:.0f} B"
-        count /= 1024
-    return f"{count:.1f} GiB"

@@ -1,5 +1,6 @@
 """Writes a SavedModel, and keeps it only if it gives the model's answers."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from tfdl.export.finite_weights import check_finite_weights
 from tfdl.export.float32_run import load_float32
 from tfdl.export.parity import Arrays, answers_of_saved_model, signature_of
 from tfdl.export.rank_zero import check_rank_zero
+from tfdl.export.report_words import shown_path, size_of, size_of_files
 from tfdl.export.versions import new_version, version_folder
 from tfdl.inference.generation.served_generation import generation_signatures
 from tfdl.layers.cudnn import portable_kernels
@@ -121,17 +123,19 @@ def write_saved_model(request: ExportRequest) -> ExportReport:
         request: what to export, and where to.
     """
     exported = export_saved_model(request.run, request.directory, request.checkpoint, overwrite=request.overwrite)
-    lines = [f"SavedModel {exported.path}"]
+    size = size_of(size_of_files(exported.path))
+    lines = [f"SavedModel {shown_path(exported.path)} ({size})"]
     for name, signature in exported.signatures.items():
         lines.append(f"  {name}")
         for direction, tensors in (("takes", signature.inputs), ("returns", signature.outputs)):
             for tensor, (dtype, shape) in tensors.items():
                 lines.append(f"    {direction:8} {tensor}: {dtype} {shape}")
     lines.append(
-        f"parity: largest difference {exported.largest_difference:.3g} over {exported.compared:,} samples,"
-        " loaded without tfdl and Horovod"
+        f"parity: largest difference {exported.largest_difference:.3g} over {exported.compared:,} samples of"
+        f" {len(exported.signatures)} signatures, loaded without tfdl and Horovod"
     )
     lines += [f"note: {note}" for note in exported.notes]
+    lines += ["Next:", f"  tfdl serve {shlex.quote(shown_path(exported.path.parent))}"]
     return ExportReport(exported.path, tuple(lines))
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfdl.errors import UserError
-from tfdl.export.export_folder import DESCRIPTION
+from tfdl.export.earlier_export import DESCRIPTION, SAVED_MODEL, format_of
 from tfdl.interop.model_folder import WEIGHTS
 from tfdl.runs import RunDirectory
 from tfdl.runs.atomic import put_in_place, unfinished_folder
 
-_MODEL_FILE = "saved_model.pb"
 _PARTS = re.compile(
     r"saved_model\.pb|fingerprint\.pb|assets|assets\.extra|assets\.extra/tfdl\.json"
     r"|variables|variables/variables\.(index|data-\d+-of-\d+)"
@@ -93,15 +92,17 @@ def _check_holds_versions(directory: Path) -> None:
     name = str(directory)
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{name!r} is a file, expected a directory for the exported versions")
-    if (directory / _MODEL_FILE).is_file():
+    if (directory / SAVED_MODEL).is_file():
         parent = str(directory.absolute().parent)
         raise UserError(f"{name!r} is one version of a SavedModel, expected the directory of its versions, {parent!r}")
+    found = format_of(directory) if directory.is_dir() else ""
+    if found not in ("", "saved_model") or any((directory / file).is_file() for file in (DESCRIPTION, WEIGHTS)):
+        kind = f"the format {found}" if found else "another format"
+        raise UserError(
+            f"{name!r} is an export of {kind}, expected a directory for the exported versions; give a new one"
+        )
     if RunDirectory(directory).has_run():
         raise UserError(f"{name!r} is a run, expected a directory for the exported versions; give a new one")
-    if any((directory / file).is_file() for file in (DESCRIPTION, WEIGHTS)):
-        raise UserError(
-            f"{name!r} is an export of another format, expected a directory for the exported versions; give a new one"
-        )
 
 
 def check_is_export(folder: Path) -> None:
@@ -113,7 +114,7 @@ def check_is_export(folder: Path) -> None:
     Raises:
         UserError: it is not a SavedModel, or has something else beside it.
     """
-    if folder.is_symlink() or not (folder / _MODEL_FILE).is_file():
+    if folder.is_symlink() or not (folder / SAVED_MODEL).is_file():
         raise UserError(f"{str(folder)!r} is no SavedModel, expected an earlier export to overwrite; give a new folder")
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from tfdl.interop.adapter_folder import ADAPTER, is_adapter
+from tfdl.interop.adapter_folder import ADAPTER
 from tfdl.interop.without_paths import base_name, without_paths
 from tfdl.models.low_rank import is_low_rank
 from tfdl.runs import RunDirectory
@@ -38,16 +38,3 @@ def write_adapter_files(folder: Path, loaded: LoadedRun, base: BaseRecord) -> in
     loaded.task.save(target.assets)
     replace(base, run=base_name(base.run)).save(target.assets)
     return sum(int(variable.numpy().size) for variable in variables.values())
-
-
-def is_adapter_of(run: RunDirectory, folder: Path) -> bool:
-    """Whether a folder has an adapter, and nothing that an export of this run does not write.
-
-    Args:
-        run: of the adapter.
-        folder: any folder.
-    """
-    expected = {ADAPTER, run.config_path.name, run.assets.name}
-    expected |= {f"{run.assets.name}/{path.relative_to(run.assets)}" for path in run.assets.rglob("*")}
-    found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
-    return is_adapter(folder) and found <= expected

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfdl.errors import UserError
+from tfdl.interop.model_folder import PREPROCESSING
 from tfdl.tasks.pixel_scaling import PLAIN_SCALING, PixelScaling
 
-FILE = "preprocessor_config.json"
 # 1 / 255, as files round it.
 _PLAIN_FACTOR = 0.00392156862745098
 
@@ -25,22 +25,24 @@ def read_scaling(values: Mapping[str, Any], channels: int) -> PixelScaling:
     if not values.get("do_normalize", True):
         return PLAIN_SCALING
     if not values.get("do_rescale", True):
-        raise UserError(f"{FILE} has do_rescale=false, expected true: images are scaled to 0 to 1")
+        raise UserError(f"{PREPROCESSING} has do_rescale=false, expected true: images are scaled to 0 to 1")
     factor = values.get("rescale_factor", _PLAIN_FACTOR)
     if not isinstance(factor, float) or not math.isclose(factor, _PLAIN_FACTOR, rel_tol=1e-6):
-        raise UserError(f"{FILE} has rescale_factor={factor!r}, expected 1 / 255")
+        raise UserError(f"{PREPROCESSING} has rescale_factor={factor!r}, expected 1 / 255")
     mean = values.get("image_mean", values.get("mean"))
     deviation = values.get("image_std", values.get("std"))
     if mean is None and deviation is None:
         if values.get("do_normalize"):
-            raise UserError(f"{FILE} has do_normalize=true without image_mean and image_std, expected both")
+            raise UserError(f"{PREPROCESSING} has do_normalize=true without image_mean and image_std, expected both")
         return PLAIN_SCALING
     for name, numbers in (("image_mean", mean), ("image_std", deviation)):
         fits = isinstance(numbers, list) and len(numbers) == channels
         if not fits or not all(map(_is_finite, numbers)):
-            raise UserError(f"{FILE} has {name}={numbers!r}, expected a number for each of the {channels} channels")
+            raise UserError(
+                f"{PREPROCESSING} has {name}={numbers!r}, expected a number for each of the {channels} channels"
+            )
     if not all(number > 0 for number in deviation):
-        raise UserError(f"{FILE} has image_std={deviation!r}, expected numbers above 0")
+        raise UserError(f"{PREPROCESSING} has image_std={deviation!r}, expected numbers above 0")
     return PixelScaling(tuple(map(float, mean)), tuple(map(float, deviation)))
 
 

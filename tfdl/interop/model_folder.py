@@ -14,6 +14,9 @@ from tfdl.interop.tensor_file import StoredTensor, TensorFile
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+PREPROCESSING = "preprocessor_config.json"
+WRITTEN_BY = "tfdl_version"
+"""Key of the ``config.json`` that an export writes; other libraries leave it out."""
 # Names of every tensor of a large model.
 _MOST_INDEX_BYTES = 64 * 2**20
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")

@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from tfdl import __version__
-from tfdl.data.tokenizers.huggingface_files import TOKENIZER_FILE
 from tfdl.interop.architectures.base import Architecture
-from tfdl.interop.images import FILE, write_preprocessing
-from tfdl.interop.json_file import read_json
-from tfdl.interop.model_folder import CONFIG, WEIGHTS
-from tfdl.interop.tokenizer_writing import TOKENIZER_SETTINGS, write_tokenizer
+from tfdl.interop.images import write_preprocessing
+from tfdl.interop.model_folder import CONFIG, PREPROCESSING, WEIGHTS, WRITTEN_BY
+from tfdl.interop.tokenizer_writing import write_tokenizer
 from tfdl.interop.weights import WeightTable
 from tfdl.runs.atomic import write_json
 from tfdl.runs.load import LoadedRun
@@ -26,8 +24,6 @@ _AUTO_CLASSES = {
     "image-classification": "AutoModelForImageClassification",
 }
 _IMAGE_PROCESSOR = "ViTImageProcessor"
-# Key of config.json by which an export knows an earlier one.
-_VERSION = "tfdl_version"
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ def write_model(folder: Path, loaded: LoadedRun, architecture: Architecture) -> 
         "architectures": [architecture.classes[0]],
         "model_type": architecture.model_type,
         "dtype": "float32",
-        _VERSION: __version__,
+        WRITTEN_BY: __version__,
         **architecture.write(config.model, data),
         **_token_ids(task),
     }
@@ -70,19 +66,6 @@ def write_model(folder: Path, loaded: LoadedRun, architecture: Architecture) -> 
     WeightTable(architecture, config.model).save(folder / WEIGHTS, loaded.model)
     notes = _write_inputs(folder, task)
     return WrittenModel(architecture.classes[0], _AUTO_CLASSES[config.task], notes)
-
-
-def is_written_model(folder: Path) -> bool:
-    """Whether a folder has a model that tfdl wrote, and nothing that an export does not write.
-
-    Args:
-        folder: any folder.
-    """
-    known = {CONFIG, WEIGHTS, FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS}
-    found = list(folder.iterdir())
-    if any(path.name not in known or path.is_symlink() or not path.is_file() for path in found):
-        return False
-    return {CONFIG, WEIGHTS} <= {path.name for path in found} and _VERSION in read_json(folder / CONFIG)
 
 
 def _token_ids(task: Task) -> dict[str, Any]:
@@ -99,7 +82,7 @@ def _token_ids(task: Task) -> dict[str, Any]:
 def _write_inputs(folder: Path, task: Task) -> tuple[str, ...]:
     """Writes what turns texts or images into inputs, and returns lines to show."""
     if isinstance(task, ImageClassification):
-        write_json(folder / FILE, write_preprocessing(task.scaling, task.image_shape, _IMAGE_PROCESSOR))
+        write_json(folder / PREPROCESSING, write_preprocessing(task.scaling, task.image_shape, _IMAGE_PROCESSOR))
         return ()
     if isinstance(task, LanguageModeling):
         longest = task.sequence_length

@@ -8,8 +8,8 @@ from typing import Any
 from tfdl.config import ModelConfig
 from tfdl.errors import UserError
 from tfdl.interop.architectures.base import Architecture, Description
-from tfdl.interop.images import FILE, read_scaling, read_size
-from tfdl.interop.model_folder import ModelFolder
+from tfdl.interop.images import read_scaling, read_size
+from tfdl.interop.model_folder import PREPROCESSING, ModelFolder
 from tfdl.interop.tokenizers import ReadTokenizer, read_tokenizer
 from tfdl.tasks.image_classification import ImageClassification
 from tfdl.tasks.language_modeling import LanguageModeling
@@ -94,7 +94,7 @@ def _read_classification(description: Description, read: ReadTokenizer, longest:
 def _read_images(description: Description, files: ModelFolder, sequence_length: int | None) -> TaskParts:
     if sequence_length is not None:
         raise UserError(f"--sequence-length {sequence_length}, expected none: the model reads images")
-    values = files.optional_json(FILE) or files.config.get("pretrained_cfg") or {}
+    values = files.optional_json(PREPROCESSING) or files.config.get("pretrained_cfg") or {}
     if not isinstance(values, dict):
         raise UserError(f'pretrained_cfg={values!r}, expected an object such as {{"mean": [0.5, 0.5, 0.5]}}')
     height, width, channels = description.data["input_shape"]
@@ -109,5 +109,5 @@ def _read_images(description: Description, files: ModelFolder, sequence_length: 
     )
     notes = ["images are resized to the model's size as a whole, without cropping"]
     if not values:
-        notes.append(f"there is no {FILE}: pixel values go from 0 to 1, without mean and deviation")
+        notes.append(f"there is no {PREPROCESSING}: pixel values go from 0 to 1, without mean and deviation")
     return TaskParts(task, description.model, dataset={"image_size": [height, width]}, notes=tuple(notes))

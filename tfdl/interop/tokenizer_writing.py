@@ -9,9 +9,7 @@ from tokenizers import Tokenizer as Library
 
 from tfdl.data.tokenizers import HuggingFaceTokenizer, Tokenizer
 from tfdl.data.tokenizers.byte_pair import BytePairTokenizer
-from tfdl.data.tokenizers.huggingface_files import TOKENIZER_FILE
-
-TOKENIZER_SETTINGS = "tokenizer_config.json"
+from tfdl.data.tokenizers.huggingface_files import TOKENIZER_FILE, TOKENIZER_SETTINGS
 
 
 def write_tokenizer(folder: Path, tokenizer: Tokenizer, longest: int, *, adds_start: bool, adds_end: bool) -> bool:

@@ -21,6 +21,10 @@ class ReportedRun:
     """None if the model was not used."""
     findings: tuple[Finding, ...]
 
+    def __repr__(self) -> str:
+        """Short: everything of a run would fill screens."""
+        return f"ReportedRun({self.letter!r}, {self.name!r})"
+
     @property
     def name(self) -> str:
         """The run's name."""

@@ -7,6 +7,9 @@ from tfdl.reporting.listed_run import VALUE_NAMES, ListedRun
 
 SHORT_NAMES = {"ranks": "world_size", "time": "wall_seconds"}
 """The names of columns that are shorter than their field."""
+_EXAMPLES = ("run", "started", "time", "test")
+# Letters of a name that make it a suggestion.
+_SHORTEST_BEGINNING = 3
 
 
 def value_name(received: str, runs: Sequence[ListedRun], given: str) -> str:
@@ -31,10 +34,22 @@ def value_name(received: str, runs: Sequence[ListedRun], given: str) -> str:
     settings = {key: None for run in runs for key in run.config}  # each once, in order
     if name in settings:
         return name
-    known = [*VALUE_NAMES, *SHORT_NAMES, *metrics]
-    advice = nearest(received, [*known, *settings])
-    example = "; or a key of config.yaml, such as optimizer.learning_rate" if settings else ""
-    raise UserError(f"{given}, expected one of {', '.join(known)}{example}.{advice}")
+    known = [*VALUE_NAMES, *SHORT_NAMES, *metrics, *settings]
+    advice = nearest(received, known) or _with_this_end(received, [*reversed(metrics), *settings])
+    examples = [f"a column such as {', '.join(_EXAMPLES)}"]
+    of_test = [name for name in metrics if name.startswith("test.")]
+    # The loss comes first, and tells less than the next one.
+    examples += [f"a metric such as {name}" for name in of_test[1:2] or of_test]
+    examples += ["a key of config.yaml such as optimizer.learning_rate"] if settings else []
+    raise UserError(f"{given}, expected {' or '.join(examples)} (`tfdl runs --json` has all of them).{advice}")
+
+
+def _with_this_end(received: str, known: Sequence[str]) -> str:
+    """The advice to use a name whose last part begins like the received one: ``test.accuracy`` for ``acc``."""
+    for name in known:
+        if len(received) >= _SHORTEST_BEGINNING and name.rpartition(".")[2].startswith(received.lower()):
+            return f" Did you mean {name!r}?"
+    return ""
 
 
 def _metrics_of(runs: Iterable[ListedRun]) -> list[str]:

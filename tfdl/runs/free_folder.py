@@ -7,15 +7,17 @@ from pathlib import Path
 from tfdl.errors import UserError
 
 
-def free_folder(path: str | Path, is_replaceable: Callable[[Path], bool] | None = None) -> Path:
+def free_folder(path: str | Path, objection: Callable[[Path], str] | None = None, *, overwrite: bool = False) -> Path:
     """The path with links resolved, after a check that nothing is there, or what may be replaced.
 
     Args:
         path: of a new or empty folder.
-        is_replaceable: whether a folder with contents may be replaced. Defaults to no.
+        objection: why a folder with contents must not be replaced, such as ``"has 'notes.txt', which such an export
+            does not write"``; empty if it may. Without it nothing is ever replaced.
+        overwrite: whether the user asked to replace what is there.
 
     Raises:
-        UserError: something else is there, or it is the working directory, which cannot be replaced.
+        UserError: something is there that must not be replaced, or it is the working directory.
     """
     target = Path(os.path.realpath(Path(path).expanduser()))
     if target == Path.cwd() or target in Path.cwd().parents:
@@ -25,11 +27,16 @@ def free_folder(path: str | Path, is_replaceable: Callable[[Path], bool] | None 
     is_free = not target.exists() or (target.is_dir() and not any(target.iterdir()))
     if is_free:
         return target
-    if is_replaceable is None:
+    if objection is None:
         raise UserError(f"{str(path)!r} is not empty, expected a new or empty folder")
-    if not target.is_dir() or not is_replaceable(target):
+    reason = objection(target) if target.is_dir() else "is a file"
+    if reason and overwrite:
+        raise UserError(f"{str(path)!r} {reason}; expected an earlier export of this format, or a new folder")
+    if reason:
+        raise UserError(f"{str(path)!r} is not empty, expected a new or empty folder")
+    if not overwrite:
         raise UserError(
-            f"{str(path)!r} is not only what such an export consists of, expected an earlier export to overwrite; give"
-            " a new folder"
+            f"{str(path)!r} has an earlier export of this format, expected a new or empty folder; replace it with"
+            " --overwrite"
         )
     return target

@@ -11,7 +11,7 @@ _MOST_SHOWN = 200
 
 
 class AccessLog:
-    """Logs the time, the client, what it asked for, the status and the milliseconds until the answer was sent.
+    """Logs the client, what it asked for, the status and the milliseconds until the answer was sent.
 
     Args:
         app: answers the requests.
@@ -42,8 +42,7 @@ class AccessLog:
 
 def _log(scope: Scope, status: int, milliseconds: float) -> None:
     client: Any = scope.get("client")
-    now = time.strftime("%Y-%m-%d %H:%M:%S")
     path = ascii(scope["path"][:_MOST_SHOWN])[1:-1]  # in one line, whatever the client sends
     _LOGGER.info(
-        "%s %s %s %s %s %.1f ms", now, client[0] if client else "-", scope["method"], path, status or "-", milliseconds
+        "%s %s %s %s %.1f ms", client[0] if client else "-", scope["method"], path, status or "-", milliseconds
     )

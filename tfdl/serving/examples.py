@@ -61,7 +61,7 @@ def json_of_classes(outputs: Arrays) -> bytes:
         [[label.decode(errors="replace"), score] for label, score in zip(row, row_scores, strict=True)]
         for row, row_scores in zip(labels, scores, strict=True)
     ]
-    return json.dumps({"results": results}, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps({"results": results}, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def _features(values: Any, where: str) -> dict[str, Any]:

@@ -40,11 +40,10 @@ def check_image_sizes(arrays: Arrays, signature: Signature) -> None:
             continue
         for value in arrays[name].ravel():
             pixels += sum(map(_num_pixels, _files_of(value, name)))
-            if pixels > MOST_PIXELS:
-                raise RequestError(
-                    BAD_REQUEST,
-                    f"the images have {pixels} pixels or more, expected at most {MOST_PIXELS} in one request",
-                )
+    if pixels > MOST_PIXELS:
+        raise RequestError(
+            BAD_REQUEST, f"the images have {pixels:,} pixels together, expected at most {MOST_PIXELS:,} in one request"
+        )
 
 
 def _files_of(value: bytes, name: str) -> Iterator[bytes]:

@@ -1,6 +1,8 @@
 """The JSON of a request's body."""
 
 import json
+import math
+from collections import Counter
 from typing import Any
 
 from tfdl.garbage_collection import garbage_collection_off
@@ -45,7 +47,7 @@ def read_object(body: bytes) -> Body:
         ) from error
     except json.JSONDecodeError as error:
         raise RequestError(BAD_REQUEST, f"the body is not JSON: {error}") from error
-    except ValueError as error:  # a key that occurs twice, or a number of thousands of digits
+    except ValueError as error:  # a number of thousands of digits
         raise RequestError(BAD_REQUEST, f"the body's JSON cannot be used: {str(error).partition(';')[0]}") from error
     if not isinstance(values, dict):
         raise RequestError(
@@ -92,13 +94,15 @@ def check_keys(values: dict[str, Any], known: set[str]) -> None:
 
 
 def shown(value: Any) -> str:
-    """A value of a request in a message: short, and in ASCII.
+    """A value of a request in a message: as JSON has it, short, and in ASCII.
 
     Args:
         value: that was read from JSON.
     """
+    if isinstance(value, float) and math.isinf(value) and not is_written_infinity(value):
+        return "a number that is too large"
     try:
-        text = ascii(value)
+        text = json.dumps(value)
     except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
         return f"a JSON {json_type(value)}"
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
@@ -120,5 +124,7 @@ def is_unicode(text: str) -> bool:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
-        raise ValueError("a key occurs twice in one object")
+        counts = Counter(key for key, _ in pairs)
+        twice = next(key for key, number in counts.items() if number > 1)
+        raise RequestError(BAD_REQUEST, f"the key {shown(twice)} occurs twice in one object of the body's JSON")
     return values

@@ -130,6 +130,7 @@ class Model:
         first_error: Exception | None = None
         for number in sorted(on_disk, reverse=True):
             stamp = stamp_of(on_disk[number])
+            _LOGGER.info("loading model %s version %d", self.name, number)
             try:
                 self._add(number, self._load(self.source, on_disk[number]))
             except (UserError, RunError) as error:
@@ -180,6 +181,7 @@ class Model:
         if not is_settled or self._failed.get(number) == stamp:
             return
         self._set_state(VersionState(number, LOADING))
+        _LOGGER.info("loading model %s version %d", self.name, number)
         try:
             self._add(number, self._load(self.source, path))
         except Exception as error:  # the old version goes on, whatever is wrong with the new one

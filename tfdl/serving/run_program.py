@@ -6,7 +6,7 @@ from tfdl.export.description import describe
 from tfdl.inference.generation.served_generation import generation_signatures
 from tfdl.runs import LoadedRun, RunDirectory, load_run
 from tfdl.serving.program import Program, tensor_info
-from tfdl.serving.signature import CLASSIFY, PREDICT, Signature
+from tfdl.serving.signature import CLASSIFY, PREDICT, Signature, in_order
 from tfdl.serving.text_writer import TextWriter
 from tfdl.tasks import classify_signature
 from tfdl.tasks.language_modeling import LanguageModeling
@@ -40,7 +40,8 @@ def program_of_run(loaded: LoadedRun) -> Program:
     served = loaded.task.signatures() | generation_signatures(loaded.model, loaded.task)
     functions = {name: signature.graph(loaded.model) for name, signature in served.items()}
     signatures = {}
-    for name, function in functions.items():
+    for name in in_order(functions):
+        function = functions[name]
         inputs = served[name].inputs
         outputs = function.structured_outputs
         signatures[name] = Signature(

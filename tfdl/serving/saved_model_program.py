@@ -9,7 +9,7 @@ from tfdl.errors import UserError, first_line, in_one_line
 from tfdl.export.description import read_description
 from tfdl.serving.program import Program, tensor_info
 from tfdl.serving.saved_model_file import read_meta_graph
-from tfdl.serving.signature import Signature
+from tfdl.serving.signature import Signature, in_order
 from tfdl.serving.trust import check_trusted
 
 
@@ -35,7 +35,7 @@ def load_saved_model_program(folder: Path, *, trust: bool) -> Program:
     if not functions:
         raise UserError(f"{str(folder)!r} has no signature, expected a SavedModel that was saved with signatures=")
     signatures = {}
-    for name in sorted(functions):
+    for name in in_order(functions):
         try:
             signatures[name] = _signature(name, functions[name], meta_graph.signature_def[name])
         except (TypeError, ValueError, AttributeError) as error:  # another program wrote it, or somebody changed it

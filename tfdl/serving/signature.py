@@ -1,9 +1,11 @@
 """What a served function takes and returns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+
+from tfdl.tasks.served_signature import DEFAULT_SIGNATURE
 
 Arrays = dict[str, np.ndarray]
 """Inputs or outputs by name. Strings are arrays of ``bytes`` objects."""
@@ -29,11 +31,28 @@ class TensorInfo:
         """Whether the first axis is that of the batch."""
         return bool(self.shape) and self.shape is not None and self.shape[0] is None
 
+    @property
+    def row(self) -> "TensorInfo":
+        """One row of it."""
+        return TensorInfo(self.dtype, self.shape[1:] if self.shape else self.shape)
+
+    @property
+    def in_words(self) -> str:
+        """What JSON must have for it, such as ``a list of strings``."""
+        if self.shape is None:
+            return str(self)
+        is_string = self.dtype == STRING
+        if not self.shape:
+            return "a string" if is_string else f"one {self.dtype} value"
+        values = "strings" if is_string else f"{self.dtype} values"
+        if len(self.shape) > 1:
+            return f"lists of the shape {_sizes(self.shape)} of {values}"
+        return f"a list of {values}" if self.shape[0] is None else f"a list of {self.shape[0]} {values}"
+
     def __str__(self) -> str:
         if self.shape is None:
             return f"{self.dtype} of any shape"
-        sizes = ", ".join("any" if size is None else str(size) for size in self.shape)
-        return f"{self.dtype} ({sizes})"
+        return f"{self.dtype} {_sizes(self.shape)}"
 
 
 @dataclass(frozen=True)
@@ -60,3 +79,18 @@ class Signature:
     def takes(self) -> str:
         """Its inputs in words."""
         return ", ".join(f"{name}: {info}" for name, info in self.inputs.items())
+
+
+def _sizes(shape: tuple[int | None, ...]) -> str:
+    return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """The names of signatures as they are listed: the default one first, then by the alphabet.
+
+    A run and its export list them alike, and a client that takes the first one gets the default.
+
+    Args:
+        names: of the signatures of one model.
+    """
+    return sorted(names, key=lambda name: (name != DEFAULT_SIGNATURE, name))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from tfdl.errors import UserError
+from tfdl.export.earlier_export import ADAPTER_FORMAT, format_of
 from tfdl.runs import RunDirectory
 
 _MODEL_FILE = "saved_model.pb"
@@ -109,12 +110,18 @@ def _kind(folder: Path) -> Kind:
     if not folder.is_dir():
         found = "is a file" if folder.exists() else "does not exist"
         raise UserError(f"{str(folder)!r} {found}, expected a run directory or a folder that `tfdl export` wrote")
-    if RunDirectory(folder).has_run():
+    found = format_of(folder)
+    if RunDirectory(folder).has_run() and found != ADAPTER_FORMAT:
         return "run"
     if (folder / _MODEL_FILE).is_file():
         return "saved_model"
     if versions_in(folder):
         return "versions"
+    if found not in ("", "saved_model"):
+        raise UserError(
+            f"{str(folder)!r} is an export of the format {found}, which the server does not read; serve the run itself,"
+            " or export it with --format saved_model"
+        )
     raise UserError(
         f"{str(folder)!r} holds neither a run (config.yaml), nor a SavedModel (saved_model.pb), nor versions of one"
         " (1/, 2/); give a folder that `tfdl train` or `tfdl export` wrote"

@@ -32,27 +32,32 @@ def inputs_of(body: Body, signature: Signature) -> tuple[Arrays, bool]:
     """
     check_keys(body, _KEYS)
     is_row = "instances" in body
-    if is_row == ("inputs" in body):
+    if is_row and "inputs" in body:
+        raise RequestError(
+            BAD_REQUEST, 'the body has "instances" (rows) and "inputs" (columns), expected one of them, not both'
+        )
+    if not is_row and "inputs" not in body:
         raise RequestError(BAD_REQUEST, 'expected one of the keys "instances" (rows) and "inputs" (columns)')
     columns = _columns_of_rows(body["instances"], signature) if is_row else _columns(body["inputs"], signature)
     arrays = {}
     for name, info in signature.inputs.items():
-        arrays[name] = to_array(columns[name], info, f"input {name!r}")
+        arrays[name] = to_array(columns[name], info, f"input {name!r}", is_row=is_row)
     return arrays, is_row
 
 
-def to_array(value: Any, info: TensorInfo, what: str) -> np.ndarray:
+def to_array(value: Any, info: TensorInfo, what: str, *, is_row: bool) -> np.ndarray:
     """A tensor's nested lists as an array.
 
     Args:
         value: that was read from JSON.
         info: the tensor.
         what: it is, for messages.
+        is_row: whether the user wrote row after row, and not the list of all rows.
 
     Raises:
         RequestError: another shape, type or range than the tensor's.
     """
-    leaves, shape = _leaves(value, info, what)
+    leaves, shape = _leaves(value, info, what, is_row)
     if info.dtype == STRING:
         array = np.empty(len(leaves), object)
         array[:] = [_bytes(leaf, what) for leaf in leaves]
@@ -133,27 +138,26 @@ def _check_names(values: dict[str, Any], signature: Signature, where: str) -> No
     )
 
 
-def _leaves(value: Any, info: TensorInfo, what: str) -> tuple[list[Any], tuple[int, ...]]:
+def _leaves(value: Any, info: TensorInfo, what: str, is_row: bool) -> tuple[list[Any], tuple[int, ...]]:
     """The values in all nested lists, and the shape of the lists. Every loop over the values is one of Python's own."""
     rank = _rank(value) if info.shape is None else len(info.shape)
     level = [value]
     shape: list[int] = []
     for axis in range(rank):
         if set(map(type, level)) - {list}:
-            raise _wrong_shape(
-                what, info, f"{_found(next(v for v in level if not isinstance(v, list)))} at axis {axis}"
-            )
+            found = _found(next(v for v in level if not isinstance(v, list)))
+            raise _wrong_shape(what, info, found, axis, is_row)
         sizes = set(map(len, level))
         if len(sizes) > 1:
-            raise _wrong_shape(what, info, f"lists of unequal lengths at axis {axis}")
+            raise _wrong_shape(what, info, "lists of unequal lengths", axis, is_row)
         size = sizes.pop() if sizes else 0
         expected = info.shape[axis] if info.shape else None
         if expected not in (None, size) or (axis > 0 and not level):
-            raise _wrong_shape(what, info, f"lists of {size} values at axis {axis}")
+            raise _wrong_shape(what, info, f"a list of {size} value{'' if size == 1 else 's'}", axis, is_row)
         shape.append(size)
         level = list(chain.from_iterable(level))
     if list in set(map(type, level)):
-        raise _wrong_shape(what, info, f"a list at axis {rank}")
+        raise _wrong_shape(what, info, "a list", rank, is_row)
     return level, tuple(shape)
 
 
@@ -165,14 +169,27 @@ def _rank(value: Any) -> int:
     return rank
 
 
-def _wrong_shape(what: str, info: TensorInfo, found: str) -> RequestError:
-    return RequestError(BAD_REQUEST, f"{what} has {found}, expected {info}")
+def _wrong_shape(what: str, info: TensorInfo, found: str, axis: int, is_row: bool) -> RequestError:
+    """The error for a value that is no list, or another one than expected.
+
+    In row form the user has not written the axis of the rows, so it is not counted.
+    """
+    if not is_row:
+        place = f" at axis {axis}" if axis else ""
+        return RequestError(BAD_REQUEST, f"{what} has {found}{place}, expected {info.in_words}")
+    if axis == 0:
+        rows = info.shape[0] if info.shape else None
+        return RequestError(BAD_REQUEST, f"{what} has {found} as its rows, expected {rows} rows")
+    place = f" at axis {axis - 1}" if axis > 1 else ""
+    return RequestError(BAD_REQUEST, f"{what} has a row with {found}{place}, expected {info.row.in_words} in each row")
 
 
 def _found(value: Any) -> str:
     """What stands in place of something else."""
     if isinstance(value, list):
         return "an empty array" if not value else "an array"
+    if value is None:
+        return "null"
     return f"{json_type(value)} {shown(value)}"
 
 

@@ -55,4 +55,4 @@ def _texts(value: Any, is_bytes: bool) -> Any:
 
 
 def _encoded(values: dict[str, Any]) -> bytes:
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -52,7 +52,12 @@ def text_request(body: Body, most_new_tokens: int) -> TextRequest:
     top_k = _value(body, "top_k", int, TextSettings.top_k)
     top_p = _number(body, "top_p", TextSettings.top_p)
     seed = _value(body, "seed", int, TextSettings.seed)
-    _check("temperature", temperature, 0 <= temperature < math.inf, "0 (the most likely tokens) or more")
+    _check(
+        "temperature",
+        temperature,
+        0 <= temperature < math.inf,
+        "0 (the most likely tokens) or a finite positive number",
+    )
     _check("top_k", top_k, 0 <= top_k <= _LARGEST_INT32, f"from 0 (all tokens) to {_LARGEST_INT32}")
     # Models round it, and then it must still be above 0.
     _check("top_p", top_p, float(np.float32(top_p)) > 0 and top_p <= 1, "above 0 and at most 1 (all tokens)")

@@ -123,7 +123,9 @@ class _StoppableDecoder:
 def _check_samplers(settings: TextSettings) -> None:
     """Raises ``UserError`` for a setting out of range."""
     if not 0 <= settings.temperature < math.inf:
-        raise UserError(f"temperature={settings.temperature}, expected 0 (the most likely tokens) or more")
+        raise UserError(
+            f"temperature={settings.temperature}, expected 0 (the most likely tokens) or a finite positive number"
+        )
     if not 0 <= settings.top_k < 2**31:
         raise UserError(f"top_k={settings.top_k}, expected 0 (all tokens) or more")
     if not 0 < settings.top_p <= 1:

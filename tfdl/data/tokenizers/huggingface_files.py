@@ -11,8 +11,9 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from tfdl.errors import UserError
 
 TOKENIZER_FILE = "tokenizer.json"
+TOKENIZER_SETTINGS = "tokenizer_config.json"
 # Where special tokens are named; the second one is asked first.
-_SETTINGS_FILES = ("special_tokens_map.json", "tokenizer_config.json")
+_SETTINGS_FILES = ("special_tokens_map.json", TOKENIZER_SETTINGS)
 _WORDPIECE_FILE = "vocab.txt"
 # The largest tokenizer.json that is read; Llama 3's has 17 MB.
 _MOST_BYTES = 128 * 2**20

@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfdl.config import ExportReport, ExportRequest
+from tfdl.export.earlier_export import free_for_hugging_face
 from tfdl.export.float32_run import load_float32
 from tfdl.export.huggingface.comparison import compare
 from tfdl.export.rank_zero import check_rank_zero
+from tfdl.export.report_words import shown_path
 from tfdl.interop.architectures import architecture_for
-from tfdl.interop.model_writing import is_written_model, write_model
+from tfdl.interop.model_writing import write_model
 from tfdl.runs import RunDirectory
 from tfdl.runs.atomic import new_folder
-from tfdl.runs.free_folder import free_folder
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,7 @@ def export_huggingface(
         RunError: the folder's logits differ from the model's.
     """
     check_rank_zero("export_huggingface")
-    is_replaceable = is_written_model if overwrite else None
-    target = free_folder(directory, is_replaceable)
+    target = free_for_hugging_face(directory, overwrite=overwrite)
     config = RunDirectory.open(run).read_config()
     architecture = architecture_for(config.model, config.task)
     loaded = load_float32(run, checkpoint)
@@ -63,7 +63,7 @@ def export_huggingface(
         written = write_model(unfinished, loaded, architecture)
         comparison = compare(unfinished, written.auto_class, loaded)
         files = tuple(sorted(path.name for path in unfinished.iterdir()))
-        free_folder(directory, is_replaceable)  # somebody may have put something there meanwhile
+        free_for_hugging_face(directory, overwrite=overwrite)  # somebody may have put something there meanwhile
     return HuggingFaceExport(
         path=target,
         model_class=written.model_class,
@@ -84,10 +84,10 @@ def write_huggingface(request: ExportRequest) -> ExportReport:
     """
     exported = export_huggingface(request.run, request.directory, request.checkpoint, overwrite=request.overwrite)
     lines = [
-        f"{exported.model_class} {exported.path}: {', '.join(exported.files)}",
+        f"{exported.model_class} {shown_path(exported.path)}: {', '.join(exported.files)}",
         f"parity: largest difference {exported.largest_difference:.3g} over {exported.compared} samples,"
         f" {exported.asked_by}",
     ]
     lines += [f"note: {note}" for note in exported.notes]
-    lines.append(f"load it with transformers.{exported.auto_class}.from_pretrained({str(exported.path)!r})")
+    lines.append(f"load it with transformers.{exported.auto_class}.from_pretrained({shown_path(exported.path)!r})")
     return ExportReport(exported.path, tuple(lines))

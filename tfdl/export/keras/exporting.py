@@ -8,6 +8,7 @@ from tfdl.config import ExportReport, ExportRequest
 from tfdl.config.export_formats import FULL_PRECISION
 from tfdl.errors import UserError
 from tfdl.export.differences import checked_difference
+from tfdl.export.earlier_export import MODEL_FILES
 from tfdl.export.exact_numbers import exact_products
 from tfdl.export.export_folder import export_folder
 from tfdl.export.file_export import FileExport
@@ -21,7 +22,6 @@ from tfdl.export.rank_zero import check_rank_zero
 from tfdl.runs import RunDirectory
 
 FORMAT = "keras"
-MODEL = "model.keras"
 _PROGRAM = """\
 import keras
 model = keras.models.load_model(arguments[0])
@@ -39,6 +39,8 @@ class KerasExport(FileExport):
 
     title = "Keras model"
     asked_by = "loaded by Keras without tfdl and Horovod"
+    model_name = MODEL_FILES[FORMAT]
+    loader = "keras.models.load_model"
 
 
 @exact_products()
@@ -62,7 +64,7 @@ def export_keras(
         RunError: the file's answers differ from the model's.
     """
     check_rank_zero("export_keras")
-    with export_folder(directory, FORMAT, MODEL, overwrite=overwrite) as folder:
+    with export_folder(directory, FORMAT, overwrite=overwrite) as folder:
         loaded = load_float32(run, checkpoint)
         check_finite_weights(loaded.model)
         plain = task_model(loaded.model, loaded.task)

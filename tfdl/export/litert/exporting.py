@@ -8,6 +8,7 @@ from typing import Any
 from tfdl.config import ExportReport, ExportRequest
 from tfdl.config.export_formats import EXPORT_FORMATS, FULL_PRECISION
 from tfdl.export.differences import check_lower_precision
+from tfdl.export.earlier_export import MODEL_FILES
 from tfdl.export.exact_numbers import exact_products
 from tfdl.export.export_folder import export_folder
 from tfdl.export.file_export import FileExport
@@ -26,7 +27,6 @@ from tfdl.runs import RunDirectory
 from tfdl.runs.load import LoadedRun
 
 FORMAT = "litert"
-MODEL = "model.tflite"
 _PACKAGES = ("ai-edge-litert",)
 
 
@@ -35,6 +35,8 @@ class LiteRTExport(FileExport):
 
     title = "LiteRT model"
     asked_by = "run by ai-edge-litert without tfdl, Horovod and TensorFlow"
+    model_name = MODEL_FILES[FORMAT]
+    loader = "ai_edge_litert.interpreter.Interpreter"
 
 
 @exact_products()
@@ -71,7 +73,7 @@ def export_litert(
     check_rank_zero("export_litert")
     check_packages("a LiteRT file", _PACKAGES, "litert")
     EXPORT_FORMATS[FORMAT].checked_precision(precision)
-    with export_folder(directory, FORMAT, MODEL, overwrite=overwrite) as folder:
+    with export_folder(directory, FORMAT, overwrite=overwrite) as folder:
         loaded = load_float32(run, checkpoint)
         check_finite_weights(loaded.model)
         function = function_for(loaded.model, loaded.task)

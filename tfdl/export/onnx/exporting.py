@@ -11,6 +11,7 @@ from tfdl.config import ExportReport, ExportRequest
 from tfdl.config.export_formats import EXPORT_FORMATS, FULL_PRECISION
 from tfdl.export.cost import Cost
 from tfdl.export.differences import Difference, checked_difference
+from tfdl.export.earlier_export import MODEL_FILES
 from tfdl.export.exact_numbers import exact_products
 from tfdl.export.export_folder import export_folder
 from tfdl.export.file_export import FileExport
@@ -31,7 +32,6 @@ from tfdl.runs.load import LoadedRun
 from tfdl.tasks.classification import Classification
 
 FORMAT = "onnx"
-MODEL = "model.onnx"
 _PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 
 
@@ -40,6 +40,8 @@ class OnnxExport(FileExport):
 
     title = "ONNX model"
     asked_by = "run by onnxruntime without tfdl, Horovod and TensorFlow"
+    model_name = MODEL_FILES[FORMAT]
+    loader = "onnxruntime.InferenceSession"
 
 
 @exact_products()
@@ -74,14 +76,14 @@ def export_onnx(
     check_rank_zero("export_onnx")
     check_packages("an ONNX file", _PACKAGES, "onnx")
     EXPORT_FORMATS[FORMAT].checked_precision(precision)
-    with export_folder(directory, FORMAT, MODEL, overwrite=overwrite) as folder:
+    with export_folder(directory, FORMAT, overwrite=overwrite) as folder:
         loaded = load_float32(run, checkpoint)
         check_finite_weights(loaded.model)
         is_lower = precision != FULL_PRECISION
         splits = run_splits(loaded, precision, data, "export_onnx") if is_lower else {}
         cost: Cost | None = None
         with folder.work_folder() as work:
-            float32_model = work / MODEL
+            float32_model = work / folder.model.name
             signature = _write_float32(float32_model, loaded, precision)
             float32_size = float32_model.stat().st_size
             difference = _checked_difference(float32_model, loaded, signature)

@@ -66,6 +66,12 @@ class Generator:
         """Whether texts continue their prompts, rather than translate them."""
         return self._stepper.continues_prompt
 
+    @property
+    def num_positions(self) -> int | None:
+        """Most tokens of a text, with its prompt and the token before it; of a translation those that are written. None
+        for a model without such a limit."""
+        return self._stepper.longest
+
     def prompt(self, text: str) -> Prompt:
         """Tokenizes and checks a prompt.
 

@@ -16,6 +16,8 @@ ARCHITECTURES = {
     for architecture in (GPT2, LLAMA, MISTRAL, QWEN2, BERT, VIT, RESNET, TORCHVISION_RESNET)
 }
 """By ``model_type``. The first that a model fits is written."""
+# What an architecture has not of a model that is no relative of it.
+_OTHER_FAMILY = "model.name="
 
 
 def architecture_of(config: Mapping[str, Any], path: str) -> Architecture:
@@ -77,5 +79,10 @@ def architecture_for(model: Any, task: str) -> Architecture:
         if not misfit:
             return architecture
         misfits.append(f"{architecture.model_type} has no {misfit}")
-    reason = "; ".join(misfits) or f"transformers has no counterpart of the task {task}"
-    raise UserError(f"the model {model.label!r} cannot be written for Hugging Face: {reason}")
+    # Of an architecture of another family, no field needs to be named.
+    fields = [misfit for misfit in misfits if _OTHER_FAMILY not in misfit]
+    reason = "; ".join(fields) or f"transformers has no counterpart of it for the task {task}"
+    raise UserError(
+        f"the model {model.label!r} cannot be written for Hugging Face: {reason}; expected a decoder (GPT-2, Llama),"
+        " BERT, ViT or a ResNet, as docs/pretrained.md describes them"
+    )

@@ -12,6 +12,8 @@ from tfdl.reporting.text_values import large
 
 # Values that span more than this factor are drawn on a logarithmic scale.
 _LOG_FACTOR = 20.0
+# Below this factor a logarithmic scale has ticks between the powers of ten.
+_FEW_POWERS = 1000.0
 # Height of a label, as a share of the height of the axes.
 _LABEL_GAP = 0.085
 _MOST_LABELS = 11
@@ -46,10 +48,15 @@ def draw_panel(axes: Any, panel: Panel, palette: Palette) -> None:
         panel: what is drawn.
         palette: the colours.
     """
+    from matplotlib.ticker import LogLocator
+
     is_log = panel.may_be_log and is_logarithmic(panel.lines)
     if is_log:
         axes.set_yscale("log")
     _style(axes, palette)
+    if is_log and _span(panel.lines) < _FEW_POWERS:
+        # With powers of ten alone, few values have a tick near them.
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.set_title(panel.title, loc="left", color=palette.ink, fontsize=_FONT_SIZE + 1, fontweight="bold", pad=21)
     for line in panel.lines:
         _draw_line(axes, line, palette)
@@ -71,7 +78,13 @@ def is_logarithmic(lines: Sequence[Line]) -> bool:
         lines: of the panel.
     """
     values = [value for line in lines for value in line.series.values]
-    return bool(values) and min(values) > 0 and max(values) / min(values) > _LOG_FACTOR
+    return bool(values) and min(values) > 0 and _span(lines) > _LOG_FACTOR
+
+
+def _span(lines: Sequence[Line]) -> float:
+    """The largest value divided by the smallest one, of positive values."""
+    values = [value for line in lines for value in line.series.values]
+    return max(values) / min(values)
 
 
 def _style(axes: Any, palette: Palette) -> None:

@@ -12,7 +12,8 @@ _TRAINING, _VALIDATION = 0, 1
 
 
 def run_panels(facts: RunFacts) -> list[Panel]:
-    """The panels of one run: losses, the main metric, learning rate, speed. A panel without values is left out.
+    """The panels of one run: losses, the main metric, learning rate, speed. A panel without a line is left
+    out: the tables have a single value.
 
     Args:
         facts: of the run.
@@ -31,7 +32,7 @@ def run_panels(facts: RunFacts) -> list[Panel]:
     panels.append(Panel("learning_rate", "Learning rate", (rate,), epochs, marks, from_zero=True))
     speed = tuple(_with_smoothed("", curves.examples_per_second, _TRAINING))
     panels.append(Panel("speed", "Examples per second", speed, epochs, marks, may_be_log=False, from_zero=True))
-    return [panel for panel in panels if any(len(line.series) for line in panel.lines)]
+    return [panel for panel in panels if any(len(line.series) > 1 for line in panel.lines)]
 
 
 def compared_panels(runs: Sequence[ReportedRun]) -> list[Panel]:

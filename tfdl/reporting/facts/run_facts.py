@@ -31,10 +31,10 @@ class RunFacts:
     name: str
     """How the report calls the run."""
     run: RunDirectory
-    listed: ListedRun
-    curves: Curves
+    listed: ListedRun = field(repr=False)
+    curves: Curves = field(repr=False)
     best: BestCheckpoint | None
-    progress: Mapping[str, Any] = field(default_factory=dict)
+    progress: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Of the newest checkpoint."""
     num_samples: Mapping[str, int] = field(default_factory=dict)
     """Split -> its number of samples when the run began."""

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -76,10 +77,12 @@ def generated_texts(model: Any, task: LanguageModeling, source: Any) -> Texts | 
     samples = []
     try:
         generator = Generator(model, task)
-        for seed, (prompt, rest) in enumerate(begun, _SEED):
+        for seed, piece in enumerate(begun, _SEED):
             # With one seed for all prompts, all texts would be drawn with the same random numbers.
-            (text,) = generator.generate(prompt, max_new_tokens=_MOST_NEW_TOKENS, samplers=[sampler], seed=seed)
-            samples.append(Sample(prompt, shortened(rest, _LONGEST_TEXT), shortened(text.text, _LONGEST_TEXT)))
+            (text,) = generator.generate(piece.prompt, max_new_tokens=_MOST_NEW_TOKENS, samplers=[sampler], seed=seed)
+            given = piece.prompt if piece.begins_text else f"…{piece.prompt}"
+            expected = _cut(piece.rest, is_whole=piece.ends_text)
+            samples.append(Sample(given, expected, _cut(text.text, is_whole=text.finish == "end")))
     except UserError:
         return None  # a model of the user that gives scores alone
     return Texts(
@@ -98,18 +101,34 @@ def _window_numbers(source: Any) -> list[int]:
     return [number * source.num_examples // count for number in range(count)]
 
 
-def _begun(task: LanguageModeling, source: Any, number: int) -> tuple[str, str] | None:
+@dataclass(frozen=True)
+class _Piece:
+    """A part of a corpus."""
+
+    prompt: str
+    rest: str
+    begins_text: bool
+    ends_text: bool
+
+
+def _cut(text: str, *, is_whole: bool) -> str:
+    """A text with an ellipsis where something is missing. Pieces end anywhere, also within a word."""
+    short = shortened(text, _LONGEST_TEXT)
+    return short if is_whole or short != text else f"{text}…"
+
+
+def _begun(task: LanguageModeling, source: Any, number: int) -> _Piece | None:
     """The beginning of a window, and how it goes on; None for a window that is too short."""
     batch = source.read(tf.constant([number], tf.int64))
     count = int(batch["count"][0])
     tokens = np.asarray(batch["tokens"])[0, 1 : count + 1]
     # What follows another text's end is the beginning of a new one.
-    ends = np.flatnonzero(tokens == task.tokenizer.end_id)
-    if len(ends):
-        tokens = max(np.split(tokens, ends), key=len)
-        tokens = tokens[tokens != task.tokenizer.end_id]
+    parts = np.split(tokens, np.flatnonzero(tokens == task.tokenizer.end_id))
+    chosen = max(range(len(parts)), key=lambda part: len(parts[part]))
+    tokens = parts[chosen][parts[chosen] != task.tokenizer.end_id]
     num_prompt = min(_MOST_PROMPT_TOKENS, len(tokens) // 2)
     prompt = task.tokenizer.decode(tokens[:num_prompt])
     if not prompt.strip():
         return None
-    return prompt, task.tokenizer.decode(tokens[num_prompt:])
+    rest = task.tokenizer.decode(tokens[num_prompt:])
+    return _Piece(prompt, rest, begins_text=number == 0 or chosen > 0, ends_text=chosen < len(parts) - 1)

@@ -16,9 +16,9 @@ MOST_PAIRS = 15
 class Scores:
     """A metric's part of each sample, to compare two models on the same samples."""
 
-    sums: np.ndarray
+    sums: np.ndarray = field(repr=False)
     """``(n,)``: whether a sample is right, or the sum of its losses."""
-    weights: np.ndarray
+    weights: np.ndarray = field(repr=False)
     """``(n,)``: 1, or the number of a sample's tokens."""
 
     @property
@@ -62,7 +62,7 @@ class Mistake:
     label_probability: float
     """The probability of the right answer."""
     text: str | None = None
-    image: bytes | None = None
+    image: bytes | None = field(default=None, repr=False)
     """A PNG file."""
     image_size: tuple[int, int] = (0, 0)
     """Width and height of the image in the page, in pixels."""
@@ -73,12 +73,12 @@ class Classes:
     """The answers of a classifier."""
 
     names: tuple[str, ...]
-    counts: np.ndarray
+    counts: np.ndarray = field(repr=False)
     """The confusion matrix ``(classes, classes)``: the row is the true class, the column the answer."""
-    scores: tuple[ClassScores, ...]
-    confused: tuple[ConfusedPair, ...]
+    scores: tuple[ClassScores, ...] = field(repr=False)
+    confused: tuple[ConfusedPair, ...] = field(repr=False)
     """The most frequent confusions, most frequent first."""
-    mistakes: tuple[Mistake, ...]
+    mistakes: tuple[Mistake, ...] = field(repr=False)
     """The mistakes with the largest confidence, largest first."""
     num_mistakes: int
 
@@ -126,17 +126,17 @@ class Measured:
     metrics: Mapping[str, float] = field(default_factory=dict)
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     """Of shares of samples."""
-    scores: Mapping[str, Scores] = field(default_factory=dict)
+    scores: Mapping[str, Scores] = field(default_factory=dict, repr=False)
     training_flops: int | None = None
     """Multiplications and additions of training on one sample, of matrix products and convolutions; None if the model
     cannot be counted."""
-    data_key: Any = None
+    data_key: Any = field(default=None, repr=False)
     """Equal for two runs that were measured on the same samples."""
-    token_key: Any = None
+    token_key: Any = field(default=None, repr=False)
     """Equal for two runs whose tokens are the same, so that losses of tokens can be compared."""
     guess: "Guess | None" = None
-    classes: Classes | None = None
-    texts: Texts | None = None
+    classes: Classes | None = field(default=None, repr=False)
+    texts: Texts | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -127,12 +127,13 @@ def _most_frequent(classes: Classes) -> str:
         return "No two classes are confused more than once."
     num_others = sum(other.count == pair.count for other in classes.confused) - 1
     what = f"{quoted(pair.prediction)} for {quoted(pair.label)}"
-    times = f"{count(pair.count)} times"
+    times = f"{count(pair.count)} times ({percent(pair.share)} of this class)"
     if not num_others:
-        return f"The most frequent mistake is {what}, {times} ({percent(pair.share)} of this class)."
+        return f"The most frequent mistake is {what}, {times}."
     # The list of pairs has an end.
-    others = f"{num_others} or more others" if num_others + 1 == MOST_PAIRS else counted(num_others, "other")
-    return f"The most frequent mistakes are {what} and {others}, {times} each."
+    more = " or more" if num_others + 1 == MOST_PAIRS else ""
+    are = "pair of classes is" if num_others == 1 and not more else "pairs of classes are"
+    return f"The most frequent mistake is {what}, {times}; {num_others}{more} other {are} confused as often."
 
 
 def _lowest_recall(weakest: Sequence[ClassScores]) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,6 +19,7 @@ from tfdl.reporting.text_values import change, checkpoint_words, count, counted,
 _TEMPLATES = Path(__file__).parent / "templates"
 # Characters of a name in a table.
 _LONGEST_NAME = 80
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 GENERATOR = "tfdl report"
 """The page names it, so that an earlier report is recognized."""
 
@@ -80,6 +82,7 @@ def _environment() -> Any:
         "tenths": tenths,
         "checkpoint": checkpoint_words,
         "setting": _setting,
+        "halved": _halved,
         "short": lambda text, most=_LONGEST_NAME: shortened(text, most),
         "heading": lambda text: shortened(text, SHORT),
     }
@@ -91,6 +94,17 @@ def _finalized(value: Any) -> Any:
     from markupsafe import Markup
 
     return value if isinstance(value, Markup) else clean(value)
+
+
+def _halved(value: Any) -> Any:
+    """A value; the digest of weights may be broken in its middle, so that no single character has a line."""
+    from markupsafe import Markup
+
+    text = str(value)
+    if not _DIGEST.fullmatch(text):
+        return value
+    middle = len(text) // 2
+    return Markup(f"{text[:middle]}<wbr>{text[middle:]}")
 
 
 def _setting(value: Any) -> str:

@@ -87,12 +87,15 @@ def cost_rows(run: ReportedRun) -> Iterator[Row]:
     listed = run.facts.listed
     if listed.wall_seconds is not None:
         yield "time of the whole run", duration(listed.wall_seconds)
+    examples = count_or_zero(run.facts.progress.get("examples"))
     seconds = finite(run.facts.progress.get("train_seconds"))
     if seconds:
-        yield "time of training steps", duration(seconds)
+        timed = count_or_zero(run.facts.progress.get("timed_examples"))
+        # The first call of a graph, which compiles, has no time.
+        of_all = f", for {count(timed)} of the examples: without calls that compile" if 0 < timed < examples else ""
+        yield "time of training steps", f"{duration(seconds)}{of_all}"
     if listed.examples_per_second is not None:
         yield "examples per second", tenths(listed.examples_per_second)
-    examples = count_or_zero(run.facts.progress.get("examples"))
     if examples:
         yield "training examples read", count(examples)
     for title, value in (("epochs", listed.epochs), ("steps", listed.steps), ("parameters", listed.parameters)):

@@ -17,6 +17,8 @@ MOST_DRAWN_CLASSES = 40
 """Confusion matrices of more classes are not drawn; the most confused pairs are listed."""
 # Classes whose cells have room for the share below the count.
 _MOST_WITH_SHARES = 12
+# Characters of a class that fit above a column of the matrix.
+_LONGEST_UPRIGHT = 6
 # Validations that the table below the curves lists.
 _MOST_VALIDATIONS = 60
 # Bytes of images in a page, over all runs.
@@ -57,6 +59,8 @@ class RunView:
     matrix: tuple[tuple[MatrixCell, ...], ...]
     """Rows of the confusion matrix; empty if it is not drawn."""
     has_shares: bool
+    has_long_names: bool
+    """Whether a name above the matrix is wider than its column."""
     mistakes: tuple[tuple[Mistake, str], ...]
     """With the image as a data URI, or an empty text."""
 
@@ -81,6 +85,7 @@ def run_view(run: ReportedRun, num_runs: int) -> RunView:
         validations=_validations(run.facts.curves.validation),
         matrix=tuple(_matrix(classes)) if classes is not None else (),
         has_shares=classes is not None and len(classes.names) <= _MOST_WITH_SHARES,
+        has_long_names=classes is not None and max(map(len, classes.names), default=0) > _LONGEST_UPRIGHT,
         mistakes=tuple(_with_uris(classes.mistakes, _MOST_IMAGE_BYTES // num_runs)) if classes is not None else (),
     )
 

@@ -3,7 +3,7 @@
 import { showError } from "./answers.js";
 import { imageTool } from "./image_tool.js";
 import { requestTool } from "./request_tool.js";
-import { models } from "./server.js";
+import { inputsOf, models } from "./server.js";
 import { textTool } from "./text_tool.js";
 
 const about = document.getElementById("about");
@@ -15,7 +15,7 @@ function toolFor(model) {
   if (task === "image-classification" && shape) {
     return imageTool(model);
   }
-  const takesTexts = Object.values(model.signatures)[0]?.inputs ?? {};
+  const takesTexts = inputsOf(model);
   const isText = "text" in takesTexts || "source" in takesTexts || model.streams;
   if (isText && ["text-classification", "language-modeling", "translation"].includes(task)) {
     return textTool(model);
@@ -25,8 +25,8 @@ function toolFor(model) {
 
 function choose(model) {
   const { task, model: architecture } = model.description;
-  const words = [architecture, task].filter(Boolean).join(", ");
-  about.textContent = `${model.name}, version ${model.version}${words ? `: ${words}` : ""}`;
+  const kind = architecture ? ` (model ${architecture})` : "";
+  about.textContent = `${model.name}, version ${model.version}${task ? `: ${task}${kind}` : ""}`;
   tools.replaceChildren(toolFor(model));
 }
 

@@ -1,7 +1,7 @@
 // Asking any other model: by a request in JSON.
 
 import { duration, element, note, show, showError } from "./answers.js";
-import { ask } from "./server.js";
+import { ask, inputsOf } from "./server.js";
 
 /** The tool for a model whose task this page does not know. */
 export function requestTool(model) {
@@ -9,7 +9,7 @@ export function requestTool(model) {
   const form = tool.querySelector("form");
   const answer = tool.querySelector("[data-answer]");
   const field = form.querySelector("textarea");
-  const inputs = Object.keys(Object.values(model.signatures)[0]?.inputs ?? {});
+  const inputs = Object.keys(inputsOf(model));
   const example = { instances: [Object.fromEntries(inputs.map((name) => [name, []]))] };
   field.value = JSON.stringify(example, null, 2);
   form.addEventListener("submit", async (event) => {

@@ -6,6 +6,12 @@ export async function models() {
   return answer.models;
 }
 
+/** What a request without the name of a signature must have, by name. */
+export function inputsOf(model) {
+  const { serving_default: byDefault, ...others } = model.signatures;
+  return (byDefault ?? Object.values(others)[0])?.inputs ?? {};
+}
+
 /**
  * The answer of a model.
  *

@@ -9,6 +9,12 @@ const LABELS = {
   translation: "Text to translate",
 };
 
+/** Why a text has fewer tokens than were asked for. The export of a model does not say it. */
+const ENDS = {
+  end: "where the model ended it",
+  positions: "up to the model's last position",
+};
+
 /** The tool for a model that takes texts. */
 export function textTool(model) {
   const tool = document.getElementById("text-tool").content.cloneNode(true);
@@ -102,5 +108,6 @@ async function writeInto(model, request, written, status, signal) {
 
 function finish(event, written, status) {
   written.textContent = event.generated;
-  status.textContent = `${event.tokens} tokens`;
+  const end = ENDS[event.finish];
+  status.textContent = `${event.tokens} tokens${end === undefined ? "" : `, ${end}`}`;
 }
