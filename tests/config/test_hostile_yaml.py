@@ -45,10 +45,7 @@ def read(request, tmp_path, monkeypatch):
         ("epochs: 1\nseed: 2\nepochs: 3\n", "a.yaml has the key 'epochs' twice in line 3, expected each key once"),
         ("model: {units: 3, name: cnn, units: 4}", "a.yaml has the key 'units' twice in line 1"),
         ("a: {<<: {b: 1}, <<: {c: 1}}", "has the key '<<' twice in line 1"),
-        (
-            "model:\n  units:\n" + laughs(12, 9).replace("-", "  -", 1).replace("\n", "\n  "),
-            "has more than 100,000 val",
-        ),
+        ("units:\n" + laughs(12, 9), "has more than 20,000 values in line "),
         (merges(30), "has more than 20,000 values"),
         ("epochs: &a [*a]", "a.yaml has a value that contains itself in line 1"),
         ("model: &a {name: cnn, units: {x: *a}}", "has a value that contains itself"),

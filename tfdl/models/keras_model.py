@@ -11,10 +11,13 @@ import tensorflow as tf
 
 from tfdl.config.models.keras import KerasModelConfig
 from tfdl.errors import UserError
+from tfdl.json_files import read_json_object
 from tfdl.serialization import from_json, to_json
 
 _ASSET = "keras_model.json"
 _WHAT = "the model"
+# Vocabularies of lookup layers are part of it.
+_MOST_BYTES = 128 * 2**20
 _FIX = "return every argument of __init__ from get_config(), and create layers in __init__"
 # Relative to the output where that is larger than 1. The same operations compute both outputs.
 _TOLERANCE = 1e-4
@@ -54,10 +57,7 @@ def load_model(assets: Path, build_it: Callable[[Any], Any]) -> Any:
     Raises:
         UserError: a class that is not registered in this process, or a file that cannot be used.
     """
-    try:
-        written = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{assets / _ASSET} cannot be read: {error}") from error
+    written = read_json_object(assets / _ASSET, "copy the run again", _MOST_BYTES)
     return _rebuilt(written, build_it)
 
 

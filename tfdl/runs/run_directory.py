@@ -1,12 +1,12 @@
 """The directory of one run."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 from tfdl.config import TrainConfig, load_yaml, to_yaml
 from tfdl.errors import UserError
+from tfdl.json_files import read_json_object
 from tfdl.runs.atomic import write_json, write_text
 from tfdl.runs.json_values import json_values
 from tfdl.runs.run_lock import LOCK_FILES
@@ -146,14 +146,13 @@ class RunDirectory:
         """Reads ``summary.json``.
 
         Raises:
-            UserError: the run has not finished.
+            UserError: the run has not finished, or the file is damaged.
         """
         if not self.summary_path.is_file():
             raise UserError(
                 f"run {str(self.path)!r} has no summary.json: it has not finished; continue it with --resume"
             )
-        summary: dict[str, Any] = json.loads(self.summary_path.read_text(encoding="utf-8"))
-        return summary
+        return read_json_object(self.summary_path, "evaluate the run instead, or train it again")
 
     def write_status(self, code: int | None, reason: str) -> None:
         """Writes ``status.json``.

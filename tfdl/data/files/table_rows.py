@@ -82,6 +82,15 @@ def without_end(text: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """Why a row that began earlier is none, and the lines that it went through within quotation marks."""
+
+    first: int
+    last: int
+    reason: str
+
+
 class _Lines:
     """Lines that can be put back.
 
@@ -96,6 +105,8 @@ class _Lines:
         """Of the last line that was taken."""
         self.last = ""
         """The last line that was taken."""
+        self.failure = _Failure(0, -1, "")
+        """Of the last row that is none."""
 
     def take(self) -> str | None:
         """The next line; ``None`` at the end."""
@@ -127,15 +138,22 @@ def _quoted_row(text: str, source: _Lines, delimiter: str) -> list[str] | str:
             continue
         value, text, place = _quoted_value(text, place + 1, source, taken)
         if value is None:
-            source.put_back(taken)
-            return "a quotation mark that is not closed"
+            return _failed(source, taken, "a quotation mark that is not closed")
         values.append(value)
         if not without_end(text[place:]):
             return values
         if not text.startswith(delimiter, place):
-            source.put_back(taken)
-            return "text after the quotation mark that closes a value"
+            return _failed(source, taken, "text after the quotation mark that closes a value")
         place += 1
+        # A row that goes on into the lines of an earlier one meets the same end. Without this, a file whose every line
+        # opens a value would be read once for each of its lines.
+
+
+def _failed(source: _Lines, taken: list[str], reason: str) -> str:
+    source.put_back(taken)
+    if taken:
+        source.failure = _Failure(source.number + 1, source.number + len(taken), reason)
+    return reason
 
 
 def _quoted_value(text: str, place: int, source: _Lines, taken: list[str]) -> tuple[str | None, str, int]:
