@@ -3,8 +3,8 @@
 import copy
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 from tfdl.errors import RunError, UserError
 from tfdl.json_files import read_json_object
 from tfdl.models.keras_model import finalize_layers
-from tfdl.runs.atomic import new_folder, replace_link
+from tfdl.runs.atomic import new_folder, remove_folder, replace_link
 from tfdl.runs.plain_state import copied_state, read_state, write_state
 from tfdl.runs.progress import Progress
 from tfdl.runs.variables import by_path, read_variables, write_variables
@@ -221,9 +221,10 @@ def prune(folder: Path, keep: int, best_step: int, newest: Path) -> None:
     place = checkpoints.index(newest)
     for path in [*checkpoints[: max(0, place + 1 - keep)], *checkpoints[place + 1 :]]:
         if path.name != best:
-            shutil.rmtree(path)
+            remove_folder(path)
     for path in folder.glob(".step-*"):
-        shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            remove_folder(path)
 
 
 def newest_first(folder: Path) -> list[Path]:
@@ -235,7 +236,9 @@ def newest_first(folder: Path) -> list[Path]:
     last = folder / "last"
     others = sorted(folder.glob("step-*"), reverse=True)
     first = [last.resolve()] if last.is_dir() else []
-    return list(dict.fromkeys([*first, *(path.resolve() for path in others)]))
+    found = dict.fromkeys([*first, *(path.resolve() for path in others)])
+    inside = folder.resolve()
+    return [path for path in found if path.parent == inside]  # a link may lead elsewhere
 
 
 def checkpoint_name(step: int) -> str:
