@@ -9,7 +9,7 @@ from tfdl.errors import UserError
 from tfdl.runs import Progress, RunDirectory, save_checkpoint
 from tfdl.runs.checkpoint import newest_first, prune
 from tfdl.runs.run_lock import RunLock
-from tfdl.training.output import check_output
+from tfdl.training.output import claim_output
 
 
 @pytest.fixture
@@ -58,13 +58,13 @@ def link(path, target):
 def test_a_run_with_a_link_is_not_continued(run, outside, name, target):
     link(run.path / name, (outside / target).resolve())
     with pytest.raises(UserError, match=f"has the link '{name}', which leads out of what a run writes"):
-        check_output(run.path, None, resume=True)
+        claim_output(run.path, None, resume=True)
 
 
 def test_a_run_without_such_links_is_continued(run):
     """The control: ``last`` and ``best`` are links."""
     assert (run.checkpoints / "last").is_symlink()
-    assert check_output(run.path, None, resume=True).run.path == run.path
+    assert claim_output(run.path, None, resume=True).run.path == run.path
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "checkpoints", "assets", "tensorboard", "config.yaml"])
@@ -101,7 +101,7 @@ def test_a_checkpoint_elsewhere_is_not_read(run, outside):
     assert run.checkpoint("last").parent == run.checkpoints
     with pytest.raises(UserError, match="has no checkpoint 'best'"):
         run.checkpoint("best")
-    assert [path.parent for path in newest_first(run.checkpoints)] == [run.checkpoints.resolve()]
+    assert {path.parent for path in newest_first(run.checkpoints)} == {run.checkpoints.resolve()}
 
 
 def test_the_lock_follows_no_link(run, tmp_path):
