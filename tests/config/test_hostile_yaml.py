@@ -90,3 +90,14 @@ def test_whole_numbers_have_at_most_64_bits(value):
 def test_a_long_value_is_cut_in_the_message():
     with pytest.raises(UserError, match=r"^seed='x{299}\.\.\., expected a whole number$"):
         compose({"seed": "x" * 100_000})
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ["!!python/object/apply:os.system ['touch hacked']", "!!python/name:os.system ''", "!!python/module:os ''", "!own x"],
+)
+def test_tags_of_python_are_refused(read, tag, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="is not valid YAML: could not determine a constructor for the tag"):
+        read(f"epochs: {tag}")
+    assert not (tmp_path / "hacked").exists()
