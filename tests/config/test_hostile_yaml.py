@@ -94,7 +94,12 @@ def test_a_long_value_is_cut_in_the_message():
 
 @pytest.mark.parametrize(
     "tag",
-    ["!!python/object/apply:os.system ['touch hacked']", "!!python/name:os.system ''", "!!python/module:os ''", "!own x"],
+    [
+        "!!python/object/apply:os.system ['touch hacked']",
+        "!!python/name:os.system ''",
+        "!!python/module:os ''",
+        "!own x",
+    ],
 )
 def test_tags_of_python_are_refused(read, tag, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

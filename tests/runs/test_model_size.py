@@ -7,8 +7,11 @@ import time
 import pytest
 import yaml
 
-from tfdl.errors import UserError
+import tfdl
+from tfdl.errors import RunError, UserError
 from tfdl.runs import RunDirectory, load_run
+from tfdl.runs.checkpoint import newest_first
+from tfdl.runs.model_size import check_resumed_size
 
 
 @pytest.fixture
@@ -52,3 +55,27 @@ def test_assets_of_larger_images(run):
 def test_the_run_as_it_is_can_be_loaded(run):
     """The control."""
     assert load_run(run).model.count_params() > 0
+
+
+def test_a_run_that_is_continued_is_checked_as_well(run):
+    """Of damaged checkpoints the next older one counts."""
+    arguments = {"input_shape": (8, 8, 1), "num_classes": 10}
+    newest, *older = newest_first(run.checkpoints)
+    assert older
+    (newest / "model.safetensors").write_bytes(b"damaged")
+    check_resumed_size(run.read_config().model, arguments, run.checkpoints)
+    change(run, units=10**6)
+    with pytest.raises(UserError, match="describes a model of"):
+        check_resumed_size(run.read_config().model, arguments, run.checkpoints)
+
+
+def test_a_larger_model_is_not_continued(run):
+    change(run, units=10**6)
+    with pytest.raises(UserError, match="describes a model of"):
+        tfdl.train(output=run.path, resume=True)
+
+
+def test_damaged_weights_are_called_so(run):
+    (run.checkpoint() / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(RunError, match=r"^checkpoint .* is damaged: model.safetensors differs from its manifest"):
+        load_run(run)

@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from tfdl.config import MODELS, ModelConfig
 from tfdl.config.models.keras import KerasModelConfig
-from tfdl.errors import UserError
+from tfdl.errors import RunError, UserError
 from tfdl.models import build_model
 from tfdl.models.shapes_only import shapes_only
-from tfdl.runs.checkpoint import WEIGHTS
+from tfdl.runs.checkpoint import WEIGHTS, newest_first, verify
 from tfdl.runs.variables import shapes_of_variables
 
 # Fields that may be larger than any variable, such as the positions of a text.
@@ -40,7 +40,8 @@ def check_model_size(config: ModelConfig, arguments: dict[str, Any], checkpoint:
     if MODELS.part(config.name).provider != "tfdl" or isinstance(config, KerasModelConfig):
         return
     stored = num_values(checkpoint)
-    _check_fields(config, stored, len(shapes_of_variables(checkpoint / WEIGHTS)), checkpoint)
+    num_variables = len(shapes_of_variables(checkpoint / WEIGHTS))
+    _check_fields(config, stored, num_variables, checkpoint)
     random_state = random.getstate()  # Keras draws seeds from it
     with shapes_only():
         model = build_model(config, **arguments)
@@ -53,6 +54,25 @@ def check_model_size(config: ModelConfig, arguments: dict[str, Any], checkpoint:
         )
 
 
+def check_resumed_size(config: ModelConfig, arguments: dict[str, Any], checkpoints: Path) -> None:
+    """``check_model_size`` with the newest checkpoint whose weights can be read; damaged ones are passed over later.
+
+    Args:
+        config: of the model.
+        arguments: as for ``check_model_size``.
+        checkpoints: the run's folder of checkpoints.
+
+    Raises:
+        UserError: the model has more values than the weights.
+    """
+    for checkpoint in newest_first(checkpoints):
+        try:
+            return check_model_size(config, arguments, checkpoint)
+        except RunError:
+            continue
+    return None
+
+
 def num_values(checkpoint: Path) -> int:
     """The number of values of a checkpoint's weights.
 
@@ -62,7 +82,11 @@ def num_values(checkpoint: Path) -> int:
     Raises:
         RunError: the weights cannot be read.
     """
-    shapes = shapes_of_variables(checkpoint / WEIGHTS).values()
+    try:
+        shapes = shapes_of_variables(checkpoint / WEIGHTS).values()
+    except RunError:
+        verify(checkpoint)  # has the better message
+        raise
     return sum(tf.TensorShape(shape).num_elements() or 0 for shape in shapes)
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from tfdl.config import TrainConfig
@@ -17,7 +16,7 @@ from tfdl.errors import RunError, mark_agreed
 from tfdl.evaluation import evaluator_for
 from tfdl.runs import RunDirectory, weights_sha256
 from tfdl.runs.load import may_rename_variables
-from tfdl.runs.model_size import check_model_size
+from tfdl.runs.model_size import check_resumed_size
 from tfdl.runs.sample_counts import changed_counts_note
 from tfdl.training.averaged_weights import averaged_weights
 from tfdl.training.best_weights import restore_best_weights
@@ -109,8 +108,7 @@ class Session:
         with world.agreement(), long_work("building the model"):
             weights = initial_weights(self.config, assets)
             if self.record.checkpoint:
-                with suppress(RunError):  # a damaged checkpoint is passed over
-                    check_model_size(self.config.model, self.opened[0].model_arguments, self.record.checkpoint)
+                check_resumed_size(self.config.model, self.opened[0].model_arguments, self.record.run.checkpoints)
             self.parts = build_parts(self.config, *self.opened, self._python_parts, world, weights)
             Callbacks(self._callbacks).on_built(self.parts)
         # Variables are broadcast below; what else layers keep, such as adapted statistics, must be equal already.
