@@ -16,6 +16,7 @@ BAD_INPUT = 2
 # How long a rank with bad input waits for rank 0, which may have started later, to print the error that both have. The
 # launcher ends the rank while it waits.
 _PATIENCE_SECONDS = 5.0
+_LONGEST_MESSAGE = 2000
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -125,11 +126,13 @@ def _line_of(error: BaseException) -> str:
     if isinstance(error, click.ClickException):
         return _line_of_click(error)
     if isinstance(error, UserError | RunError):
-        return f"error: {error}"
+        return f"error: {_shown(error)}"
     if isinstance(error, OSError) and error.errno is not None:
         path = f" {str(error.filename)!r}" if error.filename else " a file"
         advice = "; make room, or write to another disk" if error.errno in DISK_FULL else ""
         return f"error: cannot use{path}: {error.strerror}{advice}"
+    if isinstance(error, MemoryError):
+        return "error: out of memory"
     # By name, so that this module imports no TensorFlow.
     if type(error).__name__ == "ResourceExhaustedError":
         return "error: out of memory; lower --batch-size or --image-size"
@@ -138,6 +141,18 @@ def _line_of(error: BaseException) -> str:
     place = plugins.plugin_at(error) if plugins is not None else ""
     kind = f"error in {place}" if place else "internal error"
     return f"{kind}: {named_cause(error)}; run again with --debug for the traceback"
+
+
+def _shown(error: UserError | RunError) -> str:
+    """An error's message, which may quote a file: not longer than a screen, and without what steers a terminal."""
+    message = str(error)
+    if len(message) > _LONGEST_MESSAGE:
+        message = f"{message[:_LONGEST_MESSAGE]} ..."
+    kept = "\n" if isinstance(error, RunError) else ""  # some have several lines
+    return "".join(
+        character if character.isprintable() or character in kept else character.encode("unicode_escape").decode()
+        for character in message
+    )
 
 
 def _line_of_click(error: click.ClickException) -> str:

@@ -18,6 +18,8 @@ from tfdl.registry import script_name
 _FUNCTION_MODULES = ("activations", "constraints", "initializers", "losses", "metrics", "regularizers")
 # Values that Keras writes in the form of a class.
 _PLAIN_CLASSES = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"}
+# Classes of Keras that load programs. Keras refuses some of them itself, as long as its safe mode is on.
+_LOADERS = {"TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
 _REGISTER = "register it with @keras.saving.register_keras_serializable()"
 
 
@@ -56,10 +58,12 @@ def from_json(written: Any, what: str) -> Any:
     """
     import keras
 
-    _check(written, what)
     try:
+        _check(written, what)
         return keras.saving.deserialize_keras_object(written, safe_mode=True)
-    except (TypeError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # from_config of any class, with values that anyone may have changed
         raise UserError(f"{what} cannot be rebuilt: {first_line(error)}") from error
 
 
@@ -146,6 +150,9 @@ def _check(written: Any, what: str) -> None:
             raise UserError(
                 f"{what} has a Lambda layer or function, which runs code when it is read; write a registered class"
             )
+        if name in _LOADERS and registered_name not in custom_objects:
+            raise UserError(f"{what} has a {name}, which loads another program; write a registered class")
+        _check_vocabulary(entry, what)
         if name in _PLAIN_CLASSES or registered_name in custom_objects:
             continue
         if name == "function":
@@ -155,6 +162,13 @@ def _check(written: Any, what: str) -> None:
         if not _is_of_keras(entry):
             place = f" of {entry['module']!r}" if entry.get("module") else ""
             raise UserError(f"{what} uses the class {name!r}{place}, which is not registered; {_REGISTER}")
+
+
+def _check_vocabulary(entry: Mapping[str, Any], what: str) -> None:
+    """Refuses a vocabulary that is the path of a file: a model would have the content of any file of the user."""
+    config = entry["config"]
+    if isinstance(config, Mapping) and isinstance(config.get("vocabulary"), str):
+        raise UserError(f"{what} reads the file {config['vocabulary']!r}, expected the words of a vocabulary")
 
 
 def _registered_name(entry: Mapping[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ import tfdl
 from tfdl.errors import RunError
 from tfdl.inspection import step_cost
 from tfdl.inspection.flops import count_flops
-from tfdl.inspection.shapes_only import shapes_only
+from tfdl.models.shapes_only import shapes_only
 
 
 def graph_of(function, *specs):

@@ -9,7 +9,7 @@ import tfdl
 from tfdl.config import MODELS, PRESETS, CNNConfig
 from tfdl.errors import UserError
 from tfdl.inspection import describe_model
-from tfdl.inspection.shapes_only import shapes_only
+from tfdl.models.shapes_only import shapes_only
 
 
 def test_memory_is_counted_from_the_variables():

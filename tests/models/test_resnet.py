@@ -11,8 +11,8 @@ import yaml
 import tfdl
 from tfdl.config import PRESETS, ResNetConfig, TrainConfig, compose, to_yaml
 from tfdl.errors import UserError
-from tfdl.inspection.shapes_only import shapes_only
 from tfdl.models import compute_precision
+from tfdl.models.shapes_only import shapes_only
 from tfdl.optimizers import Adam
 
 SMALL = {"blocks": (1, 2), "filters": (4, 8)}

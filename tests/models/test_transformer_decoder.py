@@ -11,8 +11,8 @@ import tensorflow as tf
 import tfdl
 from tfdl.config import PRESETS, TransformerConfig
 from tfdl.errors import UserError
-from tfdl.inspection.shapes_only import shapes_only
 from tfdl.models import compute_precision
+from tfdl.models.shapes_only import shapes_only
 from tfdl.optimizers import Adam
 
 SMALL = {"num_layers": 2, "hidden_dim": 16, "num_heads": 4, "sequence_length": 12}

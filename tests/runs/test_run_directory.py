@@ -81,7 +81,7 @@ def test_a_damaged_run_is_not_loaded(copied_run):
 
 def test_a_run_without_its_assets(copied_run):
     shutil.rmtree(copied_run.path / "assets")
-    with pytest.raises(UserError, match=r"run '.*copy' is incomplete: .*image_classification\.json"):
+    with pytest.raises(UserError, match=r"cannot read '.*copy/assets/image_classification\.json' .*; copy the run"):
         load_run(copied_run.path)
 
 

@@ -11,6 +11,9 @@ from typing import Any, TypeVar
 from tfdl.errors import UserError, first_line, nearest
 
 T = TypeVar("T")
+# A whole number of YAML may have any size; those of NumPy, TensorFlow and files have 64 bits.
+_LARGEST = 2**63 - 1
+_LONGEST_SHOWN = 300
 
 
 def require(holds: bool, key: str, received: Any, expected: str) -> None:
@@ -123,8 +126,9 @@ def convert(value: Any, hint: Any, key: str) -> Any:
     if hint is float and isinstance(value, Real | str) and not is_boolean:
         return _number(value, key)  # YAML reads 1e-3 as text
     if hint is int and isinstance(value, float) and value.is_integer():
-        return int(value)
+        value = int(value)
     if hint is int and isinstance(value, Integral) and not is_boolean:
+        require(abs(int(value)) <= _LARGEST, key, value, "a whole number of at most 64 bits")
         return int(value)  # NumPy's integers, too
     if hint in _NAMES:
         has_type = isinstance(value, hint) and not (hint is int and is_boolean)
@@ -140,7 +144,7 @@ _BOOLEAN_WORDS = {True: ("on", "yes"), False: ("off", "no")}
 def _convert_union(value: Any, arms: tuple[Any, ...], key: str) -> Any:
     """The value as the first type that takes it; one that has a type of the union already stays as it is."""
     if type(value) in arms:
-        return value
+        return convert(value, type(value), key)
     value_arms = [arm for arm in arms if arm is not types.NoneType]
     if len(value_arms) == 1:
         return convert(value, value_arms[0], key)
@@ -202,4 +206,7 @@ def _number(value: Any, key: str) -> float:
 
 
 def _shown(value: Any) -> str:
-    return repr(list(value)) if isinstance(value, tuple) else repr(value)
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        return f"a whole number of {value.bit_length():,} bits"  # Python refuses to write some of these
+    text = repr(list(value)) if isinstance(value, tuple) else repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -1,12 +1,12 @@
 """What a run takes over from the run whose weights it starts from."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tfdl.config.yaml_files import load_yaml
 from tfdl.errors import UserError
+from tfdl.json_files import read_json_object
 
 _CHECKPOINTS = "checkpoints"
 _LAST = "last"
@@ -77,10 +77,12 @@ def tokenizer_of(initial_checkpoint: str | Path) -> str | None:
 def _image_size(run: Path) -> tuple[int, int] | None:
     """Height and width of the images that the run was trained on."""
     assets = run / "assets" / "image_classification.json"
-    try:
-        shape = json.loads(assets.read_text(encoding="utf-8"))["image_shape"]
-        return int(shape[0]), int(shape[1])
-    except FileNotFoundError:
+    if not assets.exists():
         return None
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    try:
+        shape = read_json_object(assets, "train the run again")["image_shape"]
+        return int(shape[0]), int(shape[1])
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+        if isinstance(error, UserError):
+            raise
         raise UserError(f"{assets} cannot be read ({error}); train the run again") from error

@@ -12,8 +12,8 @@ from tfdl.config.fields import convert
 from tfdl.config.train import PRECISIONS
 from tfdl.errors import UserError
 from tfdl.inspection.cost import Cost, step_cost
-from tfdl.inspection.shapes_only import shapes_only
 from tfdl.models import build_model, compute_precision
+from tfdl.models.shapes_only import shapes_only
 from tfdl.optimizers import build_optimizer
 
 # Tokens of a sequence if neither the caller nor the model gives a length: the window of Zaremba et al. (2014).

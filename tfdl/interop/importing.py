@@ -11,7 +11,6 @@ import keras
 from tfdl.config import ModelConfig, TrainConfig
 from tfdl.config.mapping import to_mapping
 from tfdl.errors import UserError
-from tfdl.inspection.shapes_only import shapes_only
 from tfdl.interop.architectures import architecture_of, lacks_head
 from tfdl.interop.architectures.base import Architecture, Description
 from tfdl.interop.imported_run import write_imported_run
@@ -20,6 +19,7 @@ from tfdl.interop.settings import Settings
 from tfdl.interop.task_parts import TaskParts, read_task
 from tfdl.interop.weights import WeightTable
 from tfdl.models import build_model, compute_precision
+from tfdl.models.shapes_only import shapes_only
 from tfdl.runs import RunDirectory
 from tfdl.runs.atomic import new_folder
 from tfdl.runs.free_folder import free_folder

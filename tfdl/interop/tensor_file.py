@@ -17,8 +17,8 @@ import numpy as np
 from tfdl.errors import UserError
 
 _LENGTH_BYTES = 8
-# The format's own limit.
-_MOST_HEADER_BYTES = 100_000_000
+# The format allows 100 MB, which would become some GB of Python's objects. A tensor takes about a hundred bytes.
+_MOST_HEADER_BYTES = 16 * 2**20
 # Bytes of a value.
 _SIZES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2,
@@ -89,16 +89,28 @@ class TensorFile:
     def _read_header(self) -> dict[str, StoredTensor]:
         total = len(self._bytes)
         length = int.from_bytes(self._bytes[:_LENGTH_BYTES], "little")
-        if total < _LENGTH_BYTES or length > min(_MOST_HEADER_BYTES, total - _LENGTH_BYTES):
+        if total < _LENGTH_BYTES or length > total - _LENGTH_BYTES:
             raise self._damaged("its header is longer than the file")
+        if length > _MOST_HEADER_BYTES:
+            raise self._damaged(f"its header has {length:,} bytes, expected at most {_MOST_HEADER_BYTES:,}")
         try:
             header = json.loads(self._bytes[_LENGTH_BYTES : _LENGTH_BYTES + length])
             header.pop("__metadata__", None)
-            return {name: self._stored(name, entry, _LENGTH_BYTES + length) for name, entry in header.items()}
+            tensors = {name: self._stored(name, entry, _LENGTH_BYTES + length) for name, entry in header.items()}
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, UserError):
                 raise
             raise self._damaged(f"its header cannot be read: {error!r}") from error
+        self._check_order(tensors)
+        return tensors
+
+    def _check_order(self, tensors: dict[str, StoredTensor]) -> None:
+        """Refuses tensors that share bytes: a small file could be a model that fills the memory."""
+        end = 0
+        for name, tensor in sorted(tensors.items(), key=lambda item: item[1].begin):
+            if tensor.size and tensor.begin < end:
+                raise self._damaged(f"{name} has bytes that another tensor has too")
+            end = max(end, tensor.begin + tensor.size * _SIZES[tensor.dtype])
 
     def _stored(self, name: str, entry: dict[str, Any], data_begin: int) -> StoredTensor:
         dtype = entry["dtype"]

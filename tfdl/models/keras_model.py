@@ -11,10 +11,14 @@ import tensorflow as tf
 
 from tfdl.config.models.keras import KerasModelConfig
 from tfdl.errors import UserError
+from tfdl.json_files import read_json_object
+from tfdl.models.shapes_only import shapes_only
 from tfdl.serialization import from_json, to_json
 
 _ASSET = "keras_model.json"
 _WHAT = "the model"
+# Vocabularies of lookup layers are part of it.
+_MOST_BYTES = 128 * 2**20
 _FIX = "return every argument of __init__ from get_config(), and create layers in __init__"
 # Relative to the output where that is larger than 1. The same operations compute both outputs.
 _TOLERANCE = 1e-4
@@ -44,21 +48,38 @@ def save_model(model: Any, assets: Path) -> None:
     (assets / _ASSET).write_text(json.dumps(to_json(model, _WHAT), indent=1) + "\n", encoding="utf-8")
 
 
-def load_model(assets: Path, build_it: Callable[[Any], Any]) -> Any:
+def load_model(assets: Path, build_it: Callable[[Any], Any], most_values: int | None = None) -> Any:
     """Rebuilds a model with new weights.
 
     Args:
         assets: the folder that ``save_model`` wrote to.
         build_it: calls the model on a batch, so that it is built.
+        most_values: of the model's weights; a larger model is refused before it takes memory.
 
     Raises:
         UserError: a class that is not registered in this process, or a file that cannot be used.
     """
-    try:
-        written = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{assets / _ASSET} cannot be read: {error}") from error
+    written = read_json_object(assets / _ASSET, "copy the run again", _MOST_BYTES)
+    if most_values is not None:
+        _check_size(written, most_values, assets)
     return _rebuilt(written, build_it)
+
+
+def _check_size(written: Any, most_values: int, assets: Path) -> None:
+    """Refuses a model with more values than its weights have, as far as it is built without data."""
+    try:
+        with shapes_only():
+            model = from_json(written, _WHAT)
+            sizes = [tf.TensorShape(variable.shape).num_elements() or 0 for variable in getattr(model, "weights", ())]
+    except UserError:
+        raise
+    except Exception:
+        return  # layers that need the values of their variables are built below
+    if sum(sizes) > most_values:
+        raise UserError(
+            f"{str(assets / _ASSET)!r} describes a model of {sum(sizes):,} values, but the weights have"
+            f" {most_values:,}: they do not belong together; copy the run again"
+        )
 
 
 def finalize_layers(model: Any) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tfdl.errors import UserError
+from tfdl.json_files import MOST_BYTES
 from tfdl.reporting.regular_file import check_regular
 from tfdl.runs.json_values import json_values
 
@@ -21,9 +22,12 @@ def read_json_object(path: Path) -> dict[str, Any]:
     """
     try:
         check_regular(path)
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
         return {}
+    if len(content) > MOST_BYTES:
+        raise UserError(f"{path.name} has more than {MOST_BYTES:,} bytes")
     try:
         values = json_values(json.loads(content))
     except (ValueError, RecursionError) as error:

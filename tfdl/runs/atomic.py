@@ -129,12 +129,24 @@ def _replace_folder(target: Path, new: Path) -> None:
     try:
         os.rename(target, old)
         os.rename(new, target)
-        shutil.rmtree(old)
+        remove_folder(old)
     except BaseException:
         if not target.exists():
             os.rename(old, target)
         shutil.rmtree(old, ignore_errors=True)
         raise
+
+
+def remove_folder(path: Path) -> None:
+    """Removes a folder with its contents. A link is removed itself, never the folder that it points to.
+
+    Args:
+        path: the folder, or a link.
+    """
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path)
 
 
 def replace_link(link: Path, target: str) -> None:

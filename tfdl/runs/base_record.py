@@ -1,10 +1,10 @@
 """What a fine-tuned run knows of the run whose weights it started from."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tfdl.errors import RunError
+from tfdl.errors import RunError, UserError
+from tfdl.json_files import JsonValues
 from tfdl.runs.atomic import write_json
 
 ASSET = "initial_checkpoint.json"
@@ -45,8 +45,8 @@ class BaseRecord:
             RunError: it is missing or damaged.
         """
         try:
-            values = json.loads((assets / ASSET).read_text(encoding="utf-8"))
-            names = tuple(values["new"]), tuple(values["trained"])
-            return cls(values["run"], values["checkpoint"], *names, values["sha256"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{assets / ASSET} cannot be read ({error}); copy the run again") from error
+            values = JsonValues.of_file(assets / ASSET, "copy the run again")
+            names = values.texts("new"), values.texts("trained")
+            return cls(values.text("run"), values.text("checkpoint"), *names, values.text("sha256"))
+        except UserError as error:
+            raise RunError(str(error)) from error

@@ -3,18 +3,20 @@
 import copy
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from tfdl.errors import RunError
+from tfdl.errors import RunError, UserError
+from tfdl.json_files import read_json_object
 from tfdl.models.keras_model import finalize_layers
-from tfdl.runs.atomic import new_folder, replace_link
+from tfdl.runs.atomic import new_folder, remove_folder, replace_link
 from tfdl.runs.plain_state import copied_state, read_state, write_state
 from tfdl.runs.progress import Progress
 from tfdl.runs.variables import by_path, read_variables, write_variables
@@ -136,19 +138,39 @@ def load_checkpoint(folder: Path, model: Any, optimizer: Any = None, *, by_order
     if optimizer is not None:
         read_variables(folder / "optimizer.safetensors", by_path(_variables(optimizer)), by_order=by_order)
         read_variables(folder / "random.safetensors", _random_state(model))
-    return Progress.from_json(json.loads((folder / "progress.json").read_text(encoding="utf-8")))
+    path = folder / "progress.json"
+    try:
+        return Progress.from_json(read_json_object(path, _ADVICE), path)
+    except UserError as error:
+        raise DamagedCheckpointError(str(error)) from error
 
 
 def load_callbacks(folder: Path) -> dict[str, Any]:
-    """Returns the states of callbacks from a verified checkpoint, by name."""
-    states: dict[str, Any] = read_state(folder, _CALLBACKS)
+    """Returns the states of callbacks from a verified checkpoint, by name.
+
+    Raises:
+        DamagedCheckpointError: the files cannot be read.
+    """
+    try:
+        states: dict[str, Any] = read_state(folder, _CALLBACKS)
+    except RunError as error:
+        raise DamagedCheckpointError(str(error)) from error
     return states
 
 
 def load_carried(folder: Path) -> dict[str, np.ndarray] | None:
-    """Returns the state of a recurrent language model from a verified checkpoint, or ``None`` when it has none."""
+    """Returns the state of a recurrent language model from a verified checkpoint, or ``None`` when it has none.
+
+    Raises:
+        DamagedCheckpointError: the file cannot be read.
+    """
     path = folder / _CARRIED
-    return load_file(path) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise DamagedCheckpointError(f"{path} cannot be read ({error}); {_ADVICE}") from error
 
 
 def verify(folder: Path) -> None:
@@ -158,8 +180,11 @@ def verify(folder: Path) -> None:
         DamagedCheckpointError: a file is missing, or its SHA-256 differs from the manifest.
     """
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["sha256"]
+        manifest = read_json_object(folder / "manifest.json", _ADVICE)["sha256"]
         names = dict.fromkeys((*_FILES, *manifest))  # in this order, each once
+        for name in names:
+            if Path(name).name != name:
+                raise ValueError(f"its manifest names {name!r}, which is in no checkpoint")
         damaged = [name for name in names if manifest.get(name) != _sha256(folder / name)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedCheckpointError(f"checkpoint {folder} is incomplete ({error}); {_ADVICE}") from error
@@ -196,9 +221,10 @@ def prune(folder: Path, keep: int, best_step: int, newest: Path) -> None:
     place = checkpoints.index(newest)
     for path in [*checkpoints[: max(0, place + 1 - keep)], *checkpoints[place + 1 :]]:
         if path.name != best:
-            shutil.rmtree(path)
+            remove_folder(path)
     for path in folder.glob(".step-*"):
-        shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            remove_folder(path)
 
 
 def newest_first(folder: Path) -> list[Path]:
@@ -210,7 +236,9 @@ def newest_first(folder: Path) -> list[Path]:
     last = folder / "last"
     others = sorted(folder.glob("step-*"), reverse=True)
     first = [last.resolve()] if last.is_dir() else []
-    return list(dict.fromkeys([*first, *(path.resolve() for path in others)]))
+    found = dict.fromkeys([*first, *(path.resolve() for path in others)])
+    inside = folder.resolve()
+    return [path for path in found if path.parent == inside]  # a link may lead elsewhere
 
 
 def checkpoint_name(step: int) -> str:

@@ -13,6 +13,7 @@ from tfdl.models.keras_model import load_model
 from tfdl.models.low_rank import update_scale, without_updates
 from tfdl.runs.checkpoint import load_checkpoint, verify
 from tfdl.runs.merged_weights import read_merged
+from tfdl.runs.model_size import check_model_size, num_values
 from tfdl.runs.run_directory import RunDirectory
 from tfdl.runs.variables import by_path
 from tfdl.tasks.sample import build_on_sample
@@ -53,8 +54,9 @@ def load_run(
     if isinstance(config.model, KerasModelConfig):
         # Layers that a subclassed model makes for itself take the policy of the moment.
         with compute_precision(config.precision):
-            model = load_model(run.assets, lambda rebuilt: build_on_sample(rebuilt, task))
+            model = load_model(run.assets, lambda rebuilt: build_on_sample(rebuilt, task), num_values(folder))
     else:
+        check_model_size(config.model, task.model_arguments, folder)
         with compute_precision(precision or config.precision):
             model_config = without_updates(config.model) if is_merged else config.model
             model = build_model(model_config, **task.model_arguments)

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from tfdl.errors import RunError
+from tfdl.errors import RunError, UserError
+from tfdl.json_files import read_json_object
 
 _ARRAY = "__array__"
 
@@ -49,12 +51,20 @@ def read_state(folder: Path, name: str) -> Any:
     Args:
         folder: where the files are.
         name: of the files, without ending.
+
+    Raises:
+        RunError: the files are damaged, or do not belong together.
     """
     path = folder / f"{name}.json"
     if not path.exists():
         return {}
-    arrays = load_file(folder / f"{name}.safetensors")
-    return _with_arrays(json.loads(path.read_text(encoding="utf-8")), arrays)
+    try:
+        arrays = load_file(folder / f"{name}.safetensors")
+        return _with_arrays(read_json_object(path, "use another checkpoint"), arrays)
+    except UserError as error:
+        raise RunError(str(error)) from error
+    except (SafetensorError, OSError, KeyError, TypeError, RecursionError) as error:
+        raise RunError(f"{path} and its arrays cannot be read ({error!r}); use another checkpoint") from error
 
 
 def _without_arrays(value: Any, arrays: dict[str, np.ndarray]) -> Any:

@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from tfdl.json_files import JsonValues
+
+_ADVICE = "use another checkpoint, or copy the run again"
 
 
 @dataclass
@@ -46,13 +51,32 @@ class Progress:
     """Metrics of the last validation."""
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Progress":
+    def from_json(cls, values: Mapping[str, Any], path: Path = Path("progress.json")) -> "Progress":
         """Reads ``progress.json``.
 
         Args:
             values: its content; ``epoch_batch`` was called ``block`` in the first checkpoints of tfdl 0.1.
+            path: of the file, for messages.
+
+        Raises:
+            UserError: a value of another type.
         """
-        fields = dict(values)
-        if "block" in fields:
-            fields["epoch_batch"] = fields.pop("block")
-        return cls(**fields)
+        read = JsonValues(values, path, _ADVICE)
+        validation = values.get("validation") or {}
+        read.require(isinstance(validation, Mapping), "validation", validation, "numbers by name")
+        metrics = JsonValues(validation, path, _ADVICE)
+        return cls(
+            step=read.count("step", 0),
+            epoch=read.count("epoch", 0),
+            sample=read.count("sample", 0),
+            epoch_batch=read.count("epoch_batch" if "epoch_batch" in values else "block", 0),
+            running=list(read.any_numbers("running", ())),
+            examples=read.count("examples", 0),
+            train_seconds=read.number("train_seconds", 0.0),
+            timed_examples=read.count("timed_examples", 0),
+            wall_seconds=read.number("wall_seconds", 0.0),
+            rate_scale=read.number("rate_scale", None),
+            best_step=read.count("best_step", 0),
+            best_value=read.any_number("best_value", None),
+            validation={name: metrics.any_number(name, None) for name in validation},
+        )

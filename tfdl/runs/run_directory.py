@@ -1,14 +1,13 @@
 """The directory of one run."""
 
-import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tfdl.config import TrainConfig, load_yaml, to_yaml
 from tfdl.errors import UserError
-from tfdl.runs.atomic import write_json, write_text
+from tfdl.json_files import read_json_object
+from tfdl.runs.atomic import remove_folder, write_json, write_text
 from tfdl.runs.json_values import json_values
 from tfdl.runs.run_lock import LOCK_FILES
 
@@ -20,6 +19,8 @@ _RUN_FILES = (
 )
 # Keys of config.yaml that a run must have to be resumed or evaluated. The others have defaults.
 _REQUIRED_KEYS = ("model", "task", "dataset", "optimizer", "batch_size", "seed")
+
+_LINKS = ("last", "best")
 
 IMPORTED = "imported.json"
 """The asset of a run that was imported: where it came from."""
@@ -108,6 +109,24 @@ class RunDirectory:
                 number += 1
                 run = RunDirectory(self.path.with_name(f"{self.path.name}-{number}"))
 
+    def check_links(self) -> None:
+        """Refuses to continue a run in which links lead elsewhere: what is written or removed must be the run's own.
+
+        The links ``last`` and ``best`` may point to checkpoints of the run.
+
+        Raises:
+            UserError: a file or a folder of the run is a link.
+        """
+        paths = [self.path / name for name in (*_RUN_FILES, *LOCK_FILES)]
+        paths += [*self.checkpoints.glob("step-*"), *self.tensorboard.glob("*"), *self.tensorboard.glob("*/*")]
+        paths += [link for link in map(self.checkpoints.joinpath, _LINKS) if not _stays(link)]
+        for path in paths:
+            if path.is_symlink():
+                raise UserError(
+                    f"run {str(self.path)!r} has the link {path.relative_to(self.path).as_posix()!r}, which leads out"
+                    " of what a run writes; put the file or the folder itself there, or train in a new --output"
+                )
+
     def make(self) -> None:
         """Makes the directory, if it does not exist.
 
@@ -130,11 +149,7 @@ class RunDirectory:
         self.make()
         for name in _RUN_FILES:
             old = self.path / name
-            # A link is removed, never the folder that it points to.
-            if old.is_dir() and not old.is_symlink():
-                shutil.rmtree(old)
-            else:
-                old.unlink(missing_ok=True)
+            remove_folder(old)
         self.checkpoints.mkdir()
         self.assets.mkdir()
         self.write_config(config)
@@ -160,14 +175,13 @@ class RunDirectory:
         """Reads ``summary.json``.
 
         Raises:
-            UserError: the run has not finished.
+            UserError: the run has not finished, or the file is damaged.
         """
         if not self.summary_path.is_file():
             raise UserError(
                 f"run {str(self.path)!r} has no summary.json: it has not finished; continue it with --resume"
             )
-        summary: dict[str, Any] = json.loads(self.summary_path.read_text(encoding="utf-8"))
-        return summary
+        return read_json_object(self.summary_path, "evaluate the run instead, or train it again")
 
     def write_status(self, code: int | None, reason: str) -> None:
         """Writes ``status.json``.
@@ -188,11 +202,11 @@ class RunDirectory:
             UserError: the run has no checkpoint of this name.
         """
         folder = self.checkpoints / name
-        if name == "last" and not folder.is_dir():
+        if name == "last" and not (folder.is_dir() and _stays(folder)):
             folder = self.newest_checkpoint() or folder
         # A name with a slash would lead out of the run.
         is_plain_name = name not in ("", ".", "..") and Path(name).name == name
-        if is_plain_name and folder.is_dir():
+        if is_plain_name and folder.is_dir() and _stays(folder):
             return folder
         names: list[str] = []
         if self.checkpoints.is_dir():
@@ -207,6 +221,11 @@ class RunDirectory:
         When the link was lost in copying the directory, it returns the checkpoint of the highest step.
         """
         last = self.checkpoints / "last"
-        if last.is_dir():
+        if last.is_dir() and _stays(last):
             return last.resolve()
         return max(self.checkpoints.glob("step-*"), default=None)
+
+
+def _stays(checkpoint: Path) -> bool:
+    """Whether a checkpoint is in its folder; a link may lead to another place."""
+    return checkpoint.resolve().parent == checkpoint.parent.resolve()

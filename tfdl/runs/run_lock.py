@@ -75,7 +75,7 @@ class RunLock:
             OSError: another process has it, or the file system has no locks.
         """
         while True:
-            file = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+            file = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 is_removed = os.fstat(file).st_nlink == 0  # by the process that had it until now

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file
 
 from tfdl.errors import RunError, UserError
 from tfdl.runs.safetensors_file import Entry, dtype_name, write_entries
 
 # The entry of a file's metadata with the names in the variables' order.
 _ORDER = "order"
+# Of the library, for a file that is damaged, missing, or of a number format that NumPy does not have.
+_ERRORS = (SafetensorError, OSError, TypeError)
 # How many names of variables an error lists.
 _LISTED_NAMES = 3
 
@@ -47,18 +48,21 @@ def read_variables(path: Path, variables: Mapping[str, Any], *, by_order: bool =
         UserError: the file belongs to other variables.
         RunError: the file cannot be read.
     """
-    arrays = _read(path)
-    if by_order and arrays.keys() != variables.keys() and len(arrays) == len(variables):
-        arrays = dict(zip(variables, _in_order(path, arrays), strict=True))
-    missing = sorted(variables.keys() - arrays.keys())
-    unexpected = sorted(arrays.keys() - variables.keys())
+    shapes = shapes_of_variables(path)
+    stored = {name: name for name in variables}
+    if by_order and shapes.keys() != variables.keys() and len(shapes) == len(variables):
+        stored = dict(zip(variables, shapes, strict=True))
+    missing = sorted(set(stored.values()) - shapes.keys())
+    unexpected = sorted(shapes.keys() - set(stored.values()))
     if missing or unexpected:
         raise UserError(
             f"{path} belongs to another model or optimizer: missing: {_listed(missing)};"
             f" unexpected: {_listed(unexpected)}"
         )
+    # Before any value is read: the file may be of a much larger model.
     for name, variable in variables.items():
-        _assign(path, name, variable, arrays[name])
+        _check_shape(path, name, variable, shapes[stored[name]])
+    read_some_variables(path, {stored[name]: variable for name, variable in variables.items()})
 
 
 def read_some_variables(path: Path, variables: Mapping[str, Any]) -> None:
@@ -76,7 +80,7 @@ def read_some_variables(path: Path, variables: Mapping[str, Any]) -> None:
         with safe_open(path, framework="np") as file:
             for name, variable in variables.items():
                 _assign(path, name, variable, file.get_tensor(name))
-    except SafetensorError as error:
+    except _ERRORS as error:
         raise RunError(f"{path} cannot be read: {error}") from error
 
 
@@ -93,14 +97,19 @@ def shapes_of_variables(path: Path) -> dict[str, tuple[int, ...]]:
         with safe_open(path, framework="np") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
             names = json.loads((file.metadata() or {}).get(_ORDER, "[]"))
-    except SafetensorError as error:
+    except (*_ERRORS, ValueError, RecursionError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
-    return {name: shapes[name] for name in names} if sorted(names) == sorted(shapes) else shapes
+    is_order = isinstance(names, list) and len(names) == len(shapes) and set(map(str, names)) == shapes.keys()
+    return {name: shapes[name] for name in names} if is_order else shapes
+
+
+def _check_shape(path: Path, name: str, variable: Any, shape: tuple[int, ...]) -> None:
+    if tuple(shape) != tuple(variable.shape):
+        raise UserError(f"{path} holds {name} of shape {tuple(shape)}, expected {tuple(variable.shape)}")
 
 
 def _assign(path: Path, name: str, variable: Any, array: np.ndarray) -> None:
-    if tuple(array.shape) != tuple(variable.shape):
-        raise UserError(f"{path} holds {name} of shape {tuple(array.shape)}, expected {tuple(variable.shape)}")
+    _check_shape(path, name, variable, array.shape)
     dtype = tf.as_dtype(variable.dtype).as_numpy_dtype
     if not np.can_cast(array.dtype, dtype):
         raise UserError(f"{path} holds {name} in {array.dtype}, expected {variable.dtype}: values would be rounded")
@@ -121,21 +130,6 @@ def by_path(variables: Sequence[Any]) -> dict[str, Any]:
         name = path if counts[path] == 1 else f"{path}#{counts[path]}"
         named[name] = variable
     return named
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
-
-
-def _in_order(path: Path, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    """The arrays in the order in which they were written."""
-    with safe_open(path, framework="np") as file:
-        metadata = file.metadata() or {}
-    names = json.loads(metadata.get(_ORDER, "[]"))
-    return [arrays[name] for name in names] if sorted(names) == sorted(arrays) else list(arrays.values())
 
 
 def _listed(names: list[str]) -> str:

@@ -14,6 +14,7 @@ from tfdl.data import Source, open_images
 from tfdl.data.augmentation import Augmentation
 from tfdl.data.images import CURRENT_RULES, FIRST_RULES, resize
 from tfdl.errors import UserError
+from tfdl.tasks.assets import checked_class_names, checked_image_shape, read_asset
 from tfdl.tasks.base_run import assets_of_inputs
 from tfdl.tasks.classification import Classification, check_classes
 from tfdl.tasks.image_prediction import ImagePrediction
@@ -89,10 +90,13 @@ class ImageClassification(Classification):
     @classmethod
     def load(cls, assets: Path) -> "ImageClassification":
         """See ``Task.load``."""
-        values = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
-        scaling = PixelScaling.from_json(values["scaling"]) if "scaling" in values else PLAIN_SCALING
-        task = cls(tuple(values["image_shape"]), tuple(values["class_names"]), values["resized"], scaling=scaling)
-        task.image_rules = values.get("image_rules", FIRST_RULES)
+        values = read_asset(assets, _ASSET)
+        shape = checked_image_shape(values)
+        scaling = PLAIN_SCALING
+        if "scaling" in values:
+            scaling = PixelScaling.from_json(values.section("scaling"), channels=shape[2])
+        task = cls(shape, checked_class_names(values), values.flag("resized"), scaling=scaling)
+        task.image_rules = values.count("image_rules", FIRST_RULES)
         return task
 
     def save(self, assets: Path) -> None:

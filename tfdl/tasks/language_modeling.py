@@ -16,6 +16,7 @@ from tfdl.data.tokenizers import Tokenizer, load_tokenizer
 from tfdl.data.tokens.stream import TokenStream
 from tfdl.data.tokens.table import TokenColumn
 from tfdl.data.tokens.windows import StreamedWindows, Windows
+from tfdl.tasks.assets import checked_length, read_asset
 from tfdl.tasks.base_run import assets_of_inputs
 from tfdl.tasks.cross_entropy_loss import cross_entropy
 from tfdl.tasks.language_metrics import language_metrics, perplexity
@@ -106,12 +107,12 @@ class LanguageModeling(TextTask):
     @classmethod
     def load(cls, assets: Path) -> "LanguageModeling":
         """See ``Task.load``."""
-        values = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
+        values = read_asset(assets, _ASSET)
         return cls(
             load_tokenizer(assets / TOKENIZER_FOLDER),
-            values["sequence_length"],
-            values["carries_state"],
-            begins_with_start=values.get("begins_with_start", False),
+            checked_length(values, "sequence_length"),
+            values.flag("carries_state"),
+            begins_with_start=values.flag("begins_with_start", False),
         )
 
     def save(self, assets: Path) -> None:

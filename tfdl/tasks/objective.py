@@ -82,6 +82,9 @@ class Objective:
         Raises:
             UserError: a class or function that is not registered in this process.
         """
+        missing = [name for name in _FIELDS if not isinstance(values, Mapping) or name not in values]
+        if missing:
+            raise UserError(f"the objective has no {missing[0]}, expected what a run saved; copy the run again")
         return cls(**{name: from_json(values[name], _what(name)) for name in _FIELDS})
 
 

@@ -1,10 +1,11 @@
 """Pixel values as a pretrained model expects them."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
+
+from tfdl.json_files import JsonValues
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,22 @@ class PixelScaling:
         return (images - tf.constant(self.mean)) / tf.constant(self.deviation)
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Sequence[float]]) -> "PixelScaling":
-        """The inverse of ``dataclasses.asdict``, after a way through JSON."""
-        return cls(tuple(values["mean"]), tuple(values["deviation"]))
+    def from_json(cls, values: JsonValues, channels: int) -> "PixelScaling":
+        """The inverse of ``dataclasses.asdict``, after a way through JSON.
+
+        Args:
+            values: its content.
+            channels: of the images.
+
+        Raises:
+            UserError: not a number for each channel.
+        """
+        mean = values.numbers("mean")
+        deviation = values.numbers("deviation")
+        for key, numbers in (("mean", mean), ("deviation", deviation)):
+            values.require(len(numbers) in (0, channels), key, list(numbers), f"{channels} numbers, or none")
+        values.require(len(mean) == len(deviation) and all(deviation), "deviation", list(deviation), "as many as mean")
+        return cls(mean, deviation)
 
 
 PLAIN_SCALING = PixelScaling()

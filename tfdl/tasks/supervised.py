@@ -15,6 +15,8 @@ from tfdl.data.objects.splits import signature_of
 from tfdl.data.objects.structure import SAMPLE_WEIGHT, SEPARATOR, pick, structure_of
 from tfdl.data.opening import open_sources
 from tfdl.errors import UserError, in_one_line
+from tfdl.json_files import JsonValues
+from tfdl.tasks.assets import read_asset
 from tfdl.tasks.class_numbers import check_class_numbers
 from tfdl.tasks.objective import (
     Objective,
@@ -137,11 +139,10 @@ class Supervised(Task):
     @classmethod
     def load(cls, assets: Path) -> "Supervised":
         """See ``Task.load``."""
-        values = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
-        signature = {
-            name: tf.TensorSpec(feature["shape"], feature["dtype"]) for name, feature in values["signature"].items()
-        }
-        return cls(Objective.deserialized(values["objective"]), signature)
+        values = read_asset(assets, _ASSET)
+        features = values.section("signature").sections()
+        signature = {name: _feature_spec(feature) for name, feature in features.items()}
+        return cls(Objective.deserialized(values.raw("objective")), signature)
 
     def save(self, assets: Path) -> None:
         """See ``Task.save``."""
@@ -462,6 +463,18 @@ def _check_signature(signature: Mapping[str, tf.TensorSpec], expected: Mapping[s
                 f"{name} of the data has the shape {received.shape} and the dtype {received.dtype.name}, expected those"
                 f" that the run was trained with: {spec.shape} and {spec.dtype.name}"
             )
+
+
+def _feature_spec(values: JsonValues) -> tf.TensorSpec:
+    """The shape and the dtype of one feature, as a run saved them."""
+    shape = values.raw("shape")
+    fits = isinstance(shape, list) and all(size is None or (type(size) is int and size >= 0) for size in shape)
+    values.require(fits, "shape", shape, "a list of sizes")
+    name = values.text("dtype")
+    try:
+        return tf.TensorSpec(shape, tf.as_dtype(name))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"the run's data has a feature of shape {shape} and dtype {name!r}: copy it again") from error
 
 
 def _without_last_axis(weights: Any) -> Any:

@@ -13,6 +13,7 @@ from tfdl.data import Source
 from tfdl.data.tokenizers import Tokenizer, load_tokenizer
 from tfdl.data.tokens.source import Frame, TokenSource
 from tfdl.errors import UserError
+from tfdl.tasks.assets import checked_class_names, checked_length, read_asset
 from tfdl.tasks.base_run import assets_of_inputs
 from tfdl.tasks.classification import Classification, check_classes
 from tfdl.tasks.classify_signature import CLASSIFY, classify_signature, example_of_bytes
@@ -98,12 +99,12 @@ class TextClassification(TextTask, Classification):
     @classmethod
     def load(cls, assets: Path) -> "TextClassification":
         """See ``Task.load``."""
-        values = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
+        values = read_asset(assets, _ASSET)
         return cls(
             load_tokenizer(assets / TOKENIZER_FOLDER),
-            tuple(values["class_names"]),
-            values["longest"],
-            has_end=values.get("has_end", False),
+            checked_class_names(values),
+            checked_length(values, "longest"),
+            has_end=values.flag("has_end", False),
         )
 
     def save(self, assets: Path) -> None:

@@ -15,6 +15,7 @@ from tfdl.data.tokenizers import Tokenizer, load_tokenizer
 from tfdl.data.tokens.source import Frame, TokenSource
 from tfdl.data.tokens.table import TokenColumn
 from tfdl.errors import UserError
+from tfdl.tasks.assets import checked_length, read_asset
 from tfdl.tasks.beam_decoding import beam_decode
 from tfdl.tasks.beam_search import DEFAULT_LENGTH_PENALTY, check_search
 from tfdl.tasks.cross_entropy_loss import cross_entropy
@@ -101,10 +102,11 @@ class Translation(TextTask, DecodingTask):
     @classmethod
     def load(cls, assets: Path) -> "Translation":
         """See ``Task.load``."""
-        values = json.loads((assets / _ASSET).read_text(encoding="utf-8"))
+        values = read_asset(assets, _ASSET)
         # The first runs of tfdl 0.1 did not save this limit.
-        longest_written = values.get("longest_written")
-        return cls(load_tokenizer(assets / TOKENIZER_FOLDER), values["longest"], longest_written=longest_written)
+        longest_written = checked_length(values, "longest_written", None)
+        longest = checked_length(values, "longest")
+        return cls(load_tokenizer(assets / TOKENIZER_FOLDER), longest, longest_written=longest_written)
 
     def save(self, assets: Path) -> None:
         """See ``Task.save``."""

@@ -158,7 +158,8 @@ class RecurrentState(CarriedState):
     def restore(self, rows: Rows | None, sample: int, global_batch: int) -> bool:
         """See ``CarriedState.restore``."""
         world = self._world
-        fits = rows is not None and global_batch == self._rows * world.size and sample % global_batch == 0
+        is_same_batch = global_batch == self._rows * world.size and sample % global_batch == 0
+        fits = rows is not None and is_same_batch and self._have_shapes(rows, global_batch)
         self._follows_streams.assign(fits)
         for name, variable in zip(self.names, self._values, strict=True):
             if rows is not None and fits:
@@ -166,6 +167,11 @@ class RecurrentState(CarriedState):
             else:
                 variable.assign(tf.zeros_like(variable))
         return fits or sample == 0
+
+    def _have_shapes(self, rows: Rows, count: int) -> bool:
+        """Whether a file has the state of so many rows, of this model."""
+        values = zip(self.names, self._values, strict=True)
+        return all(name in rows and rows[name].shape == (count, *value.shape[1:]) for name, value in values)
 
 
 def _finite(value: Any) -> Any:

@@ -64,6 +64,7 @@ def claim_output(
     _check_writable(run)
     if resume and run.has_run():
         _check_trained(run)
+        run.check_links()
         before = run.read_config()
         checkpoint = run.newest_checkpoint()
         note = "" if checkpoint else f"--resume: {run.path} has no checkpoint yet, so the run begins at its first step"

@@ -20,6 +20,7 @@ from tfdl.errors import RunError, mark_agreed
 from tfdl.evaluation import evaluator_for
 from tfdl.runs import RunDirectory, weights_sha256
 from tfdl.runs.load import may_rename_variables
+from tfdl.runs.model_size import check_resumed_size
 from tfdl.runs.sample_counts import changed_counts_note
 from tfdl.training.auto_batch_size import check_possible, chosen_batch_size
 from tfdl.training.averaged_weights import averaged_weights
@@ -122,6 +123,8 @@ class Session:
         self._class_weights_note = weigh_classes(self.config.class_weight, *self.opened, world)
         with world.agreement(), long_work("building the model"):
             weights = initial_weights(self.config, assets)
+            if self.record.checkpoint:
+                check_resumed_size(self.config.model, self.opened[0].model_arguments, self.record.run.checkpoints)
             self.parts = build_parts(self.config, *self.opened, self._python_parts, world, weights)
         if self.config.auto_batch_size:
             self._choose_batch_size(weights)

@@ -187,14 +187,15 @@ def look_at_content(data: bytes) -> Looked:
 def _decoded_size(data: bytes) -> tuple[int, int]:
     """Height and width of an image, which is decoded to find damage."""
     image = pillow_images.open_image(data)
-    is_sideways = pillow_images.orientation(image, data) in pillow_images.SIDEWAYS
     width, height = image.size
-    if image.format == "JPEG":
-        # An eighth of the size is decoded in a fraction of the time.
-        image.draft(None, (width // 8, height // 8))
-        image.load()
-    else:
-        pillow_images.pixels(data, 3)
+    with pillow_images.one_large_at_a_time(image):
+        is_sideways = pillow_images.orientation(image, data) in pillow_images.SIDEWAYS
+        if image.format == "JPEG":
+            # An eighth of the size is decoded in a fraction of the time.
+            image.draft(None, (width // 8, height // 8))
+            image.load()
+        else:
+            pillow_images.pixels(data, 3)
     return (width, height) if is_sideways else (height, width)
 
 

@@ -98,6 +98,11 @@ def _read(data: bytes, channels: int | None = None) -> _Read:
         channels: of the pixels. Defaults to the file's own number.
     """
     image = pillow_images.open_image(data)
+    with pillow_images.one_large_at_a_time(image):
+        return _decoded(image, data, channels)
+
+
+def _decoded(image: Image.Image, data: bytes, channels: int | None) -> _Read:
     own_channels = 1 if pillow_images.is_grey(image, data) else 3
     channels = channels or own_channels
     try:
@@ -121,8 +126,7 @@ def read_first(data: bytes, channels: int) -> np.ndarray:
     Returns:
         uint8 ``(h, w, channels)``.
     """
-    if _is_animated_webp(data):
-        raise ValueError("an animated WebP")
+    _check_first(data)
     return np.asarray(_by_kernel(data, channels))
 
 
@@ -132,14 +136,25 @@ def look_first(data: bytes) -> Found:
     Args:
         data: the contents of a file.
     """
-    if _is_animated_webp(data):
-        raise ValueError("an animated WebP")
+    _check_first(data)
     shape = tuple(map(int, _by_kernel(data, 0).shape))
     # A grey image is read with 3 channels if other images of the set have colours.
     _by_kernel(data, 3)
     if shape[2] == 1:
         _by_kernel(data, 1)
     return Found(Kind(), shape)
+
+
+def _check_first(data: bytes) -> None:
+    """Refuses what TensorFlow's kernel must not read: some animations, and images of too many pixels."""
+    if _is_animated_webp(data):
+        raise ValueError("an animated WebP")
+    try:
+        pillow_images.open_image(data)
+    except pillow_images.TooManyPixelsError:
+        raise
+    except Exception:
+        return  # the kernel may read it all the same
 
 
 def _way(image: Image.Image, data: bytes, channels: int) -> tuple[Way, bool]:

@@ -1,6 +1,9 @@
 """What Pillow reads of an image file. Pillow is the reference for what a file shows."""
 
 import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -17,8 +20,16 @@ _TEXTS_OF_PNG = {b"tEXt", b"zTXt", b"iTXt", b"iCCP"}
 _PNG_COLOUR_TYPE = 25
 PNG = b"\x89PNG\r\n\x1a\n"
 """The first bytes of a PNG."""
+MOST_PIXELS = 2**26
+"""Of an image. A file of some kilobytes can have a thousand times as many pixels."""
+_LARGE_PIXELS = 2**24
+_LARGE_IMAGES = threading.Lock()
 SIDEWAYS = range(5, 9)
 """EXIF's orientations that exchange height and width."""
+
+
+class TooManyPixelsError(ValueError):
+    """An image that would take too much memory."""
 
 
 def open_image(data: bytes) -> Image.Image:
@@ -28,11 +39,33 @@ def open_image(data: bytes) -> Image.Image:
         data: the contents of the file.
 
     Raises:
+        TooManyPixelsError: an image of too many pixels.
         ValueError: not an image of a format that is read. Pillow raises other errors as well for a damaged file.
     """
+    image = _opened(data)
+    num_pixels = image.width * image.height
+    if num_pixels > MOST_PIXELS:
+        raise TooManyPixelsError(f"{image.width}x{image.height} pixels, expected at most {MOST_PIXELS:,} in all")
+    return image
+
+
+@contextmanager
+def one_large_at_a_time(image: Image.Image) -> Iterator[None]:
+    """While a large image is decoded, no other large one is: each takes up to a gigabyte.
+
+    Args:
+        image: its header.
+    """
+    with _LARGE_IMAGES if image.width * image.height > _LARGE_PIXELS else nullcontext():
+        yield
+
+
+def _opened(data: bytes) -> Image.Image:
     formats = _formats()
     try:
         return Image.open(io.BytesIO(data), formats=formats)
+    except Image.DecompressionBombError as error:
+        raise TooManyPixelsError(str(error)) from None
     except Image.UnidentifiedImageError:
         raise ValueError(f"none of {', '.join(formats)}") from None
     except ValueError:

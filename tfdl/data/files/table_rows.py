@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 MARK = '"'
+_NOT_CLOSED = "a quotation mark that is not closed"
 # Characters of a value in quotation marks. A mark that is not closed by then is taken for one that never is.
 _LONGEST_VALUE = 2**26
 
@@ -82,6 +83,15 @@ def without_end(text: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """Why a row that began earlier is none, and the lines that it went through within quotation marks."""
+
+    first: int
+    last: int
+    reason: str
+
+
 class _Lines:
     """Lines that can be put back.
 
@@ -96,6 +106,10 @@ class _Lines:
         """Of the last line that was taken."""
         self.last = ""
         """The last line that was taken."""
+        self.failure = _Failure(0, -1, "")
+        """Of the last row that is none."""
+        self.is_at_end = False
+        """Whether a row has asked for a line after the last one."""
 
     def take(self) -> str | None:
         """The next line; ``None`` at the end."""
@@ -103,7 +117,16 @@ class _Lines:
         if text is not None:
             self.number += 1
             self.last = text
+        else:
+            self.is_at_end = True
         return text
+
+    def meets_failure(self) -> bool:
+        """Whether a row within quotation marks ends as an earlier one did, since that went through the next line.
+
+        Without this, a file whose every line opens a value would be read once for each of its lines.
+        """
+        return self.failure.first <= self.number + 1 <= self.failure.last
 
     def put_back(self, lines: list[str]) -> None:
         """Makes the last lines that were taken the next ones again."""
@@ -127,15 +150,27 @@ def _quoted_row(text: str, source: _Lines, delimiter: str) -> list[str] | str:
             continue
         value, text, place = _quoted_value(text, place + 1, source, taken)
         if value is None:
-            source.put_back(taken)
-            return "a quotation mark that is not closed"
+            return _failed(source, taken, _NOT_CLOSED)
         values.append(value)
         if not without_end(text[place:]):
             return values
         if not text.startswith(delimiter, place):
-            source.put_back(taken)
-            return "text after the quotation mark that closes a value"
+            return _failed(source, taken, "text after the quotation mark that closes a value")
         place += 1
+
+
+def _failed(source: _Lines, taken: list[str], reason: str) -> str:
+    """Puts back all lines of a row but its first, and returns why it is none."""
+    if source.meets_failure():
+        reason = source.failure.reason
+        source.put_back(taken)
+        return reason
+    source.put_back(taken)
+    # A value that is too long may be short enough from a later line on.
+    if taken and (reason != _NOT_CLOSED or source.is_at_end):
+        source.failure = _Failure(source.number + 1, source.number + len(taken), reason)
+    source.is_at_end = False
+    return reason
 
 
 def _quoted_value(text: str, place: int, source: _Lines, taken: list[str]) -> tuple[str | None, str, int]:
@@ -164,7 +199,8 @@ def _quoted_value(text: str, place: int, source: _Lines, taken: list[str]) -> tu
             continue
         parts.append(text[place:])
         num_characters += len(text)
-        following = source.take() if num_characters <= _LONGEST_VALUE else None
+        may_continue = num_characters <= _LONGEST_VALUE and not source.meets_failure()
+        following = source.take() if may_continue else None
         if following is None:
             return None, text, place
         taken.append(following)

@@ -24,6 +24,7 @@ _DELIMITERS = {
     TAB: ("tabs", "tab"),
     "|": ("vertical bars", "'|'"),
 }
+_MOST_COLUMNS = 100_000
 # The number of its first line, and its values, or the reason why it is no row.
 _Row = tuple[int, list[str] | str]
 
@@ -143,6 +144,8 @@ def _header(path: Path, options: ReadOptions, found: _Row | None) -> tuple[str, 
         _refuse_other_delimiters(path, options, delimiter_of(path, options))
     if isinstance(values, str):
         raise UserError(f"{path} line {line} is not a header of columns: {values}")
+    if len(values) > _MOST_COLUMNS:
+        raise UserError(f"{path} line {line} has {len(values):,} columns, expected at most {_MOST_COLUMNS:,}")
     wrong = _wrong_encoding(values, options)
     if wrong:
         raise UserError(f"{path} line {line} names columns, but is {wrong}; {ADVICE}")

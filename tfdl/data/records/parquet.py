@@ -2,11 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tfdl.data.records.parquet_pages import dictionary_bytes
 from tfdl.data.records.parquet_values import BYTES, PATH, ParquetColumn, first_name, rows_of
 from tfdl.data.records.values import Value
 from tfdl.errors import UserError
@@ -16,6 +17,9 @@ _BUFFER_BYTES = 2**20
 # Bytes of rows that are decoded together.
 _CHUNK_BYTES = 2**22
 _MOST_ROWS = 4096
+# Bytes of rows that are decoded together if each had the longest value of the dictionary. Dictionaries have about 1 MB.
+_REPEATED_BYTES = 2**27
+_MOST_DICTIONARY_BYTES = 2**28
 
 
 class ParquetFile:
@@ -105,13 +109,37 @@ class ParquetFile:
         num_bytes = self.num_bytes(dict.fromkeys(column.name for column in wanted))
         chunk = min(max(int(_CHUNK_BYTES * len(self) / max(num_bytes, 1)), 1), _MOST_ROWS)
         try:
+            # Each row may have the longest value of a dictionary.
+            longest = max(self._largest_dictionary(wanted), 1)
+            chunk = min(chunk, max(_REPEATED_BYTES // longest, 1))
             for batch in self._file.iter_batches(chunk, columns=[column.path for column in wanted], use_threads=False):
                 yield from rows_of(batch, wanted)
-        except (pyarrow.ArrowException, OSError) as error:
+        except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
+            if isinstance(error, UserError):
+                raise
             reason = str(error).splitlines()[0].rstrip(".")
             raise UserError(
                 f"{self.path} is damaged ({reason}), expected a whole Parquet file; make it again"
             ) from error
+
+    def _largest_dictionary(self, wanted: Sequence[ParquetColumn]) -> int:
+        """Bytes of the largest dictionary of these columns."""
+        paths = {column.path for column in wanted}
+        metadata = self._file.metadata
+        largest = 0
+        with self.path.open("rb") as file:
+            for group_number in range(metadata.num_row_groups):
+                group = metadata.row_group(group_number)
+                for number in range(group.num_columns):
+                    column = group.column(number)
+                    if not paths.isdisjoint(_outer_paths(column.path_in_schema)):
+                        largest = max(largest, dictionary_bytes(file, column))
+        if largest > _MOST_DICTIONARY_BYTES:
+            raise UserError(
+                f"{self.path} has a dictionary of {largest:,} bytes, expected at most {_MOST_DICTIONARY_BYTES:,}; write"
+                " it without dictionaries"
+            )
+        return largest
 
     @cached_property
     def _columns(self) -> dict[str, str]:

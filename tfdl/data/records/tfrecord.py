@@ -12,6 +12,9 @@ from tfdl.errors import UserError
 # Before a record: its length in 8 bytes, and the length's checksum in 4. After it: its own checksum in 4.
 _HEADER = struct.Struct("<QI")
 _CHECKSUM_BYTES = 4
+MOST_RECORD_BYTES = 2**28
+"""The longest record that is read. Packed with gzip, a record may have a thousandth of its length."""
+_PIECE_BYTES = 2**22
 _GZIP = b"\x1f\x8b"
 # CRC-32C, bit-reversed; and the constant that TFRecord adds to a rotated checksum.
 _POLYNOMIAL = 0x82F63B78
@@ -48,12 +51,25 @@ def _records(path: Path) -> Iterator[bytes]:
             if _masked_crc(header[:8]) != checksum:
                 expected = "expected a TFRecord file" if number == 1 else "the file is damaged: make it again"
                 raise UserError(f"{path} has no record at byte {position:,} (its checksum differs); {expected}")
-            record = file.read(length)
+            if length > MOST_RECORD_BYTES:
+                raise UserError(
+                    f"{path} has a record of {length:,} bytes, expected at most {MOST_RECORD_BYTES:,}; make it again"
+                )
+            record = _read(file, length)
             rest = file.read(_CHECKSUM_BYTES)
             if len(record) < length or len(rest) < _CHECKSUM_BYTES:
                 raise _cut_off(path, number)
             yield record
             position += _HEADER.size + length + _CHECKSUM_BYTES
+
+
+def _read(file: BinaryIO, length: int) -> bytes:
+    """So many bytes, or fewer at the end of the file. Python would take memory for all of them before it reads."""
+    pieces = []
+    while length and (piece := file.read(min(length, _PIECE_BYTES))):
+        pieces.append(piece)
+        length -= len(piece)
+    return b"".join(pieces)
 
 
 def _open(path: Path) -> BinaryIO:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tfdl.config import DATASETS
+from tfdl.data.tfds.feature_files import check_feature_files
 from tfdl.data.tfds.preparation import prepare_once
 from tfdl.errors import UserError, first_line, nearest
 
@@ -75,6 +76,7 @@ def find_builder(name: str, root: Path) -> Any:
         raise UserError(f"data set {name!r} is a community's, expected a name without {base + ':'!r}")
     if base in DATASETS:
         DATASETS.load(base)  # importing its module registers the builder with TFDS
+    check_feature_files(root / base)
     try:
         return tfds.builder(name, data_dir=str(root), try_gcs=False)
     except tfds.core.registered.DatasetNotFoundError as error:

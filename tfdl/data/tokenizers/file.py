@@ -8,6 +8,7 @@ from typing import Any
 from tfdl.errors import UserError
 
 FILE_NAME = "tokenizer.json"
+_MOST_BYTES = 256 * 2**20
 
 
 def file_bytes(name: str, content: dict[str, Any]) -> bytes:
@@ -30,11 +31,14 @@ def read_content(folder: Path) -> tuple[str, dict[str, Any]]:
     """
     path = folder / FILE_NAME
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise UserError(
             f"cannot read {str(path)!r} ({error.strerror}); expected a tokenizer that a run saved"
         ) from error
+    if len(data) > _MOST_BYTES:
+        raise UserError(f"{str(path)!r} has more than {_MOST_BYTES:,} bytes, expected a tokenizer that a run saved")
     try:
         values = json.loads(data)
         name = values["tokenizer"]

@@ -1,6 +1,5 @@
 """A tokenizer of another model, computed by Hugging Face's library."""
 
-import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,12 @@ from tokenizers import Tokenizer as Library
 
 from tfdl.config.tokenizers import HuggingFaceTokenizerConfig
 from tfdl.data.tokenizers.base import Tokenizer, TokenizerGraph, clean
-from tfdl.data.tokenizers.huggingface_files import read_library_tokenizer
+from tfdl.data.tokenizers.huggingface_files import (
+    TOKENIZER_FILE,
+    library_of,
+    read_library_tokenizer,
+    user_errors_of_library,
+)
 from tfdl.errors import UserError
 
 
@@ -54,7 +58,8 @@ class HuggingFaceTokenizer(Tokenizer):
         return cls(read.described, read.vocab_size, read.special_ids)
 
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
-        encoded = self._library.encode_batch([clean(text) for text in texts], add_special_tokens=False)
+        with user_errors_of_library(TOKENIZER_FILE):  # such as an expression that takes too long
+            encoded = self._library.encode_batch([clean(text) for text in texts], add_special_tokens=False)
         return [np.array(encoding.ids, np.int32) for encoding in encoded]
 
     def encode_in_graph(self, texts: tf.Tensor) -> tf.RaggedTensor:
@@ -75,7 +80,8 @@ class HuggingFaceTokenizer(Tokenizer):
         return self._described
 
     def text_of(self, ids: np.ndarray) -> str:
-        return self._library.decode(ids.tolist(), skip_special_tokens=True)
+        with user_errors_of_library(TOKENIZER_FILE):
+            return self._library.decode(ids.tolist(), skip_special_tokens=True)
 
     def build_graph(self) -> TokenizerGraph:
         """See ``Tokenizer.build_graph``.
@@ -102,7 +108,7 @@ class HuggingFaceTokenizer(Tokenizer):
 
     @cached_property
     def _library(self) -> Library:
-        library = Library.from_str(json.dumps(self._described))
+        library = library_of(self._described, TOKENIZER_FILE)
         library.no_padding()
         library.no_truncation()
         library.encode_special_tokens = True  # special tokens in a text are text

@@ -1,22 +1,37 @@
 """Reads the tokenizer files of a published model."""
 
 import json
+import math
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from tfdl.errors import UserError
+from tfdl.errors import UserError, in_one_line
+from tfdl.json_files import read_json_object
 
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_SETTINGS = "tokenizer_config.json"
+# Tokens before and after a text.
+_MOST_ADDED = 16
 # Where special tokens are named; the second one is asked first.
 _SETTINGS_FILES = ("special_tokens_map.json", TOKENIZER_SETTINGS)
 _WORDPIECE_FILE = "vocab.txt"
 # The largest tokenizer.json that is read; Llama 3's has 17 MB.
 _MOST_BYTES = 128 * 2**20
+# A vocabulary has gaps of some hundred numbers. A single large number would be a table of that many rows.
+_MOST_IDS_PER_TOKEN = 2
+_MORE_IDS = 100_000
+# What makes the tokens of a text longer or shorter, by a number in the file. tfdl pads and cuts by itself.
+_LENGTHS = ("padding", "truncation")
+# The steps that replace characters by texts, the keys of those texts, and the bound for all steps together.
+_REPLACING = ("normalizer", "pre_tokenizer", "decoder")
+_REPLACEMENTS = ("content", "prepend", "replacement")
+_MOST_TIMES_LONGER = 256
 # BERT's special tokens: padding, unknown, start, end and mask.
 _BERT_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -57,14 +72,11 @@ def read_library_tokenizer(folder: Path, end_id: int | None = None) -> LibraryTo
     else:
         raise UserError(_missing(folder))
     path = str(folder / TOKENIZER_FILE)
-    try:
-        library = Tokenizer.from_str(json.dumps(described))
-    except Exception as error:  # the library raises no narrower class
-        raise UserError(f"{path!r} cannot be used: {' '.join(str(error).split())}") from error
+    library = library_of(described, path)
     described = json.loads(library.to_str())  # old files leave out what is implied, such as the model's type
     if described["model"]["type"] == "WordPiece":
         settings = {"pad_token": "[PAD]", **settings}  # old files do not name it
-    added = library.encode("", add_special_tokens=True).ids
+    added = _added_to_nothing(library, path)
     adds_start = len(added) > 0
     adds_end = len(added) > 1
     end = added[-1] if adds_end else _named(library, settings, "eos_token", end_id)
@@ -75,8 +87,67 @@ def read_library_tokenizer(folder: Path, end_id: int | None = None) -> LibraryTo
         raise UserError(f"{str(folder)!r} names no end of a text, expected eos_token in {_SETTINGS_FILES[-1]}")
     pad = _named(library, settings, "pad_token", end)
     # Some vocabularies have gaps.
-    vocab_size = max(library.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+    ids = library.get_vocab(with_added_tokens=True).values()
+    vocab_size = max(ids, default=-1) + 1
+    if vocab_size > _MOST_IDS_PER_TOKEN * len(ids) + _MORE_IDS:
+        raise UserError(f"{path!r} has token number {vocab_size - 1:,} among {len(ids):,} tokens; download it anew")
     return LibraryTokenizer(described, vocab_size, (pad, start, end), adds_start, adds_end)
+
+
+def library_of(described: dict[str, Any], path: str) -> Tokenizer:
+    """The library's tokenizer, without padding and cutting.
+
+    Args:
+        described: the content of tokenizer.json.
+        path: of the file, for messages.
+
+    Raises:
+        UserError: the library cannot use it.
+    """
+    described = {key: value for key, value in described.items() if key not in _LENGTHS}
+    factor = _longest_replacement([described.get(key) for key in _REPLACING])
+    if factor > _MOST_TIMES_LONGER:
+        raise UserError(
+            f"{path!r} makes a text up to {min(factor, 10**9):,} times as long, expected at most"
+            f" {_MOST_TIMES_LONGER:,} times; download it anew"
+        )
+    with user_errors_of_library(path):
+        return Tokenizer.from_str(json.dumps(described))
+
+
+def _longest_replacement(steps: Any) -> int:
+    """How much longer a text may become, when each character is replaced in every step."""
+    if isinstance(steps, list):
+        return math.prod(map(_longest_replacement, steps))
+    if not isinstance(steps, dict):
+        return 1
+    lengths = [len(value) for key, value in steps.items() if key in _REPLACEMENTS and isinstance(value, str)]
+    return max([1, *lengths]) * math.prod(_longest_replacement(value) for value in steps.values())
+
+
+@contextmanager
+def user_errors_of_library(path: str) -> Iterator[None]:
+    """Turns the library's errors into ``UserError``. In Rust, some are panics, which Python does not call exceptions.
+
+    Args:
+        path: of the file, for messages.
+    """
+    try:
+        yield
+    except BaseException as error:
+        # The library raises no narrower class than Exception, and its panics have a class that cannot be imported.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise UserError(in_one_line(f"{path!r} cannot be used: {error}")) from error
+
+
+def _added_to_nothing(library: Tokenizer, path: str) -> list[int]:
+    """The tokens that the tokenizer adds to every text."""
+    with user_errors_of_library(path):
+        ids: list[int] = library.encode("", add_special_tokens=True).ids
+    if len(ids) > _MOST_ADDED:
+        raise UserError(f"{path!r} adds {len(ids):,} tokens to a text, expected a start and an end; download it anew")
+    return ids
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -85,17 +156,7 @@ def read_object(path: Path) -> dict[str, Any]:
     Raises:
         UserError: no such file, a file that is too large, or another content.
     """
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise UserError(f"{str(path)!r} has more than {_MOST_BYTES:,} bytes, expected a tokenizer's file")
-        values = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"cannot read {str(path)!r} ({error.strerror}); expected a tokenizer's file") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{str(path)!r} is not JSON ({error}); download it anew") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{str(path)!r} holds a {type(values).__name__}, expected a JSON object")
-    return values
+    return read_json_object(path, "download it anew", _MOST_BYTES)
 
 
 def _named(library: Tokenizer, settings: dict[str, Any], key: str, default: int | None) -> Any:

@@ -20,8 +20,10 @@ from tfdl.inference.inputs.json_lines import json_values, kept_values
 from tfdl.inference.inputs.kept_columns import check_kept, refuse_kept
 from tfdl.inference.inputs.options import InputOptions
 from tfdl.inference.items import BadItem, Item
+from tfdl.memory import available_bytes
 
 _JSON_LINES = (".jsonl", ".ndjson")
+_SHARE_OF_MEMORY = 4
 _WHAT = "files of arrays (.npy, .npz), JSON lines or tables"
 Signature = Mapping[str, tf.TensorSpec]
 
@@ -98,11 +100,26 @@ def _loaded(path: Path, signature: Signature) -> Mapping[str, Any]:
                 raise UserError(f"{printable(path)} is one array, expected a .npz with {shown(list(signature))}")
             return {next(iter(signature)): loaded}
         with loaded:
+            _check_memory(path)
             return {name: loaded[name] for name in loaded.files}
     except UserError:
         raise
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except MemoryError as error:
+        raise UserError(f"{printable(path)} has arrays that do not fit in memory ({error})") from error
+    except (ValueError, OSError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{printable(path)} cannot be read as arrays ({error}); write it with numpy.save") from error
+
+
+def _check_memory(path: Path) -> None:
+    """Refuses packed arrays that do not fit in memory: a small file may hold very large ones."""
+    with zipfile.ZipFile(path) as archive:
+        needed = sum(member.file_size for member in archive.infolist())
+    available = available_bytes()
+    if needed > available // _SHARE_OF_MEMORY:
+        raise UserError(
+            f"{printable(path)} has arrays of {needed:,} bytes, expected at most a quarter of the free memory"
+            f" of {available:,} bytes; give a .npy file, which is read in parts, or several smaller files"
+        )
 
 
 def _json_file(path: Path, signature: Signature, options: InputOptions) -> Iterator[Item | BadItem]:
