@@ -25,6 +25,7 @@ def test_the_files_of_a_run(trained_run):
         "assets",
         "checkpoints",
         "config.yaml",
+        "metrics.csv",
         "metrics.jsonl",
         "status.json",
         "summary.json",
