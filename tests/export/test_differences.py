@@ -46,6 +46,16 @@ def test_what_rounding_does_not_explain_is_refused(model_error, file_error):
         )
 
 
+@pytest.mark.parametrize(("factor", "is_kept"), [(2.0, False), (4.0, True)])
+def test_kernels_that_round_worse(factor, is_kept):
+    arguments = ("the file", answers_off_by(2e-3), answers_off_by(7e-3), lambda: answers_off_by(0), factor)
+    if is_kept:
+        assert checked_difference(*arguments).notes
+    else:
+        with pytest.raises(RunError, match="the file differs from the model"):
+            checked_difference(*arguments)
+
+
 def test_another_class_is_no_rounding():
     expected, answers, exact = ({"one": {"class_id": np.array([number])}} for number in (1, 2, 1))
     with pytest.raises(RunError, match="the file differs from the model by inf, expected at most"):

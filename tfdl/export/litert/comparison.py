@@ -21,6 +21,9 @@ from tfdl.export.litert.interpreter import answers_of_litert
 from tfdl.export.parity import Arrays
 from tfdl.export.served_numbers import as_arrays, num_rows
 
+# XNNPACK's kernels approximate exponentials and roots. For SmolLM2 they are 4.9 times as far from float64 as TensorFlow.
+_ROUNDING_FACTOR = 8.0
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -85,7 +88,7 @@ def _compared(
 
     expected = _own_answers(function, samples, tf.float32)
     answers = answers_of_litert(path, samples)
-    difference = checked_difference("the LiteRT file", expected, answers, exact)
+    difference = checked_difference("the LiteRT file", expected, answers, exact, _ROUNDING_FACTOR)
     return Compared(graph, content, samples, difference.largest, (*notes, *difference.notes))
 
 
