@@ -21,7 +21,7 @@ from tfdl.export.litert.interpreter import answers_of_litert
 from tfdl.export.parity import Arrays
 from tfdl.export.served_numbers import as_arrays, num_rows
 
-# XNNPACK's kernels approximate exponentials and roots. For SmolLM2 they are 4.9 times as far from float64 as TensorFlow.
+# XNNPACK approximates exponentials and roots. For SmolLM2 it is 4.9 times as far from float64 as TensorFlow.
 _ROUNDING_FACTOR = 8.0
 
 
