@@ -164,3 +164,15 @@ def test_numpy_s_numbers_become_python_s():
     values = [config[name] for name in ("initial_learning_rate", "decay_steps", "decay_rate")]
     assert [type(value) for value in values] == [float, int, float]
     assert values == [0.1, 10, 0.5]
+
+
+def test_what_is_read_can_be_read_again():
+    """Keras takes the layers out of the configuration of a model within a model."""
+    inner = keras.Sequential([keras.layers.Input([2]), keras.layers.Dense(3)])
+    functional = keras.Model(inner.inputs, inner.outputs)
+    outer_input = keras.Input([2])
+    written = to_json(keras.Model(outer_input, functional(outer_input)), "the model")
+    before = json.dumps(written)
+    for _ in range(2):
+        assert from_json(written, "the model").count_params() == 9
+    assert json.dumps(written) == before

@@ -4,6 +4,7 @@ Only Keras's own classes and registered ones (``keras.saving.register_keras_seri
 itself would import the modules that a file names; here every class must be known already.
 """
 
+import copy
 import inspect
 from collections.abc import Iterator, Mapping
 from types import FunctionType
@@ -60,7 +61,8 @@ def from_json(written: Any, what: str) -> Any:
 
     try:
         _check(written, what)
-        return keras.saving.deserialize_keras_object(written, safe_mode=True)
+        # A copy, because Keras takes values out of the configuration of a model within a model.
+        return keras.saving.deserialize_keras_object(copy.deepcopy(written), safe_mode=True)
     except UserError:
         raise
     except Exception as error:  # from_config of any class, with values that anyone may have changed
