@@ -75,8 +75,8 @@ def test_the_mistakes_are_mistakes(report, two_runs):
 
 
 def test_the_files(report, two_runs):
-    names = ["report.html", "curves.png", "A-curves.png", "A-confusion_matrix.png", "B-curves.png",
-             "B-confusion_matrix.png"]  # fmt: skip
+    # B has one epoch of one report: there is no curve to draw.
+    names = ["report.html", "curves.png", "A-curves.png", "A-confusion_matrix.png", "B-confusion_matrix.png"]
     assert [path.name for path in report.files] == names
     assert report.page == report.files[0]
     assert all(path.stat().st_size for path in report.files)
