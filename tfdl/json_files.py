@@ -3,7 +3,7 @@
 import json
 import math
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +69,12 @@ class JsonValues:
     def __contains__(self, key: object) -> bool:
         return key in self._values
 
-    def section(self, key: str) -> "JsonValues":
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def section(self, key: str, default: Any = _REQUIRED) -> "JsonValues":
         """A nested object."""
-        value = self._value(key, _REQUIRED)
+        value = self._value(key, default)
         self.require(isinstance(value, dict), key, value, "an object")
         return JsonValues(value, self._path, self._advice)
 

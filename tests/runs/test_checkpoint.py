@@ -1,6 +1,7 @@
 """Checkpoints are restored bit for bit, are complete or absent, and are verified before they are read."""
 
 import contextlib
+import dataclasses
 import errno
 import hashlib
 import json
@@ -52,6 +53,22 @@ def test_everything_is_restored_bit_for_bit(tmp_path):
     restored_model, _ = other
     for _ in range(2):  # dropout continues with the same random numbers
         np.testing.assert_array_equal(restored_model(images, training=True), model(images, training=True))
+
+
+def test_every_field_of_the_progress_is_read_again():
+    """Each has a value that is not its default, so a field that is not read is found."""
+    some = {"int": 3, "float": 0.5, "float | None": 0.25, "list[float]": [1.5], "dict[str, float]": {"a": 2.5}}
+    some["dict[str, str]"] = {"b": "c"}
+    fields = dataclasses.fields(Progress)
+    values = {}
+    for field in fields:
+        kind = field.type.__name__ if field.type in (int, float) else str(field.type)
+        values[field.name] = some[kind]
+    progress = Progress(**values)
+    defaults = Progress()
+    assert all(getattr(progress, field.name) != getattr(defaults, field.name) for field in fields)
+    written = json.loads(json.dumps(dataclasses.asdict(progress)))
+    assert Progress.from_json(written) == progress
 
 
 def test_the_keys_of_the_first_checkpoints_are_still_read():

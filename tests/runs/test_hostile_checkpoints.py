@@ -44,7 +44,7 @@ def change(folder, name, content):
         (b'{"step": 99999999999999999999}', "has step=99999999999999999999, expected"),
         (b'{"running": {"a": 1}}', "has running={'a': 1}, expected a list of numbers"),
         (b'{"running": ["a"]}', "expected a list of numbers"),
-        (b'{"validation": [1]}', "has validation=[1], expected numbers by name"),
+        (b'{"validation": [1]}', "has validation=[1], expected an object"),
         (b'{"validation": {"loss": "x"}}', "has loss='x', expected a number"),
         (b'{"wall_seconds": NaN}', "has wall_seconds=nan, expected a number"),
         (b"[1]", "holds a list, expected a JSON object"),

@@ -62,9 +62,8 @@ class Progress:
             UserError: a value of another type.
         """
         read = JsonValues(values, path, _ADVICE)
-        validation = values.get("validation") or {}
-        read.require(isinstance(validation, Mapping), "validation", validation, "numbers by name")
-        metrics = JsonValues(validation, path, _ADVICE)
+        versions = read.section("versions", {})
+        validation = read.section("validation", {})
         return cls(
             step=read.count("step", 0),
             epoch=read.count("epoch", 0),
@@ -76,7 +75,10 @@ class Progress:
             timed_examples=read.count("timed_examples", 0),
             wall_seconds=read.number("wall_seconds", 0.0),
             rate_scale=read.number("rate_scale", None),
+            rate_factor=read.number("rate_factor", 1.0),
+            rollbacks=read.count("rollbacks", 0),
+            versions={name: versions.text(name) for name in versions},
             best_step=read.count("best_step", 0),
             best_value=read.any_number("best_value", None),
-            validation={name: metrics.any_number(name, None) for name in validation},
+            validation={name: validation.any_number(name, None) for name in validation},
         )
