@@ -16,7 +16,7 @@ from tfdl.runs import Progress
 from tfdl.tasks import ImageClassification
 from tfdl.training import Trainer
 from tfdl.training.carried_state import RecurrentState
-from tfdl.training.fit import FitPlan, open_batches
+from tfdl.training.fit_plan import FitPlan, open_batches
 from tfdl.training.optimization import optimizer_for
 
 Shape = tuple[int, int, int]
@@ -86,5 +86,5 @@ def trainer_and_batches(case: OpenedCase) -> tuple[Trainer, tf.data.Dataset]:
     carried = RecurrentState(model, config.batch_size, world) if case.task.carries_state else None
     trainer = Trainer(model, optimizer, case.task, world, carried=carried)
     trainer.xla = config.xla == "on"
-    plan = FitPlan(case.source, config.batch_size, config.seed, config.steps_per_execution, None, None, 1)
+    plan = FitPlan(case.source, config.batch_size, config.seed, config.steps_per_execution, length=None, monitor=None)
     return trainer, open_batches(plan, trainer, Progress())

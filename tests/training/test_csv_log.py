@@ -73,19 +73,20 @@ def test_new_columns_names_with_commas_and_numbers_that_are_none(tmp_path):
 
 
 def test_a_log_that_cannot_be_written_does_not_end_the_run(tiny, tmp_path):
-    """A folder has its name."""
+    """After the first report the file is gone, and a folder has its name."""
     notices = []
 
     class Watch(Callback):
         def on_start(self, plan):
-            pass
+            self.path = plan.directory / "metrics.csv"
+
+        def on_steps(self, report):
+            if report.progress.step == 5:
+                self.path.unlink()
+                self.path.mkdir()
 
         def on_notice(self, text):
             notices.append(text)
-
-        def on_built(self, parts):  # noqa: ARG002
-            (tmp_path / "run" / "metrics.csv").mkdir(parents=True)
-            (tmp_path / "run" / "metrics.csv" / "x").touch()
 
     run = tfdl.train(tiny(epochs=1), tmp_path / "run", callbacks=[Watch()])
     assert run.read_summary()["steps"] == 12

@@ -1,6 +1,7 @@
 """A step whose loss or gradients are NaN or infinite is not made, its cause is named, and a run may go back."""
 
 import json
+import pickle
 
 import keras
 import numpy as np
@@ -464,3 +465,12 @@ def test_debug_numerics_finds_a_hidden_layer(tmp_path, checks):
         return
     with pytest.raises(DivergenceError, match=r"step 1 was not made: log \(Logarithm\) returns NaN or infinite"):
         tfdl.train(config, tmp_path / "run", model=model, data=data)
+
+
+def test_the_error_comes_through_to_other_ranks():
+    """An error of rank 0 alone, such as that of a run without a checkpoint to go back to, is sent to all."""
+    error = DivergenceError("step 3 was not made", "do this", is_saveable=False, findings=[FINE]).after("tried twice")
+    sent = pickle.loads(pickle.dumps(error))
+    assert str(sent) == str(error)
+    assert str(error).startswith("step 3 was not made; tried twice; train again with a lower --learning-rate")
+    assert (sent.is_saveable, sent.findings) == (False, (FINE,))

@@ -65,7 +65,7 @@ def job_id() -> str:
 
 
 def default_port(job: str) -> int:
-    """A port that depends on the job, so that two jobs on one node rarely use the same one.
+    """A port that depends on the job: two jobs on one node rarely use the same one.
 
     Args:
         job: the number of the job step.

@@ -15,7 +15,7 @@ from tfdl.errors import RunError, StoppedBetweenStepsError, mark_agreed
 
 _CONNECT = "connect"
 _POLL_SECONDS = 0.2
-# With more ranks than this, each of them asks less often, so that rank 0 can answer all.
+# With more ranks than this, each of them asks less often: rank 0 must answer all.
 _RANKS_AT_FULL_RATE = 200
 # Ranks above 0 wait for rank 0's decision for so much longer than rank 0 waits for them.
 _DECISION_MARGIN_SECONDS = 10.0
@@ -119,8 +119,8 @@ def _decision(entries: Mapping[str, str], size: int, own_signal: str, is_late: b
         return _CONNECT
     if is_late:
         return (
-            f"{_list_ranks(missing)} did not start within {seconds:.0f} s of rank 0; look for an error of"
-            f" {'its' if len(missing) == 1 else 'their'} own, or allow more time with TFDL_START_SECONDS"
+            f"{_list_ranks(missing)} did not start within {seconds:.0f} s of rank 0; look for"
+            f" {'its' if len(missing) == 1 else 'their'} error, or allow more time with TFDL_START_SECONDS"
         )
     return ""
 

@@ -1,5 +1,5 @@
-"""Whether an export may be written where it shall be, one check for each format. No TensorFlow is imported, so that the
-user learns of a wrong directory at once. Whatever writes the export checks again."""
+"""Whether an export may be written where it shall be, one check for each format. No TensorFlow is imported:
+the user learns of a wrong directory at once. Whatever writes the export checks again."""
 
 from functools import partial
 

@@ -33,8 +33,8 @@ def class_counts(source: Source, num_classes: int) -> np.ndarray:
 def class_weights(chosen: Sequence[str], class_names: Sequence[str], counts: np.ndarray) -> np.ndarray:
     r"""The weight of each class in the training loss.
 
-    ``balanced`` gives class $c$ with $n_c$ of the $n$ samples of $k$ classes the weight $n / (k\, n_c)$, so that all
-    classes together weigh the same (as scikit-learn does it). Classes without samples do not count.
+    ``balanced`` gives class $c$ with $n_c$ of the $n$ samples of $k$ classes the weight $n / (k\, n_c)$, which makes
+    all classes weigh the same (as scikit-learn does it). Classes without samples do not count.
 
     Args:
         chosen: ``("balanced",)``, or entries ``NAME=WEIGHT``; classes that are not named have the weight 1.
@@ -45,7 +45,7 @@ def class_weights(chosen: Sequence[str], class_names: Sequence[str], counts: np.
         float64 ``(classes,)``.
 
     Raises:
-        UserError: an unknown class, one that is named twice, or a weight that is no number of at least 0.
+        UserError: an unknown class, one that is named twice, or a weight that is negative, NaN or infinite.
     """
     if tuple(chosen) == (BALANCED,):
         num_present = np.count_nonzero(counts)

@@ -5,6 +5,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfdl.config import TrainConfig
+from tfdl.data import Source, training_batches
+from tfdl.data.python_reading import taken
 from tfdl.distributed import World
 from tfdl.errors import UserError
 from tfdl.training.trainer import Trainer
@@ -68,19 +71,32 @@ def check_possible(trainer: Trainer) -> None:
         )
 
 
-def chosen_batch_size(trainer: Trainer, batch_of: Callable[[int], Any], start: int, most: int) -> int:
-    """The largest batch size whose step every rank's GPU can make.
+def chosen_batch_size(trainer: Trainer, source: Source, config: TrainConfig) -> int:
+    """The largest batch size whose step every rank's GPU can make; every rank must call it.
 
     Args:
         trainer: of the run; it stays as it is.
-        batch_of: a training batch of this rank with so many samples.
-        start: the first size to try.
-        most: the largest size to try.
+        source: the training split.
+        config: of the run, with the first size to try.
 
     Raises:
         UserError: not even one sample fits.
     """
-    size = largest_batch_size(lambda tried: fits_in_memory(trainer, batch_of(tried), trainer.world), start, most)
+    world = trainer.world
+
+    def fits(size: int) -> bool:
+        batches = training_batches(
+            source,
+            batch_size=size,
+            seed=config.seed,
+            shard_index=world.rank,
+            num_shards=world.size,
+            augment=trainer.task.augment,
+        )
+        return fits_in_memory(trainer, next(taken(batches)), world)
+
+    most = source.num_examples // (world.size * config.accumulation_steps)
+    size = largest_batch_size(fits, config.batch_size, most)
     if not size:
         raise UserError(
             "--auto-batch-size: the memory of a GPU does not hold a step with one sample; choose a smaller model, or"
@@ -92,7 +108,7 @@ def chosen_batch_size(trainer: Trainer, batch_of: Callable[[int], Any], start: i
 def fits_in_memory(trainer: Trainer, batch: Any, world: World) -> bool:
     """Whether every rank has the memory for the forward and backward pass of a batch; nothing changes.
 
-    The ranks exchange nothing within the pass, so that one of them may fail alone.
+    The ranks exchange nothing within the pass: one of them may fail alone.
 
     Args:
         trainer: of the run, built. Its optimizer has its memory already.

@@ -1,7 +1,6 @@
 """``metrics.csv``: a run's metrics as a table, for spreadsheets and pandas."""
 
 import csv
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -62,7 +61,7 @@ class CsvLog(Callback):
             rows = self._rows()
             self._columns += new_columns
             self._write(rows)
-        cells = [_cell(row.get(name, "")) for name in self._columns]
+        cells = [row.get(name, "") for name in self._columns]  # NaN and infinity as pandas reads them
         with self._path.open("a", encoding="utf-8", newline="") as file:
             _writer(file).writerow(cells)
 
@@ -93,10 +92,3 @@ def _writer(file: TextIO) -> Any:
 
 def _named(split: str, metrics: Mapping[str, float]) -> dict[str, float]:
     return {f"{split}_{name}": value for name, value in metrics.items()}
-
-
-def _cell(value: Any) -> Any:
-    """A value as a cell; NaN and infinity as spreadsheets and pandas read them."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
-    return value

@@ -1,5 +1,6 @@
 """A step whose loss or gradients are NaN or infinite: which rank, samples, layer and variables it was."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -17,6 +18,7 @@ from tfdl.training.trainer import Trainer
 
 _SMALLER_STEPS = "train again with a lower --learning-rate, or with clipped gradients (--set optimizer.clip_norm=1)"
 _OR_RETURN = ", or with --on-divergence rollback"
+_EITHER = f"{_SMALLER_STEPS}; if the data may have NaN or infinite values, remove them"
 _BETTER_DATA = "remove or repair it in the data"
 
 
@@ -40,12 +42,16 @@ class DivergenceError(RunError):
         may_be_repeated: bool = True,
         findings: Sequence[RankFinding] = (),
     ):
-        super().__init__(f"{cause}; {advice}")
+        super().__init__(cause, advice)  # what another process needs to make it again
         mark_agreed(self)
         self.cause = cause
+        self.advice_of_cause = advice
         self.is_saveable = is_saveable
         self.may_be_repeated = may_be_repeated
         self.findings = tuple(findings)
+
+    def __str__(self) -> str:
+        return f"{self.cause}; {self.advice_of_cause}"
 
     def after(self, history: str) -> "DivergenceError":
         """This error of a training that has tried to continue.
@@ -84,6 +90,23 @@ def divergence(trainer: Trainer, batch: Any, samples: Sequence[int], step: int, 
     if any(finding.bad_inputs for finding in findings):
         return DivergenceError(cause, _BETTER_DATA, may_be_repeated=False, findings=findings)
     return DivergenceError(cause, findings=findings)
+
+
+def check_finite(name: str, metrics: dict[str, float], step: int, *, is_saveable: bool = False) -> None:
+    """Ends a training whose loss is NaN or infinite.
+
+    Args:
+        name: of the loss, such as ``validation loss``.
+        metrics: with ``loss``, the same on all ranks.
+        step: optimizer steps done.
+        is_saveable: whether the weights are worth a checkpoint.
+
+    Raises:
+        DivergenceError: the loss is NaN or infinite.
+    """
+    loss = metrics["loss"]
+    if not math.isfinite(loss):
+        raise DivergenceError(f"the {name} is {loss} at step {step}", _EITHER, is_saveable=is_saveable)
 
 
 def check_finite_weights(trainer: Trainer, step: int) -> None:

@@ -28,7 +28,7 @@ def shortened(config: TrainConfig) -> TrainConfig:
 
 
 def trial_directory(output: str | Path | None) -> Path:
-    """Where the trial writes: beside the run, so that the same disk is tried.
+    """Where the trial writes: beside the run, on the same disk.
 
     Args:
         output: the run directory; none for a new one below ``runs``.

@@ -3,14 +3,11 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
 import tensorflow as tf
 
-from tfdl.data import Position, Source, training_batches
-from tfdl.data.order import shard_rows
 from tfdl.data.python_reading import taken
 from tfdl.distributed.sync_proof import SyncProof
 from tfdl.distributed.watchdog import long_work
@@ -19,41 +16,16 @@ from tfdl.errors import RunError, StoppedError, mark_agreed
 from tfdl.runs import Progress
 from tfdl.training.callbacks import Callback, EpochReport, StepReport, ValidationReport
 from tfdl.training.checkpoints import Checkpoints
-from tfdl.training.divergence import DivergenceError, check_finite_weights, divergence
+from tfdl.training.divergence import check_finite, check_finite_weights, divergence
+from tfdl.training.fit_plan import FitPlan, next_samples, open_batches
 from tfdl.training.membership import Membership
-from tfdl.training.monitor import Monitor
 from tfdl.training.optimization import check_equal_rates
-from tfdl.training.run_length import RunLength
 from tfdl.training.signals import StopRequest
 from tfdl.training.trainer import Trainer
 
 # The longest time of a graph call, once the speed of steps is known. A stop request is noticed between graph calls, and
 # launchers wait only a few seconds after a request.
 _LONGEST_EXECUTION_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class FitPlan:
-    """What to train on, for how long, and in which portions."""
-
-    source: Source
-    batch_size: int
-    """Samples of one optimizer step on one rank."""
-    seed: int
-    """Decides the order of the samples and the augmentation."""
-    steps_per_execution: int
-    """The most steps in one graph call."""
-    length: RunLength
-    monitor: Monitor
-    """Decides which checkpoint is the best."""
-    validation_steps: int | None = None
-    """Steps between two validations within an epoch; none for one at the end of each epoch alone."""
-    validation_samples: int = 0
-    """Samples of the validation split."""
-    deadline: float = math.inf
-    """When the run's time is over, in seconds since the epoch."""
-    sync_check_steps: int = 200
-    """Steps between two comparisons of the ranks' states; 0 compares at the end only."""
 
 
 class Fit:
@@ -113,7 +85,7 @@ class Fit:
         Raises:
             StoppedError: a signal asked a rank to stop; a checkpoint is saved.
             DivergenceError: a loss, gradient or weight is NaN or infinite. The weights are those before that step.
-            RunError: the validation loss is NaN or infinite, or the ranks' states are no longer equal.
+            RunError: the ranks' states are no longer equal.
         """
         batches = iter(open_batches(self._plan, self._trainer, self._progress))  # one iterator for the whole run
         # A resumed run may have reached its early end already.
@@ -248,15 +220,11 @@ class Fit:
         """Raises an error that says why the next step cannot be made."""
         progress = self._progress
         plan = self._plan
-        world = self._world
         self.proof.compare(progress.step, again=True)
         check_finite_weights(self._trainer, progress.step)
         with long_work("finding out why training diverged"):
             batch = next(taken(open_batches(plan, self._trainer, progress)))
-            epoch_batch = progress.epoch_batch or self._global_batch
-            order = plan.source.epoch_order(plan.seed, progress.epoch, epoch_batch)[progress.sample :]
-            rows = shard_rows(order[: self._global_batch], plan.batch_size, world.rank, world.size)
-            samples = rows[rows >= 0].tolist()
+            samples = next_samples(plan, self._world, progress)
             raise divergence(self._trainer, batch, samples, progress.step + 1, plan.source.unit)
 
     def _count_steps(self, num_steps: int, sums: list[float], seconds: float) -> int:
@@ -298,9 +266,7 @@ class Fit:
         check_finite_weights(self._trainer, self._progress.step)
         self._callback.on_validation_begin()
         validation = self._validate()
-        cause, advice = unfit_loss("validation loss", validation, self._progress.step)
-        if cause:
-            raise DivergenceError(cause, advice)
+        check_finite("validation loss", validation, self._progress.step, is_saveable=True)
         self._progress.validation = validation
         value = self._plan.monitor.value(validation)
         if self._plan.monitor.is_better(value, self._progress.best_value):
@@ -371,58 +337,5 @@ class Fit:
         raise StoppedError(f"stopped by {name} at step {self._progress.step} with a checkpoint saved")
 
 
-def open_batches(plan: FitPlan, trainer: Trainer, progress: Progress) -> Any:
-    """Returns this rank's part of the training batches from the run's position on, repeated without end.
-
-    Args:
-        plan: the data and the batch size.
-        trainer: has the ranks, and the task's augmentation.
-        progress: the run's position.
-    """
-    return training_batches(
-        plan.source,
-        batch_size=plan.batch_size,
-        seed=plan.seed,
-        start=Position(progress.epoch, progress.sample, progress.epoch_batch),
-        shard_index=trainer.world.rank,
-        num_shards=trainer.world.size,
-        augment=trainer.task.augment,
-    )
-
-
 def _rate(examples: int, seconds: float) -> float:
     return examples / seconds if seconds > 0 else 0.0
-
-
-def check_finite(name: str, metrics: dict[str, float], step: int) -> None:
-    """Ends a run whose loss is no longer a number.
-
-    Args:
-        name: of the loss, such as ``validation loss``.
-        metrics: with ``loss``.
-        step: optimizer steps done.
-
-    Raises:
-        RunError: the loss is NaN or infinite.
-    """
-    cause, advice = unfit_loss(name, metrics, step)
-    if cause:
-        raise RunError(f"{cause}; {advice}")
-
-
-def unfit_loss(name: str, metrics: dict[str, float], step: int) -> tuple[str, str]:
-    """What is wrong with a loss that is NaN or infinite, and what to do; empty if it is finite.
-
-    Args:
-        name: of the loss, such as ``validation loss``.
-        metrics: with ``loss``.
-        step: optimizer steps done.
-    """
-    loss = metrics["loss"]
-    if math.isfinite(loss):
-        return "", ""
-    advice = (
-        "train again with a lower --learning-rate, or with clipped gradients (--set optimizer.clip_norm=1); if the data"
-        " may have NaN or infinite values, remove them"
-    )
-    return f"the {name} is {loss} at step {step}", advice

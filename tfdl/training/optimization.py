@@ -1,5 +1,6 @@
 """The optimizer of a run: its schedule in steps, its learning rate on several ranks, and weight decay."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -7,12 +8,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdl.config import OptimizerConfig
+from tfdl.config import OptimizerConfig, TrainConfig
 from tfdl.distributed import World
 from tfdl.distributed.replicas import learning_rates
 from tfdl.errors import RunError, UserError, mark_agreed
 from tfdl.optimizers import build_optimizer
 from tfdl.runs import Progress
+from tfdl.training.run_length import RunLength
 
 # Schedules that do not depend on the length of the run.
 _ENDLESS_SCHEDULES = ("constant", "inverse_sqrt")
@@ -173,6 +175,21 @@ def planned_steps(config: OptimizerConfig, steps_per_epoch: int) -> int:
     if config.schedule_epochs:
         return max(1, round(config.schedule_epochs * steps_per_epoch))
     return config.schedule_steps
+
+
+def schedule_note(config: OptimizerConfig, length: RunLength, before: TrainConfig | None) -> str:
+    """Reports a schedule that ends before the run, or that a resume changes with the length of the run.
+
+    Args:
+        config: the optimizer.
+        length: of the run.
+        before: a resumed run's configuration until now; none for a new run.
+    """
+    note = early_end_note(config, length.total_steps, length.steps_per_epoch)
+    if note or before is None:
+        return note
+    length_before = dataclasses.replace(length, epochs=before.epochs, steps=before.steps)
+    return changed_schedule_note(config, length_before.total_steps, length.total_steps)
 
 
 def early_end_note(config: OptimizerConfig, total_steps: int, steps_per_epoch: int) -> str:

@@ -29,7 +29,7 @@ class Recovery:
         record: the run directory.
         world: the ranks.
         checkpoints: save the state.
-        watchers: are told.
+        watchers: get the notices.
         after_return: adapts what follows the restored state, such as the learning rate.
     """
 
@@ -53,7 +53,7 @@ class Recovery:
         self._after_return = after_return
 
     def begin(self) -> None:
-        """Saves a new run, so that there is a checkpoint to go back to."""
+        """Saves a new run: the first checkpoint to go back to."""
         if self._returns and not self._state.progress.step:
             self._checkpoints.save()
 

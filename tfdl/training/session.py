@@ -1,6 +1,5 @@
 """One run on one rank: built from its parts, trained, evaluated, recorded."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +8,6 @@ import keras
 import tensorflow as tf
 
 from tfdl.config import TrainConfig
-from tfdl.data import training_batches
 from tfdl.data.python_reading import taken
 from tfdl.data.sources import sample_counts
 from tfdl.distributed import World
@@ -31,16 +29,17 @@ from tfdl.training.checkpoints import Checkpoints
 from tfdl.training.code_versions import changed_versions_note, code_versions
 from tfdl.training.compilation import decide
 from tfdl.training.csv_log import CsvLog
-from tfdl.training.divergence import DivergenceError
+from tfdl.training.divergence import DivergenceError, check_finite
 from tfdl.training.early_stopping import EarlyStopping
-from tfdl.training.fit import Fit, FitPlan, check_finite, open_batches
+from tfdl.training.fit import Fit
+from tfdl.training.fit_plan import FitPlan, open_batches
 from tfdl.training.initial_weights import InitialWeights, initial_weights
 from tfdl.training.keras_callbacks import check_lowered_rates
 from tfdl.training.membership import Membership
 from tfdl.training.metrics_log import MetricsLog
 from tfdl.training.monitor import Monitor
 from tfdl.training.opening import Opened, open_data, samples_in_words, weigh_classes
-from tfdl.training.optimization import changed_schedule_note, early_end_note, follow_plan, rate_note
+from tfdl.training.optimization import follow_plan, rate_note, schedule_note
 from tfdl.training.output import Output
 from tfdl.training.plateau import Plateau
 from tfdl.training.python_parts import PythonParts
@@ -280,9 +279,7 @@ class Session:
             with self._world.agreement():
                 check_possible(self.parts.trainer)
             with long_work("looking for the batch size", math.inf):
-                source = self.parts.sources["train"]
-                most = source.num_examples // (self._world.size * self.config.accumulation_steps)
-                size = chosen_batch_size(self.parts.trainer, self._some_batch, size, most)
+                size = chosen_batch_size(self.parts.trainer, self.parts.sources["train"], self.config)
             self._batch_size_note = f"batch size {size}, the largest that the GPUs' memory holds"
         self.config = self.config.replace(batch_size=size, auto_batch_size=False)
         del self.parts
@@ -290,19 +287,6 @@ class Session:
         assert self.opened is not None
         with self._world.agreement(), long_work("building the model"):
             self.parts = build_parts(self.config, *self.opened, self._python_parts, self._world, weights)
-
-    def _some_batch(self, size: int) -> Any:
-        """A training batch of this rank with so many samples."""
-        trainer = self.parts.trainer
-        batches = training_batches(
-            self.parts.sources["train"],
-            batch_size=size,
-            seed=self.config.seed,
-            shard_index=self._world.rank,
-            num_shards=self._world.size,
-            augment=trainer.task.augment,
-        )
-        return next(taken(batches))
 
     def _decide_compilation(self) -> str:
         """Decides whether XLA compiles, and records it in the configuration.
@@ -351,7 +335,7 @@ class Session:
             *parts.task.notes,
             changed_counts_note(self.run_directory.assets, sample_counts(parts.sources)),
             rate_note(config.optimizer, world.size),
-            self._schedule_note(),
+            schedule_note(config.optimizer, parts.length, self.record.config_before if self.step else None),
             self._compilation_note,
             self.state.note,
             self.state.callbacks_note,
@@ -378,17 +362,6 @@ class Session:
             membership=self._membership.note,
             plugins=config.plugins,
         )
-
-    def _schedule_note(self) -> str:
-        """Reports a schedule that ends before the run, or that a resume changes with the length of the run."""
-        length = self.parts.length
-        optimizer = self.config.optimizer
-        note = early_end_note(optimizer, length.total_steps, length.steps_per_epoch)
-        before = self.record.config_before
-        if before is None or not self.step:
-            return note
-        length_before = dataclasses.replace(length, epochs=before.epochs, steps=before.steps)
-        return note or changed_schedule_note(optimizer, length_before.total_steps, length.total_steps)
 
     def _fit_plan(self) -> FitPlan:
         return FitPlan(

@@ -9,7 +9,7 @@ from tfdl.training.callbacks import Callback, EpochReport, RunPlan, StepReport, 
 
 
 class Tracker(Callback):
-    """A callback that only watches. If it fails, the run goes on without it, and a line says so.
+    """A callback that only watches. If it fails, a warning is printed, and the run continues without it.
 
     Args:
         make: makes the callback, when the run starts.
