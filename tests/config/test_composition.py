@@ -129,7 +129,14 @@ def test_a_file_that_is_no_configuration(tmp_path, text, message):
         load_yaml(file)
 
 
-def test_an_empty_file_sets_nothing(tmp_path):
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_an_empty_file_is_a_mistake(tmp_path, text):
+    (tmp_path / "empty.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match="is empty, expected a configuration with keys such as"):
+        load_yaml(tmp_path / "empty.yaml")
+
+
+def test_a_file_of_comments_sets_nothing(tmp_path):
     (tmp_path / "empty.yaml").write_text("# nothing\n", encoding="utf-8")
     assert load_yaml(tmp_path / "empty.yaml") == {}
 

@@ -23,7 +23,7 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     """Reads one mapping.
 
     Raises:
-        UserError: no such file, a file that is too large, not YAML (with line and column), or not a mapping.
+        UserError: no such file, a file that is too large, empty, not YAML (with line and column), or not a mapping.
     """
     try:
         with Path(path).open("rb") as file:
@@ -33,8 +33,10 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
         raise UserError(f"cannot read configuration {str(path)!r} ({_reason(error)}); expected a YAML file") from error
     if len(content) > MOST_BYTES:
         raise UserError(f"{path} has more than {MOST_BYTES:,} bytes, expected a configuration")
+    if not text.strip():
+        raise UserError(f"{path} is empty, expected a configuration with keys such as `epochs: 10`")
     values = parse_yaml(text, str(path))
-    if values is None:
+    if values is None:  # comments alone
         return {}
     if not isinstance(values, dict):
         raise UserError(f"{path} holds a {type(values).__name__}, expected a mapping of keys such as `epochs: 10`")
