@@ -112,9 +112,10 @@ def test_runs_of_one_name_get_separate_directories(tmp_path):
 
 
 def test_an_incomplete_configuration_is_an_error(copied_run):
-    copied_run.config_path.write_text("")
-    with pytest.raises(UserError, match="incomplete: missing model, task"):
-        copied_run.read_config()
+    for text, message in (("", "is empty, expected a configuration"), ("epochs: 3", "incomplete: missing model, task")):
+        copied_run.config_path.write_text(text)
+        with pytest.raises(UserError, match=message):
+            copied_run.read_config()
 
 
 def test_overwriting_removes_a_link_and_keeps_its_target(copied_run, tmp_path):
