@@ -29,21 +29,37 @@ def read_json_object(path: Path, advice: str, most_bytes: int = MOST_BYTES) -> d
         UserError: no such file, no regular file, a file that is too large, or no JSON object.
     """
     try:
-        # A pipe would be waited for, and a device may have no end.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise UserError(f"{str(path)!r} is no regular file, expected a JSON file; {advice}")
-        with path.open("rb") as file:
-            content = file.read(most_bytes + 1)
+        return bounded_object(path, most_bytes)
     except OSError as error:
         raise UserError(f"cannot read {str(path)!r} ({error.strerror}), expected a JSON file; {advice}") from error
+    except ValueError as error:
+        raise UserError(f"{str(path)!r} {error}; {advice}") from error
+
+
+def bounded_object(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
+    """``read_json_object`` for callers that have messages of another form.
+
+    Args:
+        path: the file.
+        most_bytes: a larger file is refused before it is read.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        ValueError: what is wrong with the file, such as ``holds a list, expected a JSON object``.
+    """
+    # A pipe would be waited for, and a device may have no end.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("is no regular file")
+    with path.open("rb") as file:
+        content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
-        raise UserError(f"{str(path)!r} has more than {most_bytes:,} bytes, expected a smaller file; {advice}")
+        raise ValueError(f"has more than {most_bytes:,} bytes, expected a smaller file")
     try:
         values = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{str(path)!r} is not JSON ({in_one_line(str(error))}); {advice}") from error
+        raise ValueError(f"is not JSON ({in_one_line(str(error))})") from error
     if not isinstance(values, dict):
-        raise UserError(f"{str(path)!r} holds a {type(values).__name__}, expected a JSON object; {advice}")
+        raise ValueError(f"holds a {type(values).__name__}, expected a JSON object")
     return values
 
 

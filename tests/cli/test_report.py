@@ -89,7 +89,7 @@ def test_a_run_without_a_checkpoint(run_here, tmp_path):
         (["nothing"], "no run directory 'nothing'; give one that `tfdl train` wrote"),
         (["run", "nothing", "--no-model"], "no run directory 'nothing'; give one that `tfdl train` wrote"),
         (["empty", "--no-model"], "'empty' holds no run (no config.yaml)"),
-        (["damaged", "--no-model"], "run 'damaged' is damaged: summary.json is not valid JSON"),
+        (["damaged", "--no-model"], "run 'damaged' is damaged: summary.json is not JSON"),
         (["run", "--no-model", "--checkpoint", "best"], "--checkpoint has no meaning with --no-model"),
         (["run", "--no-model", "--split", "test"], "--split has no meaning with --no-model"),
         (["run", "--checkpoint", "best"], "run 'run' has no checkpoint 'best'; it has last, step-00000060"),

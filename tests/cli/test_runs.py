@@ -122,7 +122,7 @@ def test_a_damaged_run_does_not_end_the_list(runs, folder):
     assert (code, err) == (0, "")
     (line,) = [line for line in out.splitlines() if line.startswith("a ")]
     assert line.split()[1] == "damaged"
-    assert "summary.json is not valid JSON" in line
+    assert "summary.json is not JSON" in line
 
 
 @pytest.mark.parametrize("width", [30, 60, 80, 100, 140, 220])

@@ -207,19 +207,19 @@ def test_a_run_of_a_plugin_is_listed_and_nothing_is_imported(tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("summary.json", '{"model": "cnn", "te', r"summary\.json is not valid JSON: Unterminated string"),
-        ("summary.json", "[]", r"summary\.json holds a list, expected an object"),
-        ("summary.json", "[" * 100_000, r"summary\.json is not valid JSON"),
+        ("summary.json", '{"model": "cnn", "te', r"summary\.json is not JSON \(Unterminated string"),
+        ("summary.json", "[]", r"summary\.json holds a list, expected a JSON object"),
+        ("summary.json", "[" * 100_000, r"summary\.json is not JSON"),
         ("summary.json", '{"steps": "many"}', r"steps is of type str, expected a whole number"),
         ("summary.json", '{"steps": true}', r"steps is of type bool, expected a whole number"),
         ("summary.json", '{"test": {"accuracy": "good"}}', r"test has something else than metrics"),
         ("summary.json", '{"test": {"accuracy": 1' + "0" * 400 + "}}", r"test has something else than metrics"),
         ("config.yaml", "a: !!bool x", r"config\.yaml is not valid YAML"),
-        ("status.json", "", r"status\.json is not valid JSON: Expecting value"),
+        ("status.json", "", r"status\.json is not JSON \(Expecting value"),
         ("status.json", '{"code": "0"}', r"code is of type str, expected a whole number or null"),
         ("status.json", '{"code": 0, "reason": 7}', r"reason is of type int, expected a text"),
         ("config.yaml", "model: [", r"config\.yaml is not valid YAML: while parsing a flow node"),
-        ("config.yaml", "", r"config\.yaml is incomplete: missing model, task, dataset"),
+        ("config.yaml", "", r"config\.yaml is empty, expected a configuration"),
         ("config.yaml", "- " * 100_000, r"config\.yaml is not valid YAML"),
         ("config.yaml", b"\xff\xfe", r"config\.yaml' \(not UTF-8 text\)"),
     ],
@@ -239,7 +239,7 @@ def test_a_damaged_checkpoint_of_an_unfinished_run(tmp_path):
     (folder / "checkpoints" / "last" / "progress.json").write_text('{"step": "x"}')
     assert "steps is of type str" in only_run(folder).reason
     (folder / "checkpoints" / "last" / "progress.json").write_text("{")
-    assert "progress.json is not valid JSON" in only_run(folder).reason
+    assert "progress.json is not JSON" in only_run(folder).reason
 
 
 def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):

@@ -234,5 +234,5 @@ def test_small_files_may_contain_anything(tmp_path, name, content):
 def test_a_damaged_run(tmp_path):
     run = make_run(tmp_path / "run", summary=SUMMARY, status=DONE)
     (run / "summary.json").write_text("{")
-    with pytest.raises(UserError, match=r"run '.*' is damaged: summary.json is not valid JSON"):
+    with pytest.raises(UserError, match=r"run '.*' is damaged: summary.json is not JSON"):
         read_facts(run)

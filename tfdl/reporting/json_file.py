@@ -1,12 +1,10 @@
 """Reads the small JSON files of a run, which may contain anything."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from tfdl.errors import UserError
-from tfdl.json_files import MOST_BYTES
-from tfdl.reporting.regular_file import check_regular
+from tfdl.json_files import bounded_object
 from tfdl.runs.json_values import json_values
 
 
@@ -21,17 +19,9 @@ def read_json_object(path: Path) -> dict[str, Any]:
         OSError: the file cannot be read.
     """
     try:
-        check_regular(path)
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+        values: dict[str, Any] = json_values(bounded_object(path))
     except FileNotFoundError:
         return {}
-    if len(content) > MOST_BYTES:
-        raise UserError(f"{path.name} has more than {MOST_BYTES:,} bytes")
-    try:
-        values = json_values(json.loads(content))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path.name} is not valid JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path.name} holds a {type(values).__name__}, expected an object")
+    except ValueError as error:
+        raise UserError(f"{path.name} {error}") from error
     return values
