@@ -217,4 +217,5 @@ def test_a_signal_of_one_rank_stops_connected_ranks_before_the_first_step(tmp_pa
     _, errors = job.communicate(timeout=240)
     assert job.returncode == 75, errors
     assert "tfdl: rank 0: stopped by SIGUSR1 while no training steps ran; continue with --resume" in errors
-    assert "error" not in errors
+    assert "tfdl: error" not in errors
+    assert "Traceback" not in errors

@@ -89,7 +89,10 @@ def test_the_command(trained_run, tmp_path, run_here):
     before = trained_run.read_summary()["test"]["accuracy"]
     measured = rf"accuracy {before:.4f} -> 0\.\d{{4}} on the test split \(180 samples\)"
     assert re.fullmatch(rf"int8: {measured}; size \d+\.\d KiB -> \d+\.\d KiB", lines[5])
-    assert lines[6:] == ["note: images must have 8x8 pixels (width x height): the file does not resize them"]
+    assert lines[6:] == [
+        "note: images must have 8x8 pixels (width x height): the file does not resize them",
+        f"load it with onnxruntime.InferenceSession('{tmp_path / 'out' / 'model.onnx'}')",
+    ]
     weights = onnx.load(tmp_path / "out" / "model.onnx").graph.initializer
     kernels = [tensor for tensor in weights if len(tensor.dims) == 4]
     assert {tensor.data_type for tensor in kernels} == {onnx.TensorProto.INT8}

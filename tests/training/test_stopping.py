@@ -92,7 +92,7 @@ def stopped(config, tmp_path):
     assert process.returncode == 75
     reason = status(tmp_path)["reason"]
     line, advice = err.splitlines()
-    assert line == f"tfdl: error: {reason}"
+    assert line == f"tfdl: {reason}"
     assert status(tmp_path)["code"] == 75
     assert reason.startswith("stopped by SIGTERM at step ")
     assert reason.endswith(" with a checkpoint saved")

@@ -56,14 +56,15 @@ def fault(what: str) -> Iterator[list[Trainer]]:
     trainers: list[Trainer] = []
     run = Trainer.run
 
-    def run_and_flip(self: Trainer, batches: Any, num_steps: int) -> None:
+    def run_and_flip(self: Trainer, batches: Any, num_steps: int) -> int:
         before = int(self.optimizer.iterations)
-        run(self, batches, num_steps)
+        num_done = run(self, batches, num_steps)
         trainers[:] = [self]
         vars(self)["statistics"] = statistics_of(self)
         is_due = before < STEP <= int(self.optimizer.iterations)
         if is_due and self.world.rank == 1 and what in CHANGED:
             flip_one_bit(CHANGED[what](self))
+        return num_done
 
     with patch.object(Trainer, "run", run_and_flip):
         yield trainers

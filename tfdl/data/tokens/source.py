@@ -104,8 +104,10 @@ class TokenSource(ShuffledSource):
 
     def epoch_order(self, seed: int, epoch: int, global_batch: int) -> np.ndarray:
         """See ``Source.epoch_order``; random, with samples of about equal length in each batch."""
-        samples = self.samples
-        return samples[order_by_length(self.lengths[samples], seed, epoch, global_batch)]
+        if self._samples is None:  # no copies: an order may take much of the memory
+            return order_by_length(self.lengths, seed, epoch, global_batch)
+        lengths = self.lengths[self._samples]
+        return self._samples[order_by_length(lengths, seed, epoch, global_batch)]
 
     def evaluation_pieces(self, batch_size: int, most_tokens: int | None = None) -> list[np.ndarray]:
         """See ``Source.evaluation_pieces``; the longest samples come first.
