@@ -66,8 +66,8 @@ def check_compute_speed(seconds: list[float], world: World) -> Iterator[Finding]
     yield Finding(
         "compute",
         "warning",
-        f"rank {slowest} on {host} takes {factor:.1f} times as long as others ({slow_ms:.2f} ms {product}, {usual_ms:.2f}"
-        f" ms): every step waits for it, so a step may take up to {factor:.1f} times as long",
+        f"rank {slowest} on {host} takes {factor:.1f} times as long as others ({slow_ms:.2f} ms {product},"
+        f" {usual_ms:.2f} ms): every step waits for it, so a step may take up to {factor:.1f} times as long",
         f"look on {host} for other programs, fewer cores for this rank, or a throttled processor; or leave it out",
     )
 
