@@ -1,8 +1,8 @@
 """Trains on several ranks with NaN on rank 1 at step 7: ``diverging.py OUTPUT OPTION...``, into OUTPUT/CASE.
 
 The cases: ``none``, which ends after six steps; ``loss`` of the third sample; ``gradient``, whose loss is finite;
-``sample``, where one of the training samples has NaN; and ``return``, whose rate is too large, and which goes back. Each
-rank prints a line of JSON: case -> exit code.
+``sample``, where one of the training samples has NaN; and ``return``, whose rate is too large, and which goes back.
+Each rank prints a line of JSON: case -> exit code.
 """
 
 import json
