@@ -34,7 +34,7 @@ from tfdl.training.early_stopping import EarlyStopping
 from tfdl.training.fit import Fit
 from tfdl.training.fit_plan import FitPlan, open_batches
 from tfdl.training.initial_weights import InitialWeights, initial_weights
-from tfdl.training.keras_callbacks import check_lowered_rates
+from tfdl.training.keras_callbacks import check_lowered_rates, let_notify
 from tfdl.training.membership import Membership
 from tfdl.training.metrics_log import MetricsLog
 from tfdl.training.monitor import Monitor
@@ -133,6 +133,7 @@ class Session:
             self._choose_batch_size(weights)
         with world.agreement():
             check_lowered_rates(self._callbacks, self.config)
+            let_notify(self._callbacks, self._notify)
             Callbacks(self._callbacks).on_built(self.parts)
         # Variables are broadcast below; what else layers keep, such as adapted statistics, must be equal already.
         layers = self.parts.model._flatten_layers()

@@ -115,7 +115,7 @@ def _shown_image(image: np.ndarray) -> np.ndarray:
 
 def _encoded(picture: Any) -> Picture:
     file = io.BytesIO()
-    picture.save(file, "PNG", optimize=True)
+    picture.save(file, "PNG")
     if file.tell() > _MOST_PNG_BYTES:
         file = io.BytesIO()
         picture.save(file, "JPEG", quality=85)
