@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.plugin_util import markdown_to_safe_html
 from tensorboard.plugins.hparams import metadata as hparams
 
@@ -23,9 +23,8 @@ from tfdl.runs import Progress, RunDirectory
 from tfdl.tasks.image_classification import ImageClassification
 from tfdl.tasks.language_modeling import LanguageModeling
 from tfdl.training import Callback, tensorboard_samples
-from tfdl.training.callbacks import StepReport
+from tfdl.training.callbacks import StepReport, ValidationReport
 from tfdl.training.csv_log import CsvLog
-from tfdl.training.divergence import DivergenceError
 from tfdl.training.event_file import EventFile
 from tfdl.training.metrics_log import MetricsLog
 from tfdl.training.pace import Pace
@@ -38,28 +37,43 @@ from tfdl.training.samples.translation_samples import TranslationSamples
 from tfdl.training.samples.validation_samples import NoSamples, Picture, Shown, ValidationSamples
 from tfdl.training.tensorboard_log import TensorBoardLog
 from tfdl.training.tensorboard_samples import TensorBoardSamples
-
-EVERYTHING = {"scalars": 0, "tensors": 0, "images": 0}
+from tfdl.training.tracker import Tracker
 
 
 def read(folder: Path) -> EventAccumulator:
-    """All events of a folder."""
-    events = EventAccumulator(str(folder), EVERYTHING)
+    """All that TensorBoard's server has of a folder."""
+    events = EventAccumulator(str(folder), {"tensors": 0})
     events.Reload()
     return events
 
 
+def tags(folder: Path, plugin: str) -> list[str]:
+    """What a dashboard of TensorBoard lists."""
+    metadata = read(folder).AllSummaryMetadata()
+    return [tag for tag, of_tag in metadata.items() if of_tag.plugin_data.plugin_name == plugin]
+
+
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     events = read(folder)
-    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    return {
+        tag: [(event.step, float(tf.make_ndarray(event.tensor_proto))) for event in events.Tensors(tag)]
+        for tag in tags(folder, "scalars")
+    }
 
 
 def texts(folder: Path, tag: str) -> dict[int, str]:
+    assert tag in tags(folder, "text")
     return {event.step: event.tensor_proto.string_val[0].decode() for event in read(folder).Tensors(tag)}
 
 
 def pictures(folder: Path, tag: str) -> dict[int, np.ndarray]:
-    return {event.step: decoded(event.encoded_image_string) for event in read(folder).Images(tag)}
+    assert tag in tags(folder, "images")
+    found = {}
+    for event in read(folder).Tensors(tag):
+        width, height, encoded = event.tensor_proto.string_val
+        found[event.step] = decoded(encoded)
+        assert found[event.step].shape == (int(height), int(width), 3)
+    return found
 
 
 def decoded(encoded: bytes) -> np.ndarray:
@@ -76,8 +90,15 @@ def always(monkeypatch):
     monkeypatch.setattr(tensorboard_samples, "_SHARE", math.inf)
 
 
-def test_scalars_are_those_of_metrics_jsonl(tiny, tmp_path):
-    run = tfdl.train(tiny({"optimizer.schedule": "cosine"}, validation_steps=5, log_norms=True), tmp_path / "run")
+def test_scalars_are_those_of_metrics_jsonl_and_of_the_rows(tiny, tmp_path):
+    rows_seen = []
+
+    class Watch(Callback):
+        def on_validation_rows(self, progress, rows):
+            rows_seen.append((progress.step, float(np.mean(rows["label"] == rows["prediction"]))))
+
+    config = tiny({"optimizer.schedule": "cosine"}, validation_steps=5, log_norms=True)
+    run = tfdl.train(config, tmp_path / "run", callbacks=[Watch()])
     expected: dict[str, dict[str, list[tuple[int, float]]]] = {"train": {}, "validation": {}}
     for line in lines_of(run):
         found = {"validation": line.get("validation", {})}
@@ -95,6 +116,7 @@ def test_scalars_are_those_of_metrics_jsonl(tiny, tmp_path):
             values = [value for _, value in points]
             assert [value for _, value in shown[name]] == pytest.approx(values, rel=1e-3)  # the speed is rounded
     assert len({rate for _, rate in scalars(run.tensorboard / "train")["learning_rate"]}) > 3
+    assert rows_seen == expected["validation"]["accuracy"]
 
 
 def test_the_configuration_and_hyperparameters(trained_run):
@@ -248,22 +270,22 @@ def test_nothing_in_a_text_is_read_as_markdown():
 
 
 @pytest.mark.usefixtures("always")
-@pytest.mark.parametrize("model", ["rnn", "transformer"])
-def test_a_language_model_writes_and_its_weights_stay_bit_identical(tiny_language, tmp_path, monkeypatch, model):
+@pytest.mark.parametrize("model", ["rnn", pytest.param("transformer", marks=pytest.mark.slow)])
+def test_a_language_model_writes_and_its_weights_stay_bit_identical(tiny_language, tmp_path, model):
     """With dropout and averages; within an epoch, where the rnn carries its state on."""
-    config = tiny_language(model, {"optimizer.ema_momentum": 0.9}, epochs=1, validation_steps=10)
+    config = tiny_language(model, {"optimizer.ema_momentum": 0.9}, steps=14, validation_steps=7)
     run = tfdl.train(config, tmp_path / "with")
     shown = texts(run.tensorboard, "samples")
-    assert sorted(shown) == [10, 20, 22]
+    assert sorted(shown) == [7, 14]
     (given,) = {tuple(re.findall(r"given:\n\n(.*?)\n\n", text, re.DOTALL)) for text in shown.values()}
     assert len(given) == 4
     assert given[0] == '    The "ass'
-    # The weights that were evaluated have written: the averages, which the last checkpoint has.
-    loaded = tfdl.runs.load_run(run)
-    assert as_markdown(written_texts.WrittenTexts(loaded.model, *opened(config)).of({}).texts) == shown[22]
-    monkeypatch.undo()  # a run of a few seconds runs the model for no samples
-    without = tfdl.train(config, tmp_path / "without")
-    assert "samples" not in read(without.tensorboard).Tags()["tensors"]
+    if model == "transformer":
+        # The weights that were evaluated have written: the averages, which the last checkpoint has.
+        loaded = tfdl.runs.load_run(run)
+        assert as_markdown(written_texts.WrittenTexts(loaded.model, *opened(config)).of({}).texts) == shown[14]
+    without = tfdl.train(config.replace(log_samples=False), tmp_path / "without")
+    assert tags(without.tensorboard, "text") == ["config"]
     assert without.read_summary()["weights_sha256"] == run.read_summary()["weights_sha256"]
 
 
@@ -274,8 +296,8 @@ def opened(config: TrainConfig) -> tuple[LanguageModeling, Any]:
 
 def test_images_change_no_bit_of_the_weights(tiny, tmp_path, trained_run):
     without = tfdl.train(tiny(log_samples=False), tmp_path / "run")
-    assert read(without.tensorboard).Tags()["images"] == []
-    assert read(trained_run.tensorboard).Tags()["images"] == ["confusion_matrix", "images"]
+    assert tags(without.tensorboard, "images") == []
+    assert tags(trained_run.tensorboard, "images") == ["confusion_matrix", "images"]
     assert without.read_summary()["weights_sha256"] == trained_run.read_summary()["weights_sha256"]
 
 
@@ -319,7 +341,7 @@ def test_texts_of_a_slow_model_end_in_time(tiny_language, monkeypatch):
     model = tfdl.build_model(config.model, **task.model_arguments)
     (sample,) = written_texts.WrittenTexts(model, task, source).of({}).texts
     assert sample.parts["written"].endswith("…")
-    assert len(sample.parts["written"]) == 2 * 16 + 1
+    assert 16 < len(sample.parts["written"]) <= 2 * 16 + 1  # a character, or less, for each token
 
 
 class Stop(Callback):
@@ -366,7 +388,7 @@ def test_the_files_of_a_hundred_thousand_steps_stay_small(tmp_path):
         progress.step = step
         logs.on_steps(report)
     logs.close()
-    steps = [step for step, _ in scalars(paths[2] / "train")["loss"]]
+    steps = [event.step for event in read(paths[2] / "train").Tensors("loss")]
     assert steps[0] == 1
     assert steps[-1] == 100_000
     assert steps[1:-1] == list(range(20, 100_000, 20))
@@ -384,8 +406,8 @@ def test_a_pace(total, most):
     due = [step for step in range(1, total + 1) if pace.is_due(step)]
     assert due[0] == 1
     assert due[-1] == total
-    assert min(total, most) <= len(due) <= most + 2 or total < most
-    assert len(due) == total or max(np.diff(due)) <= -(-total // most)
+    assert min(total, most / 2) <= len(due) <= most + 2
+    assert max(np.diff(due)) <= -(-total // most)
 
 
 def test_samples_of_a_hundred_validations(tiny, tmp_path):
@@ -399,56 +421,50 @@ def test_samples_of_a_hundred_validations(tiny, tmp_path):
     for step in range(12, 1201, 12):
         log.on_validation_rows(Progress(step=step), {})
     log.close()
-    steps = [event.step for event in read(tmp_path).Images("images")]
+    steps = [event.step for event in read(tmp_path).Tensors("images")]
     assert steps == [12, *range(60, 1201, 60)]
     (path,) = tmp_path.iterdir()
     assert 21 * 20_000 < path.stat().st_size < 21 * 20_000 + 10_000
 
 
-def test_samples_that_fail_end_neither_the_run_nor_the_scalars(tiny, tmp_path, monkeypatch):
+def test_samples_that_fail_do_not_end_the_scalars(tiny, tmp_path):
+    """Nor the run, since each log is a tracker."""
     notices = []
 
-    class Watch(Callback):
-        def on_notice(self, text):
-            notices.append(text)
+    class FailingSamples(NoSamples):
+        def of(self, rows):  # noqa: ARG002
+            raise tf.errors.ResourceExhaustedError(None, None, "out of memory\nand more")
 
-    def fail(*_):
-        raise tf.errors.ResourceExhaustedError(None, None, "out of memory\nand more")
-
-    monkeypatch.setattr(class_samples, "image_grid", fail)
-    run = tfdl.train(tiny(), tmp_path / "run", callbacks=[Watch()])
-    assert notices == ["warning: TensorBoard's log of samples ends here, and the run goes on: out of memory"]
-    assert [step for step, _ in scalars(run.tensorboard / "validation")["loss"]] == [12, 24]
-    assert run.read_summary()["steps"] == 24
-
-
-def test_rows_reach_callbacks_on_which_the_metrics_are_computed(tiny, tmp_path):
-    seen = []
-
-    class Watch(Callback):
-        def on_validation_rows(self, progress, rows):
-            seen.append((progress.step, float(np.mean(rows["label"] == rows["prediction"]))))
-
-    run = tfdl.train(tiny(validation_steps=6), tmp_path / "run", callbacks=[Watch()])
-    found = [(line["step"], line["validation"]["accuracy"]) for line in lines_of(run) if "validation" in line]
-    assert seen == found
-    assert len(seen) == 4
+    logs = RunLogs(
+        [
+            Tracker(lambda: TensorBoardSamples(tmp_path, 0, tiny(), FailingSamples()), "the log", notices.append),
+            Tracker(lambda: TensorBoardLog(tmp_path, 0), "the other log", notices.append),
+        ]
+    )
+    logs.on_start(SimpleNamespace(total_steps=10))
+    for step in (5, 10):
+        progress = Progress(step=step)
+        logs.on_validation_rows(progress, {})
+        logs.on_validation(ValidationReport(progress, {"loss": 0.5}, 1.0))
+    logs.close()
+    assert notices == ["warning: the log ends here, and the run goes on: out of memory"]
+    assert scalars(tmp_path / "validation")["loss"] == [(5, 0.5), (10, 0.5)]
 
 
-class DivergeOnce(Callback):
-    """At step 17."""
+def test_what_a_run_goes_back_over_is_shown_once(tiny, tmp_path):
+    class OneText(NoSamples):
+        def of(self, rows):  # noqa: ARG002
+            return Shown([SampleText({"written": "a"})])
 
-    has_diverged = False
-
-    def on_steps(self, report):
-        if report.progress.step == 17 and not self.has_diverged:
-            self.has_diverged = True
-            raise DivergenceError("broken")
-
-
-def test_a_run_that_goes_back_draws_one_line(tiny, tmp_path):
-    run = tfdl.train(tiny(on_divergence="rollback"), tmp_path / "run", callbacks=[DivergeOnce()])
-    assert [line["step"] for line in lines_of(run) if line["kind"] == "return"] == [12]
-    rates = scalars(run.tensorboard / "train")["learning_rate"]
-    assert [step for step, _ in rates] == [5, 10, 12, 17, 22, 24]
-    assert [value for _, value in rates] == pytest.approx([0.001] * 3 + [0.0005] * 3)
+    logs = RunLogs([TensorBoardLog(tmp_path, 0), TensorBoardSamples(tmp_path, 0, tiny(), OneText())])
+    logs.on_start(SimpleNamespace(total_steps=10))
+    for step, value in ((2, 0.5), (4, 0.75)):
+        for_step = Progress(step=step)
+        logs.on_steps(StepReport(for_step, {"loss": value}, 0.001, 10.0))
+        logs.on_validation_rows(for_step, {})
+        logs.on_validation(ValidationReport(for_step, {"loss": value}, 1.0))
+        logs.on_return(Progress(step=2))
+    logs.close()
+    for folder in ("train", "validation"):
+        assert scalars(tmp_path / folder)["loss"] == [(2, 0.5)]
+    assert list(texts(tmp_path, "samples")) == [2]

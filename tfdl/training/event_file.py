@@ -41,8 +41,8 @@ class EventFile:
         # Bytes: a path may hold bytes that are not UTF-8.
         self._records = tf.io.TFRecordWriter(os.fsencode(folder / name))
         self._write(file_version="brain.Event:2")
-        if step:
-            self.drop_after(step)
+        # TensorBoard takes the first of these events in a folder for the start of the run, and ignores it.
+        self.drop_after(step)
 
     def drop_after(self, step: int) -> None:
         """Makes TensorBoard drop what was written of later steps: the run does them again.

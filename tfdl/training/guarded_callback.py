@@ -1,5 +1,6 @@
 """Keras callbacks that must not end a run: trackers, which only watch it."""
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,7 +15,9 @@ _HOOKS = [name for name in dir(keras.callbacks.Callback) if name.startswith("on_
 
 
 class GuardedCallback(keras.callbacks.Callback):
-    """Calls a tracker, and prints a warning where it fails. After three failures in a row it is not called any more.
+    """Calls a tracker, and prints a warning where it fails.
+
+    After one of its methods has failed three times in a row, it is not called any more.
 
     Args:
         callback: the tracker.
@@ -25,7 +28,8 @@ class GuardedCallback(keras.callbacks.Callback):
         super().__init__()
         self._callback = callback
         self._notify = notify
-        self._failures = 0
+        self._failures: Counter[str] = Counter()  # of each method, since its last success
+        self._is_left_out = False
         for name in _HOOKS:
             setattr(self, name, partial(self._call, name))
 
@@ -38,16 +42,17 @@ class GuardedCallback(keras.callbacks.Callback):
         self._callback.set_params(params)
 
     def _call(self, hook: str, *arguments: Any, **named: Any) -> None:
-        if self._failures == _MOST_FAILURES:
+        if self._is_left_out:
             return
         try:
             getattr(self._callback, hook)(*arguments, **named)
         except Exception as error:
-            self._failures += 1
+            self._failures[hook] += 1
+            self._is_left_out = self._failures[hook] == _MOST_FAILURES
+            what = "and the run goes on"
+            if self._is_left_out:
+                what = f"{_MOST_FAILURES} times in a row, and the run goes on without it"
             name = type(self._callback).__name__
-            what = f"failed in {hook}, and the run goes on"
-            if self._failures == _MOST_FAILURES:
-                what = f"failed {_MOST_FAILURES} times in a row, and the run goes on without it"
-            self._notify(f"warning: {name} {what}: {first_line(error)}")
+            self._notify(f"warning: {name} failed in {hook}, {what}: {first_line(error)}")
         else:
-            self._failures = 0
+            del self._failures[hook]
