@@ -2,8 +2,10 @@
 
 import json
 import re
+import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,10 @@ from tests.distributed.launching import environment, launch
 PAGE = Path(__file__).parents[2] / "docs" / "trackers.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TRAIN = ("train", "--output", "runs/digits", "--set", "model.filters=[4]", "--image-size", "8", "--batch-size", "64")
+# Of W&B's files.
+BLOCK_SIZE = 2**15
+WHOLE = 1
+LAST = 4
 OFFLINE = {"MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
 
 
@@ -70,18 +76,33 @@ def test_mlflow(folder, ranks):
         assert len(history) == 4
 
 
+def records_of(path: Path) -> Iterator[bytes]:
+    """The records of W&B's file: after a header of 7 bytes, a log of LevelDB."""
+    content = path.read_bytes()
+    assert content.startswith(b":W&B")
+    place = 7
+    parts: list[bytes] = []
+    while place < len(content):
+        left_in_block = BLOCK_SIZE - place % BLOCK_SIZE
+        if left_in_block < 7:  # no room for another header
+            place += left_in_block
+            continue
+        _, length, kind = struct.unpack_from("<IHB", content, place)  # the first number is a checksum
+        parts.append(content[place + 7 : place + 7 + length])
+        place += 7 + length
+        if kind in (WHOLE, LAST):
+            yield b"".join(parts)
+            parts = []
+
+
 def logged_by_wandb(folder: Path) -> list[dict[str, Any]]:
-    """What each offline run of W&B has logged of its epochs, in the order of time."""
+    """What the offline runs of W&B have logged of epochs, in the order of time."""
     from wandb.proto import wandb_internal_pb2
-    from wandb.sdk.internal import datastore
 
     rows = []
     for path in sorted(folder.glob("wandb/offline-run-*-digits/*.wandb")):
-        store = datastore.DataStore()
-        store.open_for_scan(str(path))
-        while (data := store.scan_data()) is not None:
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(data)
+        for data in records_of(path):
+            record = wandb_internal_pb2.Record.FromString(data)
             items = {item.key or "/".join(item.nested_key): item.value_json for item in record.history.item}
             if "epoch/epoch" in items:
                 rows.append({name: json.loads(value) for name, value in items.items()})
