@@ -11,13 +11,15 @@ EXTRAS ?= dev$(if $(filter-out 0,$(GPU)),$(comma)cuda)
 comma := ,
 RUNS ?= runs/first
 EXPORTED ?= exported/first
-# Test files run in two processes at a time. A job of two ranks often waits: for time limits and its launcher.
-SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Test files run in several processes at a time, two at least: a job of two ranks often waits for its launcher. Each
+# process takes up to 4 GiB of memory.
+PROCESSES := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$(( n < 2 ? 2 : n > 4 ? 4 : n )))
+SIDE_BY_SIDE := --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 SOURCES := setup.cfg pyproject.toml constraints.txt
 INSTALLED := $(VENV)/installed-$(subst $(comma),-,$(EXTRAS)).stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test soak test-fast test-distributed notebooks lint clean
+.PHONY: help setup train test test-all soak test-fast test-distributed notebooks lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */|/' | column -t -s '|'
@@ -48,10 +50,13 @@ train: setup ## train a CNN on one rank and on two, evaluate it, export it
 	run tfdl evaluate $(RUNS)-2; \
 	run tfdl export $(RUNS)-2 $(EXPORTED)
 
-test: setup lint ## the whole test suite, quick tests first
+test: setup lint ## lint, and the tests of every part, quick ones first
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not thorough' --durations 40
+
+test-all: setup lint ## the same, and the long tests whose subject these check as well
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --durations 40
 
-soak: setup ## the tests that take minutes each
+soak: setup ## the tests that take minutes each, or hours
 	$(BIN)/python -m pytest tests/soak
 
 test-fast: setup ## the quick tests

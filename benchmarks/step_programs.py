@@ -8,8 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfdl
-from tfdl.tasks import cross_entropy
-from tfdl.tasks.task import Task
+from tfdl.tasks import ImageClassification, cross_entropy
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,16 @@ PROGRAMS = {
 }
 
 
-class LabelTask(Task):
-    """Cross-entropy of a label, or of the next token at each position; every sample has weight 1."""
+class LabelTask(ImageClassification):
+    """Cross-entropy of a label, or of the next token at each position; every sample has weight 1.
+
+    Of a task, a training step uses what is written here alone.
+    """
 
     running_metrics = ("loss",)
+
+    def __init__(self) -> None:
+        super().__init__((1, 1, 1), ("a", "b"), resized=False)
 
     def inputs(self, batch: dict[str, Any]) -> Any:
         return batch["inputs"]

@@ -22,6 +22,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import settings
 
+from tests.thorough import is_thorough, lines_without_a_test
 from tfdl.config import TrainConfig, compose
 from tfdl.distributed import SingleWorld
 from tfdl.distributed.connected_world import ConnectedWorld
@@ -60,8 +61,19 @@ LONG_FILES = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sorts fast tests first, slow ones after them, and several ranks last, so that most failures show early."""
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks the thorough tests, and sorts: fast tests first, slow ones after them, several ranks last.
+
+    So most failures show early.
+    """
+    names = [item.nodeid.removeprefix(f"{TESTS.name}/") for item in items]
+    for name, item in zip(names, items, strict=True):
+        if is_thorough(name):
+            item.add_marker("thorough")
+    missing = lines_without_a_test(names)
+    if missing and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        raise pytest.UsageError(f"tests/thorough.py names tests that are not there: {', '.join(missing)}")
 
     def cost(item: pytest.Item) -> tuple[bool, bool]:
         is_distributed = item.get_closest_marker("distributed") is not None

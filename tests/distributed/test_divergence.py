@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.distributed.launching import Finished, launch, program
+from tests.distributed.programs.diverging import train_with_returns
+from tfdl.runs import RunDirectory
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
@@ -27,7 +29,7 @@ def diverged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
 
 def test_every_rank_ends_with_the_same_code(diverged: tuple[Path, Finished]) -> None:
     _, job = diverged
-    expected = {"none": 0, "loss": 1, "gradient": 1, "sample": 1}
+    expected = {"none": 0, "loss": 1, "gradient": 1, "sample": 1, "return": 0}
     assert [json.loads(job.lines_of(rank)[-1]) for rank in (0, 1)] == [expected, expected]
 
 
@@ -71,3 +73,15 @@ def test_the_cause_is_named_once(diverged: tuple[Path, Finished], case: str, cau
     if case == "sample":
         assert found["bad_inputs"] == {"x": [17]}
         assert 17 in samples[found["rank"]]
+
+
+def test_ranks_go_back_together_as_one_process_does(diverged: tuple[Path, Finished], tmp_path: Path) -> None:
+    """With averages of the weights. The ranks' states are compared before each checkpoint and at the end."""
+    output, _ = diverged
+    train_with_returns(tmp_path / "alone", batch_size=8)
+    runs = [RunDirectory(output / "return"), RunDirectory(tmp_path / "alone")]
+    progresses = [json.loads((run.checkpoint() / "progress.json").read_text()) for run in runs]
+    assert progresses[0]["rollbacks"] == progresses[1]["rollbacks"] > 0
+    assert progresses[0]["rate_factor"] == progresses[1]["rate_factor"] == 0.5 ** progresses[0]["rollbacks"]
+    losses = [run.read_summary()["test"]["loss"] for run in runs]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5, abs=1e-9)

@@ -30,6 +30,21 @@ def test_the_ranks_are_reported_and_proven(job: Finished) -> None:
     assert re.search(control, findings["its control"])
 
 
+def test_a_slow_rank_is_named_with_what_it_costs(job: Finished) -> None:
+    """The control is the doctor itself, in which the ranks have the same work: it names no such factor."""
+    (finding,) = json.loads(job.lines_of(0)[0])["rank 1 is slow"]
+    assert finding["level"] == "warning"
+    slow = re.match(
+        r"rank 1 on \S+ takes (\d+\.\d) times as long as others \(.* ms\): every step waits", finding["found"]
+    )
+    assert slow
+    assert float(slow[1]) > 2.5
+    (line,) = [line for line in job.lines_of(0)[1:] if line[6:].startswith("compute ")]
+    factor = re.search(r"(\d+\.\d+) times", line)
+    assert factor
+    assert float(factor[1]) < 2.5
+
+
 def test_messages_of_every_size_are_timed(job: Finished) -> None:
     table = [line for line in job.lines_of(0) if line.startswith("│")]
     rows = [re.findall(r"[\d.]+ [kM]?B?(?:ms)?(?:/s)?", line) for line in table]

@@ -23,11 +23,21 @@ def run_trajectories(ranks: int, folder: Path) -> dict[str, Any]:
     return json.loads(job.lines_of(0)[-1])
 
 
+class Trajectories(dict[int, dict[str, Any]]):
+    """Number of ranks -> their results. The job of one rank writes the file that the others compare with."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        super().__init__({1: run_trajectories(1, folder)})
+
+    def __missing__(self, ranks: int) -> dict[str, Any]:
+        self[ranks] = run_trajectories(ranks, self._folder)
+        return self[ranks]
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any]]:
-    """The results of 1, 2 and 4 ranks. The job of one rank writes the file that the others compare with."""
-    folder = tmp_path_factory.mktemp("trajectories")
-    return {ranks: run_trajectories(ranks, folder) for ranks in (1, 2, 4)}
+    return Trajectories(tmp_path_factory.mktemp("trajectories"))
 
 
 @pytest.mark.parametrize("ranks", [2, 4])

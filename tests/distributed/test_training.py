@@ -71,10 +71,11 @@ def test_evaluation_is_exact_for_any_number_of_ranks(straight: tuple[Path, Finis
 def test_a_stopped_job_saves_and_resumes(straight: tuple[Path, Finished], tmp_path: Path) -> None:
     """SIGTERM reaches the ranks at different times. They stop at the same step, and resume to the same weights.
 
-    There are checkpoints within epochs, and the newest one is damaged.
+    There are checkpoints within epochs, each rank writes a shard of them, and the newest one is damaged.
     """
     run = tmp_path / "run"
     often = ("--set", "steps_per_execution=1", "--checkpoint-steps", "5", "--checkpoint-minutes", "0.01")
+    often += ("--set", "checkpoint_shards=on", "--set", "keep_checkpoints=99")
     command = ("tfdl", "train", "--output", str(run), *SMALL, *often, "--epochs", "4")
     job = start(2, *command)
     log = run / "metrics.jsonl"
@@ -90,11 +91,19 @@ def test_a_stopped_job_saves_and_resumes(straight: tuple[Path, Finished], tmp_pa
     assert "SIGTERM" in status["reason"]
     assert not (run / "summary.json").exists()
     newest = RunDirectory(run).checkpoint().resolve()
-    (newest / "optimizer.safetensors").write_bytes(b"damaged")
+    (newest / "optimizer-00002-of-00002.safetensors").write_bytes(b"damaged")
     job_resumed = launch(2, *command, "--resume")
     assert job_resumed.code == 0, job_resumed.output
-    assert f"{newest.name} is damaged: optimizer.safetensors differs" in job_resumed.output
+    assert f"{newest.name} is damaged: optimizer-00002-of-00002.safetensors differs" in job_resumed.output
     assert summary(run)["weights_sha256"] == summary(straight[0])["weights_sha256"]
+    folders = sorted((run / "checkpoints").glob("step-*"))
+    sizes = [sum(path.stat().st_size for path in folders[-1].glob(f"*-0000{number}-*")) for number in (1, 2)]
+    assert max(sizes) < 0.6 * sum(sizes)
+    # They are written while the training goes on: without waiting for the next one, those of steps 5, 10, ...
+    assert {5, 10} <= {int(folder.name.removeprefix("step-")) for folder in folders}
+    assert [path.name for path in (run / "checkpoints").glob(".*")] == []
+    expected = summary(run)["test"]
+    assert tfdl.evaluate(run) == pytest.approx(expected, rel=1e-6)
 
 
 OPTIONS = (

@@ -16,7 +16,7 @@ import pytest
 from tests.horovod_build.test_install import BUILD
 from tfdl.errors import RunError
 from tfdl.horovod_build import launcher_patch, wheel_build
-from tfdl.horovod_build.launcher_patch import CHANGES, LAUNCHER, SHELL, patch_launcher
+from tfdl.horovod_build.launcher_patch import CHANGES, CHECKS, LAUNCHER, SHELL, patch_launcher
 
 # Runs a launcher's file, without its slow checks for MPI and Gloo.
 START = """
@@ -125,7 +125,7 @@ def test_a_changed_launcher_is_not_changed_again_and_another_one_is_refused(sour
     changed = (source / LAUNCHER).read_text(encoding="utf-8")
     patch_launcher(source)
     assert (source / LAUNCHER).read_text(encoding="utf-8") == changed
-    for path in (LAUNCHER, SHELL):
+    for path in (LAUNCHER, SHELL, CHECKS):
         whole = (source / path).read_text(encoding="utf-8")
         (source / path).write_text("def run_commandline():\n    pass\n", encoding="utf-8")
         with pytest.raises(RunError, match=rf"{path.name} is not the file of Horovod 0.28.1"):
@@ -160,6 +160,32 @@ def shell_of(source: Path) -> ModuleType:
     return module
 
 
+# Asks a copy of the file how Horovod was built, without a TensorFlow that could be imported.
+ASK = """
+import importlib.util, sys
+from importlib import metadata
+sys.modules["tensorflow"] = None
+metadata.version = lambda name: sys.argv[2]
+spec = importlib.util.spec_from_file_location("horovod.common.util", sys.argv[1])
+checks = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(checks)
+print(checks.gloo_built(), checks.mpi_built(), checks.nccl_built(), checks.extension_available("tensorflow"))
+"""
+
+
+def test_how_it_was_built_is_known_without_tensorflow(source: Path) -> None:
+    """The control: the file as it was asks the library, which cannot be loaded."""
+
+    def ask(label: str) -> str:
+        command = [sys.executable, "-c", ASK, str(source / CHECKS), f"0.28.1+{label}"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout.strip()
+
+    assert ask("tf2.21.0.cpu.k0123456789ab") == "None None None False"
+    patch_launcher(source)
+    assert ask("tf2.21.0.cpu.k0123456789ab") == "True False False False"
+    assert ask("tf2.21.0.cuda12.5.mpi.k0123456789ab") == "True True True False"
+
+
 def test_the_wheel_has_the_changed_launcher(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """pip is replaced: it downloads the source from a folder, and packs it without compiling."""
     commands = {
@@ -174,5 +200,7 @@ def test_the_wheel_has_the_changed_launcher(source: Path, tmp_path: Path, monkey
     with zipfile.ZipFile(wheel) as archive:
         launcher = archive.read(LAUNCHER.as_posix()).decode()
         shell = archive.read(SHELL.as_posix()).decode()
+        checks = archive.read(CHECKS.as_posix()).decode()
     assert launcher_patch._CHANGED in launcher
     assert launcher_patch._CHANGED_SHELL in shell
+    assert launcher_patch._CHANGED_CHECK in checks

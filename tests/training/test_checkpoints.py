@@ -164,10 +164,10 @@ class FullDisk:
         finally:
             self.failed.set()
 
-    def write_variables(self, path, variables):
+    def write_variables(self, path, *content):
         if path.name != "model.safetensors":
             full()
-        write_variables(path, variables)
+        write_variables(path, *content)
 
 
 def full(*_):

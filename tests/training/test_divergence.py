@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import tfdl
+from tfdl.config import compose
 from tfdl.data.pipeline import WEIGHT
 from tfdl.distributed import SingleWorld
 from tfdl.errors import UserError
@@ -143,10 +144,11 @@ def test_the_first_layer(number):
     _, second, _ = batches()
     trainer = trainer_of(TASK)
     kernel = [variable for variable in trainer.model.trainable_variables if "kernel" in variable.path][number // 3]
-    kernel.assign(np.full(kernel.shape, np.inf))
+    kernel.assign(
+        np.full(kernel.shape, 1e38)
+    )  # sums overflow; some kernels' ReLU makes 0 of a NaN, but not of infinity
     found = find_cause(trainer, {name: tf.constant(value) for name, value in second.items()}, range(SIZE))
     assert found.layer.split(" ")[0] in kernel.path
-    assert found.bad_losses
 
 
 FINE = RankFinding(0, [1, 2])
@@ -396,27 +398,35 @@ def test_a_run_that_diverged_can_be_resumed_with_other_choices(tmp_path):
     assert np.isfinite(run.read_summary()["test"]["loss"])
 
 
-def test_a_schedule_is_reduced_and_resumed(tiny, tmp_path):
+def test_a_schedule_is_reduced_and_resumed(tmp_path):
     """Rates of a schedule, after a return and a resume."""
-    changes = {
-        "model.filters": [4], "model.batch_normalization": False, "optimizer": "sgd", "optimizer.learning_rate": 1e9,
-        "optimizer.schedule": "cosine", "optimizer.schedule_epochs": 4.0, "on_divergence": "rollback",
-        "max_rollbacks": 60,
-    }  # fmt: skip
+    config = compose(
+        {
+            "batch_size": 4, "steps_per_execution": 3, "epochs": 30, "optimizer": "sgd", "optimizer.momentum": 0.0,
+            "optimizer.learning_rate": SLOPE, "optimizer.schedule": "cosine", "optimizer.schedule_epochs": 60.0,
+            "on_divergence": "rollback", "max_rollbacks": 9,
+        }
+    )  # fmt: skip
     rates = {}
 
     class Watch(tfdl.training.Callback):
         def on_steps(self, report):
             rates[report.progress.step] = report.learning_rate
 
-    run = tfdl.train(tiny(changes, epochs=2), tmp_path / "run", callbacks=[Watch()])
+    arguments = line(SLOPE)
+    # Not compiled, so that the optimizer is that of the configuration.
+    arguments["model"] = keras.Sequential([keras.layers.Input([1]), keras.layers.Dense(1, "linear", False, "zeros")])
+    arguments |= {"task": tfdl.tasks.Objective(loss="mse"), "callbacks": [Watch()]}
+    run = tfdl.train(config, tmp_path / "run", **arguments)
     progress = json.loads((run.checkpoints / "last" / "progress.json").read_text())
     factor = progress["rate_factor"]
     assert factor == 0.5 ** progress["rollbacks"] < 1
-    tfdl.train(tiny(changes, epochs=3), run.path, resume=True, callbacks=[Watch()])
-    total = 48
+    rates.clear()
+    tfdl.train(config.replace(epochs=40), run.path, resume=True, **arguments)
+    total = 60 * 8
+    assert max(rates) == 40 * 8
     for step, rate in rates.items():
-        expected = 1e9 * factor * 0.5 * (1 + np.cos(np.pi * step / total))
+        expected = SLOPE * factor * 0.5 * (1 + np.cos(np.pi * step / total))
         assert rate == pytest.approx(expected, rel=1e-4), step
 
 

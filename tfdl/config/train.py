@@ -109,6 +109,9 @@ class TrainConfig:
     """Optimizer steps between two checkpoints; by default there is one at the end of each epoch alone."""
     checkpoint_minutes: float | None = None
     """Minutes between two checkpoints within an epoch."""
+    checkpoint_shards: Literal["auto", "on", "off"] = "auto"
+    """Whether each of several ranks writes a part of a checkpoint; ``auto`` from 1 GiB on, if all ranks see the
+    folder."""
     on_checkpoint_error: Literal["stop", "continue"] = "stop"
     """What happens when a checkpoint cannot be written: the run ends, or continues and tries again at the next one."""
     on_divergence: Literal["stop", "rollback"] = "stop"

@@ -24,6 +24,8 @@ class Diagnosis:
     findings: list[Finding]
     timings: "list[MessageTiming]" = field(default_factory=list)
     """All-reduces over the ranks, by size; empty on one rank."""
+    compute_seconds: list[float] = field(default_factory=list)
+    """The time of the same computation on each rank; empty on one rank."""
     met: bool = True
     """Whether this process connected to the other ranks of its job. If not, rank 0 does not have its findings."""
 
@@ -38,13 +40,15 @@ class Diagnosis:
             "fit": self.is_fit,
             "findings": [dataclasses.asdict(finding) for finding in self.findings],
             "all_reduce": [timing.to_mapping() for timing in self.timings],
+            "compute_seconds": self.compute_seconds,
         }
 
 
 def diagnose(hostfile: str | None = None, data_dir: str | None = None) -> Diagnosis:
     """Runs all checks. Launched as several ranks, it also proves that they can train one model.
 
-    Every rank must call it: the ranks time messages between them and train a small model for a few steps.
+    Every rank must call it: the ranks time messages between them and a computation, and train a small model for a few
+    steps.
 
     Args:
         hostfile: file with the hosts of a future job. With it, Horovod and the names of the hosts are required.
@@ -76,14 +80,17 @@ def _diagnose_ranks(software: list[Finding], machine: list[Finding]) -> Diagnosi
     try:
         from tfdl import distributed
         from tfdl.diagnosis.bandwidth import time_all_reduces
+        from tfdl.diagnosis.compute_speed import check_compute_speed, time_products
         from tfdl.diagnosis.ranks import check_ranks, merge_findings
         from tfdl.diagnosis.sync_proof import prove_sync
 
         world = distributed.init()
         ranks += check_ranks(world)
         timings = time_all_reduces(world)
+        seconds = time_products(world)
+        ranks += check_compute_speed(seconds, world)
         ranks += prove_sync(world)
-        return Diagnosis(merge_findings([*software, *ranks, *machine], world), timings)
+        return Diagnosis(merge_findings([*software, *ranks, *machine], world), timings, seconds)
     except Exception as error:
         failure = Finding("ranks", "error", _one_line(error))
         return Diagnosis([*software, *ranks, failure, *machine], met=False)

@@ -22,7 +22,7 @@ HOROVOD_VERSION = "0.28.1"
 HOROVOD_SHA256 = "92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0"
 # Increase this number when wheel_build.py compiles differently, or when launcher_patch.py changes: cached wheels of the
 # old recipe are then not used.
-RECIPE = 3
+RECIPE = 4
 
 # The user's variables that reach the compilers. CMake's version, ccache and MAKEFLAGS do not change the result.
 FLAG_VARIABLES = (

@@ -1,7 +1,11 @@
-"""Changes Horovod's launcher: if a rank did not exit with 0, horovodrun ends with one line, not with a traceback.
+"""Changes Horovod's launcher: it starts at once, and ends with one line if a rank did not exit with 0.
 
-The rank has printed the cause. A traceback of the launcher after it would be taken for the cause. There are two: of the
-launcher itself, and of its thread that ends the other ranks, if one of them ends by itself at that moment.
+Before it starts ranks, horovodrun asks three times how Horovod was built, each time in a new process that imports
+TensorFlow. That takes most of ten seconds, and prints TensorFlow's messages. The wheel's version tells the same.
+
+A rank that has failed has printed the cause. A traceback of the launcher after it would be taken for the cause. There
+are two: of the launcher itself, and of its thread that ends the other ranks, if one of them ends by itself at that
+moment.
 """
 
 from dataclasses import dataclass
@@ -13,6 +17,7 @@ from tfdl.horovod_build.build_environment import HOROVOD_VERSION
 # Files in Horovod's source, and in the installed package.
 LAUNCHER = Path("horovod", "runner", "launch.py")
 SHELL = Path("horovod", "runner", "common", "util", "safe_shell_exec.py")
+CHECKS = Path("horovod", "common", "util.py")
 
 # The last line of ``run_commandline``, and what follows it.
 _ORIGINAL = """
@@ -60,6 +65,30 @@ def _terminate_executor_shell_and_children(pid):
 """
 
 
+# The beginning of the function that asks the library of a framework.
+_ORIGINAL_CHECK = """
+def _check_extension_lambda(ext_base_name, fn, fn_desc, verbose):
+"""
+# The local part of the version is BuildEnvironment.label, such as tf2.21.0.cuda12.5.mpi.k0123456789ab.
+_CHANGED_CHECK = """
+def _check_extension_lambda(ext_base_name, fn, fn_desc, verbose):
+    # Changed by tfdl: the version of the wheel says how it was built. Asking the library takes an import of TensorFlow.
+    from importlib import metadata
+    label = metadata.version('horovod').partition('+')[2].split('.')
+    known = {
+        'built with MPI': 'mpi' in label,
+        'built with Gloo': True,
+        'built with NCCL': any(part.startswith('cuda') for part in label),
+    }
+    if ext_base_name == 'tensorflow' and fn_desc in known:
+        return known[fn_desc]
+    return _check_in_a_process(ext_base_name, fn, fn_desc, verbose)
+
+
+def _check_in_a_process(ext_base_name, fn, fn_desc, verbose):
+"""
+
+
 @dataclass(frozen=True)
 class FileChange:
     """A piece of a file, and what takes its place."""
@@ -91,6 +120,7 @@ class FileChange:
 CHANGES = (
     FileChange(LAUNCHER, _ORIGINAL, _CHANGED, "its last line of work is not _run(args)"),
     FileChange(SHELL, _ORIGINAL_SHELL, _CHANGED_SHELL, "it does not end processes as expected"),
+    FileChange(CHECKS, _ORIGINAL_CHECK, _CHANGED_CHECK, "it does not ask how Horovod was built as expected"),
 )
 
 

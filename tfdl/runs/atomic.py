@@ -91,6 +91,17 @@ def unfinished_folder(target: Path) -> Iterator[Path]:
         raise
 
 
+def make_unfinished(target: Path) -> Path:
+    """Makes a temporary folder beside a target, which the caller puts in place or removes.
+
+    Args:
+        target: path of the folder that it may become, in an existing folder.
+    """
+    temporary = _unused(target)
+    temporary.mkdir(0o700)
+    return temporary
+
+
 def put_in_place(unfinished: Path, target: Path, replace: bool = False) -> None:
     """Flushes a folder's files to disk and renames it.
 
@@ -104,13 +115,13 @@ def put_in_place(unfinished: Path, target: Path, replace: bool = False) -> None:
     """
     for file in unfinished.rglob("*"):
         if file.is_file():
-            _flush_to_disk(file)
+            flush_to_disk(file)
     os.chmod(unfinished, 0o755)  # mkdtemp makes folders that only their owner can read
     if replace and target.exists():
         _replace_folder(target, unfinished)
     else:
         os.rename(unfinished, target)
-    _flush_to_disk(target.parent)  # the new name is an entry of the parent
+    flush_to_disk(target.parent)  # the new name is an entry of the parent
 
 
 def _unused(target: Path) -> Path:
@@ -162,7 +173,12 @@ def replace_link(link: Path, target: str) -> None:
     os.replace(temporary, link)
 
 
-def _flush_to_disk(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
+    """Waits until the content of a file, or the names in a folder, are on the disk.
+
+    Args:
+        path: the file or folder.
+    """
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

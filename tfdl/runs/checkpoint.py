@@ -3,28 +3,35 @@
 import copy
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from tfdl.errors import RunError, UserError
 from tfdl.json_files import read_json_object
 from tfdl.models.keras_model import finalize_layers
-from tfdl.runs.atomic import new_folder, remove_folder, replace_link
+from tfdl.runs.atomic import make_unfinished, new_folder, put_in_place, remove_folder, replace_link
+from tfdl.runs.checkpoint_shards import Shard, keys_of_shard
 from tfdl.runs.plain_state import copied_state, read_state, write_state
 from tfdl.runs.progress import Progress
+from tfdl.runs.stored_tensors import names_of_parts, shard_name
 from tfdl.runs.variables import by_path, read_variables, write_variables
 
 _ADVICE = "use another one (--checkpoint NAME); --resume passes over it"
 WEIGHTS = "model.safetensors"
 """The file of the model's variables, within a checkpoint."""
-_FILES = (WEIGHTS, "optimizer.safetensors", "random.safetensors", "progress.json")
+_OPTIMIZER = "optimizer.safetensors"
+# Either a file or its shards.
+_DIVIDED = (WEIGHTS, _OPTIMIZER)
+_UNDIVIDED = ("random.safetensors", "progress.json")
 # Only when a recurrent language model was saved within an epoch.
 _CARRIED = "carried.safetensors"
 # Only when a callback keeps a state: two files of this name.
@@ -56,6 +63,10 @@ class CheckpointContent:
     batch."""
     callbacks: Mapping[str, Any] = field(default_factory=dict)
     """States of callbacks, by name."""
+    shard: Shard | None = None
+    """Which shard these weights and variables of the optimizer are; ``None`` for all of them."""
+    orders: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """File -> the names in all of its shards, in their order."""
 
     @classmethod
     def of(cls, model: Any, optimizer: Any, progress: Progress, **states: Any) -> "CheckpointContent":
@@ -69,20 +80,45 @@ class CheckpointContent:
         """
         return cls(by_path(model.weights), by_path(_variables(optimizer)), _random_state(model), progress, **states)
 
+    def part(self, shard: Shard) -> "CheckpointContent":
+        """What one rank writes of it.
+
+        Args:
+            shard: which part.
+        """
+        files = {WEIGHTS: self.weights, _OPTIMIZER: self.optimizer}
+        sizes = {
+            (file, name): _num_bytes(variable)
+            for file, variables in files.items()
+            for name, variable in variables.items()
+        }
+        chosen = keys_of_shard(sizes, shard)
+        return replace(
+            self,
+            weights={name: variable for name, variable in self.weights.items() if (WEIGHTS, name) in chosen},
+            optimizer={name: variable for name, variable in self.optimizer.items() if (_OPTIMIZER, name) in chosen},
+            shard=shard,
+            orders={WEIGHTS: list(self.weights), _OPTIMIZER: list(self.optimizer)},
+        )
+
     def copied(self) -> "CheckpointContent":
         """A copy in memory, which stays as it is while the training goes on."""
-        return CheckpointContent(
-            _arrays(self.weights),
-            _arrays(self.optimizer),
-            _arrays(self.random),
-            copy.deepcopy(self.progress),
-            self.carried,  # it was gathered for this checkpoint
-            copied_state(self.callbacks),
+        return replace(
+            self,
+            weights=_arrays(self.weights),
+            optimizer=_arrays(self.optimizer),
+            random=_arrays(self.random),
+            progress=copy.deepcopy(self.progress),
+            callbacks=copied_state(self.callbacks),  # the carried state was gathered for this checkpoint
         )
 
 
 def _arrays(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {name: np.array(variable) for name, variable in variables.items()}
+
+
+def _num_bytes(variable: Any) -> int:
+    return math.prod(variable.shape) * tf.as_dtype(variable.dtype).size
 
 
 def save_checkpoint(folder: Path, model: Any, optimizer: Any, progress: Progress, **states: Any) -> Path:
@@ -103,20 +139,80 @@ def write_checkpoint(folder: Path, content: CheckpointContent) -> Path:
         The path of the checkpoint.
     """
     target = folder / checkpoint_name(content.progress.step)
-    progress = json.dumps(asdict(content.progress), indent=2)
     with new_folder(target, replace=True) as temporary:
-        write_variables(temporary / WEIGHTS, content.weights)
-        write_variables(temporary / "optimizer.safetensors", content.optimizer)
-        write_variables(temporary / "random.safetensors", content.random)
-        (temporary / "progress.json").write_text(f"{progress}\n", encoding="utf-8")
-        if content.carried is not None:
-            write_variables(temporary / _CARRIED, content.carried)
-        if content.callbacks:
-            write_state(temporary, _CALLBACKS, content.callbacks)
-        manifest = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
-        (temporary / "manifest.json").write_text(json.dumps({"sha256": manifest}, indent=2) + "\n", encoding="utf-8")
+        _write_manifest(temporary, write_files(temporary, content))
     replace_link(folder / "last", target.name)
     return target
+
+
+def write_files(folder: Path, content: CheckpointContent) -> dict[str, str]:
+    """Writes the files of a checkpoint, or of one shard.
+
+    Args:
+        folder: where they go; it may have the files of other shards.
+        content: what to write.
+
+    Returns:
+        The SHA-256 of each file that was written, by name.
+    """
+    parts = {WEIGHTS: content.weights, _OPTIMIZER: content.optimizer}
+    written = []
+    for name, variables in parts.items():
+        file = name if content.shard is None else shard_name(name, content.shard.index, content.shard.count)
+        write_variables(folder / file, variables, content.orders.get(name))
+        written.append(file)
+    if content.shard is None or content.shard.is_first:
+        written += _write_undivided(folder, content)
+    return {name: _sha256(folder / name) for name in written}
+
+
+def _write_undivided(folder: Path, content: CheckpointContent) -> list[str]:
+    """Writes what is small, and returns the names of the files."""
+    random, progress = written = list(_UNDIVIDED)
+    write_variables(folder / random, content.random)
+    text = json.dumps(asdict(content.progress), indent=2)
+    (folder / progress).write_text(f"{text}\n", encoding="utf-8")
+    if content.carried is not None:
+        write_variables(folder / _CARRIED, content.carried)
+        written.append(_CARRIED)
+    if content.callbacks:
+        written += write_state(folder, _CALLBACKS, content.callbacks)
+    return written
+
+
+def begin_sharded(folder: Path, step: int) -> Path:
+    """Makes a hidden folder for the shards of a checkpoint, and returns it.
+
+    Args:
+        folder: the run's folder of checkpoints.
+        step: of the checkpoint.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    return make_unfinished(folder / checkpoint_name(step))
+
+
+def finish_sharded(unfinished: Path, step: int, manifest: Mapping[str, str]) -> Path:
+    """Makes a checkpoint of a folder that has all shards, and the link ``last`` point to it.
+
+    Args:
+        unfinished: what ``begin_sharded`` returned.
+        step: of the checkpoint.
+        manifest: the SHA-256 of each file, by name.
+
+    Returns:
+        The path of the checkpoint.
+    """
+    folder = unfinished.parent
+    target = folder / checkpoint_name(step)
+    _write_manifest(unfinished, manifest)
+    put_in_place(unfinished, target, replace=True)
+    replace_link(folder / "last", target.name)
+    return target
+
+
+def _write_manifest(folder: Path, manifest: Mapping[str, str]) -> None:
+    by_name = dict(sorted(manifest.items()))
+    (folder / "manifest.json").write_text(json.dumps({"sha256": by_name}, indent=2) + "\n", encoding="utf-8")
 
 
 def load_checkpoint(folder: Path, model: Any, optimizer: Any = None, *, by_order: bool = False) -> Progress:
@@ -136,7 +232,7 @@ def load_checkpoint(folder: Path, model: Any, optimizer: Any = None, *, by_order
     read_variables(folder / WEIGHTS, by_path(model.weights), by_order=by_order)
     finalize_layers(model)
     if optimizer is not None:
-        read_variables(folder / "optimizer.safetensors", by_path(_variables(optimizer)), by_order=by_order)
+        read_variables(folder / _OPTIMIZER, by_path(_variables(optimizer)), by_order=by_order)
         read_variables(folder / "random.safetensors", _random_state(model))
     path = folder / "progress.json"
     try:
@@ -181,7 +277,8 @@ def verify(folder: Path) -> None:
     """
     try:
         manifest = read_json_object(folder / "manifest.json", _ADVICE)["sha256"]
-        names = dict.fromkeys((*_FILES, *manifest))  # in this order, each once
+        divided = [part for name in _DIVIDED for part in names_of_parts(name, list(manifest))]
+        names = dict.fromkeys((*divided, *_UNDIVIDED, *manifest))  # in this order, each once
         for name in names:
             if Path(name).name != name:
                 raise ValueError(f"its manifest names {name!r}, which is in no checkpoint")

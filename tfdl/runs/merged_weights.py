@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
 
 from tfdl.config import ModelConfig
 from tfdl.models.low_rank import FIRST, SECOND, is_low_rank, update_scale
 from tfdl.runs.checkpoint import WEIGHTS
+from tfdl.runs.stored_tensors import open_tensors
 from tfdl.runs.variables import read_some_variables, shapes_of_variables
 
 
@@ -35,13 +35,13 @@ def read_merged(checkpoint: Path, config: ModelConfig, variables: Mapping[str, A
     scale = update_scale(config)
     if scale is None:
         return
-    with safe_open(path, framework="np") as file:
-        stored = set(file.keys())
+    with open_tensors(path) as tensors:
+        stored = set(tensors.names)
         for name, variable in variables.items():
             layer, _, own_name = name.rpartition("/")
             if own_name != "kernel" or f"{layer}/{FIRST}" not in stored:
                 continue
             # In float64: the sum is rounded once.
-            first = file.get_tensor(f"{layer}/{FIRST}").astype(np.float64)
-            second = file.get_tensor(f"{layer}/{SECOND}").astype(np.float64)
+            first = tensors.read(f"{layer}/{FIRST}").astype(np.float64)
+            second = tensors.read(f"{layer}/{SECOND}").astype(np.float64)
             variable.assign(np.asarray(variable) + scale * (first @ second))

@@ -14,7 +14,7 @@ from tfdl.json_files import read_json_object
 _ARRAY = "__array__"
 
 
-def write_state(folder: Path, name: str, state: Any) -> None:
+def write_state(folder: Path, name: str, state: Any) -> list[str]:
     """Writes ``NAME.json``, and the arrays in it to ``NAME.safetensors``.
 
     Args:
@@ -22,13 +22,19 @@ def write_state(folder: Path, name: str, state: Any) -> None:
         name: of the files, without ending.
         state: numbers, texts, NumPy arrays, and lists and mappings of these.
 
+    Returns:
+        The names of the two files.
+
     Raises:
         RunError: a value of another type.
     """
     arrays: dict[str, np.ndarray] = {}
     plain = _without_arrays(state, arrays)
-    (folder / f"{name}.json").write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
-    (folder / f"{name}.safetensors").write_bytes(save(arrays))
+    values = folder / f"{name}.json"
+    values.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+    of_arrays = folder / f"{name}.safetensors"
+    of_arrays.write_bytes(save(arrays))
+    return [values.name, of_arrays.name]
 
 
 def copied_state(state: Any) -> Any:

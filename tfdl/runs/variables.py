@@ -8,38 +8,35 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from safetensors import SafetensorError, safe_open
 
-from tfdl.errors import RunError, UserError
+from tfdl.errors import UserError
 from tfdl.runs.safetensors_file import Entry, dtype_name, write_entries
+from tfdl.runs.stored_tensors import ORDER, open_tensors
 
-# The entry of a file's metadata with the names in the variables' order.
-_ORDER = "order"
-# Of the library, for a file that is damaged, missing, or of a number format that NumPy does not have.
-_ERRORS = (SafetensorError, OSError, TypeError)
 # How many names of variables an error lists.
 _LISTED_NAMES = 3
 
 
-def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
+def write_variables(path: Path, variables: Mapping[str, Any], order: Sequence[str] | None = None) -> None:
     """Writes the values of variables.
 
     Args:
         path: the file.
         variables: name -> variable or array.
+        order: the names of all variables, of which a shard holds only some.
     """
     entries = []
     for name, variable in variables.items():
         dtype = dtype_name(tf.as_dtype(variable.dtype).name)
         entries.append(Entry(name, dtype, tuple(variable.shape), partial(np.asarray, variable)))
-    write_entries(path, entries, {_ORDER: json.dumps(list(variables))})
+    write_entries(path, entries, {ORDER: json.dumps(list(order or variables))})
 
 
 def read_variables(path: Path, variables: Mapping[str, Any], *, by_order: bool = False) -> None:
     """Assigns the arrays of a file to variables.
 
     Args:
-        path: the file.
+        path: the file, which may have been written as shards.
         variables: name -> variable.
         by_order: whether variables may have other names than those in the file, as long as their order and shapes are
             the same: Keras numbers the names of a user's layers over the whole process.
@@ -76,12 +73,9 @@ def read_some_variables(path: Path, variables: Mapping[str, Any]) -> None:
         UserError: an array of another shape, or of a wider number format.
         RunError: the file cannot be read.
     """
-    try:
-        with safe_open(path, framework="np") as file:
-            for name, variable in variables.items():
-                _assign(path, name, variable, file.get_tensor(name))
-    except _ERRORS as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
+    with open_tensors(path) as tensors:
+        for name, variable in variables.items():
+            _assign(path, name, variable, tensors.read(name))
 
 
 def shapes_of_variables(path: Path) -> dict[str, tuple[int, ...]]:
@@ -93,14 +87,8 @@ def shapes_of_variables(path: Path) -> dict[str, tuple[int, ...]]:
     Raises:
         RunError: the file cannot be read.
     """
-    try:
-        with safe_open(path, framework="np") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            names = json.loads((file.metadata() or {}).get(_ORDER, "[]"))
-    except (*_ERRORS, ValueError, RecursionError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
-    is_order = isinstance(names, list) and len(names) == len(shapes) and set(map(str, names)) == shapes.keys()
-    return {name: shapes[name] for name in names} if is_order else shapes
+    with open_tensors(path) as tensors:
+        return {name: tensors.shape(name) for name in tensors.names}
 
 
 def _check_shape(path: Path, name: str, variable: Any, shape: tuple[int, ...]) -> None:

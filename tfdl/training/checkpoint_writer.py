@@ -1,13 +1,14 @@
 """Writes checkpoints while the training goes on."""
 
 from pathlib import Path
-from threading import Thread
 
 from tfdl.runs.checkpoint import CheckpointContent, prune, write_checkpoint
+from tfdl.runs.checkpoint_shards import Shard
+from tfdl.training.background_writer import BackgroundWriter
 
 
 class CheckpointWriter:
-    """Writes copies of a training's state in a thread, one after the other.
+    """Writes copies of a training's state in a thread, one after the other. Rank 0 writes alone.
 
     Args:
         folder: the run's folder of checkpoints.
@@ -15,19 +16,26 @@ class CheckpointWriter:
 
     Attributes:
         step: of the last checkpoint that was begun.
+        shard: the part of a checkpoint that this rank writes; ``None`` for all of it.
     """
+
+    shard: Shard | None = None
 
     def __init__(self, folder: Path, keep: int):
         self.step = 0
         self._folder = folder
         self._keep = keep
-        self._thread: Thread | None = None
-        self._error: Exception | None = None
+        self._writer: BackgroundWriter[None] = BackgroundWriter()
 
     @property
     def has_failed(self) -> bool:
-        """Whether the last checkpoint could not be written. ``finish`` raises the reason."""
-        return self._error is not None
+        """Whether this rank could not write what it was given last. ``finish`` raises the reason."""
+        return self._writer.has_failed
+
+    @property
+    def awaits_others(self) -> bool:
+        """Whether this rank has written its part of a checkpoint, which ``finish`` completes."""
+        return False
 
     def start(self, content: CheckpointContent) -> None:
         """Begins to write a checkpoint. The one before must be finished.
@@ -35,11 +43,8 @@ class CheckpointWriter:
         Args:
             content: a copy, which nobody changes.
         """
-        assert self._thread is None
         self.step = content.progress.step
-        # A process that is interrupted twice does not wait for a disk that hangs.
-        self._thread = Thread(target=self._write, args=(content,), name="checkpoint", daemon=True)
-        self._thread.start()
+        self._writer.start(lambda: self._write(content))
 
     def finish(self) -> None:
         """Waits until the last checkpoint is written.
@@ -47,17 +52,16 @@ class CheckpointWriter:
         Raises:
             OSError: it could not be written.
         """
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        error = self._error
-        self._error = None  # it is raised once
-        if error is not None:
-            raise error
+        self._writer.finish()
+
+    def close(self) -> None:
+        """Waits until this rank writes nothing any more; called when a run ends, whatever the other ranks do.
+
+        Raises:
+            OSError: the last checkpoint could not be written.
+        """
+        self._writer.finish()
 
     def _write(self, content: CheckpointContent) -> None:
-        try:
-            path = write_checkpoint(self._folder, content)
-            prune(self._folder, self._keep, content.progress.best_step, path)
-        except Exception as error:  # raised where the training waits for it
-            self._error = error
+        path = write_checkpoint(self._folder, content)
+        prune(self._folder, self._keep, content.progress.best_step, path)

@@ -9,16 +9,19 @@ from tfdl.distributed import World
 from tfdl.distributed.watchdog import long_work
 from tfdl.errors import first_line
 from tfdl.runs import RunDirectory
+from tfdl.training.checkpoint_sharing import are_shared
 from tfdl.training.checkpoint_writer import CheckpointWriter
+from tfdl.training.shard_writer import ShardWriter
 from tfdl.training.training_state import TrainingState
 
 _SECONDS_OF_MINUTE = 60.0
 
 
 class Checkpoints:
-    """Saves a training's state, in the background. All methods but ``is_wanted`` are called on every rank.
+    """Saves a training's state, in the background. All methods but ``close`` are called on every rank.
 
     A step waits only for the copy of the state to memory, and for the checkpoint before if that is still being written.
+    Rank 0 writes alone, or each rank writes a shard (see ``are_shared``).
 
     Args:
         state: what to save.
@@ -38,7 +41,9 @@ class Checkpoints:
     ):
         self._state = state
         self._world = world
-        self._writer = CheckpointWriter(run.checkpoints, config.keep_checkpoints)
+        self._config = config
+        self._folder = run.checkpoints
+        self._writer: CheckpointWriter | ShardWriter | None = None  # chosen at the first checkpoint
         self._steps = config.checkpoint_steps
         self._seconds = (config.checkpoint_minutes or math.inf) * _SECONDS_OF_MINUTE
         self._goes_on = config.on_checkpoint_error == "continue"
@@ -47,11 +52,15 @@ class Checkpoints:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether this rank asks all ranks to save now: on rank 0, because of the time, or of an error to raise."""
-        if not self._world.is_chief:
-            return False
-        is_over = self._writer.has_failed and not self._goes_on
-        return is_over or time.monotonic() - self._saved_at >= self._seconds
+        """Whether this rank asks all ranks to save now: because of an error to raise, or on rank 0 of the time."""
+        has_failed = self._writer is not None and self._writer.has_failed
+        is_over = has_failed and not self._goes_on
+        return is_over or (self._world.is_chief and time.monotonic() - self._saved_at >= self._seconds)
+
+    @property
+    def awaits_others(self) -> bool:
+        """Whether this rank has written its shard of a checkpoint. When all have, ``finish`` is due."""
+        return self._writer is not None and self._writer.awaits_others
 
     def steps_until_due(self, step: int) -> float:
         """The number of steps until a checkpoint is due.
@@ -76,7 +85,9 @@ class Checkpoints:
             OSError: rank 0 could not write the checkpoint before. The other ranks raise the same error.
         """
         self.finish()
-        content = self._state.content()
+        if self._writer is None:
+            self._writer = self._new_writer()
+        content = self._state.content(self._writer.shard)
         if content is not None:
             self._writer.start(content)
         self._saved_at = time.monotonic()
@@ -90,21 +101,30 @@ class Checkpoints:
         Raises:
             OSError: as ``save`` does.
         """
-        is_written = True
+        if self._writer is None:
+            return True
         with self._world.agreement(), long_work("saving a checkpoint"):
-            if self._world.is_chief:
-                is_written = self._finish(raises=not self._goes_on)
-        return is_written
+            return self._ended(self._writer.finish, raises=not self._goes_on)
 
     def close(self) -> None:
         """Waits until nothing is being written any more. An error that nothing has raised is shown."""
-        with long_work("saving a checkpoint"):
-            self._finish(raises=False)
+        if self._writer is not None:
+            with long_work("saving a checkpoint"):
+                self._ended(self._writer.close, raises=False)
 
-    def _finish(self, *, raises: bool) -> bool:
+    def _new_writer(self) -> CheckpointWriter | ShardWriter:
+        keep = self._config.keep_checkpoints
+        variables = self._state.variables
+        is_shared, note = are_shared(self._config.checkpoint_shards, self._folder, variables, self._world)
+        if note and self._world.is_chief:
+            self._warn(note)
+        return ShardWriter(self._folder, keep, self._world) if is_shared else CheckpointWriter(self._folder, keep)
+
+    def _ended(self, end: Callable[[], None], *, raises: bool) -> bool:
         """Waits until the last checkpoint is written; returns whether it was."""
+        assert self._writer is not None
         try:
-            self._writer.finish()
+            end()
         except OSError as error:
             if raises:
                 raise

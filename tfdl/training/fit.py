@@ -183,9 +183,11 @@ class Fit:
         wants_change = float(self._membership.wants_change())
         wants_stop = float(self._callback.wants_stop)
         wants_checkpoint = float(self._checkpoints.is_wanted)
-        totals = self._trainer.take_sums(is_asked_to_stop, wants_change, wants_checkpoint, wants_stop, seconds)
-        *sums, self._stop_requests, self._change_requests, self._checkpoint_requests = totals[:-2].tolist()
-        callback_stops, seconds_of_ranks = totals[-2:].tolist()
+        has_written = float(self._checkpoints.awaits_others)
+        requests = (is_asked_to_stop, wants_change, wants_checkpoint)
+        totals = self._trainer.take_sums(*requests, wants_stop, has_written, seconds)
+        *sums, self._stop_requests, self._change_requests, self._checkpoint_requests = totals[:-3].tolist()
+        callback_stops, written_shards, seconds_of_ranks = totals[-3:].tolist()
         self._ends = callback_stops > 0
         examples = self._count_steps(num_done, sums, seconds)
         if num_done < num_steps:
@@ -202,6 +204,8 @@ class Fit:
         weight = progress.running[-1]
         if weight:
             self._report_steps(examples, seconds)
+        if written_shards == self._world.size:
+            self._checkpoints.finish()
 
     def _make_steps(self, batches: Any, num_steps: int) -> int:
         """See ``Trainer.run``."""

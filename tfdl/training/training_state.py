@@ -12,6 +12,7 @@ from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_g
 from tfdl.models.keras_model import finalize_layers
 from tfdl.runs import Progress, load_callbacks, load_carried, load_checkpoint
 from tfdl.runs.checkpoint import CheckpointContent
+from tfdl.runs.checkpoint_shards import Shard
 from tfdl.training.averaged_weights import averaged_weights, swap_averages
 from tfdl.training.callback_states import CallbackStates
 from tfdl.training.carried_state import Rows
@@ -137,21 +138,31 @@ class TrainingState:
             time=self._counted_until,
         )
 
-    def content(self) -> CheckpointContent | None:
-        """Copies what a checkpoint contains to memory; called on every rank. Only rank 0 gets it."""
+    @property
+    def variables(self) -> list[Any]:
+        """What the largest files of a checkpoint have."""
+        return [*self._trainer.model.weights, *self._trainer.update_variables]
+
+    def content(self, shard: Shard | None = None) -> CheckpointContent | None:
+        """Copies what this rank writes of a checkpoint to memory; called on every rank.
+
+        Args:
+            shard: of this rank; without shards, rank 0 writes everything.
+
+        Returns:
+            ``None`` on a rank that writes nothing.
+        """
         self.count_wall_time()
         rows = self._gathered_rows()
         trainer = self._trainer
         with self._world.agreement():
-            if not self._world.is_chief:
+            if shard is None and not self._world.is_chief:
                 return None
-            states = self._callbacks.get()
+            states = self._callbacks.get() if self._world.is_chief else {}
             updates = trainer.update_variables
             with averaged_weights(trainer.optimizer):
-                content = CheckpointContent.of(
-                    trainer.model, updates, self.progress, carried=rows, callbacks=states
-                ).copied()
-        return content
+                content = CheckpointContent.of(trainer.model, updates, self.progress, carried=rows, callbacks=states)
+                return (content if shard is None else content.part(shard)).copied()
 
     def count_wall_time(self) -> None:
         """Adds the wall time since the last call to the progress."""

@@ -118,13 +118,15 @@ def test_an_empty_structure_before_the_real_one():
 
 def test_a_search_through_many_parts_is_given_up():
     """A file of a few kilobytes must not keep a server busy."""
+    orientation = tf.function(jpeg_orientation)
+    has_opacity = tf.function(png_has_opacity)
     jpeg = files.turned(SMOOTH, "JPEG", 6)
-    assert int(jpeg_orientation(jpeg[:2] + b"\xff" * 5000 + jpeg[2:])) == 1
+    assert int(orientation(tf.constant(jpeg[:2] + b"\xff" * 5000 + jpeg[2:]))) == 1
     png = files.png(files.noise(1, 4).reshape(files.HEIGHT, -1), 8, 6, *[(b"teXt", b"")] * 3000)
-    assert bool(png_has_opacity(png))  # its header says so
+    assert bool(has_opacity(tf.constant(png)))  # its header says so
     palette = files.encoded(SMOOTH.quantize(20), "PNG", transparency=3)
     many = files.png_chunk(b"teXt", b"") * 3000
-    assert not png_has_opacity(palette[:33] + many + palette[33:])
+    assert not bool(has_opacity(tf.constant(palette[:33] + many + palette[33:])))
 
 
 @pytest.mark.parametrize("name", ["jpeg of inks", "jpeg", "png alpha"])
