@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tfdl.cli.callbacks import callback_option, load_callbacks
 from tfdl.cli.durations import Duration
 from tfdl.cli.failures import is_printing_rank
 from tfdl.cli.options import debug_option
@@ -37,6 +38,7 @@ Examples:
   tfdl train --optimizer adamw --schedule cosine --warmup-steps 50 --weight-decay 0.01
   tfdl train --set model.filters=[64,128] --set model.dropout=0.3
   tfdl train --model my_parts:mlp                           # your own model, registered by my_parts.py
+  tfdl train --callback my_tracking:callbacks               # MLflow, Weights & Biases, your own callbacks
   tfdl train --config runs/cifar/config.yaml                # repeat a run
   tfdl train --epochs 5 --print-config > my.yaml
   horovodrun -np 4 tfdl train --fast-dev-run                # the smoke test before a long job
@@ -162,6 +164,7 @@ class ImageSize(click.ParamType):
          help="When a loss or gradient is NaN or infinite: {names}, with half the rate.  [default: stop]")  # fmt: skip
 @setting("--debug-numerics", "debug_numerics", is_flag=True, default=None,
          help="Also stop when a layer returns NaN or infinite values; slower.")  # fmt: skip
+@callback_option
 @click.option("--output", type=click.Path(), metavar="DIR", help="Run directory.  [default: runs/MODEL-DATASET-TIME]")
 @click.option("--resume", is_flag=True, help="Continue from the last checkpoint in --output.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --output.")
@@ -176,6 +179,7 @@ def command(
     config_file: str | None,
     assignments: tuple[str, ...],
     plugins: tuple[str, ...],
+    callbacks: tuple[str, ...],
     epochs: int | None,
     steps: int | None,
     output: str | None,
@@ -217,10 +221,12 @@ def command(
 
     choices = {"resume": resume, "overwrite": overwrite, "commit_steps": commit_steps}
     with stop_between_steps(find_launch().launcher):
-        _train(config, output, elastic=elastic, fast_dev_run=fast_dev_run, **choices)
+        _train(config, output, callbacks, elastic=elastic, fast_dev_run=fast_dev_run, **choices)
 
 
-def _train(config: Any, output: str | None, *, elastic: bool, fast_dev_run: bool, **choices: Any) -> None:
+def _train(
+    config: Any, output: str | None, callbacks: Sequence[str], *, elastic: bool, fast_dev_run: bool, **choices: Any
+) -> None:
     from tfdl.cli.quiet import quick_start
 
     quick_start()
@@ -228,7 +234,8 @@ def _train(config: Any, output: str | None, *, elastic: bool, fast_dev_run: bool
     from tfdl.training import train
 
     # In an elastic job any rank may become the one that prints.
-    watchers = [Progress(is_trial=fast_dev_run)] if is_printing_rank() or elastic else []
+    watchers: list[Any] = [Progress(is_trial=fast_dev_run)] if is_printing_rank() or elastic else []
+    watchers += load_callbacks(callbacks)
     train(config, output, callbacks=watchers, elastic=elastic, fast_dev_run=fast_dev_run, **choices)
 
 

@@ -80,6 +80,7 @@ ALLOWED = {
         "distributed",
         "errors",
         "evaluation",
+        "inference",
         "models",
         "optimizers",
         "runs",

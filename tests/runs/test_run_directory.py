@@ -32,7 +32,9 @@ def test_the_files_of_a_run(trained_run):
         "tensorboard",
     ]
     assert names(trained_run.checkpoints) == ["best", "last", "step-00000012", "step-00000024"]
-    assert names(trained_run.tensorboard) == ["train", "validation"]
+    events, *folders = names(trained_run.tensorboard)
+    assert events.startswith("events.out.tfevents.")
+    assert folders == ["train", "validation"]
 
 
 def test_the_summary_has_the_agreed_keys(trained_run):

@@ -123,6 +123,9 @@ class TrainConfig:
     """Whether a layer whose output is NaN or infinite also counts as divergence, though the loss may be finite."""
     log_norms: bool = False
     """Whether the norms of gradients and weights are logged."""
+    log_samples: bool = True
+    """Whether TensorBoard's files get samples of the validation split (images or texts), what the model made of them,
+    and the confusion matrix."""
     deterministic: bool = False
     """Whether TensorFlow uses deterministic kernels alone. An operation that has none is an error."""
     keep_checkpoints: int = 3

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tfdl.runs import Progress
+from tfdl.tasks.task import Rows
 from tfdl.training.run_parts import RunParts
 
 
@@ -109,6 +110,14 @@ class Callback:
     def on_validation_begin(self) -> None:
         """A validation begins, after an epoch or within it."""
 
+    def on_validation_rows(self, progress: Progress, rows: Rows) -> None:
+        """The validation split was evaluated. The model has the weights that were: the averages, if there are any.
+
+        Args:
+            progress: of the run.
+            rows: one for each sample, in the split's order, on every rank; see ``Task.evaluation_rows``.
+        """
+
     def on_validation_end(self, metrics: dict[str, float]) -> None:
         """A validation is done."""
 
@@ -201,6 +210,10 @@ class Callbacks(Callback):
     def on_validation_begin(self) -> None:
         for member in self.members:
             member.on_validation_begin()
+
+    def on_validation_rows(self, progress: Progress, rows: Rows) -> None:
+        for member in self.members:
+            member.on_validation_rows(progress, rows)
 
     def on_validation_end(self, metrics: dict[str, float]) -> None:
         for member in self.members:

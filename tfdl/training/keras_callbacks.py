@@ -1,7 +1,7 @@
 """Runs Keras callbacks in tfdl's training loop."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -16,19 +16,16 @@ from tfdl.runs import Progress
 from tfdl.tasks.task import Task
 from tfdl.training.callback_states import named
 from tfdl.training.callbacks import Callback, EpochReport, RunPlan, StepReport
+from tfdl.training.guarded_callback import GuardedCallback
 from tfdl.training.run_parts import RunParts
 
+# Callbacks that only watch the run: one that fails does not end it.
+_TRACKERS = (keras.callbacks.CSVLogger, keras.callbacks.RemoteMonitor, keras.callbacks.TensorBoard)
+_TRACKING_PACKAGES = ("mlflow", "wandb")
 # Callbacks that write files or send data to a server: they run on rank 0 only.
-_WRITERS = (
-    keras.callbacks.CSVLogger,
-    keras.callbacks.ModelCheckpoint,
-    keras.callbacks.ProgbarLogger,
-    keras.callbacks.RemoteMonitor,
-    keras.callbacks.TensorBoard,
-)
+_WRITERS = (*_TRACKERS, keras.callbacks.ModelCheckpoint, keras.callbacks.ProgbarLogger)
 # Classes that not every version of Keras has.
 _LATER_WRITERS = ("OrbaxCheckpoint",)
-_WRITING_PACKAGES = ("mlflow", "wandb")
 # Callbacks whose work tfdl does itself: class -> how.
 _REFUSED = {
     keras.callbacks.BackupAndRestore: "tfdl writes checkpoints and resumes from them: tfdl.train(..., resume=True)",
@@ -40,6 +37,10 @@ _COUNTERS = {
     keras.callbacks.EarlyStopping: ("wait", "stopped_epoch", "best", "best_epoch", "best_weights"),
     keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
 }
+
+
+def _show_nothing(text: str) -> None:
+    """Without a session nobody reads it."""
 
 
 def adapted(callbacks: Sequence[Any]) -> list[Callback]:
@@ -76,7 +77,7 @@ class KerasCallbacks(Callback):
     As with Keras's ``steps_per_execution``, the batch methods are called once for a graph call of several steps, with
     the number of its last batch. ``self.model`` is the model, with ``optimizer`` and ``stop_training``. The metrics are
     those of all ranks. Callbacks that write files run on rank 0 only. All others run on every rank, and must decide
-    alike there.
+    alike there. Trackers are among the former; if one fails, a warning is printed (``GuardedCallback``).
 
     ``EarlyStopping`` and ``ReduceLROnPlateau`` continue after a resume, and so do your own callbacks that have
     ``get_state`` and ``set_state``. All others start anew.
@@ -86,7 +87,12 @@ class KerasCallbacks(Callback):
 
     Raises:
         UserError: a callback that cannot work in tfdl's loop.
+
+    Attributes:
+        notify: shows a line to the user; set by the session.
     """
+
+    notify: Callable[[str], None] = staticmethod(_show_nothing)
 
     def __init__(self, callbacks: Sequence[Any]):
         for callback in callbacks:
@@ -130,7 +136,7 @@ class KerasCallbacks(Callback):
             for name, callback in named(self.keras_callbacks)
             if self._world.is_chief or not _writes(callback)
         }
-        members = list(self._active.values())
+        members = [self._guarded(callback) for callback in self._active.values()]
         self._list = keras.callbacks.CallbackList(members, add_history=False, add_progbar=False, model=self._model)
 
     def on_start(self, plan: RunPlan) -> None:
@@ -187,6 +193,9 @@ class KerasCallbacks(Callback):
         """Returns the names of the callbacks that a resumed run cannot restore."""
         return [name for name, _ in named(self.keras_callbacks) if name not in state]
 
+    def _guarded(self, callback: Any) -> Any:
+        return GuardedCallback(callback, self.notify) if _only_watches(callback) else callback
+
     def _batch(self, progress: Progress) -> int:
         """The number of the epoch's batches that are done."""
         return steps_left(progress.sample, self._global_batch)
@@ -194,13 +203,19 @@ class KerasCallbacks(Callback):
 
 def _writes(callback: Any) -> bool:
     """Whether a callback runs on rank 0 only. A custom callback declares it with ``chief_only = True``."""
-    package = type(callback).__module__.partition(".")[0]
     later_writers = tuple(getattr(keras.callbacks, name) for name in _LATER_WRITERS if hasattr(keras.callbacks, name))
     return (
-        isinstance(callback, (*_WRITERS, *later_writers))
-        or package in _WRITING_PACKAGES
+        _only_watches(callback)
+        or isinstance(callback, (*_WRITERS, *later_writers))
         or getattr(callback, "chief_only", False)
     )
+
+
+def _only_watches(callback: Any) -> bool:
+    """Whether a callback is a tracker. A custom callback declares it with ``only_watches = True``."""
+    packages = {kind.__module__.partition(".")[0] for kind in type(callback).__mro__}  # also of a derived class
+    comes_from_tracker = not packages.isdisjoint(_TRACKING_PACKAGES)
+    return isinstance(callback, _TRACKERS) or comes_from_tracker or getattr(callback, "only_watches", False)
 
 
 def _follows_schedule(optimizer: Any) -> bool:
@@ -218,6 +233,18 @@ def _check_rate(callback: Any, optimizer: Any) -> None:
             f"{type(callback).__name__} changes the learning rate, which follows a schedule"
             f" ({type(optimizer._learning_rate).__name__}); use --schedule constant, or leave out the callback"
         )
+
+
+def let_notify(callbacks: Sequence[Any], notify: Callable[[str], None]) -> None:
+    """Tells Keras's callbacks among these how to show a line to the user.
+
+    Args:
+        callbacks: of the run.
+        notify: shows a line.
+    """
+    for callback in callbacks:
+        if isinstance(callback, KerasCallbacks):
+            callback.notify = notify
 
 
 def check_lowered_rates(callbacks: Sequence[Any], config: TrainConfig) -> None:

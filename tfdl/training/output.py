@@ -14,7 +14,7 @@ from tfdl.runs import RunDirectory
 # Fields that a resumed run may change: its length, and what has no influence on its results.
 _FREE_ON_RESUME = {
     *("epochs", "steps", "early_stopping_patience", "time_limit", "watchdog_timeout"),
-    *("on_divergence", "max_rollbacks", "debug_numerics", "log_norms"),
+    *("on_divergence", "max_rollbacks", "debug_numerics", "log_norms", "log_samples"),
     *("checkpoint_steps", "checkpoint_minutes", "checkpoint_shards", "on_checkpoint_error", "keep_checkpoints"),
 }
 # Bytes of a data set's name in that of a run directory.

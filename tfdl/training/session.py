@@ -34,7 +34,7 @@ from tfdl.training.early_stopping import EarlyStopping
 from tfdl.training.fit import Fit
 from tfdl.training.fit_plan import FitPlan, open_batches
 from tfdl.training.initial_weights import InitialWeights, initial_weights
-from tfdl.training.keras_callbacks import check_lowered_rates
+from tfdl.training.keras_callbacks import check_lowered_rates, let_notify
 from tfdl.training.membership import Membership
 from tfdl.training.metrics_log import MetricsLog
 from tfdl.training.monitor import Monitor
@@ -44,11 +44,15 @@ from tfdl.training.output import Output
 from tfdl.training.plateau import Plateau
 from tfdl.training.python_parts import PythonParts
 from tfdl.training.recovery import Recovery
+from tfdl.training.run_logs import RunLogs
 from tfdl.training.run_parts import RunParts, build_parts
 from tfdl.training.run_record import RunRecord
+from tfdl.training.samples.choice import samples_of
+from tfdl.training.samples.validation_samples import NoSamples, ValidationSamples
 from tfdl.training.starting_point import NewOrCheckpoint, StartingPoint
 from tfdl.training.summary import summarize
 from tfdl.training.tensorboard_log import TensorBoardLog
+from tfdl.training.tensorboard_samples import TensorBoardSamples
 from tfdl.training.tracker import Tracker
 from tfdl.training.training_state import TrainingState
 
@@ -129,6 +133,7 @@ class Session:
             self._choose_batch_size(weights)
         with world.agreement():
             check_lowered_rates(self._callbacks, self.config)
+            let_notify(self._callbacks, self._notify)
             Callbacks(self._callbacks).on_built(self.parts)
         # Variables are broadcast below; what else layers keep, such as adapted statistics, must be equal already.
         layers = self.parts.model._flatten_layers()
@@ -315,9 +320,17 @@ class Session:
         logs = [
             MetricsLog(run.metrics_path, self.step),
             Tracker(lambda: CsvLog(run.csv_path, self.step), run.csv_path.name, self._notify),
-            Tracker(lambda: TensorBoardLog(run.tensorboard), "TensorBoard's log", self._notify),
+            Tracker(lambda: TensorBoardLog(run.tensorboard, self.step), "TensorBoard's log", self._notify),
+            Tracker(self._tensorboard_samples, "TensorBoard's log of samples", self._notify),
         ]
-        return Callbacks([*logs, *self._callbacks])
+        return Callbacks([RunLogs(logs), *self._callbacks])
+
+    def _tensorboard_samples(self) -> Callback:
+        parts = self.parts
+        samples: ValidationSamples = NoSamples()
+        if self.config.log_samples:
+            samples = samples_of(parts.model, parts.task, parts.sources["validation"])
+        return TensorBoardSamples(self.run_directory.tensorboard, self.step, self.config, samples)
 
     def _plan(self) -> RunPlan:
         config = self.config
@@ -378,17 +391,18 @@ class Session:
         )
 
     def _validate(self) -> dict[str, float]:
-        return self._measure("validation", quickly=True)
-
-    def _measure(self, split: str, *, quickly: bool = False) -> dict[str, float]:
-        with averaged_weights(self.parts.trainer.optimizer):
-            return self._evaluator.metrics(self.parts.sources[split], self._world, quickly=quickly)
+        parts = self.parts
+        with averaged_weights(parts.trainer.optimizer):
+            rows = self._evaluator.rows(parts.sources["validation"], self._world, quickly=True)
+            self._watchers.on_validation_rows(self.state.progress, rows)
+        return parts.task.metrics(rows)
 
     def _finish(self, watchers: Callback, checkpoints: Checkpoints) -> dict[str, Any]:
         progress = self.state.progress
         validation = progress.validation
         if not validation or self._evaluator.quick_results_differ:
-            validation = self._measure("validation")
+            with averaged_weights(self.parts.trainer.optimizer):
+                validation = self._evaluator.metrics(self.parts.sources["validation"], self._world)
         with averaged_weights(self.parts.trainer.optimizer):
             test_rows = self._evaluator.rows(self.parts.sources["test"], self._world)
             digest = weights_sha256(self.parts.model)

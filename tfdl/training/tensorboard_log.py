@@ -1,13 +1,10 @@
 """``tensorboard/``: a run's metrics as TensorBoard reads them."""
 
-import os
 from pathlib import Path
 
-import tensorflow as tf
-
+from tfdl.runs import Progress
 from tfdl.training.callbacks import Callback, EpochReport, StepReport, ValidationReport
-
-_SCALARS = tf.compat.v1.SummaryMetadata(plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"))
+from tfdl.training.event_file import EventFile
 
 
 class TensorBoardLog(Callback):
@@ -15,30 +12,29 @@ class TensorBoardLog(Callback):
 
     Args:
         folder: gets these two folders.
+        step: the step that the run continues from; 0 for a new run.
     """
 
-    def __init__(self, folder: Path):
-        # Bytes: a path may hold bytes that are not UTF-8.
-        paths = {name: os.fsencode(folder / name) for name in ("train", "validation")}
-        self._writers = {name: tf.summary.create_file_writer(path) for name, path in paths.items()}
+    def __init__(self, folder: Path, step: int):
+        self._train = EventFile(folder / "train", step)
+        self._validation = EventFile(folder / "validation", step)
 
     def on_steps(self, report: StepReport) -> None:
-        values = {**report.metrics, "learning_rate": report.learning_rate, **report.norms}
-        self._write("train", report.progress.step, values)
+        rates = {"learning_rate": report.learning_rate, "examples_per_second": report.examples_per_second}
+        self._train.scalars(report.progress.step, {**report.metrics, **rates, **report.norms})
 
     def on_validation(self, report: ValidationReport) -> None:
-        self._write("validation", report.progress.step, report.validation)
+        self._validation.scalars(report.progress.step, report.validation)
 
     def on_epoch(self, report: EpochReport) -> None:
-        self._write("validation", report.progress.step, report.validation)
-        self._write("train", report.progress.step, report.loss_scale)
+        self._validation.scalars(report.progress.step, report.validation)
+        if report.loss_scale:
+            self._train.scalars(report.progress.step, report.loss_scale)
+
+    def on_return(self, progress: Progress) -> None:
+        self._train.drop_after(progress.step)
+        self._validation.drop_after(progress.step)
 
     def close(self) -> None:
-        for writer in self._writers.values():
-            writer.close()
-
-    def _write(self, name: str, step: int, values: dict[str, float]) -> None:
-        with self._writers[name].as_default():
-            for metric, value in values.items():
-                # tf.summary.scalar would import the tensorboard package, although an event needs only its metadata.
-                tf.summary.write(metric, tf.constant(value, tf.float32), step, metadata=_SCALARS)
+        self._train.close()
+        self._validation.close()

@@ -5,6 +5,7 @@ from typing import Any
 
 from tfdl.errors import first_line
 from tfdl.runs import Progress
+from tfdl.tasks.task import Rows
 from tfdl.training.callbacks import Callback, EpochReport, RunPlan, StepReport, ValidationReport
 
 
@@ -35,6 +36,9 @@ class Tracker(Callback):
 
     def on_steps(self, report: StepReport) -> None:
         self._call("on_steps", report)
+
+    def on_validation_rows(self, progress: Progress, rows: Rows) -> None:
+        self._call("on_validation_rows", progress, rows)
 
     def on_validation(self, report: ValidationReport) -> None:
         self._call("on_validation", report)

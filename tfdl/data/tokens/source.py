@@ -1,6 +1,7 @@
 """Texts of unequal lengths as batches of tokens: texts of about equal length together, padded at the end."""
 
 import copy
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -158,8 +159,10 @@ class TokenSource(ShuffledSource):
         """See ``TextSource.texts``; the texts as they were before they became tokens."""
         assert self._rows is not None
         wanted = set(self.samples.tolist())
-        rows = [row for number, row in enumerate(self._rows) if number in wanted]
-        return {role: np.array([row[role] for row in rows], object) for role in roles}
+        # Rows after the last of them are not read.
+        rows = itertools.islice(self._rows, max(wanted, default=-1) + 1)
+        chosen = [row for number, row in enumerate(rows) if number in wanted]
+        return {role: np.array([row[role] for row in chosen], object) for role in roles}
 
 
 class _Texts:

@@ -3,7 +3,6 @@
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import tensorflow as tf
 
 from tfdl.errors import UserError
 from tfdl.inference.generation import Generator
+from tfdl.inference.generation.beginnings import beginnings
 from tfdl.reporting.clean_text import shortened
 from tfdl.reporting.measuring.measured import Guess, Sample, Texts
 from tfdl.tasks.language_modeling import LanguageModeling
@@ -70,7 +70,7 @@ def generated_texts(model: Any, task: LanguageModeling, source: Any) -> Texts | 
     Returns:
         The texts; None if no window is long enough, or the model does not write.
     """
-    begun = [pair for pair in (_begun(task, source, number) for number in _window_numbers(source)) if pair]
+    begun = beginnings(task, source, _NUM_PROMPTS, _MOST_PROMPT_TOKENS)
     if not begun:
         return None
     sampler = {"name": "random", "temperature": _TEMPERATURE}
@@ -95,40 +95,7 @@ def generated_texts(model: Any, task: LanguageModeling, source: Any) -> Texts | 
     )
 
 
-def _window_numbers(source: Any) -> list[int]:
-    """Windows that are evenly spread over the split."""
-    count = min(_NUM_PROMPTS, source.num_examples)
-    return [number * source.num_examples // count for number in range(count)]
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """A part of a corpus."""
-
-    prompt: str
-    rest: str
-    begins_text: bool
-    ends_text: bool
-
-
 def _cut(text: str, *, is_whole: bool) -> str:
     """A text with an ellipsis where something is missing. Pieces end anywhere, also within a word."""
     short = shortened(text, _LONGEST_TEXT)
     return short if is_whole or short != text else f"{text}…"
-
-
-def _begun(task: LanguageModeling, source: Any, number: int) -> _Piece | None:
-    """The beginning of a window, and how it goes on; None for a window that is too short."""
-    batch = source.read(tf.constant([number], tf.int64))
-    count = int(batch["count"][0])
-    tokens = np.asarray(batch["tokens"])[0, 1 : count + 1]
-    # What follows another text's end is the beginning of a new one.
-    parts = np.split(tokens, np.flatnonzero(tokens == task.tokenizer.end_id))
-    chosen = max(range(len(parts)), key=lambda part: len(parts[part]))
-    tokens = parts[chosen][parts[chosen] != task.tokenizer.end_id]
-    num_prompt = min(_MOST_PROMPT_TOKENS, len(tokens) // 2)
-    prompt = task.tokenizer.decode(tokens[:num_prompt])
-    if not prompt.strip():
-        return None
-    rest = task.tokenizer.decode(tokens[num_prompt:])
-    return _Piece(prompt, rest, begins_text=number == 0 or chosen > 0, ends_text=chosen < len(parts) - 1)

@@ -1,0 +1,1 @@
+"""What trackers show of a validation, besides its metrics."""
