@@ -6,7 +6,7 @@ import pytest
 
 from tfdl.distributed.watchdog.clock import AwakeClock
 from tfdl.distributed.watchdog.coordinator import Coordinator, choose_coordinators
-from tfdl.distributed.watchdog.decision import HANGING_KINDS, Verdict, decide
+from tfdl.distributed.watchdog.decision import ELASTIC_KINDS, Verdict, decide
 from tfdl.distributed.watchdog.members import Member
 from tfdl.distributed.watchdog.messages import format_verdict
 from tfdl.distributed.watchdog.rank_state import Failure, RankState, Report
@@ -205,7 +205,7 @@ def test_the_deputy_does_not_wait_for_a_dead_rank_0():
 
 
 def test_an_elastic_job_acts_only_on_hangs():
-    coordinator = Coordinator(members("a", "a", "a"), turn=0, now=0.0, kinds=HANGING_KINDS)
+    coordinator = Coordinator(members("a", "a", "a"), turn=0, now=0.0, kinds=ELASTIC_KINDS)
     coordinator.disconnect(2, 1.0)
     for time in (2.0, 50.0, 63.0):
         coordinator.handle(0, {"report": [8, 7, 0, 6, "", 0.0]}, time)
@@ -216,3 +216,27 @@ def test_an_elastic_job_acts_only_on_hangs():
     assert coordinator.consider(63.0, TIMEOUT, 1.0).ranks == (1,)
     coordinator.dismiss()
     assert coordinator.consider(64.0, TIMEOUT, 1.0) is None
+
+
+REJOINS = {"begun": 8, "done": 7, "is_rejoining": True}
+
+
+def verdict_of_elastic_job(states: dict[int, RankState], now: float = 100.0):
+    verdict = decide(states, now, TIMEOUT, kinds=ELASTIC_KINDS)
+    return None if verdict is None else (verdict.kind, verdict.ranks)
+
+
+def test_a_rank_that_does_not_come_to_the_new_ranks_is_late():
+    """Rank 2 has died. Rank 0 has left the old ranks, and rank 1 hangs before its next collective, or in its last."""
+    for hangs in (WORKS, {"begun": 8, "done": 8}, {"begun": 9, "done": 9}):
+        states = ranks(REJOINS, hangs, WORKS)
+        states[2].disconnected_at = 10.0
+        assert verdict_of_elastic_job(states) == ("late", (1,))
+        assert verdict_of_elastic_job(states, now=TIMEOUT) is None  # not yet
+    line = format_verdict(decide(states, 100.0, TIMEOUT, kinds=ELASTIC_KINDS), ["h"] * 3, states)
+    assert "rank 0 waited for it to rejoin for 100 s" in line
+
+
+def test_ranks_may_wait_for_new_ranks_for_as_long_as_the_launcher_allows():
+    assert verdict_of_elastic_job(ranks(REJOINS, REJOINS)) is None
+    assert verdict_of_elastic_job(ranks(WAITS, WAITS)) == ("stuck", ())  # the control

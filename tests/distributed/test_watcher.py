@@ -135,6 +135,14 @@ def test_an_elastic_job_ends_only_the_rank_that_hangs(stage: Stage) -> None:
     assert stage.printed[0].startswith("tfdl: rank 2: error: hangs (on h, last step ")
 
 
+def test_an_elastic_job_whose_ranks_all_wait_ends(stage: Stage) -> None:
+    """Their programs differ. No rank is lost, so no collective would fail."""
+    for rank in range(3):
+        stage.watch(rank, (8, 7), elastic=True)
+    wait_until(lambda: len(stage.codes) == 3)
+    assert stage.printed[0].startswith("tfdl: error: ranks 0, 1 and 2 waited in a collective for ")
+
+
 def test_an_error_is_printed_once_and_its_rank_ends_last(stage: Stage) -> None:
     watchers = [stage.watch(rank, (1, 1), timeout=60.0) for rank in range(3)]
     failing = watchers[2]

@@ -32,7 +32,7 @@ class Coordinator:
         members: all ranks.
         turn: 0 for rank 0, 1 for the deputy, which acts only if the job is still running after rank 0 has had time to.
         now: the time in seconds on the watchdog's clock.
-        kinds: the kinds of verdicts that this job acts on; others are ignored.
+        kinds: the kinds of verdicts that this job acts on.
     """
 
     def __init__(self, members: Sequence[Member], turn: int, now: float, kinds: Collection[Kind] = ALL_KINDS):
@@ -99,8 +99,8 @@ class Coordinator:
             heartbeat_seconds: seconds between two heartbeats.
         """
         if self.verdict is None:
-            verdict = decide(self.states, now, timeout, heartbeat_seconds)
-            if verdict is None or verdict.kind not in self._kinds:
+            verdict = decide(self.states, now, timeout, heartbeat_seconds, self._kinds)
+            if verdict is None:
                 self._decided_at = None
                 return None
             if self._decided_at is None:

@@ -23,6 +23,8 @@ class Activity:
     long_work: str = ""
     limit: float | None = None
     """Seconds that ``long_work`` may take; ``None`` for ``LONG_WORK_FACTOR`` timeouts."""
+    is_rejoining: bool = False
+    """Whether this rank has left the other ranks, and waits to join the new ones."""
 
 
 _activity = Activity()
@@ -97,3 +99,16 @@ def long_work(doing: str, limit: float | None = None) -> Iterator[None]:
         _activity.long_work = outer_work
         _activity.limit = outer_limit
         tick()
+
+
+@contextmanager
+def rejoining() -> Iterator[None]:
+    """Declares that this rank waits for the new ranks of an elastic job within the block.
+
+    The other ranks must do the same: one that does not, and makes no progress, hangs.
+    """
+    _activity.is_rejoining = True
+    try:
+        yield
+    finally:
+        _activity.is_rejoining = False

@@ -65,6 +65,13 @@ class DeadMansSwitch:
         self._set_kill_timer(0.0)  # zero disarms a timer of the kernel
         faulthandler.cancel_dump_traceback_later()
 
+    def close(self) -> None:
+        """Stops both timers for good. An elastic job has a new switch for each set of ranks."""
+        self.disarm()
+        if self._has_timer:
+            self._has_timer = False
+            self._libc.timer_delete(self._timer)
+
     def _set_kill_timer(self, seconds: float) -> None:
         if not self._has_timer:
             return

@@ -1,6 +1,6 @@
 """Decides which rank is to blame: a pure function of the ranks' reports and the time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -8,8 +8,8 @@ from tfdl.distributed.watchdog.rank_state import RankState
 
 Kind = Literal["failed", "died", "left", "silent", "late", "stuck", "broken"]
 ALL_KINDS: tuple[Kind, ...] = get_args(Kind)
-# Verdicts on ranks that are still running and must be ended, in a job that continues without them.
-HANGING_KINDS: tuple[Kind, ...] = ("silent", "late")
+# What is decided in a job that continues without lost ranks. Its ranks notice by themselves that another is gone.
+ELASTIC_KINDS: tuple[Kind, ...] = ("silent", "late", "stuck")
 
 # A launcher that ends the whole job kills its ranks one after the other. Within this time it also kills the
 # coordinator, so a rank that it killed is not blamed.
@@ -40,7 +40,11 @@ class Verdict:
 
 
 def decide(
-    states: Mapping[int, RankState], now: float, timeout: float, heartbeat_seconds: float = 1.0
+    states: Mapping[int, RankState],
+    now: float,
+    timeout: float,
+    heartbeat_seconds: float = 1.0,
+    kinds: Collection[Kind] = ALL_KINDS,
 ) -> Verdict | None:
     """Returns the verdict at this moment, or ``None``.
 
@@ -49,25 +53,34 @@ def decide(
 
     A rank is *late* if other ranks have waited in a collective for longer than ``timeout`` and the rank has neither
     entered it nor made any progress for as long. Declared long work has its own limit. If no rank waits, no rank is
-    late: a step may take any time if it takes equally long everywhere.
+    late: a step may take any time if it takes equally long everywhere. In an elastic job, a rank that has left to join
+    the new ranks also waits for those that have not.
 
     Args:
         states: what is known of every rank, by rank.
         now: the time in seconds, on the clock of the states.
         timeout: seconds; infinity gives no verdict that depends on time.
         heartbeat_seconds: seconds between two heartbeats.
+        kinds: the kinds of verdicts that this job acts on; others are not considered.
 
     Returns:
         The verdict, or ``None`` if the job should continue.
     """
-    return (
-        _failed(states, now)
-        or _died(states, now)
-        or _silent(states, now, timeout)
-        or _late(states, now, timeout)
-        or _stuck(states, now, timeout)
-        or _broken(states, now, heartbeat_seconds)
-    )
+    # If the job continues without lost ranks, a collective that waits for one of them will fail.
+    is_losing_ranks = "died" not in kinds and not all(state.is_present for state in states.values())
+    rules: dict[Kind, Callable[[], Verdict | None]] = {
+        "failed": lambda: _failed(states, now),
+        "died": lambda: _died(states, now),
+        "silent": lambda: _silent(states, now, timeout),
+        "late": lambda: _late(states, now, timeout),
+        "stuck": lambda: None if is_losing_ranks else _stuck(states, now, timeout),
+        "broken": lambda: _broken(states, now, heartbeat_seconds),
+    }
+    for kind, rule in rules.items():
+        verdict = rule() if kind in kinds else None
+        if verdict is not None:
+            return verdict
+    return None
 
 
 def _failed(states: Mapping[int, RankState], now: float) -> Verdict | None:
@@ -115,13 +128,13 @@ def _late(states: Mapping[int, RankState], now: float, timeout: float) -> Verdic
     waiting = _waiting_ranks(states, now, timeout)
     if not waiting:
         return None
-    furthest = max(states[rank].report.begun for rank in waiting)
+    furthest = max(states[rank].report.position for rank in waiting)
     late = [
         rank
         for rank, state in states.items()
         if state.is_present
         and not state.report.is_waiting
-        and state.report.begun < furthest
+        and state.report.position < furthest
         and _is_idle(state, now, timeout)
     ]
     if not late:
@@ -134,6 +147,8 @@ def _stuck(states: Mapping[int, RankState], now: float, timeout: float) -> Verdi
     """Some ranks wait and no rank does anything: collectives that do not match, or a network that drops them."""
     waiting = _waiting_ranks(states, now, timeout)
     present = [state for state in states.values() if state.is_present]
+    if any(state.report.is_rejoining for state in present):
+        return None  # they wait for ranks that are not among these, for as long as the launcher allows
     if not waiting or not all(_is_idle(state, now, timeout) for state in present):
         return None
     idle_since = max(state.unchanged_since for state in present)

@@ -38,4 +38,4 @@ class ReportSource:
             long_work_limit = min(long_work_limit, _FOREVER_SECONDS)
         begun -= self._begun_before
         done -= self._done_before
-        return [begun, done, activity.ticks, activity.step, long_work, long_work_limit]
+        return [begun, done, activity.ticks, activity.step, long_work, long_work_limit, activity.is_rejoining]

@@ -44,7 +44,8 @@ def _message_of_ranks(verdict: Verdict, hosts: Sequence[str], states: Mapping[in
     if verdict.kind == "silent":
         causes = "it is stopped or cut off from the network, or its host is down"
         return f"error: no heartbeat for {verdict.seconds:.0f} s {where}: {causes}"
-    return _late_message(verdict, where, report.long_work)
+    is_rejoining = any(states[rank].report.is_rejoining for rank in verdict.waiting)
+    return _late_message(verdict, where, report.long_work, "to rejoin" if is_rejoining else "in a collective")
 
 
 def _has_lost_host(rank: int, hosts: Sequence[str], states: Mapping[int, RankState]) -> bool:
@@ -54,14 +55,14 @@ def _has_lost_host(rank: int, hosts: Sequence[str], states: Mapping[int, RankSta
     return is_gone and len(neighbours) < len(hosts)
 
 
-def _late_message(verdict: Verdict, where: str, long_work: str) -> str:
+def _late_message(verdict: Verdict, where: str, long_work: str, waiting: str) -> str:
     is_one = len(verdict.ranks) == 1
     activity = "hangs" if is_one else "hang"
     if long_work:
         activity = f"busy {long_work}"
     pronoun = "it" if is_one else "them"
     return (
-        f"error: {activity} {where}: {_list_ranks(verdict.waiting)} waited for {pronoun} in a collective for"
+        f"error: {activity} {where}: {_list_ranks(verdict.waiting)} waited for {pronoun} {waiting} for"
         f" {verdict.seconds:.0f} s; if this work may take so long, declare it with tfdl.distributed.long_work, or"
         " increase the watchdog's timeout"
     )

@@ -19,11 +19,18 @@ class Report:
     """The long work that the rank has declared; empty if there is none."""
     long_work_limit: float = 0.0
     """Seconds that the declared work may take."""
+    is_rejoining: bool = False
+    """Whether the rank of an elastic job has left these ranks, and waits to join the new ones."""
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the rank is in a collective, where it may be waiting for other ranks."""
-        return self.begun > self.done
+        """Whether the rank may be waiting for other ranks: in a collective, or to join the new ranks."""
+        return self.is_rejoining or self.begun > self.done
+
+    @property
+    def position(self) -> tuple[bool, int]:
+        """How far the rank has come: a rank that waits for the new ranks is further than any that does not."""
+        return self.is_rejoining, self.begun
 
 
 @dataclass(frozen=True)

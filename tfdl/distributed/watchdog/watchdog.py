@@ -47,7 +47,8 @@ class Watchdog(NullWatchdog):
             timeout: seconds that other ranks may wait for a rank that makes no progress, and that a rank may send no
                 heartbeat; 0 for no limit, so that only errors and deaths are reported.
             elastic: a rank that hangs is ended alone, and the others continue without it: their collectives fail, and
-                they rejoin. Errors and deaths are left to the caller, which makes the ranks rejoin.
+                they rejoin. Until they have, a rank that does not come hangs, too. Errors and deaths are left to the
+                caller, which makes the ranks rejoin. Then the watchdog is stopped, and the new ranks start another.
 
         Returns:
             The watchdog; ``None``, with a warning, if the ranks cannot connect.
@@ -121,6 +122,7 @@ class Watchdog(NullWatchdog):
         self._watcher.termination.uninstall()
         self._watcher.finish()
         self._watcher.join(_GOODBYE_SECONDS)
+        atexit.unregister(self.stop)
         set_current_watchdog(None)
 
 

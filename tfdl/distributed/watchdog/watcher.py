@@ -12,7 +12,7 @@ from tfdl.distributed.watchdog.clock import AwakeClock
 from tfdl.distributed.watchdog.coordinator import Coordinator
 from tfdl.distributed.watchdog.coordinator_states import CoordinatorStates
 from tfdl.distributed.watchdog.dead_man import DeadMansSwitch
-from tfdl.distributed.watchdog.decision import ALL_KINDS, HANGING_KINDS
+from tfdl.distributed.watchdog.decision import ALL_KINDS, ELASTIC_KINDS
 from tfdl.distributed.watchdog.enforcement import Enforcement
 from tfdl.distributed.watchdog.heartbeat import ReportSource
 from tfdl.distributed.watchdog.links import Arrival
@@ -35,7 +35,8 @@ class Watcher(threading.Thread):
         rank: this rank.
         peers: all ranks and their connections.
         timeout: the watchdog's timeout in seconds; may be changed while the thread runs.
-        elastic: a rank that hangs is ended alone, and the others continue.
+        elastic: a rank that hangs is ended alone, and the others continue. Ranks that all wait for each other are
+            ended together.
     """
 
     def __init__(self, rank: int, peers: Peers, timeout: float, elastic: bool):
@@ -59,7 +60,7 @@ class Watcher(threading.Thread):
         self._coordinator: Coordinator | None = None
         if rank in peers.coordinators:
             turn = peers.coordinators.index(rank)
-            kinds = HANGING_KINDS if elastic else ALL_KINDS
+            kinds = ELASTIC_KINDS if elastic else ALL_KINDS
             self._coordinator = Coordinator(peers.members, turn, 0.0, kinds)
         other_coordinators = [coordinator for coordinator in peers.coordinators if coordinator != rank]
         self._coordinator_states = CoordinatorStates(other_coordinators)
@@ -85,7 +86,7 @@ class Watcher(threading.Thread):
         finally:
             with contextlib.suppress(Exception):  # without a goodbye the other ranks would take this rank for dead
                 self._say_goodbye("done")
-            self._dead_mans_switch.disarm()
+            self._dead_mans_switch.close()
             self._links.close()
 
     @property
@@ -161,9 +162,10 @@ class Watcher(threading.Thread):
     def _coordinate(self, coordinator: Coordinator, now: float) -> None:
         """Acts on the coordinator's verdict, if there is one."""
         coordinator.connections = self._links.members
-        if coordinator.consider(now, self.timeout, self._heartbeat_seconds) is None:
+        verdict = coordinator.consider(now, self.timeout, self._heartbeat_seconds)
+        if verdict is None:
             return
-        if self._elastic:
+        if self._elastic and verdict.ranks:
             self.enforcement.end_culprits(coordinator)
         else:
             self.enforcement.end_job(coordinator)
