@@ -65,7 +65,7 @@ def command(
     from tfdl import distributed
     from tfdl.evaluation import evaluate_in_detail
 
-    world = distributed.init()
+    world = distributed.init(elastic=False)
     evaluations = []
     for run in runs:
         keras.utils.clear_session()  # the last run's graphs

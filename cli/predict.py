@@ -77,7 +77,7 @@ def command(run: str, inputs: tuple[str, ...], texts: tuple[str, ...], checkpoin
     quick_start()
     from tfdl import distributed
 
-    world = distributed.init()
+    world = distributed.init(elastic=False)
     with world.agreement():
         predictor, items, file_format = _opened(run, checkpoint, inputs, texts, world, **choices)
     _predict(predictor, items, target, file_format, world)

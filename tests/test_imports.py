@@ -91,7 +91,7 @@ ALLOWED = {
 # Modules that import Horovod, or start a program that does.
 HOROVOD = {
     "distributed/horovod.py",
-    "distributed/elastic.py",
+    "distributed/elastic/ranks.py",
     "distributed/srun.py",
     "horovod_build/allreduce_proof.py",
     "horovod_build/build_environment.py",

@@ -84,7 +84,7 @@ def _diagnose_ranks(software: list[Finding], machine: list[Finding]) -> Diagnosi
         from tfdl.diagnosis.ranks import check_ranks, merge_findings
         from tfdl.diagnosis.sync_proof import prove_sync
 
-        world = distributed.init()
+        world = distributed.init(elastic=False)
         ranks += check_ranks(world)
         timings = time_all_reduces(world)
         seconds = time_products(world)

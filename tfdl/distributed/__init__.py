@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from tfdl.distributed import elastic as elastic
 from tfdl.lazy import lazy_names
 
 _PUBLIC = {

@@ -117,6 +117,7 @@ class Averaging(Wrapped):
     def _average(self, gradients: Any, variables: Any) -> list[Any]:
         gradients = list(gradients)
         world = self._world()
+        world.refuse_old_graphs()
         if world.size == 1:
             return gradients
         if self._share_state is not None:

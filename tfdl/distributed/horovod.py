@@ -12,6 +12,7 @@ from tfdl.distributed.connected_world import ConnectedWorld
 from tfdl.distributed.device_placement import place_on_device
 from tfdl.distributed.gloo_sums import is_faster_gathered, sum_16_bit, sum_gathered
 from tfdl.distributed.held_signals import HeldSignals
+from tfdl.distributed.launchers import is_elastic_launch
 from tfdl.distributed.srun import Rendezvous, is_for_mpi
 from tfdl.distributed.world import World
 from tfdl.errors import RunError, UserError
@@ -78,7 +79,7 @@ class HorovodWorld(ConnectedWorld):
         # This collective has the name of a step's first one, and a shape and dtype that no step sends. If another rank
         # is in a step, Horovod finds the mismatch and fails both collectives.
         try:
-            _meet(self, tf.zeros([1, 1, 1], tf.int8))
+            _meet(self, self.size, tf.zeros([1, 1, 1], tf.int8))
         except tf.errors.FailedPreconditionError as error:
             raise RunError(
                 f"rank {self.rank} {doing}, but another rank is still training: every rank needs the same number of"
@@ -189,8 +190,11 @@ class HorovodSubset(HorovodWorld):
 
 
 @tf.function(autograph=False)
-def _meet(world: World, tensor: Any) -> Any:
-    """A graph with one collective. The tensor is an argument, because TensorFlow would fold a constant."""
+def _meet(world: World, size: int, tensor: Any) -> Any:  # noqa: ARG001
+    """A graph with one collective. The tensor is an argument, because TensorFlow would fold a constant.
+
+    The size is an argument because the ranks may change, and another number of them needs another graph.
+    """
     return world.all_reduce(tensor)
 
 
@@ -205,8 +209,7 @@ def _set_environment_defaults() -> None:
     # either: if the look for work notices a dead rank before a collective does, Horovod crashes, and frequent looks
     # notice it first more often.
     is_autotuned = os.environ.get("HOROVOD_AUTOTUNE") == "1"
-    is_elastic = os.environ.get("HOROVOD_ELASTIC") == "1"
-    if not is_autotuned and not is_elastic:
+    if not is_autotuned and not is_elastic_launch():
         os.environ.setdefault("HOROVOD_CYCLE_TIME", "0.2")
     # A rank that waits in Open MPI keeps its core busy, and the computation slow, unless it yields.
     os.environ.setdefault("OMPI_MCA_mpi_yield_when_idle", "1")

@@ -49,6 +49,11 @@ def find_launch() -> Launch:
     return Launch(launcher, int(rank), int(size))
 
 
+def is_elastic_launch() -> bool:
+    """Whether the launcher's ranks may change: it was started with a script that lists the hosts."""
+    return os.environ.get("HOROVOD_ELASTIC") == "1"
+
+
 def launched_rank() -> int | None:
     """Returns this process's rank, even if ``find_launch`` would raise; ``None`` without a launcher."""
     launcher = _find_launcher()

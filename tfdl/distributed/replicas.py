@@ -63,7 +63,7 @@ class Replicas:
         self._next = 0
         self._proof = SyncProof(self._equal_variables, self.world, check_every)
 
-    def broadcast(self, *, steps: int | None = None) -> None:
+    def broadcast(self, *, steps: int | None = None, root: int = 0) -> None:
         """Gives every rank rank 0's weights, statistics, optimizer slots and random streams, before the first step.
 
         Random streams (dropout) then get the rank folded in, so that ranks draw different numbers. Layers that are not
@@ -71,6 +71,7 @@ class Replicas:
 
         Args:
             steps: how many steps this rank is going to do, an epoch or in all, where it knows: they are compared.
+            root: the rank whose state all get, in place of rank 0. Its random streams must not have the rank folded in.
 
         Raises:
             UserError: the ranks' models or numbers of steps differ.
@@ -83,7 +84,7 @@ class Replicas:
         check_steps([number for number, _ in of_ranks])
         compare_together(self.optimizers, [compared for _, compared in of_ranks])
         for model in self.models:
-            _keep_out_of_xla(model)
+            keep_out_of_xla(model)
             share_denominators(model, functools.partial(_training_world, model, self.world))
         built = all(layer.built for model in self.models for layer in model._flatten_layers())
         if built and len(self.optimizers) == 1 and not self.optimizers[0].built:
@@ -91,9 +92,9 @@ class Replicas:
         slots = [variable for optimizer in self.optimizers for variable in shared_slots(optimizer)]
         accumulated = [variable for optimizer in self.optimizers for variable in accumulators(optimizer)]
         keep_accumulated = are_at_one_step(self.optimizers, self.world)  # before they get one step counter
-        self._share(slots, accumulated)
+        self._share(slots, accumulated, root)
         if not keep_accumulated:
-            broadcast_state(accumulated, self.world)
+            broadcast_state(accumulated, self.world, root)
         for optimizer in self.optimizers:
             optimizer._share_state = None if built else self._share_what_is_new
 
@@ -118,8 +119,8 @@ class Replicas:
         """
         self._compare("the end" if step is None else f"the end, step {step}")
 
-    def _share(self, slots: Sequence[Any] = (), accumulated: Sequence[Any] = ()) -> None:
-        """Gives all ranks rank 0's variables of the models, and its slots. What they accumulated is only compared."""
+    def _share(self, slots: Sequence[Any] = (), accumulated: Sequence[Any] = (), root: int = 0) -> None:
+        """Gives all ranks one rank's variables of the models, and its slots. What they accumulated is only compared."""
         variables = [variable for model in self.models for variable in model.variables]
         self._num_shared = len(variables)
         variables = self.without_local([*variables, *slots])
@@ -127,11 +128,11 @@ class Replicas:
         check_equal_models(
             self.world.all_gather_object(describe_variables([*variables, *self.without_local(accumulated)]))
         )
-        broadcast_state(variables, self.world)
+        broadcast_state(variables, self.world, root)
         layers = [layer for model in self.models for layer in model._flatten_layers()]
         if refresh_adapted(layers):
             for model in self.models:
-                _forget_traces(model)
+                forget_traces(model)
         check_equal_constants(self.world.all_gather_object(constants_of(layers)))
         fold_rank_into_seeds([seed for model in self.models for seed in seed_generators(model)], self.world.rank)
 
@@ -190,7 +191,7 @@ def optimizers_of(model: Any) -> dict[str, Any]:
     return named
 
 
-def _keep_out_of_xla(model: Any) -> None:
+def keep_out_of_xla(model: Any) -> None:
     """XLA has no kernel for a collective, and on a GPU Keras's "auto" compiles the whole step."""
     if getattr(model, "compiled", False) and model.jit_compile:
         model.jit_compile = False
@@ -203,8 +204,12 @@ def _training_world(model: Any, otherwise: World) -> World:
     return worlds[0] if worlds else otherwise
 
 
-def _forget_traces(model: Any) -> None:
-    """Graphs that were traced before have the old constants of a layer."""
+def forget_traces(model: Any) -> None:
+    """Makes a model trace its graphs again. Those that it has contain old constants of layers, or old ranks.
+
+    Args:
+        model: a Keras model.
+    """
     for function in ("train", "test", "predict"):
         if getattr(model, f"{function}_function", None) is not None:
             getattr(model, f"make_{function}_function")(force=True)

@@ -142,6 +142,12 @@ class World(ObjectCollectives):
         """
         self.barrier()
 
+    def refuse_old_graphs(self) -> None:
+        """Called while a training step is traced: adds an error for the case that the ranks change later.
+
+        The graph averages over the present ranks. Ranks that never change need no such error.
+        """
+
     def subset(self, ranks: Sequence[int]) -> "World":
         """Returns the World of some of these ranks, in which they are numbered from 0.
 

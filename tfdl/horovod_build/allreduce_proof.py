@@ -78,7 +78,7 @@ def main(folder: Path) -> None:
 
     from tfdl import distributed
 
-    world = distributed.init()
+    world = distributed.init(elastic=False)
     if world.size != RANKS:
         raise RunError(f"the job has size {world.size}, expected {RANKS}")
     numbers = tf.range(NUMBERS, dtype=tf.float64)

@@ -9,7 +9,9 @@ import keras
 
 from tfdl.config import TrainConfig
 from tfdl.distributed import World
-from tfdl.distributed.elastic import ElasticRanks
+from tfdl.distributed.elastic.ranks import ElasticRanks, open_elastic_ranks
+from tfdl.distributed.launchers import is_elastic_launch
+from tfdl.distributed.watchdog import current_watchdog
 from tfdl.errors import UserError
 from tfdl.runs import RunDirectory
 from tfdl.runs.run_lock import RunLock
@@ -108,7 +110,14 @@ def train_elastic(
             "an elastic run builds its model again when its ranks change; expected model= to be a function that builds"
             " it and compiles it with its optimizer"
         )
-    ranks = ElasticRanks()
+    if not is_elastic_launch():
+        raise UserError(
+            "--elastic outside an elastic job, expected horovodrun to start the ranks with a script that lists the"
+            " hosts: horovodrun -np 2 --min-np 1 --max-np 4 --host-discovery-script ./discover_hosts.sh"
+            " tfdl train --elastic"
+        )
+    ranks = open_elastic_ranks()
+    ranks.enter()
     memory = Memory()
 
     def build_session(root: Root) -> Session:
@@ -189,6 +198,7 @@ def _meet(
         if world.rank == root and memory.output is None:
             memory.output = claim(config)
     memory.output = world.broadcast_object(memory.output, root)
+    ranks.set_watchdog_timeout(memory.output.config.watchdog_timeout)
     return Root(root, offers[root])
 
 
@@ -215,6 +225,7 @@ def _build_session(
         opened=memory.opened,
     )
     session.record.held_lock = memory.lock
+    current_watchdog().on_verdict(session.record.note_verdict)
     return session
 
 

@@ -99,7 +99,7 @@ def train(
         raise UserError(
             f"--commit-steps={commit_steps} without --elastic: only elastic runs commit; pass both options, or neither"
         )
-    world = distributed.init((config or TrainConfig()).watchdog_timeout)
+    world = distributed.init((config or TrainConfig()).watchdog_timeout, elastic=False)
     claimed: Output | None = None
     with world.agreement():
         resolved = resolve()  # every rank builds the model that was passed

@@ -36,6 +36,11 @@ class AverageMetrics(DistributedCallback):
         self.additive = tuple(additive)
         self._is_checked = False
 
+    def on_train_begin(self, logs: Any = None) -> None:
+        super().on_train_begin(logs)
+        # A validation that an error ended, such as a lost rank, has left it.
+        self.model.__dict__.pop("_get_metrics_result_or_logs", None)
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         super().on_epoch_begin(epoch, logs)
         self._local: dict[str, Any] = {}
