@@ -44,6 +44,7 @@ LONG_FILES = (
     "distributed/test_failing_ranks.py",
     "distributed/test_hosts.py",
     "distributed/test_elastic.py",
+    "distributed/test_elastic_scripts.py",
     "distributed/test_bad_input.py",
     "horovod_launch/test_jobs.py",
     "training/test_language_runs.py",

@@ -1,4 +1,4 @@
-"""Starts ``tfdl train --elastic`` under horovodrun's elastic launcher, with faults, and reads its results."""
+"""Starts programs under horovodrun's elastic launcher, with faults, and reads their results."""
 
 import json
 import subprocess
@@ -19,10 +19,10 @@ def train(
     faults: Sequence[tuple[str, int, int]],
     *options: str,
     ranks: int = 2,
-    launcher: Sequence[str] = ("--min-np", "1"),
+    launcher: Sequence[str] = ("--min-np", "1", "--max-np", "4"),
     **env: str,
 ) -> Finished:
-    """Runs a job with the given faults, whose run directory is ``folder/run``.
+    """Runs ``tfdl train`` with the given faults. The run directory is ``folder/run``.
 
     Args:
         folder: An empty folder.
@@ -32,20 +32,86 @@ def train(
         launcher: Options of horovodrun.
         env: Environment variables.
     """
-    hosts = [f"{host}:1\n" for host in HOSTS[:ranks]]
-    (folder / "hosts").write_text("".join(hosts))
+    command = [
+        *program("elastic_train"), "train", "--output", str(folder / "run"),
+        "--set", "dataset.augmentation=none", "--set", "steps_per_execution=5", *options,
+    ]  # fmt: skip
+    return run(folder, command, faults, ranks, HOSTS[:ranks], launcher, **env)
+
+
+def run_script(
+    folder: Path,
+    faults: Sequence[tuple[str, int, int, int]],
+    *,
+    ranks: int = 2,
+    spare_hosts: Sequence[str] = (),
+    max_ranks: int = 4,
+    time_limit: float = TIMEOUT,
+    **env: str,
+) -> Finished:
+    """Runs ``programs/elastic_script.py`` with the given faults.
+
+    Args:
+        folder: An empty folder.
+        faults: The action, rank, epoch and batches of each fault.
+        ranks: The number of ranks at the start.
+        spare_hosts: Hosts that the launcher may use in place of lost ones.
+        max_ranks: The most ranks.
+        time_limit: Seconds after which the job is ended, and the test fails.
+        env: Environment variables.
+    """
+    hosts = [*HOSTS[:ranks], *spare_hosts]
+    launcher = ["--min-np", "1", "--max-np", str(max_ranks)]
+    if len(hosts) == 1:
+        launcher += ["--network-interfaces", "lo"]  # otherwise the launcher waits for a second host
+    return run(folder, program("elastic_script"), faults, ranks, hosts, launcher, time_limit, **env)
+
+
+def run(
+    folder: Path,
+    command: Sequence[str],
+    faults: Sequence[Sequence[Any]],
+    ranks: int,
+    hosts: Sequence[str],
+    launcher: Sequence[str],
+    time_limit: float = TIMEOUT,
+    **env: str,
+) -> Finished:
+    """Runs a command under horovodrun's elastic launcher.
+
+    Args:
+        folder: An empty folder.
+        command: The program of each rank.
+        faults: What the program reads from ``FAULTS``.
+        ranks: The number of ranks at the start.
+        hosts: Names of this machine, each for one rank.
+        launcher: Options of horovodrun.
+        time_limit: Seconds after which the job is ended.
+        env: Environment variables.
+
+    Raises:
+        AssertionError: The job did not end within the time limit; with its output.
+    """
+    (folder / "hosts").write_text("".join(f"{host}:1\n" for host in hosts))
     script = folder / "discover_hosts.sh"
     script.write_text(f"#!/bin/sh\ncat {folder}/hosts\n")
     script.chmod(0o755)
-    command = [
-        *HOROVODRUN, "-np", str(ranks), "--max-np", "4", *launcher,
-        "--host-discovery-script", str(script), *program("elastic_train"), "train", "--output", str(folder / "run"),
-        "--set", "dataset.augmentation=none", "--set", "steps_per_execution=5", *options,
-    ]  # fmt: skip
+    horovodrun = [*HOROVODRUN, "-np", str(ranks), *launcher, "--host-discovery-script", str(script)]
     env |= {"FAULTS": json.dumps(faults), "FOLDER": str(folder)}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    done = subprocess.run(command, env=environment(**env), timeout=TIMEOUT, check=False, **pipes)
-    return Finished(done.returncode, done.stdout)
+    job = subprocess.Popen([*horovodrun, *command], env=environment(**env), **pipes)
+    try:
+        output, _ = job.communicate(timeout=time_limit)
+    except subprocess.TimeoutExpired:
+        job.terminate()  # horovodrun passes it on to its ranks
+        output, _ = job.communicate()
+        raise AssertionError(f"{command} did not end within {time_limit:.0f} s:\n{output}") from None
+    return Finished(job.returncode, output)
+
+
+def results(job: Finished) -> list[dict[str, Any]]:
+    """What each rank of ``programs/elastic_script.py`` has printed at its end."""
+    return [json.loads(end.removeprefix("end: ")) for end in ends(job)]
 
 
 def changes(run: Path) -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ def test_a_rank_that_cannot_start_is_left_out_and_too_few_ranks_fail(tmp_path: P
     """One of three ranks is broken, and the others continue. Then one of those is killed."""
     faults = [(f"join:{HOSTS[2]}", 0, 5), ("kill", 1, 20)]
     env = {"BROKEN_HOST": HOSTS[2], "TFDL_START_SECONDS": "5"}
-    launcher = ("--min-np", "2", "--elastic-timeout", "10")
+    launcher = ("--min-np", "2", "--max-np", "4", "--elastic-timeout", "10")
     job = train(tmp_path, faults, "--elastic", "--epochs", "6", *SMALL, launcher=launcher, **env)
     assert "this host is broken" in job.output
     records = changes(tmp_path / "run")

@@ -1,8 +1,8 @@
 """``tfdl train`` with faults at given steps. Each rank prints the size of the job and its weights' digest at the end.
 
 ``FAULTS`` in the environment is JSON, a list of ``[action, rank, step]``. Each fault happens once: the process that is
-``rank`` acts when it reaches ``step``. The actions are ``kill`` (SIGKILL), ``raise``, and ``join:HOST``, which adds a
-host to the file that the discovery script prints and waits until Horovod has reported it.
+``rank`` acts when it reaches ``step``. The actions are ``kill`` (SIGKILL), ``raise``, ``hang`` (in Python), and
+``join:HOST``, which adds a host to the file that the discovery script prints and waits until Horovod has reported it.
 
 A rank that joins on ``BROKEN_HOST`` dies before it connects to the others.
 
@@ -27,7 +27,7 @@ from tfdl.cli import progress
 from tfdl.cli.failures import launched_rank
 from tfdl.cli.main import main
 from tfdl.data import ArraySource
-from tfdl.distributed import elastic
+from tfdl.distributed.elastic import ranks
 from tfdl.training import python_parts, run_parts, session
 
 FAULTS = [(number, *fault) for number, fault in enumerate(json.loads(os.environ.get("FAULTS", "[]")))]
@@ -35,7 +35,7 @@ FOLDER = Path(os.environ["FOLDER"])
 were_notified = threading.Event()
 
 
-class Notices(elastic.HostNotices):
+class Notices(ranks.HostNotices):
     def on_hosts_updated(self, timestamp: int, result: Any) -> None:
         super().on_hosts_updated(timestamp, result)
         were_notified.set()
@@ -68,6 +68,8 @@ def act(action: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     elif action == "raise":
         raise ZeroDivisionError("made for the test")
+    elif action == "hang":
+        threading.Event().wait()
     else:
         with (FOLDER / "hosts").open("a") as hosts:
             hosts.write(action.removeprefix("join:") + ":1\n")
@@ -133,7 +135,7 @@ def counting_model(*_: Any, input_shape: Any, **__: Any) -> keras.Model:
 if (FOLDER / "fault-0").exists() and os.environ["HOROVOD_HOSTNAME"] == os.environ.get("BROKEN_HOST"):
     sys.exit("this host is broken")
 open_data = session.open_data
-elastic.HostNotices = Notices
+ranks.HostNotices = Notices
 progress.Progress = Faulty
 if "COUNT_USES" in os.environ:
     session.open_data = open_numbered

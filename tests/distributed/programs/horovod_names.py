@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from horovod.tensorflow.keras import callbacks
+from horovod.tensorflow.keras import elastic as keras_elastic
 
 import tfdl
 from tfdl import distributed
@@ -218,6 +219,66 @@ def load_model() -> None:
     loaded.fit(values, values, verbose=0, callbacks=[distributed.BroadcastState()])
 
 
+@row("`hvd.elastic.run`")
+def elastic_run() -> None:
+    """Without the elastic launcher the function is called once."""
+    network = model()
+    network.compile(distributed.DistributedOptimizer(keras.optimizers.SGD(1.0)), "mse")
+    calls = []
+    distributed.elastic.run(calls.append)(distributed.elastic.KerasState(network))
+    assert len(calls) == 1
+
+
+def elastic_state(**values: int) -> distributed.elastic.KerasState:
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    network.compile(distributed.DistributedOptimizer(keras.optimizers.SGD(0.5)), "mse")
+    return distributed.elastic.KerasState(network, **values)
+
+
+def fit_of(state: distributed.elastic.KerasState, *others: keras.callbacks.Callback) -> None:
+    """Two batches on each rank."""
+    values = np.full((4, 1), world.rank, "float32")
+    state.model.fit(values, values, batch_size=2, verbose=0, callbacks=[distributed.BroadcastState(), *others])
+
+
+@row("`hvd.elastic.KerasState(model, epoch=0)`")
+def keras_state() -> None:
+    state = elastic_state(epoch=world.rank)
+    with pytest.raises(TypeError, match="not callable"):
+        keras_elastic.KerasState(state.model, state.model.optimizer)
+    state.sync()
+    assert state.epoch == 0  # rank 0's
+    kernels = world.all_gather_object(np.asarray(state.model.weights[0]).tolist())
+    assert kernels[0] == kernels[1]
+
+
+@row("`hvd.elastic.CommitStateCallback(state, 2)`")
+def commit_state() -> None:
+    state = elastic_state()
+    fit_of(state, distributed.elastic.CommitStateCallback(state, 2))
+    kernel = np.asarray(state.model.weights[0])
+    state.model.weights[0].assign(kernel + 1.0)
+    state.restore()
+    np.testing.assert_array_equal(state.model.weights[0], kernel)
+
+
+@row("`hvd.elastic.UpdateBatchStateCallback(state)`")
+def update_batch_state() -> None:
+    state = elastic_state(batch=0)
+    numbers = []
+    note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: numbers.append(state.batch))  # noqa: ARG005
+    fit_of(state, distributed.elastic.UpdateBatchStateCallback(state), note)
+    assert numbers == [1, 2]
+    assert state.batch == 0
+
+
+@row("`hvd.elastic.UpdateEpochStateCallback(state)`")
+def update_epoch_state() -> None:
+    state = elastic_state(epoch=0)
+    fit_of(state, distributed.elastic.UpdateEpochStateCallback(state))
+    assert state.epoch == 1
+
+
 @row("`hvd.shutdown()`")
 def shutdown() -> None:
     distributed.shutdown()
@@ -233,4 +294,5 @@ for check in rows.values():
 if rank == 0:
     public = [name for name, value in vars(hvd).items() if name[0] != "_" and not inspect.ismodule(value)]
     public += [name for name, value in vars(callbacks).items() if inspect.isclass(value)]
+    public += keras_elastic.__all__
     print(json.dumps([list(rows), public]), flush=True)
