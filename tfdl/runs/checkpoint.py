@@ -25,6 +25,8 @@ _ADVICE = "use another one (--checkpoint NAME); --resume passes over it"
 WEIGHTS = "model.safetensors"
 """The file of the model's variables, within a checkpoint."""
 _FILES = (WEIGHTS, "optimizer.safetensors", "random.safetensors", "progress.json")
+# What a process that is killed leaves: a checkpoint, or a link that was to replace another one.
+_UNFINISHED = (".step-*", ".last.*", ".best.*")
 # Only when a recurrent language model was saved within an epoch.
 _CARRIED = "carried.safetensors"
 # Only when a callback keeps a state: two files of this name.
@@ -114,7 +116,8 @@ def write_checkpoint(folder: Path, content: CheckpointContent) -> Path:
         if content.callbacks:
             write_state(temporary, _CALLBACKS, content.callbacks)
         manifest = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
-        (temporary / "manifest.json").write_text(json.dumps({"sha256": manifest}, indent=2) + "\n", encoding="utf-8")
+        # Without a line break at the end, there is no byte that it could lose and still be complete.
+        (temporary / "manifest.json").write_text(json.dumps({"sha256": manifest}, indent=2), encoding="utf-8")
     replace_link(folder / "last", target.name)
     return target
 
@@ -222,9 +225,10 @@ def prune(folder: Path, keep: int, best_step: int, newest: Path) -> None:
     for path in [*checkpoints[: max(0, place + 1 - keep)], *checkpoints[place + 1 :]]:
         if path.name != best:
             remove_folder(path)
-    for path in folder.glob(".step-*"):
-        with suppress(OSError):
-            remove_folder(path)
+    for pattern in _UNFINISHED:
+        for path in folder.glob(pattern):
+            with suppress(OSError):
+                remove_folder(path)
 
 
 def newest_first(folder: Path) -> list[Path]:
