@@ -1,6 +1,6 @@
 """Kills a process at one of its system calls, or at a moment: what a save leaves when its machine stops it anywhere.
 
-The work runs in a child that is a copy of this process. The child is traced (Linux's ptrace), so it can be killed before
+The work runs in a child that is a copy of this process. The child is traced (Linux's ptrace): it can be killed before
 each call that changes files, whichever library makes the call.
 """
 

@@ -37,7 +37,7 @@ def test_a_folder_and_a_link(tmp_path):
 
 def test_a_missing_path(tmp_path):
     folder = make(tmp_path, "folder")
-    with pytest.raises(FileNotFoundError, match="No such file or directory: .*folder' -> '.*missing'"):
+    with pytest.raises(FileNotFoundError, match=r"No such file or directory: .*folder' -> '.*missing'"):
         exchange(folder, tmp_path / "missing")
     assert names(folder) == ["file of folder"]
 
