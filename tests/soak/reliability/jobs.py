@@ -168,7 +168,9 @@ class Leg:
 
     def steps_made(self) -> list[int]:
         """The steps that this leg has reported."""
-        return [line["step"] for line in self.training.lines() if line["time"] >= self.begin and line["kind"] == "steps"]
+        return [
+            line["step"] for line in self.training.lines() if line["time"] >= self.begin and line["kind"] == "steps"
+        ]
 
     def kill(self, rank: int | None = None) -> bool:
         """Kills a rank, or everything at once, as a machine without power does. Waits until nothing is left.

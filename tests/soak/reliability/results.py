@@ -9,7 +9,9 @@ from typing import Any
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options that all programs have."""
-    parser.add_argument("--seed", type=int, default=0, help="of all random moments and places; the same one repeats them")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of all random moments and places; the same one repeats them"
+    )
     parser.add_argument("--json", type=Path, help="a file that gets all that was noted")
 
 
