@@ -4,7 +4,7 @@
     python -m tests.soak.reliability.long_run --leak 20    # the control: 20 bytes a step are never freed
 
 The resident memory of the process is read after graph calls. From a fifth of the steps on, the means of twenty equal
-parts get a straight line by least squares; its slope is given with its standard error, for as many steps as the run has.
+parts get a straight line by least squares. Its slope is given with its standard error, as the growth over the run.
 """
 
 import argparse
