@@ -6,8 +6,8 @@
     python -m tests.soak.reliability.stops --program stock --moments 6        # the control
 
 On several ranks horovodrun gets the signal. It kills its ranks 5 seconds after it has passed the signal on. With
-``--slow-saves``, writing a checkpoint takes longer than that. The exit code is that of ``status.json``: horovodrun exits
-with 1 whatever its ranks exit with.
+``--slow-saves``, writing a checkpoint takes longer than that. The exit code is that of ``status.json``: horovodrun's own
+is 1 whatever its ranks exit with.
 """
 
 import argparse
