@@ -47,8 +47,8 @@ def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
             start = leg.wait_for_steps()
             assert start is not None, leg.text
             assert not leg.is_over_at(options.seconds), leg.text
-            leg.kill()
             trained.append(time.time() - leg.begin - start)
+            leg.kill()
             starts.append(start)
             made.append(max(leg.steps_made()) - kept[-1])
             kept.append(training.newest_step)
