@@ -77,9 +77,7 @@ class Campaign(ABC):
         """
         straight = self._new_training(self.plan.straight)
         self._expected = straight.finish()
-        times = [line["time"] - straight.legs[0].begin for line in straight.lines()]
-        self._start_seconds = times[0]
-        self._seconds = times[-1]
+        self._measure(straight)
         straight.remove()
         training = self._new_training(self.plan.program)
         while len(self.interruptions) < moments:
@@ -121,6 +119,12 @@ class Campaign(ABC):
         self._num_runs += 1
         return Training(self._folder / str(self._num_runs), self._config, self.plan.ranks, program)
 
+    def _measure(self, training: Training) -> None:
+        """Takes the time of a run that one process has made."""
+        times = [line["time"] - training.legs[0].begin for line in training.lines()]
+        self._start_seconds = times[0]
+        self._seconds = times[-1]
+
     def _moment(self, leg: Leg) -> float:
         """When to interrupt a process that was just started, in seconds since then."""
         if len(self.interruptions) % 4 == 0:
@@ -139,6 +143,8 @@ class Campaign(ABC):
             num_done = len(self.interruptions)
             processes = len(training.legs)
             print(f"  {num_done} done; a run of {processes} processes: {is_equal}", file=sys.stderr, flush=True)
+            if processes == 1:  # it was faster than the runs before, as on a machine whose other work has ended
+                self._measure(training)
             self.runs.append({"processes": processes, "is_equal": is_equal, "results": training.results})
         training.remove()
         return self._new_training(self.plan.program)

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.soak.reliability.campaigns import BEFORE_STEPS, IN_SAVE, SLOW_SAVES, STOCK, Campaign, Plan
+from tests.soak.reliability.campaigns import AFTER_END, BEFORE_STEPS, IN_SAVE, SLOW_SAVES, STOCK, Campaign, Plan
 from tests.soak.reliability.cases import CASES
 from tests.soak.reliability.jobs import TFDL, Leg
 from tests.soak.reliability.results import add_output_options, report
@@ -44,9 +44,11 @@ class Stops(Campaign):
 
     def row(self) -> dict[str, Any]:
         row = super().row()
-        stops = [noted for noted in self.interruptions if noted["phase"] != BEFORE_STEPS]
+        # A run that has its results before it acts on the signal ends with 0.
+        stops = [noted for noted in self.interruptions if noted["phase"] not in (BEFORE_STEPS, AFTER_END)]
         early = [noted["code"] for noted in self.interruptions if noted["phase"] == BEFORE_STEPS]
         row.pop(IN_SAVE, None)
+        row[AFTER_END] = sum(noted["phase"] == AFTER_END for noted in self.interruptions)
         row["exit codes before the first step"] = ", ".join(sorted({str(code) for code in early})) or "none"
         row["exit codes later"] = ", ".join(sorted({str(noted["code"]) for noted in stops})) or "none"
         seconds = [noted["seconds"] for noted in stops]
