@@ -132,15 +132,16 @@ def stop_between_steps(launcher: str = "none") -> Iterator[None]:
     """Ends with exit code 75 on SIGUSR1 while no steps run. Nothing is lost: a resumed run does that work again.
 
     A scheduler may send its warning while data is prepared or a model is compiled. The default action of SIGUSR1 kills
-    the process, and the scheduler would take that for a failure. Slurm sends SIGTERM to all ranks of srun before it
-    preempts a job; horovodrun sends it to end the ranks after a failure.
+    the process, and the scheduler would take that for a failure. SIGTERM does the same where it asks for a stop: of a
+    process without a launcher, and of srun's ranks, to which Slurm sends it before it preempts a job. horovodrun sends
+    it to end the ranks after a failure.
 
     A script may start tfdl with these signals blocked, so that none comes before there is a handler.
 
     Args:
         launcher: the name of the program that started this process.
     """
-    numbers = (signal.SIGUSR1, signal.SIGTERM) if launcher == "srun" else (signal.SIGUSR1,)
+    numbers = (signal.SIGUSR1, signal.SIGTERM) if launcher in ("none", "srun") else (signal.SIGUSR1,)
 
     def stop(number: int, _: Any) -> None:
         name = signal.Signals(number).name

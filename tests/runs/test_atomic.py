@@ -83,6 +83,18 @@ def test_a_folder_replaces_the_old_one(tmp_path):
     assert names(tmp_path) == ["target"]
 
 
+@pytest.fixture
+def no_exchange(monkeypatch):
+    """A file system that cannot exchange two folders."""
+    monkeypatch.setattr(atomic, "exchange", lambda *_: False)
+
+
+@pytest.mark.usefixtures("no_exchange")
+def test_a_folder_replaces_the_old_one_without_an_exchange(tmp_path):
+    test_a_folder_replaces_the_old_one(tmp_path)
+
+
+@pytest.mark.usefixtures("no_exchange")
 def test_the_old_folder_is_back_if_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
     with new_folder(tmp_path / "target") as aside:
         (aside / "old").touch()
@@ -139,6 +151,22 @@ def test_a_folder_that_was_just_made_is_removed(tmp_path, monkeypatch, number):
     assert names(tmp_path) == []
 
 
+def test_a_folder_that_has_just_taken_its_place_stays(tmp_path, monkeypatch):
+    with new_folder(tmp_path / "target") as aside:
+        (aside / "old").touch()
+    monkeypatch.setattr(atomic, "exchange", interrupted_after(atomic.exchange, 1))
+
+    def fill():
+        with new_folder(tmp_path / "target", replace=True) as aside:
+            (aside / "new").touch()
+
+    with pytest.raises(KeyboardInterrupt):
+        fill()
+    assert names(tmp_path / "target") == ["new"]
+    assert names(tmp_path) == ["target"]
+
+
+@pytest.mark.usefixtures("no_exchange")
 @pytest.mark.parametrize(("number", "left"), [(1, "old"), (2, "new")])
 def test_an_interrupted_replacement_leaves_one_folder(tmp_path, monkeypatch, number, left):
     with new_folder(tmp_path / "target") as aside:

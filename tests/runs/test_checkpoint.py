@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import hashlib
 import json
+import random
 import resource
 
 import keras
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 
 import tfdl
+from tests.runs.damage import Damage, random_damages
 from tfdl.errors import RunError, UserError
 from tfdl.runs import Progress, load_checkpoint, save_checkpoint, weights_sha256
-from tfdl.runs.checkpoint import prune, verify
+from tfdl.runs.checkpoint import DamagedCheckpointError, prune, verify
 
 PROGRESS = Progress(step=7, epoch=1, sample=64, running=[0.1, 3.0], best_step=5, best_value=0.1 + 0.2, wall_seconds=0.3)
 
@@ -26,10 +28,10 @@ def build(seed=0, **fields):
     model = tfdl.build_model("cnn", input_shape=(8, 8, 1), num_classes=10, **fields)
     optimizer = tfdl.build_optimizer("adam")
     optimizer.build(model.trainable_variables)
-    random = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     for _ in range(2):
-        model(random.random((4, 8, 8, 1), "float32"), training=True)
-        optimizer.apply([random.normal(size=variable.shape) for variable in model.trainable_variables])
+        model(generator.random((4, 8, 8, 1), "float32"), training=True)
+        optimizer.apply([generator.normal(size=variable.shape) for variable in model.trainable_variables])
     return model, optimizer
 
 
@@ -226,3 +228,24 @@ def test_the_newest_and_the_best_are_kept(tmp_path, keep, best, kept):
     assert (tmp_path / "best").is_symlink() == bool(best)
     if best:
         assert (tmp_path / "best").resolve().name == f"step-{best:08d}"
+
+
+def test_flipped_bits_and_cut_files_are_found(tmp_path):
+    """tests/soak/reliability/damage.py does it a thousand times, and resumes runs."""
+    model, optimizer = build()
+    states = {"carried": {"h": np.ones((2, 3), np.float32)}, "callbacks": {"mine": {"a": np.ones(3)}}}
+    folder = save_checkpoint(tmp_path, model, optimizer, PROGRESS, **states)
+    verify(folder)
+    damages = random_damages(folder, 200, 100, random.Random(0))
+    damages.append(Damage(folder / "manifest.json", length=(folder / "manifest.json").stat().st_size - 1))
+    assert len({damage.path for damage in damages}) == 8
+    missed = []
+    for damage in damages:
+        with damage.done():
+            try:
+                verify(folder)
+            except DamagedCheckpointError:
+                continue
+        missed.append(str(damage))
+    assert missed == []
+    verify(folder)

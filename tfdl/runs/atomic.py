@@ -9,6 +9,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from tfdl.runs.exchange import exchange
+
+BEFORE = ".before"
+"""Ends the name of a folder that was being replaced when its process was killed."""
+
 
 def write_text(path: Path, text: str) -> None:
     """Replaces a file atomically; an error leaves the old file as it was.
@@ -113,15 +118,15 @@ def put_in_place(unfinished: Path, target: Path, replace: bool = False) -> None:
     Raises:
         OSError: the target exists with contents, and ``replace`` is false.
     """
-    for file in unfinished.rglob("*"):
-        if file.is_file():
-            flush_to_disk(file)
+    for path in (*unfinished.rglob("*"), unfinished):
+        if path.is_file() or path.is_dir():
+            flush_to_disk(path)
     os.chmod(unfinished, 0o755)  # mkdtemp makes folders that only their owner can read
-    if replace and target.exists():
+    if replace and os.path.lexists(target):
         _replace_folder(target, unfinished)
     else:
         os.rename(unfinished, target)
-    flush_to_disk(target.parent)  # the new name is an entry of the parent
+        flush_to_disk(target.parent)  # the new name is an entry of the parent
 
 
 def _unused(target: Path) -> Path:
@@ -135,29 +140,45 @@ def _open_for_owner(path: str, flags: int) -> int:
 
 
 def _replace_folder(target: Path, new: Path) -> None:
-    """Puts a folder in the place of another one, which is back after an error."""
-    old = _unused(target)
+    """Puts a folder in the place of another one. A process that is killed at any moment leaves one of them.
+
+    The two exchange their places in one step. Where the system cannot do that, the old one first gets a visible name,
+    ``NAME.TOKEN.before``: for a moment, nothing has the target's name.
+    """
+    if exchange(new, target):
+        flush_to_disk(target.parent)
+        remove_folder(new)  # now the name of the old one
+        return
+    old = target.with_name(f"{target.name}.{secrets.token_urlsafe(6)}{BEFORE}")
     try:
         os.rename(target, old)
         os.rename(new, target)
-        remove_folder(old)
     except BaseException:
-        if not target.exists():
+        if not os.path.lexists(target):
             os.rename(old, target)
-        shutil.rmtree(old, ignore_errors=True)
+        if os.path.lexists(old):
+            remove_folder(old)
         raise
+    flush_to_disk(target.parent)
+    remove_folder(old)
 
 
 def remove_folder(path: Path) -> None:
     """Removes a folder with its contents. A link is removed itself, never the folder that it points to.
+
+    The folder first gets a hidden name, so that a process that is killed leaves no folder without some of its files.
 
     Args:
         path: the folder, or a link.
     """
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
-    else:
-        shutil.rmtree(path)
+        return
+    hidden = path
+    if not path.name.startswith("."):
+        hidden = _unused(path)
+        os.rename(path, hidden)
+    shutil.rmtree(hidden)
 
 
 def replace_link(link: Path, target: str) -> None:

@@ -32,6 +32,8 @@ _OPTIMIZER = "optimizer.safetensors"
 # Either a file or its shards.
 _DIVIDED = (WEIGHTS, _OPTIMIZER)
 _UNDIVIDED = ("random.safetensors", "progress.json")
+# What a process that is killed leaves: a checkpoint, or a link that was to replace another one.
+_UNFINISHED = (".step-*", ".last.*", ".best.*")
 # Only when a recurrent language model was saved within an epoch.
 _CARRIED = "carried.safetensors"
 # Only when a callback keeps a state: two files of this name.
@@ -211,8 +213,9 @@ def finish_sharded(unfinished: Path, step: int, manifest: Mapping[str, str]) -> 
 
 
 def _write_manifest(folder: Path, manifest: Mapping[str, str]) -> None:
-    by_name = dict(sorted(manifest.items()))
-    (folder / "manifest.json").write_text(json.dumps({"sha256": by_name}, indent=2) + "\n", encoding="utf-8")
+    text = json.dumps({"sha256": dict(sorted(manifest.items()))}, indent=2)
+    # Without a line break at the end, there is no byte that it could lose and still be complete.
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
 
 
 def load_checkpoint(folder: Path, model: Any, optimizer: Any = None, *, by_order: bool = False) -> Progress:
@@ -319,9 +322,10 @@ def prune(folder: Path, keep: int, best_step: int, newest: Path) -> None:
     for path in [*checkpoints[: max(0, place + 1 - keep)], *checkpoints[place + 1 :]]:
         if path.name != best:
             remove_folder(path)
-    for path in folder.glob(".step-*"):
-        with suppress(OSError):
-            remove_folder(path)
+    for pattern in _UNFINISHED:
+        for path in folder.glob(pattern):
+            with suppress(OSError):
+                remove_folder(path)
 
 
 def newest_first(folder: Path) -> list[Path]:

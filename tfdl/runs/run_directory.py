@@ -1,5 +1,6 @@
 """The directory of one run."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ from tfdl.runs.atomic import remove_folder, write_json, write_text
 from tfdl.runs.json_values import json_values
 from tfdl.runs.run_lock import LOCK_FILES
 
-# All that a run writes. --overwrite removes these files and nothing else. The configuration is the last one: with it
-# the directory is still recognized as a run, should the removal be interrupted.
+_CONFIG = "config.yaml"
+# All that a run writes. --overwrite removes these files and nothing else.
 _RUN_FILES = (
     *("metrics.jsonl", "metrics.csv", "divergence.json", "summary.json", "status.json"),
-    *("tensorboard", "checkpoints", "assets", "config.yaml"),
+    *("tensorboard", "checkpoints", "assets", _CONFIG),
 )
+# The names of what a process leaves that is killed while it writes or removes (see ``atomic``).
+_TEMPORARY = re.compile(rf"\.({'|'.join(map(re.escape, (*_RUN_FILES, *LOCK_FILES)))})\.[\w-]{{8}}", re.ASCII)
 # Keys of config.yaml that a run must have to be resumed or evaluated. The others have defaults.
 _REQUIRED_KEYS = ("model", "task", "dataset", "optimizer", "batch_size", "seed")
 
@@ -62,7 +65,7 @@ class RunDirectory:
         """Whether a new run can be written here: the directory does not exist, or is empty."""
         if not self.path.exists():
             return True
-        return self.path.is_dir() and all(path.name in LOCK_FILES for path in self.path.iterdir())
+        return self.path.is_dir() and all(_is_left_over(path.name) for path in self.path.iterdir())
 
     def has_run(self) -> bool:
         """Whether the directory contains a run."""
@@ -143,16 +146,26 @@ class RunDirectory:
     def create(self, config: TrainConfig) -> None:
         """Makes the folders and writes the configuration; the files of an earlier run are removed.
 
+        The configuration is replaced, never absent between the other files: with it the directory is recognized as a
+        run, should the process be killed.
+
         Raises:
             UserError: the directory cannot be made.
         """
         self.make()
         for name in _RUN_FILES:
             old = self.path / name
-            remove_folder(old)
+            if name != _CONFIG:
+                remove_folder(old)
+        self.write_config(config)
         self.checkpoints.mkdir()
         self.assets.mkdir()
-        self.write_config(config)
+
+    def remove_left_over(self) -> None:
+        """Removes temporary files of a process that was killed. Only the job that has locked the directory may."""
+        for path in self.path.glob(".*"):
+            if _TEMPORARY.fullmatch(path.name):
+                remove_folder(path)
 
     def write_config(self, config: TrainConfig) -> None:
         """Writes ``config.yaml``; ``tfdl train --config`` with it repeats the run."""
@@ -224,6 +237,11 @@ class RunDirectory:
         if last.is_dir() and _stays(last):
             return last.resolve()
         return max(self.checkpoints.glob("step-*"), default=None)
+
+
+def _is_left_over(name: str) -> bool:
+    """Whether a killed process may have left a file of this name in a directory that has no run."""
+    return name in LOCK_FILES or _TEMPORARY.fullmatch(name) is not None
 
 
 def _stays(checkpoint: Path) -> bool:

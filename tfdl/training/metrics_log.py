@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tfdl.runs import Progress
+from tfdl.runs.atomic import write_text
 from tfdl.runs.json_values import json_values
 from tfdl.training.callbacks import Callback, EpochReport, RunPlan, StepReport, ValidationReport
 
@@ -73,11 +74,11 @@ class MetricsLog(Callback):
 
 def _opened(path: Path, step: int) -> TextIO:
     """The file, without lines of later steps, to be appended to."""
-    kept: list[str] = []
     if path.exists():
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
         kept = [line for line in lines if _step_of(line) <= step]
-    path.write_text("".join(kept), encoding="utf-8")
+        if kept != lines:
+            write_text(path, "".join(kept))
     return path.open("a", encoding="utf-8")
 
 

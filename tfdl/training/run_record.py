@@ -72,6 +72,7 @@ class RunRecord:
             self.lock()
             self._check_unchanged()
         self.is_open = True
+        self.run.remove_left_over()
         self.run.create(config)
         task.save(self.run.assets)
         save_sample_counts(self.run.assets, sample_counts(sources))
@@ -113,6 +114,7 @@ class RunRecord:
             config: of the run, with its new length.
         """
         self.is_open = True
+        self.run.remove_left_over()
         self.run.write_config(config)
         self.note(None, "running")
 
