@@ -35,6 +35,7 @@ def test_each_line_of_a_table_with_tests_has_one():
 # Pickles that never come from a file: those between ranks, and those that are refused.
 _NAMES = {"load_model", "h5py", "pickle", "dill", "joblib", "cloudpickle", "marshal", "shelve"}
 _KNOWN = {
+    ("tfdl/distributed/elastic/keras_state.py", "pickle"),  # a copy in memory, and between the ranks of a job
     ("tfdl/distributed/object_collectives.py", "pickle"),  # between the ranks of a job
     ("tfdl/models/keras_model.py", "load_model"),  # tfdl's function, which reads JSON
     ("tfdl/runs/load.py", "load_model"),
