@@ -52,7 +52,11 @@ def _made(name: str) -> Any:
     load_plugin(module_name, OPTION)
     module = sys.modules[module_name]
     make = getattr(module, attribute, None)
-    if not callable(make):
+    if make is not None and not callable(make):
+        raise UserError(
+            f"{OPTION} {name!r}: {attribute!r} has the type {type(make).__name__}, expected a class or function"
+        )
+    if make is None:
         own = {key: value for key, value in vars(module).items() if getattr(value, "__module__", "") == module_name}
         known = [key for key, value in own.items() if callable(value)]
         expected = f"expected one of {', '.join(known)}" if known else "expected a class or function"

@@ -57,9 +57,9 @@ THOROUGH = (
     "training/test_checkpoints.py::test_a_resumed_run_is_the_straight_one[15]",
     "training/test_checkpoints.py::test_how_often_may_change_on_a_resume",
     "training/test_compilation.py::test_compiled_steps_are_the_same_steps",
-    "training/test_divergence.py::test_a_validation_that_diverges_is_a_divergence",
-    "training/test_divergence.py::test_layers_in_loops[2-lstm]",
-    "training/test_divergence.py::test_layers_in_loops[2-rnn]",
+    "training/test_diverging_runs.py::test_a_validation_that_diverges_is_a_divergence",
+    "training/test_diverging_runs.py::test_layers_in_loops[2-lstm]",
+    "training/test_diverging_runs.py::test_layers_in_loops[2-rnn]",
     "training/test_early_stopping.py::test_more_patience_continues_an_ended_run",
     "training/test_fine_tuning.py::test_a_resumed_run_needs_no_other_run",
     "training/test_fine_tuning.py::test_a_run_is_repeated_by_its_configuration",
@@ -120,7 +120,7 @@ THOROUGH = (
     "interop/test_export.py::test_an_image_classifier_that_tfdl_trained",
     "interop/test_using_imported_runs.py",
     "reporting/test_report_of_texts.py",
-    # Commands in processes of their own: another signal, another place.
+    # Commands in separate processes: another signal, another place.
     "cli/test_changed_files.py::test_more_files_than_the_run_began_with",
     "cli/test_names_in_bytes.py::test_a_data_set_of_such_names_trains",
     "cli/test_quiet.py::test_the_quick_start_skips_what_no_command_uses_and_it_can_be_imported_later",

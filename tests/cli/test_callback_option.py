@@ -77,7 +77,7 @@ def test_they_watch_the_run_which_does_not_need_their_module(folder: Path, capsy
         (":several", "--callback ':several', expected MODULE:NAME"),
         ("nowhere:several", "--callback 'nowhere': no module 'nowhere', expected one in the current folder"),
         ("own_tracking:severl", "the module has no 'severl', expected one of Watch, .* Did you mean 'several'"),
-        ("own_tracking:number", "the module has no 'number', expected one of Watch, OfKeras, several, none, fails"),
+        ("own_tracking:number", "'number' has the type int, expected a class or function"),
         ("own_tracking:fails", "--callback 'own_tracking:fails': calling it failed: ConnectionError: no answer$"),
     ],
 )

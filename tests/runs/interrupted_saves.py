@@ -12,15 +12,9 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from tfdl.runs import atomic
-from tfdl.runs.checkpoint import (
-    CheckpointContent,
-    DamagedCheckpointError,
-    checkpoint_name,
-    newest_first,
-    prune,
-    verify,
-    write_checkpoint,
-)
+from tfdl.runs.checkpoint import DamagedCheckpointError, verify, write_checkpoint
+from tfdl.runs.checkpoint_content import CheckpointContent
+from tfdl.runs.checkpoint_folder import checkpoint_name, newest_first, prune
 from tfdl.runs.progress import Progress
 
 State = tuple[int, float]

@@ -16,7 +16,8 @@ import tfdl
 from tests.runs.damage import Damage, random_damages
 from tfdl.errors import RunError, UserError
 from tfdl.runs import Progress, load_checkpoint, save_checkpoint, weights_sha256
-from tfdl.runs.checkpoint import DamagedCheckpointError, prune, verify
+from tfdl.runs.checkpoint import DamagedCheckpointError, verify
+from tfdl.runs.checkpoint_folder import prune
 
 PROGRESS = Progress(step=7, epoch=1, sample=64, running=[0.1, 3.0], best_step=5, best_value=0.1 + 0.2, wall_seconds=0.3)
 

@@ -8,22 +8,16 @@ import pytest
 from tests.runs.test_checkpoint import PROGRESS, build, state
 from tfdl.errors import RunError, UserError
 from tfdl.runs import load_checkpoint
-from tfdl.runs.checkpoint import (
-    CheckpointContent,
-    begin_sharded,
-    finish_sharded,
-    prune,
-    save_checkpoint,
-    verify,
-    write_files,
-)
+from tfdl.runs.checkpoint import begin_sharded, finish_sharded, save_checkpoint, verify, write_files
+from tfdl.runs.checkpoint_content import CheckpointContent
+from tfdl.runs.checkpoint_folder import prune
 from tfdl.runs.checkpoint_shards import Shard, keys_of_shard
 from tfdl.runs.stored_tensors import open_tensors, shard_name
 from tfdl.runs.variables import shapes_of_variables
 
 
 def save_in_shards(folder, model, optimizer, count):
-    """As the ranks do it, in an order of their own."""
+    """As the ranks do it, in any order."""
     content = CheckpointContent.of(model, optimizer, PROGRESS, callbacks={"mine": {"seen": np.arange(3)}})
     unfinished = begin_sharded(folder, PROGRESS.step)
     manifest = {}

@@ -7,7 +7,7 @@ import pytest
 
 from tfdl.errors import UserError
 from tfdl.runs import Progress, RunDirectory, save_checkpoint
-from tfdl.runs.checkpoint import newest_first, prune
+from tfdl.runs.checkpoint_folder import newest_first, prune
 from tfdl.runs.run_lock import RunLock
 from tfdl.training.output import claim_output
 

@@ -10,7 +10,7 @@ import yaml
 import tfdl
 from tfdl.errors import RunError, UserError
 from tfdl.runs import RunDirectory, load_run
-from tfdl.runs.checkpoint import newest_first
+from tfdl.runs.checkpoint_folder import newest_first
 from tfdl.runs.model_size import check_resumed_size
 
 

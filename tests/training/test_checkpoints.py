@@ -15,7 +15,7 @@ import tfdl
 from tfdl.errors import UserError
 from tfdl.runs.variables import write_variables
 from tfdl.training import Callback, checkpoint_writer, checkpoints
-from tfdl.training.checkpoint_writer import CheckpointWriter
+from tfdl.training.checkpoint_writer import WholeWriter
 
 STEPS = 12  # an epoch of the small run
 WRITE = checkpoint_writer.write_checkpoint
@@ -352,7 +352,7 @@ def test_values_that_cannot_be_used(tiny, field, value, message):
 
 def test_a_writer_raises_an_error_once(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint_writer, "write_checkpoint", full)
-    writer = CheckpointWriter(tmp_path, 3)
+    writer = WholeWriter(tmp_path, 3)
     assert not writer.has_failed
     writer.start(SimpleNamespace(progress=SimpleNamespace(step=7)))
     deadline = time.monotonic() + 60

@@ -166,7 +166,7 @@ def _replace_folder(target: Path, new: Path) -> None:
 def remove_folder(path: Path) -> None:
     """Removes a folder with its contents. A link is removed itself, never the folder that it points to.
 
-    The folder first gets a hidden name, so that a process that is killed leaves no folder without some of its files.
+    The folder first gets a hidden name. A killed process leaves no visible folder that lacks some of its files.
 
     Args:
         path: the folder, or a link.

@@ -1,39 +1,32 @@
 """Checkpoints: weights, optimizer, random state and progress. Each is a folder that is complete or absent."""
 
-import copy
 import hashlib
 import json
-import math
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from tfdl.errors import RunError, UserError
 from tfdl.json_files import read_json_object
 from tfdl.models.keras_model import finalize_layers
-from tfdl.runs.atomic import make_unfinished, new_folder, put_in_place, remove_folder, replace_link
-from tfdl.runs.checkpoint_shards import Shard, keys_of_shard
-from tfdl.runs.plain_state import copied_state, read_state, write_state
+from tfdl.runs.atomic import make_unfinished, new_folder, put_in_place, replace_link
+from tfdl.runs.checkpoint_content import OPTIMIZER, WEIGHTS, CheckpointContent, optimizer_variables, random_state
+from tfdl.runs.checkpoint_folder import checkpoint_name
+from tfdl.runs.plain_state import read_state, write_state
 from tfdl.runs.progress import Progress
 from tfdl.runs.stored_tensors import names_of_parts, shard_name
 from tfdl.runs.variables import by_path, read_variables, write_variables
 
 _ADVICE = "use another one (--checkpoint NAME); --resume passes over it"
-WEIGHTS = "model.safetensors"
-"""The file of the model's variables, within a checkpoint."""
-_OPTIMIZER = "optimizer.safetensors"
 # Either a file or its shards.
-_DIVIDED = (WEIGHTS, _OPTIMIZER)
-_UNDIVIDED = ("random.safetensors", "progress.json")
-# What a process that is killed leaves: a checkpoint, or a link that was to replace another one.
-_UNFINISHED = (".step-*", ".last.*", ".best.*")
+_DIVIDED = (WEIGHTS, OPTIMIZER)
+_RANDOM = "random.safetensors"
+_PROGRESS = "progress.json"
 # Only when a recurrent language model was saved within an epoch.
 _CARRIED = "carried.safetensors"
 # Only when a callback keeps a state: two files of this name.
@@ -47,80 +40,6 @@ class DamagedCheckpointError(RunError):
     def fault(self) -> str:
         """The message without the advice."""
         return str(self).removesuffix(f"; {_ADVICE}")
-
-
-@dataclass(frozen=True)
-class CheckpointContent:
-    """What is written to a checkpoint."""
-
-    weights: Mapping[str, Any]
-    """Name -> variable of the model, or an array with its value."""
-    optimizer: Mapping[str, Any]
-    """The same for the variables that updates need besides the model's."""
-    random: Mapping[str, Any]
-    """The same for the states of the model's seed generators."""
-    progress: Progress
-    carried: Mapping[str, np.ndarray] | None = None
-    """State of a recurrent language model within an epoch, name -> array with one row for each row of the global
-    batch."""
-    callbacks: Mapping[str, Any] = field(default_factory=dict)
-    """States of callbacks, by name."""
-    shard: Shard | None = None
-    """Which shard these weights and variables of the optimizer are; ``None`` for all of them."""
-    orders: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """File -> the names in all of its shards, in their order."""
-
-    @classmethod
-    def of(cls, model: Any, optimizer: Any, progress: Progress, **states: Any) -> "CheckpointContent":
-        """The content of a checkpoint of a model as it is now.
-
-        Args:
-            model: the ``keras.Model``.
-            optimizer: an optimizer, or a list of all variables that updates need besides the model's.
-            progress: how far the run has come.
-            **states: ``carried`` and ``callbacks``.
-        """
-        return cls(by_path(model.weights), by_path(_variables(optimizer)), _random_state(model), progress, **states)
-
-    def part(self, shard: Shard) -> "CheckpointContent":
-        """What one rank writes of it.
-
-        Args:
-            shard: which part.
-        """
-        files = {WEIGHTS: self.weights, _OPTIMIZER: self.optimizer}
-        sizes = {
-            (file, name): _num_bytes(variable)
-            for file, variables in files.items()
-            for name, variable in variables.items()
-        }
-        chosen = keys_of_shard(sizes, shard)
-        return replace(
-            self,
-            weights={name: variable for name, variable in self.weights.items() if (WEIGHTS, name) in chosen},
-            optimizer={name: variable for name, variable in self.optimizer.items() if (_OPTIMIZER, name) in chosen},
-            shard=shard,
-            orders={WEIGHTS: list(self.weights), _OPTIMIZER: list(self.optimizer)},
-        )
-
-    def copied(self) -> "CheckpointContent":
-        """A copy in memory, which stays as it is while the training goes on."""
-        return replace(
-            self,
-            weights=_arrays(self.weights),
-            optimizer=_arrays(self.optimizer),
-            random=_arrays(self.random),
-            progress=copy.deepcopy(self.progress),
-            callbacks=copied_state(self.callbacks),  # the carried state was gathered for this checkpoint
-        )
-
-
-def _arrays(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    return {name: np.array(variable) for name, variable in variables.items()}
-
-
-def _num_bytes(variable: Any) -> int:
-    return math.prod(variable.shape) * tf.as_dtype(variable.dtype).size
 
 
 def save_checkpoint(folder: Path, model: Any, optimizer: Any, progress: Progress, **states: Any) -> Path:
@@ -157,7 +76,7 @@ def write_files(folder: Path, content: CheckpointContent) -> dict[str, str]:
     Returns:
         The SHA-256 of each file that was written, by name.
     """
-    parts = {WEIGHTS: content.weights, _OPTIMIZER: content.optimizer}
+    parts = {WEIGHTS: content.weights, OPTIMIZER: content.optimizer}
     written = []
     for name, variables in parts.items():
         file = name if content.shard is None else shard_name(name, content.shard.index, content.shard.count)
@@ -170,10 +89,10 @@ def write_files(folder: Path, content: CheckpointContent) -> dict[str, str]:
 
 def _write_undivided(folder: Path, content: CheckpointContent) -> list[str]:
     """Writes what is small, and returns the names of the files."""
-    random, progress = written = list(_UNDIVIDED)
-    write_variables(folder / random, content.random)
-    text = json.dumps(asdict(content.progress), indent=2)
-    (folder / progress).write_text(f"{text}\n", encoding="utf-8")
+    written = [_RANDOM, _PROGRESS]
+    write_variables(folder / _RANDOM, content.random)
+    progress = json.dumps(asdict(content.progress), indent=2)
+    (folder / _PROGRESS).write_text(f"{progress}\n", encoding="utf-8")
     if content.carried is not None:
         write_variables(folder / _CARRIED, content.carried)
         written.append(_CARRIED)
@@ -235,9 +154,9 @@ def load_checkpoint(folder: Path, model: Any, optimizer: Any = None, *, by_order
     read_variables(folder / WEIGHTS, by_path(model.weights), by_order=by_order)
     finalize_layers(model)
     if optimizer is not None:
-        read_variables(folder / _OPTIMIZER, by_path(_variables(optimizer)), by_order=by_order)
-        read_variables(folder / "random.safetensors", _random_state(model))
-    path = folder / "progress.json"
+        read_variables(folder / OPTIMIZER, by_path(optimizer_variables(optimizer)), by_order=by_order)
+        read_variables(folder / _RANDOM, random_state(model))
+    path = folder / _PROGRESS
     try:
         return Progress.from_json(read_json_object(path, _ADVICE), path)
     except UserError as error:
@@ -281,7 +200,7 @@ def verify(folder: Path) -> None:
     try:
         manifest = read_json_object(folder / "manifest.json", _ADVICE)["sha256"]
         divided = [part for name in _DIVIDED for part in names_of_parts(name, list(manifest))]
-        names = dict.fromkeys((*divided, *_UNDIVIDED, *manifest))  # in this order, each once
+        names = dict.fromkeys((*divided, _RANDOM, _PROGRESS, *manifest))  # in this order, each once
         for name in names:
             if Path(name).name != name:
                 raise ValueError(f"its manifest names {name!r}, which is in no checkpoint")
@@ -294,72 +213,6 @@ def verify(folder: Path) -> None:
         raise DamagedCheckpointError(
             f"checkpoint {folder} is damaged: {names_of_damaged} {verb} from its manifest; {_ADVICE}"
         )
-
-
-def prune(folder: Path, keep: int, best_step: int, newest: Path) -> None:
-    """Removes old checkpoints and unfinished ones, and makes the link ``best`` point to the best one.
-
-    Checkpoints of later steps than the newest one are removed as well: a run that was resumed from an earlier one, as
-    when they are damaged, makes these steps again.
-
-    An unfinished one is left when a process is killed while it writes. No other process writes to the folder.
-
-    Args:
-        folder: the run's folder of checkpoints.
-        keep: number of the newest checkpoints that stay, at least 1.
-        best_step: the step of the best checkpoint, which always stays; 0 without one.
-        newest: the checkpoint that was written last.
-    """
-    link = folder / "best"
-    # It is not there if it could not be written. The best one that is there stays then.
-    if best_step and (folder / checkpoint_name(best_step)).is_dir():
-        replace_link(link, checkpoint_name(best_step))
-    if link.is_symlink() and link.resolve().name > newest.name:
-        link.unlink()  # of steps that are made again
-    best = link.resolve().name
-    checkpoints = sorted(folder.glob("step-*"))
-    place = checkpoints.index(newest)
-    for path in [*checkpoints[: max(0, place + 1 - keep)], *checkpoints[place + 1 :]]:
-        if path.name != best:
-            remove_folder(path)
-    for pattern in _UNFINISHED:
-        for path in folder.glob(pattern):
-            with suppress(OSError):
-                remove_folder(path)
-
-
-def newest_first(folder: Path) -> list[Path]:
-    """A run's checkpoints: that of the link ``last``, then the others by their steps.
-
-    Args:
-        folder: the run's folder of checkpoints.
-    """
-    last = folder / "last"
-    others = sorted(folder.glob("step-*"), reverse=True)
-    first = [last.resolve()] if last.is_dir() else []
-    found = dict.fromkeys([*first, *(path.resolve() for path in others)])
-    inside = folder.resolve()
-    return [path for path in found if path.parent == inside]  # a link may lead elsewhere
-
-
-def checkpoint_name(step: int) -> str:
-    """The name of a checkpoint's folder, such as ``step-00001234``."""
-    return f"step-{step:08d}"
-
-
-def _variables(optimizer: Any) -> Sequence[Any]:
-    return optimizer if isinstance(optimizer, list) else optimizer.variables
-
-
-def _random_state(model: Any) -> dict[str, Any]:
-    """The states of the model's seed generators (dropout), which are not part of ``model.weights``.
-
-    They are named by their order in the model. Keras numbers their paths over the whole process, so the same model
-    has other paths when it is built again.
-    """
-    weights = {id(variable) for variable in model.weights}
-    states = [variable for variable in model.variables if id(variable) not in weights]
-    return {f"seed_generator_{index}": variable for index, variable in enumerate(states)}
 
 
 def _sha256(path: Path) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfdl.config import ModelConfig
 from tfdl.models.low_rank import FIRST, SECOND, is_low_rank, update_scale
-from tfdl.runs.checkpoint import WEIGHTS
+from tfdl.runs.checkpoint_content import WEIGHTS
 from tfdl.runs.stored_tensors import open_tensors
 from tfdl.runs.variables import read_some_variables, shapes_of_variables
 

@@ -13,7 +13,9 @@ from tfdl.config.models.keras import KerasModelConfig
 from tfdl.errors import RunError, UserError
 from tfdl.models import build_model
 from tfdl.models.shapes_only import shapes_only
-from tfdl.runs.checkpoint import WEIGHTS, newest_first, verify
+from tfdl.runs.checkpoint import verify
+from tfdl.runs.checkpoint_content import WEIGHTS
+from tfdl.runs.checkpoint_folder import newest_first
 from tfdl.runs.variables import shapes_of_variables
 
 # Fields that may be larger than any variable, such as the positions of a text.

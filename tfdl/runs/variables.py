@@ -1,6 +1,7 @@
 """Variables in safetensors files, by their paths and in their order."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -118,6 +119,11 @@ def by_path(variables: Sequence[Any]) -> dict[str, Any]:
         name = path if counts[path] == 1 else f"{path}#{counts[path]}"
         named[name] = variable
     return named
+
+
+def num_bytes(variable: Any) -> int:
+    """The bytes of a variable's or an array's value."""
+    return math.prod(variable.shape) * tf.as_dtype(variable.dtype).size
 
 
 def _listed(names: list[str]) -> str:

@@ -9,7 +9,8 @@ from tfdl.distributed.watchdog import long_work
 from tfdl.models.keras_model import finalize_layers
 from tfdl.runs import Progress, RunDirectory, load_checkpoint
 from tfdl.runs.atomic import replace_link
-from tfdl.runs.checkpoint import DamagedCheckpointError, checkpoint_name
+from tfdl.runs.checkpoint import DamagedCheckpointError
+from tfdl.runs.checkpoint_folder import checkpoint_name
 from tfdl.training.averaged_weights import keep_as_averages
 
 

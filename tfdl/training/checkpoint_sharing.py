@@ -1,6 +1,5 @@
 """Whether the ranks of a run write its checkpoints together."""
 
-import math
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -8,10 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-import tensorflow as tf
-
 from tfdl.distributed import World
 from tfdl.errors import UserError
+from tfdl.runs.variables import num_bytes
 
 # In the automatic mode, smaller checkpoints are written by rank 0 alone: in a second or two.
 _LARGE = 2**30
@@ -34,8 +32,8 @@ def are_shared(
     Raises:
         UserError: the choice is ``on``, and a rank does not see the folder, or cannot write to it.
     """
-    num_bytes = sum(math.prod(variable.shape) * tf.as_dtype(variable.dtype).size for variable in variables)
-    if choice == "off" or world.size == 1 or (choice == "auto" and num_bytes < _LARGE):
+    size = sum(num_bytes(variable) for variable in variables)
+    if choice == "off" or world.size == 1 or (choice == "auto" and size < _LARGE):
         return False, ""
     ranks = _ranks_outside(folder, world)
     if not ranks:
@@ -45,7 +43,7 @@ def are_shared(
     if choice == "on":
         with world.agreement():
             raise UserError(f"checkpoint_shards=on, but {fault}; use a folder that all hosts share, or off")
-    return False, f"rank 0 writes the checkpoints of {num_bytes / 2**30:.1f} GiB alone: {fault}"
+    return False, f"rank 0 writes the checkpoints of {size / 2**30:.1f} GiB alone: {fault}"
 
 
 def _ranks_outside(folder: Path, world: World) -> list[int]:

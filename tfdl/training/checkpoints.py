@@ -10,7 +10,7 @@ from tfdl.distributed.watchdog import long_work
 from tfdl.errors import first_line
 from tfdl.runs import RunDirectory
 from tfdl.training.checkpoint_sharing import are_shared
-from tfdl.training.checkpoint_writer import CheckpointWriter
+from tfdl.training.checkpoint_writer import CheckpointWriter, WholeWriter
 from tfdl.training.shard_writer import ShardWriter
 from tfdl.training.training_state import TrainingState
 
@@ -43,7 +43,7 @@ class Checkpoints:
         self._world = world
         self._config = config
         self._folder = run.checkpoints
-        self._writer: CheckpointWriter | ShardWriter | None = None  # chosen at the first checkpoint
+        self._writer: CheckpointWriter | None = None  # chosen at the first checkpoint
         self._steps = config.checkpoint_steps
         self._seconds = (config.checkpoint_minutes or math.inf) * _SECONDS_OF_MINUTE
         self._goes_on = config.on_checkpoint_error == "continue"
@@ -112,13 +112,13 @@ class Checkpoints:
             with long_work("saving a checkpoint"):
                 self._ended(self._writer.close, raises=False)
 
-    def _new_writer(self) -> CheckpointWriter | ShardWriter:
+    def _new_writer(self) -> CheckpointWriter:
         keep = self._config.keep_checkpoints
         variables = self._state.variables
         is_shared, note = are_shared(self._config.checkpoint_shards, self._folder, variables, self._world)
         if note and self._world.is_chief:
             self._warn(note)
-        return ShardWriter(self._folder, keep, self._world) if is_shared else CheckpointWriter(self._folder, keep)
+        return ShardWriter(self._folder, keep, self._world) if is_shared else WholeWriter(self._folder, keep)
 
     def _ended(self, end: Callable[[], None], *, raises: bool) -> bool:
         """Waits until the last checkpoint is written; returns whether it was."""

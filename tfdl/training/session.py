@@ -28,7 +28,6 @@ from tfdl.training.callbacks import Callback, Callbacks, RunPlan
 from tfdl.training.checkpoints import Checkpoints
 from tfdl.training.code_versions import changed_versions_note, code_versions
 from tfdl.training.compilation import decide
-from tfdl.training.csv_log import CsvLog
 from tfdl.training.divergence import DivergenceError, check_finite
 from tfdl.training.early_stopping import EarlyStopping
 from tfdl.training.fit import Fit
@@ -36,7 +35,6 @@ from tfdl.training.fit_plan import FitPlan, open_batches
 from tfdl.training.initial_weights import InitialWeights, initial_weights
 from tfdl.training.keras_callbacks import check_lowered_rates, let_notify
 from tfdl.training.membership import Membership
-from tfdl.training.metrics_log import MetricsLog
 from tfdl.training.monitor import Monitor
 from tfdl.training.opening import Opened, open_data, samples_in_words, weigh_classes
 from tfdl.training.optimization import follow_plan, rate_note, schedule_note
@@ -47,13 +45,8 @@ from tfdl.training.recovery import Recovery
 from tfdl.training.run_logs import RunLogs
 from tfdl.training.run_parts import RunParts, build_parts
 from tfdl.training.run_record import RunRecord
-from tfdl.training.samples.choice import samples_of
-from tfdl.training.samples.validation_samples import NoSamples, ValidationSamples
 from tfdl.training.starting_point import NewOrCheckpoint, StartingPoint
 from tfdl.training.summary import summarize
-from tfdl.training.tensorboard_log import TensorBoardLog
-from tfdl.training.tensorboard_samples import TensorBoardSamples
-from tfdl.training.tracker import Tracker
 from tfdl.training.training_state import TrainingState
 
 
@@ -316,21 +309,8 @@ class Session:
         """The callbacks, on rank 0 after the run's own logs."""
         if not self._world.is_chief:
             return Callbacks(self._callbacks)
-        run = self.run_directory
-        logs = [
-            MetricsLog(run.metrics_path, self.step),
-            Tracker(lambda: CsvLog(run.csv_path, self.step), run.csv_path.name, self._notify),
-            Tracker(lambda: TensorBoardLog(run.tensorboard, self.step), "TensorBoard's log", self._notify),
-            Tracker(self._tensorboard_samples, "TensorBoard's log of samples", self._notify),
-        ]
-        return Callbacks([RunLogs(logs), *self._callbacks])
-
-    def _tensorboard_samples(self) -> Callback:
-        parts = self.parts
-        samples: ValidationSamples = NoSamples()
-        if self.config.log_samples:
-            samples = samples_of(parts.model, parts.task, parts.sources["validation"])
-        return TensorBoardSamples(self.run_directory.tensorboard, self.step, self.config, samples)
+        logs = RunLogs.of(self.run_directory, self.config, self.parts, self.step, self._notify)
+        return Callbacks([logs, *self._callbacks])
 
     def _plan(self) -> RunPlan:
         config = self.config
@@ -400,10 +380,9 @@ class Session:
     def _finish(self, watchers: Callback, checkpoints: Checkpoints) -> dict[str, Any]:
         progress = self.state.progress
         validation = progress.validation
-        if not validation or self._evaluator.quick_results_differ:
-            with averaged_weights(self.parts.trainer.optimizer):
-                validation = self._evaluator.metrics(self.parts.sources["validation"], self._world)
         with averaged_weights(self.parts.trainer.optimizer):
+            if not validation or self._evaluator.quick_results_differ:
+                validation = self._evaluator.metrics(self.parts.sources["validation"], self._world)
             test_rows = self._evaluator.rows(self.parts.sources["test"], self._world)
             digest = weights_sha256(self.parts.model)
         test = self.parts.task.metrics(test_rows)

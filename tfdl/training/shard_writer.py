@@ -6,16 +6,18 @@ from pathlib import Path
 from tfdl.distributed import World
 from tfdl.errors import first_line
 from tfdl.runs.atomic import flush_to_disk
-from tfdl.runs.checkpoint import CheckpointContent, begin_sharded, finish_sharded, prune, write_files
+from tfdl.runs.checkpoint import begin_sharded, finish_sharded, write_files
+from tfdl.runs.checkpoint_content import CheckpointContent
+from tfdl.runs.checkpoint_folder import prune
 from tfdl.runs.checkpoint_shards import Shard
 from tfdl.training.background_writer import BackgroundWriter
+from tfdl.training.checkpoint_writer import CheckpointWriter
 
 
-class ShardWriter:
-    """Each rank writes its shard in a thread; when all are written, rank 0 writes the manifest.
+class ShardWriter(CheckpointWriter):
+    """Each rank writes its shard; when all are written, rank 0 writes the manifest.
 
-    Until then, the checkpoint has a hidden name, so one that lacks a shard is never read. See ``CheckpointWriter``;
-    here ``start`` and ``finish`` are called on all ranks together.
+    Until then, the checkpoint has a hidden name, and one that lacks a shard is never read.
 
     Args:
         folder: the run's folder of checkpoints, which all ranks see.
@@ -24,7 +26,6 @@ class ShardWriter:
     """
 
     def __init__(self, folder: Path, keep: int, world: World):
-        self.step = 0
         self.shard = Shard(world.rank, world.size)
         self._folder = folder
         self._keep = keep
@@ -35,19 +36,16 @@ class ShardWriter:
 
     @property
     def has_failed(self) -> bool:
-        """Whether this rank could not write its shard. ``finish`` raises the reason."""
+        """See ``CheckpointWriter``."""
         return self._writer.has_failed
 
     @property
     def awaits_others(self) -> bool:
-        """Whether this rank's shard is written. If all of them are, ``finish`` does not wait."""
+        """See ``CheckpointWriter``."""
         return self._writer.is_done
 
     def start(self, content: CheckpointContent) -> None:
-        """Begins to write a checkpoint. The one before must be finished.
-
-        Args:
-            content: a copy of this rank's shard.
+        """See ``CheckpointWriter.start``; called on all ranks together.
 
         Raises:
             OSError: rank 0 could not make the folder.
@@ -63,11 +61,7 @@ class ShardWriter:
         self._writer.start(lambda: _write_shard(folder, content))
 
     def finish(self) -> None:
-        """Waits until the last checkpoint is written.
-
-        Raises:
-            OSError: a shard or the manifest could not be written; on rank 0.
-        """
+        """See ``CheckpointWriter.finish``."""
         unfinished = self._unfinished
         if unfinished is None:
             return
@@ -88,11 +82,7 @@ class ShardWriter:
         prune(self._folder, self._keep, self._best_step, path)
 
     def close(self) -> None:
-        """Waits until this rank writes nothing any more. A checkpoint that is not complete is removed.
-
-        Raises:
-            OSError: this rank's shard could not be written.
-        """
+        """See ``CheckpointWriter.close``; a checkpoint that is not complete is removed."""
         try:
             self._writer.finish()
         finally:
@@ -108,7 +98,7 @@ class ShardWriter:
 
 
 def _write_shard(folder: Path, content: CheckpointContent) -> dict[str, str]:
-    """Writes a shard to the disk, so that rank 0 does not wait for it; returns the SHA-256 of its files."""
+    """Writes a shard, and returns the SHA-256 of its files. It is on the disk then: rank 0 need not wait for it."""
     written = write_files(folder, content)
     for name in written:
         flush_to_disk(folder / name)

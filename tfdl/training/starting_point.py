@@ -7,7 +7,8 @@ from tfdl.distributed import World
 from tfdl.distributed.watchdog import long_work
 from tfdl.errors import RunError, UserError
 from tfdl.runs import Progress
-from tfdl.runs.checkpoint import DamagedCheckpointError, checkpoint_name, newest_first
+from tfdl.runs.checkpoint import DamagedCheckpointError
+from tfdl.runs.checkpoint_folder import checkpoint_name, newest_first
 from tfdl.training.python_parts import PythonParts
 from tfdl.training.run_parts import RunParts
 from tfdl.training.run_record import RunRecord

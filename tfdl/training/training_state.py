@@ -11,7 +11,7 @@ import numpy as np
 from tfdl.distributed.state import broadcast_state, fold_rank_into_seeds, seed_generators
 from tfdl.models.keras_model import finalize_layers
 from tfdl.runs import Progress, load_callbacks, load_carried, load_checkpoint
-from tfdl.runs.checkpoint import CheckpointContent
+from tfdl.runs.checkpoint_content import CheckpointContent
 from tfdl.runs.checkpoint_shards import Shard
 from tfdl.training.averaged_weights import averaged_weights, swap_averages
 from tfdl.training.callback_states import CallbackStates

@@ -1,14 +1,18 @@
 """Interrupts a run again and again, and compares its results with those of an uninterrupted one."""
 
+import argparse
 import random
 import sys
+import tempfile
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.soak.reliability.cases import config_of
+from tests.soak.reliability.cases import CASES, config_of
 from tests.soak.reliability.jobs import TFDL, Leg, Training
+from tests.soak.reliability.results import add_output_options, report
 from tfdl.config import to_yaml
 
 HERE = Path(__file__).parent
@@ -156,3 +160,46 @@ def _phase(training: Training, steps: list[int], unfinished: set[str]) -> str:
     if unfinished:
         return IN_SAVE
     return IN_STEPS if steps else BEFORE_STEPS
+
+
+def add_campaign_options(
+    parser: argparse.ArgumentParser, moments: int, checkpoint_steps: int, cases: Sequence[str], programs: Sequence[str]
+) -> None:
+    """Adds the options of a program that interrupts runs, with its defaults; the first program is the default."""
+    parser.add_argument("--moments", type=int, default=moments, help="interruptions, over all cases")
+    parser.add_argument("--ranks", type=int, default=1)
+    parser.add_argument("--checkpoint-steps", type=int, default=checkpoint_steps)
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(cases), metavar="CASE")
+    parser.add_argument("--program", choices=list(programs), default=programs[0])
+    add_output_options(parser)
+
+
+def run_campaigns(
+    kind: type[Campaign], program: tuple[str, ...], straight: tuple[str, ...], options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """One campaign for each case, which share the moments. Prints a row for each, and returns them.
+
+    Args:
+        kind: how they interrupt.
+        program: what is interrupted.
+        straight: what makes the uninterrupted run.
+        options: of the command line.
+    """
+    rows = []
+    notes = {}
+    with tempfile.TemporaryDirectory(prefix="tfdl-soak-") as name:
+        for index, case in enumerate(options.cases):
+            print(case, file=sys.stderr, flush=True)
+            plan = Plan(case, options.seed, options.checkpoint_steps, options.ranks, program, straight)
+            campaign = kind(plan, Path(name) / str(index))
+            share, rest = divmod(options.moments, len(options.cases))
+            campaign.run(share + (index < rest))
+            rows.append(campaign.row())
+            notes[case] = {
+                "plan": asdict(plan),
+                "interruptions": campaign.interruptions,
+                "runs": campaign.runs,
+                "failures": campaign.failures,
+            }
+    report(rows, notes, options)
+    return rows

@@ -27,7 +27,8 @@ from tests.runs.damage import Damage, random_damages  # noqa: E402
 from tests.soak.reliability.cases import config_of  # noqa: E402
 from tests.soak.reliability.results import add_output_options, report  # noqa: E402
 from tests.soak.reliability.stock_saves import STOCK_SAVES, StockSave  # noqa: E402
-from tfdl.runs.checkpoint import DamagedCheckpointError, newest_first, verify  # noqa: E402
+from tfdl.runs.checkpoint import DamagedCheckpointError, verify  # noqa: E402
+from tfdl.runs.checkpoint_folder import newest_first  # noqa: E402
 from tfdl.training import Callback  # noqa: E402
 
 CASE = "LSTM, carried state"

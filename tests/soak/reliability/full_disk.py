@@ -18,7 +18,8 @@ from tests.soak.reliability.cases import config_of
 from tests.soak.reliability.jobs import Training
 from tests.soak.reliability.results import add_output_options, report
 from tfdl.config import to_yaml
-from tfdl.runs.checkpoint import DamagedCheckpointError, newest_first, verify
+from tfdl.runs.checkpoint import DamagedCheckpointError, verify
+from tfdl.runs.checkpoint_folder import newest_first
 
 CASE = "CNN, augmentation, batch normalization"
 # A checkpoint of half a megabyte, and many of them.

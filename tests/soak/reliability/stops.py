@@ -11,20 +11,24 @@ always 1.
 """
 
 import argparse
-import dataclasses
 import json
 import signal
 import statistics
-import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
-from tests.soak.reliability.campaigns import AFTER_END, BEFORE_STEPS, IN_SAVE, SLOW_SAVES, STOCK, Campaign, Plan
+from tests.soak.reliability.campaigns import (
+    AFTER_END,
+    BEFORE_STEPS,
+    IN_SAVE,
+    SLOW_SAVES,
+    STOCK,
+    Campaign,
+    add_campaign_options,
+    run_campaigns,
+)
 from tests.soak.reliability.cases import CASES
 from tests.soak.reliability.jobs import TFDL, Leg
-from tests.soak.reliability.results import add_output_options, report
 
 STOPPED = 75
 
@@ -59,30 +63,11 @@ class Stops(Campaign):
 def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
     """Prints a row for each case, and returns them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--moments", type=int, default=40, help="signals, over all cases")
-    parser.add_argument("--ranks", type=int, default=1)
-    parser.add_argument("--checkpoint-steps", type=int, default=50)
-    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES)[:2], metavar="CASE")
-    parser.add_argument("--program", choices=["tfdl", "stock"], default="tfdl")
+    add_campaign_options(parser, 40, 50, list(CASES)[:2], ["tfdl", "stock"])
     parser.add_argument("--slow-saves", action="store_true", help="writing a checkpoint takes six seconds")
-    add_output_options(parser)
     options = parser.parse_args(arguments)
     straight = STOCK if options.program == "stock" else TFDL
-    program = SLOW_SAVES if options.slow_saves else straight
-    rows = []
-    notes = {}
-    with tempfile.TemporaryDirectory(prefix="tfdl-stops-") as name:
-        for index, case in enumerate(options.cases):
-            print(case, file=sys.stderr, flush=True)
-            plan = Plan(case, options.seed, options.checkpoint_steps, options.ranks, program, straight)
-            campaign = Stops(plan, Path(name) / str(index))
-            share, rest = divmod(options.moments, len(options.cases))
-            campaign.run(share + (index < rest))
-            rows.append(campaign.row())
-            notes[case] = {"plan": dataclasses.asdict(plan), "stops": campaign.interruptions, "runs": campaign.runs}
-            notes[case]["failures"] = campaign.failures
-    report(rows, notes, options)
-    return rows
+    return run_campaigns(Stops, SLOW_SAVES if options.slow_saves else straight, straight, options)
 
 
 if __name__ == "__main__":

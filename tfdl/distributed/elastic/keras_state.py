@@ -28,7 +28,7 @@ class _Copy:
     """Variables with their values."""
     seeds: list[np.ndarray] = field(default_factory=list)
     values: bytes = b""
-    """The Python values, pickled, so that a list that is changed later stays as it was."""
+    """The Python values, pickled: a list that is changed later stays here as it was."""
 
 
 class ProgressCallback(Protocol):
@@ -147,7 +147,7 @@ class KerasState:
     def sync(self) -> None:
         """Gives all ranks one state: that of the rank with the latest copy, or of the lowest among equal ranks.
 
-        Then the state is copied to memory. Random streams get the rank folded in, so that ranks draw different numbers.
+        Then the state is copied to memory. The rank is folded into the random streams: ranks draw different numbers.
         Variables of ``DistributedOptimizer(local=...)`` stay as they are on each rank. All ranks call it.
 
         Raises:

@@ -44,7 +44,7 @@ def run(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(state: Any, *args: Any, **kwargs: Any) -> Any:
         membership = current_membership()
         membership.enter()
-        state.save()  # so that there is something to restore
+        state.save()  # something to restore
         while True:
             try:
                 _check_same_function(function)

@@ -22,7 +22,7 @@ class SampleText:
 def as_markdown(samples: Sequence[SampleText]) -> str:
     """The samples one after the other, numbered.
 
-    Texts become blocks of code, so that nothing in them is read as Markdown or HTML.
+    Texts become blocks of code: nothing in them is read as Markdown or HTML.
 
     Args:
         samples: of which each part is cut to 400 characters.

@@ -35,7 +35,7 @@ class ValidationSamples(ABC):
     """
 
     costs_time: bool = False
-    """Whether the model must be run again, so that it is not done after each validation of a short run."""
+    """Whether the model must be run again. In a short run, that is not done after each validation."""
 
     @abstractmethod
     def of(self, rows: Rows) -> Shown:
